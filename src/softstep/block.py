@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from softstep.config import Agent, Config
 from softstep.learner import Hyper, Learner, LearnerState, target_gap
@@ -38,7 +38,8 @@ class Draws(NamedTuple):
     uniform: Float[Array, "N V W E"]
     action: Int[Array, "N V W E"]
     words: UInt32[Array, "N U W B"]
-    env_keys: PRNGKeyArray | None  # (N, V, W, E), for compiled environments
+    env_keys: Key[Array, "N V W E"] | None
+    """For compiled environments."""
 
 
 class Measures(NamedTuple):
@@ -65,7 +66,7 @@ class Block(NamedTuple):
     """(online parameters, observations) → action values."""
     draw: Callable[[Any], Draws]
     """first iteration → the randomness of the next `DRAWN_AHEAD` iterations."""
-    reset_keys: Callable[[], PRNGKeyArray]
+    reset_keys: Callable[[], Key[Array, "W E"]]
     """Keys (W, E) of the environments' first reset."""
     measure_words: Callable[[Any], UInt32[Array, "1 W B"]]
     measure: Callable[[BlockState, Float[Array, "W B width"]], Measures]
@@ -96,7 +97,7 @@ def make_block(
         state, _ = jax.lax.scan(lambda s, r: learn_once(s, r, now), state, rows)
         return state, packed(state)
 
-    def reset_keys() -> PRNGKeyArray:
+    def reset_keys() -> Key[Array, "W E"]:
         return jax.vmap(lambda seed: jax.random.split(_key(seed, "reset"), config.num_envs))(seeds)
 
     def measure_words(step: Array) -> Array:

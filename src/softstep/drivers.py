@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -117,6 +117,7 @@ class Finished(NamedTuple):
     length: int
 
 
+@runtime_checkable
 class Driver(Protocol):
     """Runs iterations of one block."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
@@ -41,6 +41,7 @@ class Step(NamedTuple):
     """Which steps are transitions; None means all (a step that only resets is none)."""
 
 
+@runtime_checkable
 class HostEnvs(Protocol):
     """E environments for each agent of a block, stepped on the host; they reset themselves."""
 
@@ -65,6 +66,7 @@ class HostEnvs(Protocol):
         ...
 
 
+@runtime_checkable
 class EvaluationEnvs(Protocol):
     """One environment for each agent and episode, each played once."""
 

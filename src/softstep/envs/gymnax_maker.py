@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Key, PRNGKeyArray
 
 from softstep.config import ConfigError, near
 from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
@@ -52,7 +52,7 @@ def make_compiled(name: str) -> CompiledEnv:
 class GymnaxHostEnvs:
     """The compiled environment behind the host's contract: what the compiled loop is checked against."""
 
-    def __init__(self, env: CompiledEnv, reset_keys: PRNGKeyArray) -> None:
+    def __init__(self, env: CompiledEnv, reset_keys: Key[Array, "W E"]) -> None:
         self.spec = env.spec
         self._step = jax.jit(jax.vmap(jax.vmap(env.step)))
         self._state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(reset_keys)
