@@ -236,9 +236,9 @@ class Config:
         return json.dumps({"schema": SCHEMA} | dataclasses.asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text: str, *, source: str = "configuration") -> Config:
+    def from_json(cls, text: str, base: Config | None = None, *, source: str = "configuration") -> Config:
         """Read `to_json`'s text; any subset of the fields may be given. `source` names it in errors."""
-        return cls.from_mapping(_parse_object(text, source), source=source)
+        return cls.from_mapping(_parse_object(text, source), base, source=source)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Config | None = None, *, source: str) -> Config:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, runtime_checkable
 
 from softstep import runtime
 from softstep.config import ConfigError
@@ -19,6 +19,7 @@ from softstep.events import EnvironmentFailed, Outcome, Progress
 from softstep.store import RunFolder, StoreError
 
 
+@runtime_checkable
 class View(Protocol):
     """Somebody who watches a run."""
 

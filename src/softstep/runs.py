@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -29,6 +29,7 @@ class Silent:
         """Nothing."""
 
 
+@runtime_checkable
 class Execute(Protocol):
     """How the blocks of a run are executed."""
 
@@ -154,6 +155,7 @@ def _execute(
 ) -> Run:
     begun, run = time.perf_counter(), Run(folder)
     with store.locked(folder.path) as lock:
+        store.delete_leftovers(folder)
         try:
             outcomes = execute(folder, lock, view or Silent(), workers=workers, should_stop=should_stop)
         except BaseException:

@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import shutil
+import time
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,9 @@ SEGMENT_BYTES = 64 * 2**20
 """Size at which a replay segment is followed by a new one."""
 
 KEPT_CHECKPOINTS = 2
+
+LOCK_PATIENCE = 3.0
+"""Seconds to wait for a folder's lock: a killed run's workers need a moment to end."""
 
 CURVE_COLUMNS = {
     "arm": pl.String,
@@ -127,11 +131,20 @@ def open_run(path: Path | str) -> RunFolder:
 def locked(path: Path) -> Iterator[int]:
     """Be the only writer of a run folder; yields the lock's file descriptor, for worker processes to inherit."""
     with (path / "lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(f"{path} is being written by another softstep: wait for it, or stop it") from None
+        deadline = time.monotonic() + LOCK_PATIENCE
+        while not _try_lock(handle):
+            if time.monotonic() > deadline:
+                raise StoreError(f"{path} is being written by another softstep: wait for it, or stop it")
+            time.sleep(0.05)
         yield handle.fileno()
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def versions(config: Config) -> dict[str, Any]:
@@ -218,7 +231,7 @@ class CheckpointWriter:
     def _save(self, env_steps: int, arrays: Mapping[str, np.ndarray], new_rows: Sequence[np.ndarray]) -> None:
         self._append(new_rows)
         self._prune_chunks()
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         metadata = {
             "schema": str(SCHEMA),
             "env_steps": str(env_steps),
@@ -444,6 +457,12 @@ def delete_replay(run: RunFolder) -> None:
     """Remove a finished run's replay segments: nothing will be learned from them any more."""
     for segment in run.path.glob("replay-*.rows"):
         segment.unlink()
+
+
+def delete_leftovers(run: RunFolder) -> None:
+    """Remove the temporary files of writers that were killed; only for who holds the lock."""
+    for leftover in run.path.glob(".*.tmp"):
+        leftover.unlink()
 
 
 class RunLine(NamedTuple):

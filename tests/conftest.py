@@ -1,0 +1,29 @@
+"""Every test runs with the shapes in the signatures executed, one thread, and compiled programs kept between runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ.setdefault("NPROC", "1")  # before jax starts: its CPU client sizes its thread pool by it
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import jax
+import jaxtyping
+import pytest
+from hypothesis import settings
+
+assert "softstep" not in sys.modules, "softstep was imported before its shapes could be checked"
+jaxtyping.install_import_hook("softstep", "beartype.beartype")
+
+settings.register_profile("softstep", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("softstep")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled programs in pytest's cache folder, so that a second run is fast."""
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("jax")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
