@@ -110,12 +110,20 @@ class Recorder(gymnasium.Env[np.ndarray, int]):
 
 
 class Faulty(_Probe):
-    """Raises at its 30th step."""
+    """Raises in the midst of an episode."""
+
+    at = 90
 
     def outcome(self, action: int) -> tuple[float, bool]:
-        if self.t == 30:
+        if self.t == self.at:
             raise ArithmeticError("the probe breaks")
         return 0.0, False
+
+
+class Broken(Faulty):
+    """Raises at once."""
+
+    at = 1
 
 
 class Listed(_Probe):
@@ -129,5 +137,5 @@ class Listed(_Probe):
 
 
 LIMITS = {"Endless": 3, "Clock": 3, "Recorder": 5}
-for probe in (Constant, Sign, Choice, TwoStep, Endless, Clock, Recorder, Faulty, Listed):
+for probe in (Constant, Sign, Choice, TwoStep, Endless, Clock, Recorder, Faulty, Broken, Listed):
     gymnasium.register(f"{probe.__name__}Probe-v0", probe, max_episode_steps=LIMITS.get(probe.__name__))

@@ -38,14 +38,12 @@ def test_gymnax_cartpole_steps_like_gymnasiums() -> None:
     rng, step = np.random.default_rng(0), jax.jit(ours.step)
     seen = {"terminated": 0, "truncated": 0, "neither": 0}
     for _ in range(400):
-        state = (rng.uniform(-1, 1, 4) * [2.6, 2, 0.25, 2]).astype(np.float32)
+        state = (rng.uniform(-1, 1, 4) * [2.39, 2, 0.209, 2]).astype(np.float32)
         time, action = int(rng.choice([3, 498, 499])), int(rng.integers(2))
         x, x_dot, theta, theta_dot = map(jnp.float32, state)
         injected = blank.replace(x=x, x_dot=x_dot, theta=theta, theta_dot=theta_dot, time=jnp.int32(time))
         theirs.reset(seed=0)
         theirs.unwrapped.state, theirs._elapsed_steps = state.astype(np.float64), time
-        if np.abs(state[0]) > 2.4 or np.abs(state[2]) > theirs.unwrapped.theta_threshold_radians:
-            theirs.unwrapped.steps_beyond_terminated = None  # a start outside the bounds is still one step
         observation, reward, terminated, truncated, _ = theirs.step(action)
         out = step(jax.random.key(1), injected, jnp.int32(action))
         np.testing.assert_allclose(out.next_observation, observation, rtol=0, atol=1e-6)
@@ -59,7 +57,7 @@ def test_gymnax_cartpole_resets_where_an_episode_ended_and_only_there() -> None:
     env = envs.make_compiled("CartPole-v1")
     state, _ = env.reset(jax.random.key(0))
     fallen, upright = state.replace(theta=jnp.float32(0.3)), state
-    ended, going = (env.step(jax.random.key(1), s, jnp.int32(0)) for s in (fallen, upright))
+    ended, going = (jax.jit(env.step)(jax.random.key(1), s, jnp.int32(0)) for s in (fallen, upright))
     assert bool(ended.terminated)
     assert np.abs(ended.next_observation[2]) > 0.2
     assert np.abs(ended.observation).max() <= 0.05
@@ -181,7 +179,7 @@ def test_the_step_on_which_envpool_only_resets_is_no_transition(monkeypatch: pyt
     finished = advance(driver, small(num_envs=2, learning_starts=600), 300)
     rows = unpack_rows(remembered(driver)[0], 2)
     assert 200 < len(rows.reward) < 600
-    np.testing.assert_array_equal(rows.next_observation, rows.observation + [0, 1])
+    np.testing.assert_array_equal(rows.next_observation, rows.observation + np.array([0, 1]))
     np.testing.assert_array_equal(rows.discount == 0, rows.action == 3)
     assert all(f.ret == f.length * (f.length + 1) / 2 for f in finished)
 
@@ -207,6 +205,11 @@ def test_an_environment_that_cannot_be_used_is_refused_in_one_line(env: str, wor
     with pytest.raises(ConfigError, match=words) as error:
         envs.describe(Config(env=env))
     assert "\n" not in str(error.value)
+
+
+def test_an_environment_that_fails_at_once_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"BrokenProbe-v0.*ArithmeticError: the probe breaks"):
+        envs.describe(Config(env="BrokenProbe-v0"))
 
 
 def test_a_missing_envpool_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

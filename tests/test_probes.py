@@ -15,14 +15,16 @@ from softstep.target import TargetUpdate
 from softstep.training import player_parameters
 
 GAMMA = 0.5
+SOFT = TargetUpdate(0.1)
 
 
-def learned(env: str, observations: Any, target: TargetUpdate = TargetUpdate(0.1), **changes: Any) -> np.ndarray:
+def learned(env: str, observations: Any, target: TargetUpdate = SOFT, **changes: Any) -> np.ndarray:
     """Q (N, A) at the given observations after training on the probe."""
     config = small(
         env=env, total_steps=2_000, train_every=4, gradient_steps=4, learning_starts=100, memory_size=600, gamma=GAMMA,
         learning_rate=1e-2, learning_rate_decay=0.01, learning_rate_decay_steps=2_000,
-        batch_size=32, target=target, exploration=Exploration(start=1, end=1), record_every=10**6, checkpoint_every=10**6, **changes,
+        batch_size=32, target=target, exploration=Exploration(start=1, end=1), record_every=10**6,
+        checkpoint_every=10**6, **changes,
     )  # fmt: skip
     tape = Tape(config)
     tape.run()
@@ -45,7 +47,7 @@ def test_a_reward_that_depends_on_the_observation_is_learned() -> None:
     np.testing.assert_allclose(learned("SignProbe-v0", [[-1], [1]]), [[-1, -1], [1, 1]], atol=0.02)
 
 
-@pytest.mark.parametrize("target", [TargetUpdate(0.1), TargetUpdate.hard(20), TargetUpdate.none()])
+@pytest.mark.parametrize("target", [SOFT, TargetUpdate.hard(20), TargetUpdate.none()])
 def test_the_value_of_the_step_before_is_discounted(target: TargetUpdate) -> None:
     values = learned("TwoStepProbe-v0", [[0], [1]], target=target)
     np.testing.assert_allclose(values, [[GAMMA, GAMMA], [1, 1]], atol=0.03)

@@ -173,5 +173,5 @@ def _draw(config: Config, seeds: Array, num_actions: int, first: Array) -> Draws
             env_keys=jax.random.split(env_key, acts) if config.env.startswith("gymnax:") else None,
         )
 
-    agents = jax.vmap(one, in_axes=(None, 0), out_axes=Draws(1, 1, 1, 1))
+    agents = jax.vmap(one, in_axes=(None, 0), out_axes=1)
     return jax.vmap(agents, in_axes=(0, None))(first + jnp.arange(DRAWN_AHEAD), seeds)

@@ -12,7 +12,7 @@ from softstep.presets import comparison_arms
 
 
 def arms_for(config: Config) -> Config:
-    """`config` with the three arms `soft`, `smaller-alpha` and `same-alpha`; ConfigError where its target is not soft."""
+    """`config` with the arms `soft`, `smaller-alpha` and `same-alpha`; ConfigError where its target is not soft."""
     if config.target.kind != "soft":
         raise ConfigError(
             f"target.tau = {config.target.tau:g} is no soft update, so there is nothing to compare a smaller step"

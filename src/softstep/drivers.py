@@ -64,21 +64,26 @@ def choose(xp: Any, values: Any, uniform: Any, random_action: Any, epsilon: Any)
 def make_rows(xp: Any, config: Config, observations: Any, actions: Any, step: Any) -> Any:
     """Replay rows (W, E, 2·O + 3) of one vector step."""
     ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
-    rewards = step.reward * np.float32(config.reward_scale)
-    middle = xp.stack([actions.astype(np.float32), rewards, (~ends).astype(np.float32)], -1)
-    return xp.concatenate([observations, middle, step.next_observation], -1)
+    middle = (actions, step.reward * np.float32(config.reward_scale), ~ends)
+    columns = [column[..., None].astype(np.float32) for column in middle]
+    return xp.concatenate([observations, *columns, step.next_observation], -1)
+
+
+def count_on(walk: Walk, rewards: Any) -> Walk:
+    """Add the rewards of a step at which no episode ends."""
+    return walk._replace(returns=walk.returns + rewards, lengths=walk.lengths + 1)
 
 
 def settle(xp: Any, exploration: Exploration, walk: Walk, rewards: Any, ended: Any) -> tuple[Walk, Ended]:
     """Add the rewards, and close the episodes that `ended`; ε falls once for each under the geometric schedule."""
-    returns, lengths = walk.returns + rewards, walk.lengths + 1
-    closed = Ended(xp.where(ended, returns, 0), xp.where(ended, lengths, 0))
+    walk = count_on(walk, rewards)
+    closed = Ended(xp.where(ended, walk.returns, 0), xp.where(ended, walk.lengths, 0))
     count = ended.sum(-1)
     factors = xp.asarray(np.float32(exploration.decay) ** np.arange(ended.shape[-1] + 1, dtype=np.float32))
     lower = xp.maximum(np.float32(exploration.end), walk.epsilon * factors[count])
     moved = Walk(
-        xp.where(ended, np.float32(0), returns),
-        xp.where(ended, np.int32(0), lengths),
+        xp.where(ended, np.float32(0), walk.returns),
+        xp.where(ended, np.int32(0), walk.lengths),
         lower if exploration.schedule == "geometric" else walk.epsilon,
         walk.episodes + count.astype(np.int32),
     )
@@ -122,8 +127,12 @@ class Driver(Protocol):
     """Runs iterations of one block."""
 
     state: BlockState
-    walk: Walk
     iteration: int
+
+    @property
+    def walk(self) -> Walk:
+        """The behaviour's half, of the real agents."""
+        ...
 
     def advance(self, count: int, *, learning: bool) -> list[Finished]:
         """Run `count` ≤ DRAWN_AHEAD iterations; the episodes that finished, in order of time."""
@@ -202,7 +211,7 @@ class HostDriver:
             for v in range(config.vector_steps):
                 keys = None if draws.env_keys is None else draws.env_keys[n, v]
                 closed = self._step(draws.uniform[n, v], draws.action[n, v], now.epsilon[n, v], keys)
-                if closed.lengths.any():
+                if closed is not None:
                     at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
                     finished += _finished(closed, at)
             if packed is not None:
@@ -210,14 +219,18 @@ class HostDriver:
             self.iteration += 1
         return finished
 
-    def _step(self, uniform: np.ndarray, random_action: np.ndarray, linear: Any, keys: Any) -> Ended:
-        """One vector step: act, step, remember."""
+    def _step(self, uniform: Any, random_action: Any, linear: Any, keys: Any) -> Ended | None:
+        """One vector step: act, step, remember; the episodes that ended, if any did."""
         config, walk, observations = self._config, self.walk, self._envs.observations.copy()
         epsilon = walk.epsilon if config.exploration.schedule == "geometric" else np.full_like(walk.epsilon, linear)
         actions = choose(np, self._values(observations), uniform, random_action, epsilon)
         step = self._envs.step(actions, keys)
         self._ring.write(make_rows(np, config, observations, actions, step), step.valid)
-        self.walk, closed = settle(np, config.exploration, walk, step.reward, step.terminated | step.truncated)
+        ended = step.terminated | step.truncated
+        if not ended.any():
+            self.walk = count_on(walk, step.reward)
+            return None
+        self.walk, closed = settle(np, config.exploration, walk, step.reward, ended)
         return closed
 
     def minibatch(self, words: Any) -> np.ndarray:
@@ -394,7 +407,7 @@ def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray]
     return numpy_q_values((spec.observation_size, *config.hidden, spec.num_actions))
 
 
-def _to_numpy(draws: Draws, agents: int) -> Draws:
+def _to_numpy(draws: Draws, agents: int) -> Any:
     """The randomness of the real agents, on the host; keys stay as they are."""
     keys = draws.env_keys
     host = jax.tree.map(np.asarray, draws._replace(env_keys=None))

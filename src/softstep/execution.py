@@ -48,13 +48,17 @@ def run_blocks_here(
         if should_stop():
             outcomes.append(None)
             continue
-        hooks = Hooks(
-            on_records=lambda records, block=block: view.records(block, [r._asdict() for r in records]),
-            on_progress=lambda progress, block=block: view.update(block, progress),
-            should_stop=should_stop,
-        )
-        outcomes.append(execute_block(run, block, hooks))
+        outcomes.append(execute_block(run, block, _hooks(view, block, should_stop)))
     return outcomes
+
+
+def _hooks(view: View, block: int, should_stop: Callable[[], bool]) -> Hooks:
+    """A view's ears on one block."""
+    return Hooks(
+        on_records=lambda records: view.records(block, [r._asdict() for r in records]),
+        on_progress=lambda progress: view.update(block, progress),
+        should_stop=should_stop,
+    )
 
 
 def train(config: Config, out: Path | str | None = None, **options: Any) -> Run:

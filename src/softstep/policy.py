@@ -86,9 +86,7 @@ class Evaluation(NamedTuple):
     returns: Float[np.ndarray, "P episodes"]
 
 
-def evaluate(
-    run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()
-) -> Evaluation:
+def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()) -> Evaluation:
     """Play `episodes` greedy episodes with every agent, on held-out seeds common to all.
 
     Evaluations of different `seed` share no episode, with each other or with training.

@@ -109,7 +109,9 @@ class Worker:
         """Take the next block, if any waits."""
         self.block = waiting.popleft() if waiting else None
         if self.block is not None:
-            self._input.write(json.dumps({"folder": str(self._run.path.resolve()), "block": self.block}).encode() + b"\n")
+            self._input.write(
+                json.dumps({"folder": str(self._run.path.resolve()), "block": self.block}).encode() + b"\n"
+            )
             self._input.flush()
 
     def finish(self) -> None:
@@ -131,9 +133,7 @@ class Worker:
         return self._process.wait()
 
 
-def _hear(
-    worker: Worker, line: bytes, view: View, outcomes: list[Outcome | None], waiting: deque[int]
-) -> None:
+def _hear(worker: Worker, line: bytes, view: View, outcomes: list[Outcome | None], waiting: deque[int]) -> None:
     """Take in one line of a worker; an empty one says that it has ended."""
     if not line:
         if worker.block is None:

@@ -176,7 +176,9 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
         "wall_seconds": seconds,
         "train_seconds": sum(o.train_seconds for o in known),
         "eval_seconds": sum(o.eval_seconds for o in known),
-        "blocks": [None if o is None else o._asdict() | {"resumed_from": o.env_steps - o.executed_steps} for o in outcomes],
+        "blocks": [
+            None if o is None else o._asdict() | {"resumed_from": o.env_steps - o.executed_steps} for o in outcomes
+        ],
     }
 
 

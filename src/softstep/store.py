@@ -303,7 +303,9 @@ def read_checkpoint(run: RunFolder, block: int, *, with_replay: bool = True) -> 
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
             warnings.warn(f"{path} is damaged ({error}): falling back to the one before", RuntimeWarning, stacklevel=2)
     if paths:
-        raise StoreError(f"{run.path}: every checkpoint of block {block} is damaged; start the run anew in another --out")
+        raise StoreError(
+            f"{run.path}: every checkpoint of block {block} is damaged; start the run anew in another --out"
+        )
     return None
 
 
@@ -485,6 +487,8 @@ def list_runs(folder: Path) -> list[RunLine]:
             newest = [_steps(c) for b in range(len(run.config.blocks())) for c in _checkpoints(path, b)[-1:]]
             done = bool((read_summary(run) or {}).get("finished"))
             lines.append(
-                RunLine(path, run.config.env, run.config.num_agents, min(newest, default=0), run.config.total_steps, done)
+                RunLine(
+                    path, run.config.env, run.config.num_agents, min(newest, default=0), run.config.total_steps, done
+                )
             )
     return lines

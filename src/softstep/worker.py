@@ -17,9 +17,9 @@ from typing import Any
 
 from softstep import store
 from softstep.config import ConfigError
+from softstep.events import EnvironmentFailed, Hooks
 from softstep.execution import execute_block
 from softstep.store import StoreError
-from softstep.events import EnvironmentFailed, Hooks
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ class OneEnv:
         """Observation before any reset, reward, terminated, truncated."""
         self.actions.append(action)
         observation, reward, terminated, truncated, _ = self._env.step(action)
-        return observation, reward, terminated, truncated or len(self.actions) == self._limit
+        return np.asarray(observation), reward, terminated, truncated or len(self.actions) == self._limit
 
     def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
         """Play `episode` again with `actions`; its last observation."""
@@ -199,6 +199,8 @@ def _replays(name: str, num_actions: int, steps: int = 40) -> bool:
         used.replay(0, _until_done(used, 0, actions))
         played = _until_done(used, 1, actions)
         return np.array_equal(used.replay(1, played), fresh.replay(1, played), equal_nan=True)
+    except Exception as error:
+        raise ConfigError(f"env = {name!r} fails in its first steps: {type(error).__name__}: {error}") from error
     finally:
         used.close()
         fresh.close()

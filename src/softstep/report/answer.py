@@ -68,7 +68,8 @@ def _measured(arms: Sequence[ArmSummary], measure: str, config: Config) -> str:
     count = max(len(arm.seeds) for arm in arms)
     seeds = "one seed" if count == 1 else f"{count} seeds, mean ± standard deviation"
     returns = ", ".join(f"{arm.arm} {plus_minus(getattr(arm, measure))}" for arm in arms)
-    text = f"Measured, exploratory, on {config.env} ({MEASURES[measure]}; {seeds}): {returns.replace('–', 'none finished')}."
+    returns = returns.replace("–", "none finished")
+    text = f"Measured, exploratory, on {config.env} ({MEASURES[measure]}; {seeds}): {returns}."
     smaller, soft = find(list(arms), "smaller-alpha"), find(list(arms), "soft")
     if smaller and soft and not math.isclose(smaller.learning_rate, soft.tau * soft.learning_rate, rel_tol=1e-4):
         text += f" (smaller-alpha ran at {number(smaller.learning_rate)}, which is not (1−c)α.)"

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from softstep.report.palette import ARMS
 from softstep.report.terminal import rounded
 
 Mode = Literal["auto", "plain", "json"]
@@ -24,6 +25,8 @@ WINDOW = 15.0
 
 SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 1.0}
 """Least time from one drawing, line or progress object to the next."""
+
+BAR = ARMS["soft"].colour
 
 
 class ProgressView:
@@ -65,7 +68,8 @@ class ProgressView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._show()
+        if error is None:
+            self._show()
         if self._progress is not None:
             self._progress.stop()
 
@@ -81,9 +85,9 @@ class ProgressView:
 
     @property
     def agent_steps_per_second(self) -> float:
-        """Speed over the last seconds; NaN before there is one."""
+        """Speed over the last seconds; NaN in the first."""
         (begin, first), (end, last) = self._samples[0], self._samples[-1]
-        return (last - first) / (end - begin) if end > begin else math.nan
+        return (last - first) / (end - begin) if end - begin >= 1 else math.nan
 
     @property
     def seconds_left(self) -> float:
@@ -136,7 +140,7 @@ class ProgressView:
 
     def _bar(self) -> Progress:
         progress = Progress(
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=None, complete_style=BAR, finished_style=BAR),
             TextColumn("{task.percentage:3.0f}%"),
             TextColumn("{task.fields[words]}"),
             console=Console(file=self._stream),
