@@ -57,13 +57,13 @@ class Block(NamedTuple):
     learner: Learner
     agents: tuple[Agent, ...]
     init: Callable[[], BlockState]
-    learn: Callable[[BlockState, Float[Array, "U W B width"], Any], tuple[BlockState, Float[Array, "W N"]]]
-    """(state, minibatches, factor on α) → (state after U gradient steps, packed online parameters).
+    learn: Callable[[BlockState, Any, Any], tuple[BlockState, Float[Array, "W N"]]]
+    """(state, minibatches (U, W, B, width), factor on α) → (state after U gradient steps, packed online parameters).
 
     Consumes the state."""
     packed: Callable[[BlockState], Float[Array, "W N"]]
-    q_values: Callable[[Any, Float[Array, "W E O"]], Float[Array, "W E A"]]
-    """(online parameters, observations) → action values."""
+    q_values: Callable[[Any, Any], Float[Array, "W E A"]]
+    """(online parameters, observations (W, E, O)) → action values."""
     draw: Callable[[Any], Draws]
     """first iteration → the randomness of the next `DRAWN_AHEAD` iterations."""
     reset_keys: Callable[[], Key[Array, "W E"]]

@@ -23,8 +23,11 @@ from softstep import comparison, presets, runs, store
 from softstep.config import Arm, Config, ConfigError
 from softstep.events import EnvironmentFailed, Progress
 from softstep.population import WorkerFailed
-from softstep.report import terminal
-from softstep.report.tensorboard import TensorBoard
+from softstep.report.answer import answer
+from softstep.report.picture import CurvePicture
+from softstep.report.progress import ProgressView, json_line
+from softstep.report.tensorboard import ScalarWriter
+from softstep.report.terminal import echo_target, return_table, summary_table
 
 INTERRUPTED = 130
 USAGE = 2
@@ -276,13 +279,13 @@ def _watched(
     """Run `start` with a progress view, TensorBoard and Ctrl-C; then say what came out."""
     console = Console()
     if not command.json:
-        for line in terminal.echo(config):
-            console.print(line, highlight=False)
+        for line in [f"{config.env}: {_crowd(config)}, {config.total_steps} steps each", *echo_target(config)]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     with _stop_on_interrupt() as stopped, _view(config, out, command) as view:
         run = start(view, stopped)
     interrupted = not run.summary["finished"]
     if command.json:
-        print(json.dumps({"event": "end", "out": str(run.path), "finished": not interrupted, "summary": run.summary}))
+        print(json_line({"kind": "end", "out": str(run.path), **run.summary}))
     else:
         _say_results(console, run)
     if interrupted:
@@ -294,17 +297,25 @@ def _watched(
 def _say_results(console: Console, run: runs.Run) -> None:
     curves, config = run.curves, run.config
     if len(curves):
-        console.print(terminal.summary_table(curves, config))
-        console.print(terminal.curve_picture(curves))
+        console.print(summary_table(curves, config))
+        console.print(CurvePicture(curves))
     if config.arms and run.summary["finished"]:
-        console.print(terminal.answer(curves, config), highlight=False)
+        console.print(answer(curves, config), highlight=False, markup=False)
     console.print(f"run folder: {run.path}", highlight=False)
+
+
+def _crowd(config: Config) -> str:
+    """How many agents train, in words."""
+    if config.num_agents == 1:
+        return f"one agent, seed {config.seed}"
+    seeds = f"{config.seeds} seeds from {config.seed}" if config.seeds > 1 else f"seed {config.seed}"
+    return f"{len(config.arms)} arms × {seeds}" if config.arms else f"{config.seeds} agents, seeds from {config.seed}"
 
 
 class View:
     """Progress bar and TensorBoard together."""
 
-    def __init__(self, progress: terminal.ProgressView, board: TensorBoard | None) -> None:
+    def __init__(self, progress: ProgressView, board: ScalarWriter | None) -> None:
         self._progress, self._board = progress, board
 
     def update(self, block: int, progress: Progress) -> None:
@@ -312,6 +323,10 @@ class View:
         self._progress.update(
             block, progress.env_steps, progress.gradient_steps, progress.seconds, progress.train_return
         )
+
+    def finished(self, block: int) -> None:
+        """A block has ended."""
+        self._progress.finished(block)
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Rows of the curves."""
@@ -323,9 +338,12 @@ class View:
 @contextmanager
 def _view(config: Config, out: Path, command: RunArguments) -> Iterator[View]:
     blocks = [len(block) for block in config.blocks()]
+    begun = store.steps_reached(store.RunFolder(out, config)) if command.resume else [0] * len(blocks)
     mode: Literal["json", "auto"] = "json" if command.json else "auto"
-    with terminal.ProgressView(config.total_steps, blocks, mode=mode) as progress:
-        board = TensorBoard(out / "tensorboard") if command.tensorboard else None
+    stream = sys.stdout if command.json else sys.stderr
+    with ProgressView(config.total_steps, blocks, mode, stream, begun=begun) as progress:
+        resumed_from = min(begun) if command.resume else None
+        board = ScalarWriter(out / "tensorboard", resumed_from) if command.tensorboard else None
         try:
             yield View(progress, board)
         finally:
@@ -359,12 +377,12 @@ def _trusted(modules: tuple[str, ...], network: str | None) -> tuple[str, ...]:
 def _eval(command: Eval) -> int:
     trusted = _trusted(command.env_module, command.network)
     found = softstep.evaluate(command.run, command.episodes, command.seed, trusted=trusted)
-    rows = terminal.return_statistics(found.returns)
+    rows = found.statistics
     if command.json:
-        agents = [{"arm": a.arm, "seed": a.seed} | r for a, r in zip(found.agents, rows, strict=True)]
+        agents = [{"arm": a.arm, "seed": a.seed} | r._asdict() for a, r in zip(found.agents, rows, strict=True)]
         print(json.dumps({"run": str(command.run), "episodes": command.episodes, "agents": agents}))
     else:
-        Console().print(terminal.return_table([(a.arm, a.seed) for a in found.agents], rows, command.episodes))
+        Console().print(return_table(found.agents, rows, command.episodes))
     return 0
 
 

@@ -69,14 +69,16 @@ def make_rows(xp: Any, config: Config, observations: Any, actions: Any, step: An
     return xp.concatenate([observations, *columns, step.next_observation], -1)
 
 
-def count_on(walk: Walk, rewards: Any) -> Walk:
-    """Add the rewards of a step at which no episode ends."""
-    return walk._replace(returns=walk.returns + rewards, lengths=walk.lengths + 1)
+def count_on(walk: Walk, rewards: Any, steps: Any = 1) -> Walk:
+    """Add a step's rewards, and 1 to the lengths (0 where the step only reset its environment)."""
+    return walk._replace(returns=walk.returns + rewards, lengths=walk.lengths + steps)
 
 
-def settle(xp: Any, exploration: Exploration, walk: Walk, rewards: Any, ended: Any) -> tuple[Walk, Ended]:
+def settle(
+    xp: Any, exploration: Exploration, walk: Walk, rewards: Any, ended: Any, steps: Any = 1
+) -> tuple[Walk, Ended]:
     """Add the rewards, and close the episodes that `ended`; ε falls once for each under the geometric schedule."""
-    walk = count_on(walk, rewards)
+    walk = count_on(walk, rewards, steps)
     closed = Ended(xp.where(ended, walk.returns, 0), xp.where(ended, walk.lengths, 0))
     count = ended.sum(-1)
     factors = xp.asarray(np.float32(exploration.decay) ** np.arange(ended.shape[-1] + 1, dtype=np.float32))
@@ -227,10 +229,11 @@ class HostDriver:
         step = self._envs.step(actions, keys)
         self._ring.write(make_rows(np, config, observations, actions, step), step.valid)
         ended = step.terminated | step.truncated
+        steps = 1 if step.valid is None else step.valid.astype(np.int32)
         if not ended.any():
-            self.walk = count_on(walk, step.reward)
+            self.walk = count_on(walk, step.reward, steps)
             return None
-        self.walk, closed = settle(np, config.exploration, walk, step.reward, ended)
+        self.walk, closed = settle(np, config.exploration, walk, step.reward, ended, steps)
         return closed
 
     def minibatch(self, words: Any) -> np.ndarray:

@@ -49,6 +49,7 @@ def run_blocks_here(
             outcomes.append(None)
             continue
         outcomes.append(execute_block(run, block, _hooks(view, block, should_stop)))
+        view.finished(block)
     return outcomes
 
 

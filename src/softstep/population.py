@@ -27,6 +27,10 @@ class View(Protocol):
         """A block has moved on."""
         ...
 
+    def finished(self, block: int) -> None:
+        """A block has ended, perhaps early because it is solved."""
+        ...
+
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Rows of the curves, as they come."""
         ...
@@ -147,6 +151,7 @@ def _hear(worker: Worker, line: bytes, view: View, outcomes: list[Outcome | None
             view.records(event["block"], event["records"])
         case "done":
             outcomes[event["block"]] = Outcome(**event["outcome"])
+            view.finished(event["block"])
             worker.order(waiting)
         case "failed":
             worker.block = None

@@ -25,6 +25,9 @@ class Silent:
     def update(self, block: int, progress: Progress) -> None:
         """Nothing."""
 
+    def finished(self, block: int) -> None:
+        """Nothing."""
+
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Nothing."""
 

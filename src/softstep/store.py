@@ -455,6 +455,12 @@ def read_summary(run: RunFolder) -> dict[str, Any] | None:
         return None
 
 
+def steps_reached(run: RunFolder) -> list[int]:
+    """Environment steps of each block's newest checkpoint; 0 where it has none."""
+    newest = [_checkpoints(run.path, block)[-1:] for block in range(len(run.config.blocks()))]
+    return [_steps(found[0]) if found else 0 for found in newest]
+
+
 def delete_replay(run: RunFolder) -> None:
     """Remove a finished run's replay segments: nothing will be learned from them any more."""
     for segment in run.path.glob("replay-*.rows"):
@@ -484,11 +490,10 @@ def list_runs(folder: Path) -> list[RunLine]:
     for path in sorted(p.parent for p in folder.glob("*/config.json")):
         with contextlib.suppress(StoreError):
             run = open_run(path)
-            newest = [_steps(c) for b in range(len(run.config.blocks())) for c in _checkpoints(path, b)[-1:]]
             done = bool((read_summary(run) or {}).get("finished"))
             lines.append(
                 RunLine(
-                    path, run.config.env, run.config.num_agents, min(newest, default=0), run.config.total_steps, done
+                    path, run.config.env, run.config.num_agents, min(steps_reached(run)), run.config.total_steps, done
                 )
             )
     return lines

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ import polars as pl
 from softstep.config import ConfigError
 from softstep.report.axes import Limits, nice_limits, short, spread
 from softstep.report.curves import Band, arms_of, bands, show_range
+from softstep.report.files import write_whole
 from softstep.report.palette import DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK, ArmStyle, arm_styles
 from softstep.report.terminal import rounded
 
@@ -32,6 +32,7 @@ STYLE = f"""
   .note, .tick, .axis {{ fill: #5a6579; font-size: 16px; }}
   .tick {{ font-variant-numeric: tabular-nums; }}
   .name {{ font-size: 19px; font-weight: 650; }}
+  .last {{ font-weight: 450; }}
   .detail {{ fill: #5a6579; font-size: 15px; font-variant-numeric: tabular-nums; }}
   .grid {{ stroke: #e6eaf1; }}
   .zero {{ stroke: #aab3c2; }}
@@ -79,7 +80,7 @@ def curves_svg(
     """The picture of `column` as SVG text, also written to `out`, whole or not at all.
 
     Where no agent has an `eval_return` it shows the training return. `title` and `note` stand above it; `details`
-    replaces an arm's second line (α, τ and the last value).
+    replaces an arm's second line (its α and τ).
     Errors: ConfigError where there is nothing to draw.
     """
     found = bands(curves, column)
@@ -94,7 +95,7 @@ def curves_svg(
     x = nice_limits(0.0, float(max(band.steps[-1] for band in found.values())), count=6, widen=False)
     y = nice_limits(low, high, count=6, widen=False)
     top = 40.0 + (36 if title else 0) + (28 if note else 0)
-    room = max(_text_width(text, size) for arm in found for text, size in ((arm, 19), (details[arm], 15)))
+    room = max(_text_width(text, size) for arm in found for text, size in ((f"{arm} −0000", 19), (details[arm], 15)))
     frame = Frame(92.0, width - room - 66, top + 20, height - 84.0, x, y)
     seeds = max(band.seeds for band in found.values())
     parts = [
@@ -111,7 +112,7 @@ def curves_svg(
     ]
     text = "\n".join(parts) + "\n"
     if out is not None:
-        _write_whole(Path(out), text)
+        write_whole(Path(out), text.encode())
     return text
 
 
@@ -166,28 +167,26 @@ def _labels(
     """Every arm's name and detail beside its curve's end, led there by a thin line."""
     ends = [frame.point(band.steps[-1], band.mean[-1]) for band in found.values()]
     heights = spread([float(y) for _, y in ends], 52, frame.top + 8, frame.bottom - 8)
-    parts = []
+    parts, at = [], frame.right + 30
     for arm, (x, y), height in zip(found, ends, heights, strict=True):
-        colour = styles[arm].colour
-        at = frame.right + 30
+        colour, last = styles[arm].colour, rounded(float(found[arm].mean[-1]))
+        lead = f"M{x + 8:.1f} {y:.1f}C{at - 10:.1f} {y:.1f} {x + 12:.1f} {height:.1f} {at - 6:.1f} {height:.1f}"
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
-        parts.append(
-            f'<path class="lead" stroke="{colour}" d="M{x + 8:.1f} {y:.1f}C{at - 10:.1f} {y:.1f} {x + 12:.1f} {height:.1f}'
-            f' {at - 6:.1f} {height:.1f}"/>'
-        )
-        parts.append(f'<text class="name" x="{at:.1f}" y="{height - 2:.1f}" fill="{colour}">{escape(arm)}</text>')
+        parts.append(f'<path class="lead" stroke="{colour}" d="{lead}"/>')
+        name = f'{escape(arm)} <tspan class="last" dx="4">{last}</tspan>'
+        parts.append(f'<text class="name" x="{at:.1f}" y="{height - 2:.1f}" fill="{colour}">{name}</text>')
         parts.append(f'<text class="detail" x="{at:.1f}" y="{height + 18:.1f}">{escape(details[arm])}</text>')
     return parts
 
 
-def _details(curves: pl.DataFrame, found: Mapping[str, Band]) -> dict[str, str]:
-    """Each arm's settings and where it ended: `α 0.001, τ 0.005 · 231`."""
+def _details(curves: pl.DataFrame, arms: Iterable[str]) -> dict[str, str]:
+    """Each arm's settings: `α 0.001, τ 0.005`."""
     texts = {}
-    for arm, band in found.items():
+    for arm in arms:
         row = curves.filter(pl.col("arm") == arm).row(-1, named=True)
         target = "no target" if row["tau"] == 1 and row["period"] == 1 else f"τ {row['tau']:.6g}"
         target += f" every {row['period']}" if row["period"] > 1 else ""
-        texts[arm] = f"α {row['learning_rate']:.6g}, {target} · {rounded(float(band.mean[-1]))}"
+        texts[arm] = f"α {row['learning_rate']:.6g}, {target}"
     return texts
 
 
@@ -200,14 +199,3 @@ def _alternative(found: Mapping[str, Band], column: str) -> str:
 def _text_width(text: str, size: float) -> float:
     """Pixels a text takes at most, roughly."""
     return 0.56 * size * len(text)
-
-
-def _write_whole(out: Path, text: str) -> None:
-    if not out.parent.is_dir():
-        raise ConfigError(f"{out}: the folder {out.parent} does not exist: make it first")
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)

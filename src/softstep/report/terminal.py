@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import polars as pl
 from rich import box
@@ -12,6 +15,9 @@ from softstep.config import Agent, Config
 from softstep.report.curves import ArmSummary, mean_sd, summaries
 from softstep.report.palette import arm_styles
 from softstep.target import TargetUpdate
+
+if TYPE_CHECKING:  # SciPy takes half a second to import: only for who computes with it
+    from softstep.stats import ReturnStatistics
 
 KINDS = {"soft": "soft", "hard": "hard", "none": "absent"}
 """How each kind of target is called."""
@@ -123,3 +129,15 @@ def _small(values: np.ndarray) -> str:
 def find(arms: list[ArmSummary], name: str) -> ArmSummary | None:
     """The arm called `name`, where there is one."""
     return next((arm for arm in arms if arm.arm == name), None)
+
+
+def return_table(agents: Sequence[Agent], rows: Sequence[ReturnStatistics], episodes: int) -> Table:
+    """One row per agent."""
+    table = Table(box=box.SIMPLE_HEAD, caption=f"greedy returns over {episodes} held-out episodes, the same for all")
+    table.caption_justify = "left"
+    for head in ("arm", "seed", "mean", "95 % interval", "IQM", "standard deviation"):
+        table.add_column(head, justify="left" if head == "arm" else "right")
+    for agent, row in zip(agents, rows, strict=True):
+        interval = f"{rounded(row.low)} to {rounded(row.high)}"
+        table.add_row(agent.arm, str(agent.seed), rounded(row.mean), interval, rounded(row.iqm), rounded(row.sd))
+    return table

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from softstep.config import ConfigError
+from softstep.report.files import checked, write_whole
 from softstep.report.panel import Moment, Stage
 
 MAX_BYTES = 3_000_000
@@ -60,9 +60,7 @@ def landing_gif(
     Returns: path, return, steps, terminated, truncated, frames and bytes.
     Errors: ConfigError where the environment draws no pictures or the action values are not finite.
     """
-    out = Path(out)
-    if not out.parent.is_dir():
-        raise ConfigError(f"{out}: the folder {out.parent} does not exist: make it first")
+    out = checked(Path(out))
     episode = play(q_values, env_id, seed, max_steps)
     stage = Stage(env_id, action_names(env_id, len(episode.moments[0].q_values)), episode.moments)
     stride = max(1, round(episode.frames_per_second / fps))
@@ -70,7 +68,7 @@ def landing_gif(
     while len(content) > MAX_BYTES and count > 2:
         stride *= 2
         content, count = _encode(stage, episode, stride)
-    _write_whole(out, content)
+    write_whole(out, content)
     return {
         "path": str(out),
         "return": episode.total,
@@ -170,19 +168,3 @@ def _common_palette(samples: Sequence[Image.Image]) -> Image.Image:
     for number, sample in enumerate(samples):
         sheet.paste(sample, (0, height * number))
     return sheet.quantize(COLOURS, dither=Image.Dither.NONE)
-
-
-def _write_whole(out: Path, content: bytes) -> None:
-    """Write beside `out`, then rename."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, out)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
