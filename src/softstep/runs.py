@@ -111,8 +111,17 @@ def train(
         ConfigError: a setting that cannot be meant. StoreError: a folder that cannot be written.
         EnvironmentFailed: an environment raised; the last checkpoint stands.
     """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers = {workers} must be at least 1")
     path = Path(out) if out is not None else default_out(config, "train")
-    return _execute(store.create(path, config, force=force), workers, view, should_stop, execute)
+    folder = store.create(path, config, force=force)
+    try:
+        return _execute(folder, workers, view, should_stop, execute)
+    except ConfigError:  # the environment or network cannot be made: as if nothing had been asked
+        store.undo_creation(folder)
+        raise
+    finally:
+        store.settle_creation(folder)
 
 
 def resume(

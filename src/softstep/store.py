@@ -98,14 +98,18 @@ class RunFolder:
 
 
 def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
-    """A new run folder; an existing run is replaced only with `force`, anything else never."""
+    """A new run folder; an existing run is replaced only with `force`, anything else never.
+
+    A replaced run lies beside the new one, hidden, until `settle_creation` or `undo_creation`.
+    """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         if not force:
             raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
         if not (path / "config.json").is_file():
             raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
         with locked(path):
-            shutil.rmtree(path)
+            shutil.rmtree(_replaced(path), ignore_errors=True)
+            path.rename(_replaced(path))
     try:
         path.mkdir(parents=True, exist_ok=True)
         _write(path / "versions.json", json.dumps(versions(config), indent=2).encode())
@@ -113,6 +117,22 @@ def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return RunFolder(path, config)
+
+
+def _replaced(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
+def settle_creation(run: RunFolder) -> None:
+    """The new run stands: delete the one it replaced, if any."""
+    shutil.rmtree(_replaced(run.path), ignore_errors=True)
+
+
+def undo_creation(run: RunFolder) -> None:
+    """The new run cannot be: remove its folder, and put back the run it replaced."""
+    shutil.rmtree(run.path)
+    if _replaced(run.path).exists():
+        _replaced(run.path).rename(run.path)
 
 
 def open_run(path: Path | str) -> RunFolder:

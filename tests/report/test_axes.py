@@ -1,5 +1,7 @@
 """Ticks, short numbers and labels that keep their distance."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_short_numbers(value, text):
 def test_labels_keep_their_gap_and_their_order(positions):
     placed = spread(positions, 1.0, 0.0, 10.0)
     ordered = [placed[i] for i in sorted(range(len(positions)), key=lambda i: (positions[i], i))]
-    assert all(b - a >= 1.0 - 1e-9 for a, b in zip(ordered, ordered[1:], strict=False))
+    assert all(b - a >= 1.0 - 1e-9 for a, b in itertools.pairwise(ordered))
     assert min(placed) >= -1e-9
     assert max(placed) <= 10 + 1e-9
 

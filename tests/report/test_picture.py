@@ -1,6 +1,7 @@
 """The terminal picture: each arm's letter is where its curve is, in colour and without."""
 
 import io
+import itertools
 import math
 import re
 
@@ -30,16 +31,16 @@ def test_a_rising_curve_rises_and_flat_ones_are_flat(curves):
     found = {letter: [(r, c) for r, row in enumerate(rows) for c in range(56) if row[c] == letter] for letter in "S<="}
     climb = sorted(found["S"], key=lambda cell: cell[1])
     assert len(climb) >= 3
-    assert all(below[0] > above[0] for below, above in zip(climb, climb[1:], strict=False))
+    assert all(below[0] > above[0] for below, above in itertools.pairwise(climb))
     assert {row for row, _ in found["<"]} == {len(rows) - 1}
     assert {row for row, _ in found["="]} == {(len(rows) - 1) // 2}
 
 
 def test_labels_stand_at_the_ends_of_the_curves(curves):
     rows = plot(curve_picture(curves))
-    assert [next(i for i, row in enumerate(rows) if row.endswith(name)) for name in ("S soft", "= same-alpha", "< smaller-alpha")] == [
-        0, (len(rows) - 1) // 2, len(rows) - 1,
-    ]  # fmt: skip
+    labels = ("S soft", "= same-alpha", "< smaller-alpha")
+    found = [next(i for i, row in enumerate(rows) if row.endswith(label)) for label in labels]
+    assert found == [0, (len(rows) - 1) // 2, len(rows) - 1]
 
 
 def test_equal_ends_still_have_a_label_each(make_curves):
@@ -55,10 +56,17 @@ def test_it_fits(curves, width, height):
     assert len(lines) == height
 
 
-def test_ticks_name_the_axis(curves):
+def test_ticks_stand_where_their_values_are(curves):
     text = curve_picture(curves)
-    assert re.search(r"^ *100[┤│]", text, re.M) or re.search(r"^ *80┤", text, re.M)
-    assert "100 k env. steps" in text.splitlines()[-1]
+    ticks = {int(match[1]): row for row, line in enumerate(text.splitlines()) if (match := re.match(r" *(\d+)┤", line))}
+    assert set(ticks) == {0, 20, 40, 60, 80, 100}
+    rows = len(plot(text))
+    for value, row in ticks.items():
+        assert row - 1 == pytest.approx((1 - value / 100) * (rows - 1), abs=0.75)  # the title is one line
+
+
+def test_the_last_line_counts_environment_steps(curves):
+    assert curve_picture(curves).splitlines()[-1].endswith("100 k env. steps")
 
 
 def test_only_what_happened_is_drawn(make_curves):
@@ -80,6 +88,11 @@ def test_colour_shades_the_band_and_plain_text_does_not(make_curves):
     Console(file=plain, width=80).print(CurvePicture(wide))
     assert "\x1b" not in plain.getvalue()
     assert len(LINE.findall(plain.getvalue())) < len(LINE.findall(coloured)) / 2
+
+
+def test_more_arms_than_rows_still_fit(make_curves):
+    crowd = make_curves({f"arm{number}": lambda s, t: 1.0 for number in range(20)}, seeds=1)
+    assert max(map(len, curve_picture(crowd, width=60, height=8).splitlines())) <= 60
 
 
 def test_nothing_to_draw_is_said(make_curves):

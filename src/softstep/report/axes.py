@@ -16,9 +16,13 @@ class Limits(NamedTuple):
     high: float
     ticks: tuple[float, ...]
 
-    def share(self, value: np.ndarray | float) -> np.ndarray:
-        """Where `value` lies between low (0) and high (1); beyond them, the nearer end."""
-        return np.clip((np.asarray(value, float) - self.low) / (self.high - self.low), 0, 1)
+    def share(self, values: np.ndarray) -> np.ndarray:
+        """Where `values` lie between low (0) and high (1); beyond them, the nearer end."""
+        return np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
+
+    def share_of(self, value: float) -> float:
+        """Where one value lies."""
+        return float(self.share(np.array([value], float))[0])
 
 
 def nice_limits(low: float, high: float, count: int = 5, *, widen: bool = True) -> Limits:

@@ -60,10 +60,19 @@ class Frame(NamedTuple):
     x: Limits
     y: Limits
 
-    def point(self, steps: np.ndarray | float, values: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels of a value at a step."""
-        across = self.left + self.x.share(steps) * (self.right - self.left)
-        return across, self.bottom - self.y.share(values) * (self.bottom - self.top)
+    def across(self, step: float) -> float:
+        """Pixels of an environment step."""
+        return self.left + self.x.share_of(step) * (self.right - self.left)
+
+    def down(self, value: float) -> float:
+        """Pixels of a value."""
+        return self.bottom - self.y.share_of(value) * (self.bottom - self.top)
+
+    def path(self, steps: np.ndarray, values: np.ndarray) -> list[str]:
+        """Corners of a line through values at steps."""
+        return [
+            f"{self.across(a):.1f} {self.down(b):.1f}" for a, b in zip(steps.tolist(), values.tolist(), strict=True)
+        ]
 
 
 def curves_svg(
@@ -125,14 +134,14 @@ def _heading(title: str, note: str) -> list[str]:
 def _axes(frame: Frame, y_name: str, legend: str) -> list[str]:
     parts = []
     for tick in frame.y.ticks:
-        _, y = frame.point(0, tick)
+        y = frame.down(tick)
         kind = "zero" if tick == 0 else "grid"
         parts.append(f'<path class="{kind}" d="M{frame.left:.1f} {y:.1f}H{frame.right:.1f}"/>')
         parts.append(
             f'<text class="tick" x="{frame.left - 12:.1f}" y="{y + 5.5:.1f}" text-anchor="end">{short(tick)}</text>'
         )
     for tick in frame.x.ticks:
-        x, _ = frame.point(tick, 0)
+        x = frame.across(tick)
         parts.append(
             f'<text class="tick" x="{x:.1f}" y="{frame.bottom + 30:.1f}" text-anchor="middle">{short(tick)}</text>'
         )
@@ -147,26 +156,22 @@ def _axes(frame: Frame, y_name: str, legend: str) -> list[str]:
 def _area(frame: Frame, band: Band, style: ArmStyle) -> str:
     if band.seeds == 1:
         return ""
-    there = _points(*frame.point(band.steps, band.high))
-    back = _points(*frame.point(band.steps[::-1], band.low[::-1]))
+    there = frame.path(band.steps, band.high)
+    back = frame.path(band.steps[::-1], band.low[::-1])
     return f'<path class="band" fill="{style.colour}" d="M{"L".join(there + back)}Z"/>'
 
 
 def _line(frame: Frame, band: Band, style: ArmStyle) -> str:
-    points = _points(*frame.point(band.steps, band.mean))
+    points = frame.path(band.steps, band.mean)
     return f'<path class="line" stroke="{style.colour}" d="M{"L".join(points)}"/>'
-
-
-def _points(x: np.ndarray, y: np.ndarray) -> list[str]:
-    return [f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True)]
 
 
 def _labels(
     frame: Frame, found: Mapping[str, Band], styles: Mapping[str, ArmStyle], details: Mapping[str, str]
 ) -> list[str]:
     """Every arm's name and detail beside its curve's end, led there by a thin line."""
-    ends = [frame.point(band.steps[-1], band.mean[-1]) for band in found.values()]
-    heights = spread([float(y) for _, y in ends], 52, frame.top + 8, frame.bottom - 8)
+    ends = [(frame.across(float(band.steps[-1])), frame.down(float(band.mean[-1]))) for band in found.values()]
+    heights = spread([y for _, y in ends], 52, frame.top + 8, frame.bottom - 8)
     parts, at = [], frame.right + 30
     for arm, (x, y), height in zip(found, ends, heights, strict=True):
         colour, last = styles[arm].colour, rounded(float(found[arm].mean[-1]))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions
 from rich.style import Style
 from rich.text import Text
 
@@ -40,7 +41,7 @@ class CurvePicture:
     column: str = "train_return"
     height: int = 20
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         colour = console.color_system is not None and not console.no_color
         yield _draw(self.curves, self.column, min(options.max_width, 120), self.height, colour)
 
@@ -76,6 +77,7 @@ def _draw(curves: pl.DataFrame, column: str, width: int, height: int, colour: bo
         line.append_text(canvas.text(row, colour))
         for arm in ends.get(row, []):
             line.append(f" {labels[arm]}"[:right], style=Style(color=styles[arm].colour, bold=True) if colour else "")
+        line.truncate(width)
         lines.append(line)
     lines += _x_axis(x, left, canvas.columns)
     return Text("\n").join(lines)
@@ -99,7 +101,7 @@ def _title(found: dict[str, Band], column: str, width: int) -> Text:
 
 def _end_labels(found: dict[str, Band], y: Limits, rows: int) -> dict[int, list[str]]:
     """The row of each arm's label: beside its curve's end, moved apart where two would meet."""
-    wanted = [(1 - float(y.share(band.mean[-1]))) * (rows - 1) for band in found.values()]
+    wanted = [(1 - y.share_of(float(band.mean[-1]))) * (rows - 1) for band in found.values()]
     placed: dict[int, list[str]] = {}
     for arm, row in zip(found, spread(wanted, 1, 0, rows - 1), strict=True):
         placed.setdefault(int(np.floor(row + 0.5)), []).append(arm)
@@ -109,7 +111,7 @@ def _end_labels(found: dict[str, Band], y: Limits, rows: int) -> dict[int, list[
 def _x_axis(x: Limits, left: int, columns: int) -> list[Text]:
     rule, words = ["─"] * columns, [" "] * (left + columns + 4)
     for tick in x.ticks:
-        column = round(float(x.share(tick)) * (columns - 1))
+        column = round(x.share_of(tick) * (columns - 1))
         rule[column] = "┬"
         text = short(tick)
         begin = max(0, left + column - len(text) // 2)
@@ -132,41 +134,41 @@ class _Canvas:
 
     def row(self, value: float, y: Limits) -> int:
         """The row of cells in which `value` lies."""
-        return int(self._height(np.array([value]), y)[0]) // 4
+        return self._heights(np.array([value]), y)[0] // 4
 
-    def _height(self, values: np.ndarray, y: Limits) -> np.ndarray:
+    def _heights(self, values: np.ndarray, y: Limits) -> list[int]:
         """Dot rows from the top."""
-        return np.rint((1 - y.share(values)) * (4 * self.rows - 1)).astype(int)
+        return [round(height) for height in ((1 - y.share(values)) * (4 * self.rows - 1)).tolist()]
 
-    def _at_dots(self, band: Band, values: np.ndarray, x: Limits) -> tuple[np.ndarray, np.ndarray]:
-        """Dot columns the band covers, and `values` there."""
+    def _dots_of(self, band: Band, values: np.ndarray, x: Limits, y: Limits) -> dict[int, int]:
+        """Dot column → dot row of `values`, where the band is."""
         steps = np.linspace(x.low, x.high, 2 * self.columns)
         pitch = (x.high - x.low) / (2 * self.columns)
         covered = np.flatnonzero((steps >= band.steps[0] - pitch) & (steps <= band.steps[-1] + pitch))
-        return covered, np.interp(steps[covered], band.steps, values)
+        heights = self._heights(np.interp(steps[covered], band.steps, values), y)
+        return dict(zip(covered.tolist(), heights, strict=True))
 
     def line(self, band: Band, x: Limits, y: Limits, style: ArmStyle) -> None:
         """The mean, joined from dot column to dot column."""
-        columns, values = self._at_dots(band, band.mean, x)
-        heights = self._height(values, y)
-        for number, (column, end) in enumerate(zip(columns, heights, strict=True)):
-            begin = heights[number - 1] if number else end
-            step = int(np.sign(end - begin))
-            for height in range(begin + step if step else end, end + (step or 1), step or 1):
+        begin: int | None = None
+        for column, end in self._dots_of(band, band.mean, x, y).items():
+            step = 1 if begin is None or end >= begin else -1
+            first = end if begin is None or begin == end else begin + step
+            for height in range(first, end + step, step):
                 self._put(height, column, style.colour, faint=False)
+            begin = end
 
     def shade(self, band: Band, x: Limits, y: Limits, style: ArmStyle) -> None:
         """Sparse dots from low to high; where bands overlap, their colours take turns."""
-        columns, lows = self._at_dots(band, band.low, x)
-        _, highs = self._at_dots(band, band.high, x)
+        lows, highs = (self._dots_of(band, edge, x, y) for edge in (band.low, band.high))
         touched = np.zeros_like(self._faint)
-        for column, low, high in zip(columns, self._height(lows, y), self._height(highs, y), strict=True):
-            for height in range(high, low + 1):
+        for column, low in lows.items():
+            for height in range(highs[column], low + 1):
                 if height % 2 == 0 and (height // 2 + column) % 2 == 0:
                     cell = (height // 4, column // 2)
                     touched[cell] = True
                     mine = sum(cell) % (self._layers[cell] + 1) == 0
-                    self._put(height, column, style.colour if mine else self._colours[cell], faint=True)
+                    self._put(height, column, style.colour if mine else str(self._colours[cell]), faint=True)
         self._layers += touched
 
     def _put(self, height: int, column: int, colour: str, faint: bool) -> None:
@@ -179,8 +181,7 @@ class _Canvas:
 
     def letters(self, band: Band, x: Limits, y: Limits, style: ArmStyle, first: int) -> None:
         """The arm's letter on its line, at every `MARKER_EVERY`-th column from `first` on, others' letters spared."""
-        columns, values = self._at_dots(band, band.mean, x)
-        rows = dict(zip(columns // 2, self._height(values, y) // 4, strict=True))
+        rows = {column // 2: height // 4 for column, height in self._dots_of(band, band.mean, x, y).items()}
         for column in range(first, self.columns, MARKER_EVERY):
             if column in rows and not self._letters[rows[column], column]:
                 cell = (rows[column], column)

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO
+from typing import IO, Any, Literal, Protocol, cast, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -29,6 +29,17 @@ SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 1.0}
 BAR = ARMS["soft"].colour
 
 
+@runtime_checkable
+class Stream(Protocol):
+    """Where lines go: a file, `sys.stderr`, a `StringIO`."""
+
+    def write(self, text: str, /) -> Any: ...
+
+    def flush(self) -> Any: ...
+
+    def isatty(self) -> bool: ...
+
+
 class ProgressView:
     """The progress of a run's blocks, as one number for all agents.
 
@@ -42,7 +53,7 @@ class ProgressView:
         total_steps: int,
         blocks: Sequence[int],
         mode: Mode = "auto",
-        stream: TextIO | None = None,
+        stream: Stream | None = None,
         *,
         begun: Sequence[int] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -60,7 +71,7 @@ class ProgressView:
         self._kind = "json" if mode == "json" else "bar" if mode == "auto" and _is_terminal(self._stream) else "plain"
         self._progress = self._bar() if self._kind == "bar" else None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> ProgressView:
         if self._progress is not None:
             self._progress.start()
         return self
@@ -143,7 +154,7 @@ class ProgressView:
             BarColumn(bar_width=None, complete_style=BAR, finished_style=BAR),
             TextColumn("{task.percentage:3.0f}%"),
             TextColumn("{task.fields[words]}"),
-            console=Console(file=self._stream),
+            console=Console(file=cast(IO[str], self._stream)),
             auto_refresh=False,
             expand=True,
         )
@@ -203,5 +214,5 @@ def clock_time(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: Stream) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 TAGS = {
     "train_return": "return/train",
@@ -41,7 +41,7 @@ class ScalarWriter:
         self._resumed_from = resumed_from
         self._files: dict[tuple[str, int], BinaryIO] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> ScalarWriter:
         return self
 
     def __exit__(
