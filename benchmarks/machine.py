@@ -35,7 +35,7 @@ def can_pin() -> bool:
 def environment(*, one_thread: bool) -> dict[str, str]:
     """Our environment variables without any that set a number of threads; or with all of them at one."""
     kept = {name: value for name, value in os.environ.items() if name not in _THREADS}
-    return kept | ({name: "1" for name in _THREADS[:4]} if one_thread else {})
+    return kept | (dict.fromkeys(_THREADS[:4], "1") if one_thread else {})
 
 
 def pin_to(core: int) -> None:

@@ -26,10 +26,10 @@ class Failing(gymnasium.Env):
         return np.zeros(2, np.float32), {}
 
     def step(self, action):
-        Failing.steps += 1
-        if Failing.steps > 1500:
+        self.steps += 1
+        if self.steps > 1500:
             raise ValueError("the motor is on fire")
-        return np.zeros(2, np.float32), 1.0, Failing.steps % 20 == 0, False, {}
+        return np.zeros(2, np.float32), 1.0, self.steps % 20 == 0, False, {}
 
 gymnasium.register("Failing-v0", Failing)
 """
@@ -163,7 +163,7 @@ def test_an_environment_that_raises_keeps_the_checkpoint_and_passes_the_error_on
     arguments = ["train", "Failing-v0", "--env-module", "broken_motor", *TINY, "--out", "run"]
     done = softstep_command(*arguments, cwd=tmp_path)
     assert done.returncode == 1
-    assert "failed at about environment step" in done.stderr
+    assert "failed at environment step 1501" in done.stderr
     assert "the motor is on fire" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "run").glob("checkpoint-*-000000001000.safetensors"))

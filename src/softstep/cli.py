@@ -21,7 +21,7 @@ from rich.table import Table
 import softstep
 from softstep import comparison, presets, runs, store
 from softstep.config import Arm, Config, ConfigError
-from softstep.events import EnvironmentFailed, Progress
+from softstep.events import EnvironmentFailed, Progress, ReplayMismatch
 from softstep.population import WorkerFailed
 from softstep.report.answer import answer
 from softstep.report.picture import CurvePicture
@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, store.StoreError) as error:
         _complain(str(error))
         return USAGE
-    except (EnvironmentFailed, WorkerFailed) as error:
+    except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
         _complain(str(error))
         return 1
     except BrokenPipeError:

@@ -22,6 +22,7 @@ from softstep import replay as rp
 from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws
 from softstep.config import Config, Exploration
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs
+from softstep.events import EnvironmentFailed
 from softstep.networks import numpy_q_values
 from softstep.types import row_width
 
@@ -212,21 +213,25 @@ class HostDriver:
                 self.state, packed = self._block.learn(self.state, rows, now.rate[n])
             for v in range(config.vector_steps):
                 keys = None if draws.env_keys is None else draws.env_keys[n, v]
-                closed = self._step(draws.uniform[n, v], draws.action[n, v], now.epsilon[n, v], keys)
+                at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
+                closed = self._step(at, draws.uniform[n, v], draws.action[n, v], now.epsilon[n, v], keys)
                 if closed is not None:
-                    at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
                     finished += _finished(closed, at)
             if packed is not None:
                 self._act_with(packed)
             self.iteration += 1
         return finished
 
-    def _step(self, uniform: Any, random_action: Any, linear: Any, keys: Any) -> Ended | None:
-        """One vector step: act, step, remember; the episodes that ended, if any did."""
+    def _step(self, at: int, uniform: Any, random_action: Any, linear: Any, keys: Any) -> Ended | None:
+        """The vector step that reaches environment step `at`: act, step, remember; the episodes that ended, if any."""
         config, walk, observations = self._config, self.walk, self._envs.observations.copy()
         epsilon = walk.epsilon if config.exploration.schedule == "geometric" else np.full_like(walk.epsilon, linear)
         actions = choose(np, self._values(observations), uniform, random_action, epsilon)
-        step = self._envs.step(actions, keys)
+        try:
+            step = self._envs.step(actions, keys)
+        except Exception as error:
+            message = f"{config.env} failed at environment step {at}: {type(error).__name__}: {error}"
+            raise EnvironmentFailed(message) from error
         self._ring.write(make_rows(np, config, observations, actions, step), step.valid)
         ended = step.terminated | step.truncated
         steps = 1 if step.valid is None else step.valid.astype(np.int32)
@@ -259,6 +264,8 @@ class HostDriver:
         self.walk = Walk(*(arrays[f"walk/{i:03}"] for i in range(len(Walk._fields))))
         self.iteration = iteration
         self._envs.restore({k.removeprefix("env/"): v for k, v in arrays.items() if k.startswith("env/")})
+        if not self._envs.spec.exactly_resumable:  # new episodes have begun
+            self.walk = self.walk._replace(returns=0 * self.walk.returns, lengths=0 * self.walk.lengths)
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]

@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from softstep import runtime
 from softstep.config import ConfigError
-from softstep.events import EnvironmentFailed, Outcome, Progress
+from softstep.events import EnvironmentFailed, Outcome, Progress, ReplayMismatch
 from softstep.store import RunFolder, StoreError
 
 
@@ -44,6 +44,7 @@ _ERRORS: Mapping[str, type[Exception]] = {
     "ConfigError": ConfigError,
     "StoreError": StoreError,
     "EnvironmentFailed": EnvironmentFailed,
+    "ReplayMismatch": ReplayMismatch,
 }
 
 
