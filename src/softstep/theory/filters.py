@@ -14,12 +14,13 @@ from softstep.theory.checks import Array, Spectrum, check_c, check_count, real_a
 
 def impulse_response(c: float, n: int) -> Array:
     """Weight (1−c)·c^j of the online parameters j steps ago, j = 0 … n−1. Shape (n,); sums to 1 as n grows."""
-    return (1 - float(check_c(c))) * float(c) ** np.arange(check_count("n", n, 0))
+    weight = float(check_c(c))
+    return np.asarray((1 - weight) * weight ** np.arange(check_count("n", n, 0)))
 
 
 def step_response(c: float, n: int) -> Array:
     """Share 1 − c^{j+1} of a sudden change of Q that T shows after j + 1 updates, j = 0 … n−1. Shape (n,)."""
-    return 1 - float(check_c(c)) ** np.arange(1, check_count("n", n, 0) + 1)
+    return np.asarray(1 - float(check_c(c)) ** np.arange(1, check_count("n", n, 0) + 1))
 
 
 def frequency_response(c: float, omega: Any) -> Spectrum:

@@ -16,8 +16,17 @@ import scipy.linalg
 
 from softstep.target import TargetUpdate
 from softstep.theory import search, spectrum
-from softstep.theory.checks import Array, Order, Spectrum, check_alpha, check_c, check_count, check_order, real_array
-from softstep.theory.checks import check_schedule
+from softstep.theory.checks import (
+    Array,
+    Order,
+    Spectrum,
+    check_alpha,
+    check_c,
+    check_count,
+    check_order,
+    check_schedule,
+    real_array,
+)
 from softstep.theory.crossings import axis_crossings, circle_crossings
 from softstep.theory.mdp import MDP, make_mdp, matrices
 from softstep.theory.recursion import Ledger, schedule
@@ -57,12 +66,12 @@ class LinearTD:
 
     A: Array
     B: Array
-    r: Array | None = None
+    r: Array = None  # type: ignore[assignment]  # zeros
     mdp: MDP | None = None
 
     def __post_init__(self) -> None:
         A, B = real_array("A", self.A, 2), real_array("B", self.B, 2)
-        r = np.zeros(len(A)) if self.r is None else real_array("r", self.r, 1)
+        r = real_array("r", np.zeros(len(A)) if self.r is None else self.r, 1)
         if A.shape != B.shape or A.shape != (len(r), len(r)) or len(r) == 0:
             raise ValueError(f"shapes do not fit: A {A.shape} and B {B.shape} must be (n, n), r {r.shape} must be (n,)")
         for name, value in (("A", A), ("B", B), ("r", r)):
@@ -129,8 +138,8 @@ class LinearTD:
         need the spectral *radius* of B⁻¹A below 1, soft updates only real parts below 1.
         """
         self._require_regular()
-        small = np.linalg.eigvals(self.A - self.B).astype(complex)
-        slow = np.linalg.eigvals(np.linalg.solve(self.B, self.A)).astype(complex) - 1
+        small = spectrum.eigenvalues(self.A - self.B)
+        slow = spectrum.eigenvalues(np.asarray(np.linalg.solve(self.B, self.A), dtype=float)) - 1
         fine, safe = bool(small.real.max() < 0), bool(slow.real.max() < 0)
         hard = bool(np.abs(slow + 1).max() < 1)
         return Limits(small, slow, fine, safe, hard, spectrum.limits_in_words(small, slow, hard))
@@ -145,7 +154,7 @@ class LinearTD:
         left, size, _ = np.linalg.svd(seen)
         V = left[:, : int((size > 1e-12 * size[0]).sum())]
         mdp = None if self.mdp is None else self.mdp._replace(phi=self.mdp.phi @ V)
-        return LinearTD(V.T @ self.A @ V, V.T @ self.B @ V, V.T @ np.asarray(self.r), mdp)
+        return LinearTD(V.T @ self.A @ V, V.T @ self.B @ V, V.T @ self.r, mdp)
 
     # --- windows ----------------------------------------------------------------------------------------------
 
@@ -177,7 +186,9 @@ class LinearTD:
         scale = spectrum.largest(self.A, self.B)
         low, high = 1e-4 * share / scale, 1e2 / min(spectrum.smallest(self.B), spectrum.smallest(self.B - self.A))
         samples = scan(low, high)[:: 8 if exact else 1]
-        found = find_windows(lambda alpha: spectrum.growth(self.A, self.B, alpha, np.asarray(share)), splits, samples, np.inf)
+        found = find_windows(
+            lambda alpha: spectrum.growth(self.A, self.B, alpha, np.asarray(share)), splits, samples, np.inf
+        )
         return Windows(found, self._resolution())
 
     def stable_kappa(self) -> Windows:
@@ -217,10 +228,10 @@ class LinearTD:
         return search.best_pair(lambda a, z: spectrum.growth(self.A, self.B, a, z), alphas, shares)
 
     def effective_alpha(self, alpha: float, c: float) -> float:
-        """Smallest α′ > 0 with ρ(I + α′(A−B)) = ρ(M(α, c)): the single network of the same rate; nan if there is none."""
+        """Smallest α′ > 0 with ρ(I + α′(A−B)) = ρ(M(α, c)): the single network of the same rate; nan if none."""
         self._require_regular()
         target = float(spectrum.growth(self.A, self.B, check_alpha(alpha), 1 - check_c(c)))
-        return search.smallest_alpha(np.linalg.eigvals(self.A - self.B), target)
+        return search.smallest_alpha(spectrum.eigenvalues(self.A - self.B), target)
 
     # --- trajectories and noise ---------------------------------------------------------------------------------
 

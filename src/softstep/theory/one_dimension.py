@@ -55,7 +55,7 @@ def effective_alpha(alpha: float, c: float, a: float, b: float) -> float:
     discriminant = half_gap**2 - alpha * (1 - c) * (b - a)
     if discriminant < 0 or a >= b:
         return float("nan")
-    return alpha * (1 - c) / (half_gap + np.sqrt(discriminant))
+    return float(alpha * (1 - c) / (half_gap + np.sqrt(discriminant)))
 
 
 def effective_alpha_approx(alpha: float, c: float, a: float, b: float) -> float:
@@ -81,9 +81,7 @@ def variance(alpha: float, c: float, a: float, b: float) -> Variance:
     alpha, c = _stable(alpha, c, a, b)
     u, beta, p = 1 - alpha * b, b - a, 2 * (1 + c) - alpha * (b * (1 + c) - a * (1 - c))
     common = alpha / ((1 - c * u) * beta * p)
-    return Variance(
-        Q=common * ((1 + c) * (1 - c * u) - 2 * c * alpha * a), T=common * (1 - c) * (1 + c * u)
-    )
+    return Variance(Q=common * ((1 + c) * (1 - c * u) - 2 * c * alpha * a), T=common * (1 - c) * (1 + c * u))
 
 
 def single_variance(rate: float, beta: float) -> float:
@@ -114,7 +112,7 @@ def saturated_c(period: int, gamma: float) -> float:
     There Q has solved its regression before T moves, so each copy contracts by γ.
     """
     gamma, N = check_gamma(gamma), check_count("period", period, 1)
-    return 1 - (1 - gamma ** (1 / N)) / (1 - gamma)
+    return float(1 - (1 - gamma ** (1 / N)) / (1 - gamma))
 
 
 def _pair(alpha: float, c: float) -> tuple[float, float]:

@@ -81,7 +81,9 @@ NAMED: Sequence[str] = ("both", "only_target", "target_destroys", "neither", "tw
 
 def by_name(name: str) -> LinearTD:
     """The named problem at γ = .9. ValueError where there is none of that name."""
-    makers = {maker.__name__: maker for maker in (both, only_target, target_destroys, neither, two_theta, resonance, baird)}
+    makers = {
+        maker.__name__: maker for maker in (both, only_target, target_destroys, neither, two_theta, resonance, baird)
+    }
     if name not in makers:
         raise ValueError(f"problem {name!r} is unknown: choose one of {', '.join(NAMED)}")
     return makers[name]()

@@ -31,7 +31,7 @@ def largest_minimiser(growth: Callable[[Array], Array], grid: Array) -> float:
     padded = np.concatenate([[np.inf], values, [np.inf]])
     dips = np.flatnonzero((padded[1:-1] <= padded[:-2]) & (padded[1:-1] <= padded[2:]))
     points = [(float(values[-1]), float(grid[-1]))]
-    for i in dips:
+    for i in map(int, dips):
         z = _golden(growth, grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)])
         points += [(float(growth(np.asarray([z]))[0]), z), (float(values[i]), float(grid[i]))]
     lowest = min(value for value, _ in points)
@@ -68,8 +68,6 @@ def _golden(growth: Callable[[Array], Array], low: float, high: float) -> float:
             a, x, fx = x, y, fy
             y = a + _GOLDEN * (b - a)
             fy = growth(np.exp([y]))[0]
-        if not a < x <= y < b:
-            break
     return float(np.exp((a + b) / 2))
 
 
@@ -95,7 +93,8 @@ def _polish(growth: Callable[[Array, Array], Array], start: Array) -> tuple[floa
     """A local minimum of growth near (log α, log share) = start, share at most 1: value and place."""
 
     def objective(x: Array) -> float:
-        return float(growth(np.exp(x[0]), np.exp(min(x[1], 0.0)))) + max(x[1], 0.0)
+        inside = min(float(x[1]), 0.0)
+        return float(growth(np.exp(x[0]), np.exp(inside))) + float(x[1]) - inside
 
     best, x = np.inf, start
     for _ in range(20):
@@ -120,6 +119,6 @@ def smallest_alpha(mu: Spectrum, growth: float) -> float:
         if a_i > 0 and b_i**2 + a_i * g >= 0:
             stable_root = -b_i - np.copysign(root, b_i)
             candidates += [stable_root / a_i, -g / stable_root if stable_root else 0.0]
-    excess = lambda x: (2 * x * b + x**2 * a).max()  # noqa: E731
-    fits = [x for x in candidates if x > 0 and excess(x) <= g + 1e-9 * (abs(g) + x * np.abs(mu).max() * 1e-3)]
+    tolerance = 1e-9 * abs(g) + 1e-12 * np.sqrt(a.max())
+    fits = [x for x in candidates if x > 0 and (2 * x * b + x**2 * a).max() <= g + tolerance * min(1.0, x)]
     return float(min(fits)) if fits else float("nan")

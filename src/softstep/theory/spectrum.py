@@ -27,8 +27,13 @@ def growth(A: Array, B: Array, alpha: Array, share: Array) -> Array:
 
     |1+μ| − 1 = (2·Re μ + |μ|²)/(1 + |1+μ|) loses no digits for small μ.
     """
-    mu = np.linalg.eigvals(displacement(A, B, np.asarray(alpha), np.asarray(share)))
+    mu = eigenvalues(displacement(A, B, np.asarray(alpha), np.asarray(share)))
     return np.asarray(modulus_excess(mu).max(axis=-1))
+
+
+def eigenvalues(X: Array) -> Spectrum:
+    """Eigenvalues as complex numbers, shape (..., m) for matrices (..., m, m)."""
+    return np.asarray(np.linalg.eigvals(X), dtype=np.complex128)
 
 
 def modulus_excess(mu: Spectrum) -> Array:
@@ -42,7 +47,7 @@ def abscissa(A: Array, B: Array, kappa: Array) -> Array:
     k = np.asarray(kappa)[..., None, None]
     F = np.empty((*np.shape(kappa), 2 * n, 2 * n))
     F[..., :n, :n], F[..., :n, n:], F[..., n:, :n], F[..., n:, n:] = -B, A, k * identity, -k * identity
-    return np.asarray(np.linalg.eigvals(F).real.max(axis=-1))
+    return np.asarray(eigenvalues(F).real.max(axis=-1))
 
 
 def smallest(X: Array) -> float:
@@ -57,7 +62,7 @@ def largest(*matrices: Array) -> float:
 
 def is_singular(X: Array, *reference: Array) -> bool:
     """Whether X is singular to working precision, against the size of the matrices it is made of."""
-    return smallest(X) <= 8 * len(X) * np.finfo(float).eps * largest(X, *reference)
+    return bool(smallest(X) <= 8 * len(X) * np.finfo(float).eps * largest(X, *reference))
 
 
 def redundant_features(B: Array) -> str:

@@ -36,7 +36,9 @@ def scan(low: float, high: float) -> Array:
     return np.geomspace(low, high, 2 + int(SCAN_PER_DECADE * np.log10(high / low)))
 
 
-def find_windows(growth: Callable[[Array], Array], splits: Array, samples: Array, top: float) -> list[tuple[float, float]]:
+def find_windows(
+    growth: Callable[[Array], Array], splits: Array, samples: Array, top: float
+) -> list[tuple[float, float]]:
     """Open intervals of z in (0, top) on which growth(z) < 0.
 
     growth: continuous, vectorised; splits: where its sign may change, sorted; samples: further points to test;
@@ -55,7 +57,10 @@ def find_windows(growth: Callable[[Array], Array], splits: Array, samples: Array
 
 def _crossing(growth: Callable[[Array], Array], low: float, high: float) -> float:
     """The z in (low, high) where growth changes sign, to rounding, searched in log z."""
-    exponent = brentq(
-        lambda u: float(growth(np.asarray([low * np.exp(u)]))[0]), 0.0, np.log(high / low), xtol=1e-15, rtol=1e-15
-    )
-    return float(low * np.exp(exponent))
+    span = float(np.log(high / low))
+
+    def height(u: float) -> float:
+        z = high if u == span else low * np.exp(u)
+        return float(growth(np.asarray([z]))[0])
+
+    return float(low * np.exp(brentq(height, 0.0, span, xtol=1e-15, rtol=1e-15)))
