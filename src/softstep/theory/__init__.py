@@ -3,7 +3,7 @@
 Start with `ledger` (what T is made of), `LinearTD` (when it is stable) and `explain` (both, in words).
 """
 
-from softstep.theory import one_dimension, problems
+from softstep.theory import one_dimension, optimizers, problems
 from softstep.theory.averaging import (
     blended_alpha,
     ema_variance_ratio,
@@ -50,6 +50,7 @@ __all__ = [
     "lookahead_limit",
     "momentum_form",
     "one_dimension",
+    "optimizers",
     "problems",
     "schedule",
     "stall_gap",
