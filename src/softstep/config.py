@@ -83,6 +83,12 @@ class Config:
     """α, the size of a gradient step."""
     target: TargetUpdate = field(default_factory=TargetUpdate)
     """How the target network follows the online network."""
+    learning_rate_decay: float = 1.0
+    """Final factor on α, reached linearly; 1 keeps α constant."""
+    learning_rate_decay_steps: int = 300_000
+    """Environment steps until the final factor is reached."""
+    reward_scale: float = 1.0
+    """Factor on rewards for learning; returns are reported without it."""
     gamma: float = 0.99
     """γ, the discount per step."""
     batch_size: int = 64
@@ -109,6 +115,8 @@ class Config:
     """Widths of the MLP's hidden layers (units)."""
     network: str | None = None
     """A network of your own: `module:function`, called with (key, observation_size, num_actions)."""
+    initializer: Literal["fan_in", "glorot"] = "fan_in"
+    """The MLP's first weights: U(±1/√n_in) as in PyTorch, or Glorot uniform with zero biases as in Keras."""
     exploration: Exploration = field(default_factory=Exploration)
     """How random the behaviour is."""
     time_limit_is_terminal: bool = False
@@ -119,8 +127,12 @@ class Config:
     """Environment steps from one greedy evaluation to the next; 0 never evaluates."""
     eval_episodes: int = 10
     """Episodes per evaluation."""
+    eval_gate: float | None = None
+    """Skip evaluations while the mean of a block's last 20 training returns is below this; None never skips."""
+    eval_network: Literal["online", "target"] = "online"
+    """The network that plays greedily: Q, or its slow average T."""
     solve_at: float | None = None
-    """Stop an agent's block once two evaluations in a row average at least this return, for each of its agents."""
+    """Stop a block once each of its agents has averaged at least this return in two evaluations of one policy in a row."""
     checkpoint_every: int = 10_000
     """Environment steps from one checkpoint to the next; never changes the run."""
     block_width: int | None = None
@@ -132,13 +144,15 @@ class Config:
         _check_types(self)
         for name in (
             "seeds", "total_steps", "num_envs", "batch_size", "memory_size", "train_every", "gradient_steps",
-            "record_every", "eval_episodes", "checkpoint_every",
+            "record_every", "eval_episodes", "checkpoint_every", "learning_rate_decay_steps",
         ):  # fmt: skip
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("seed", "learning_starts", "eval_every"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         _require(self.seed + self.seeds <= 2**31, "seed", self.seed, "below 2**31")
         _positive("learning_rate", self.learning_rate)
+        _positive("reward_scale", self.reward_scale)
+        _require(0 < self.learning_rate_decay <= 1, "learning_rate_decay", self.learning_rate_decay, "in (0, 1]")
         _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
         if self.max_grad_norm is not None:
             _positive("max_grad_norm", self.max_grad_norm)

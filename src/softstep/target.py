@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 
 def blend(target: Any, online: Any, tau: Any, *, where: Callable[[Any, Any, Any], Any]) -> Any:
@@ -46,19 +46,19 @@ class TargetUpdate:
             raise ValueError(f"period = {self.period!r} must be a whole number of gradient steps, at least 1")
 
     @classmethod
-    def from_c(cls, c: float, period: int = 1) -> Self:
+    def from_c(cls, c: float, period: int = 1) -> TargetUpdate:
         """The update with weight `c` in [0, 1) on the old target: τ = 1 − c."""
         if not 0 <= c < 1:
             raise ValueError(f"c = {c!r} is outside [0, 1): it is the weight of the old target (tau = 1 - c)")
         return cls(1 - c, period)
 
     @classmethod
-    def hard(cls, period: int) -> Self:
+    def hard(cls, period: int) -> TargetUpdate:
         """A full copy (τ = 1) at every `period`-th gradient step. Source: Mnih et al. 2015."""
         return cls(1.0, period)
 
     @classmethod
-    def none(cls) -> Self:
+    def none(cls) -> TargetUpdate:
         """No target network: a full copy after every gradient step."""
         return cls(1.0, 1)
 

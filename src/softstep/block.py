@@ -1,0 +1,177 @@
+"""A block: W agents in one compiled, single-device program. Arithmetic happens here and nowhere else.
+
+An agent's bits depend on W, but not on its slot, its neighbours or the worker that runs the block. Randomness is
+counter-based: every draw is a function of (seed, purpose, iteration), so nothing about it needs saving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
+
+from softstep.config import Agent, Config
+from softstep.learner import Hyper, Learner, LearnerState, target_gap
+from softstep.networks import pack
+from softstep.types import unpack_rows
+
+DRAWN_AHEAD = 64
+"""Iterations whose randomness is drawn in one call."""
+
+_PURPOSES = ("init", "reset", "act", "replay", "env", "measure")
+
+
+class BlockState(NamedTuple):
+    """The learning half of a block."""
+
+    learner: LearnerState  # leaves (W, ...)
+    loss_sum: Float[Array, " W"]
+    """Sum of the losses since the last record."""
+
+
+class Draws(NamedTuple):
+    """The randomness of N iterations."""
+
+    uniform: Float[Array, "N V W E"]
+    action: Int[Array, "N V W E"]
+    words: UInt32[Array, "N U W B"]
+    env_keys: Key[Array, "N V W E"] | None
+    """For compiled environments."""
+
+
+class Measures(NamedTuple):
+    """What a record says of each agent beyond its returns and its loss."""
+
+    q_mean: Float[Array, " W"]
+    y_drift: Float[Array, " W"]
+    target_gap: Float[Array, " W"]
+    diverged_at: Int[Array, " W"]
+
+
+class Block(NamedTuple):
+    """W agents' programs."""
+
+    learner: Learner
+    agents: tuple[Agent, ...]
+    init: Callable[[], BlockState]
+    learn: Callable[[BlockState, Float[Array, "U W B width"], Any], tuple[BlockState, Float[Array, "W N"]]]
+    """(state, minibatches, factor on α) → (state after U gradient steps, packed online parameters).
+
+    Consumes the state."""
+    packed: Callable[[BlockState], Float[Array, "W N"]]
+    q_values: Callable[[Any, Float[Array, "W E O"]], Float[Array, "W E A"]]
+    """(online parameters, observations) → action values."""
+    draw: Callable[[Any], Draws]
+    """first iteration → the randomness of the next `DRAWN_AHEAD` iterations."""
+    reset_keys: Callable[[], Key[Array, "W E"]]
+    """Keys (W, E) of the environments' first reset."""
+    measure_words: Callable[[Any], UInt32[Array, "1 W B"]]
+    measure: Callable[[BlockState, Float[Array, "W B width"]], Measures]
+    """(state, minibatch) → measures; the state is kept."""
+
+
+def make_block(
+    config: Config, learner: Learner, agents: Sequence[Agent], observation_size: int, num_actions: int
+) -> Block:
+    """The programs of up to W agents; empty slots are filled with copies of the first."""
+    filled = tuple(agents) + (agents[0],) * (config.width - len(agents))
+    seeds = jnp.array([agent.seed for agent in filled], jnp.uint32)
+    hyper = block_hyper(config, filled)
+
+    def init() -> BlockState:
+        keys = jax.vmap(lambda seed: _key(seed, "init"))(seeds)
+        return BlockState(jax.vmap(learner.init)(keys), jnp.zeros(config.width))
+
+    def learn_once(state: BlockState, rows: Array, now: Hyper) -> tuple[BlockState, None]:
+        new, loss = jax.vmap(learner.update)(state.learner, unpack_rows(rows, observation_size), now)
+        return BlockState(new, state.loss_sum + loss), None
+
+    def packed(state: BlockState) -> Array:
+        return jax.vmap(pack)(state.learner.online)
+
+    def learn(state: BlockState, rows: Array, factor: Array) -> tuple[BlockState, Array]:
+        now = hyper._replace(learning_rate=hyper.learning_rate * factor)
+        state, _ = jax.lax.scan(lambda s, r: learn_once(s, r, now), state, rows)
+        return state, packed(state)
+
+    def reset_keys() -> Key[Array, "W E"]:
+        return jax.vmap(lambda seed: jax.random.split(_key(seed, "reset"), config.num_envs))(seeds)
+
+    def measure_words(step: Array) -> Array:
+        return jax.vmap(lambda seed: _words(seed, "measure", step, (1, config.batch_size)), out_axes=1)(seeds)
+
+    def measure(state: BlockState, rows: Array) -> Measures:
+        batch = unpack_rows(rows, observation_size)
+        return jax.vmap(lambda *each: _measure(learner, *each))(state.learner, batch, hyper)
+
+    return Block(
+        learner=learner,
+        agents=tuple(agents),
+        init=jax.jit(init),
+        learn=jax.jit(learn, donate_argnums=0),
+        packed=jax.jit(packed),
+        q_values=jax.jit(jax.vmap(jax.vmap(learner.network.apply, in_axes=(None, 0)))),
+        draw=jax.jit(lambda first: _draw(config, seeds, num_actions, first)),
+        reset_keys=jax.jit(reset_keys),
+        measure_words=jax.jit(measure_words),
+        measure=jax.jit(measure),
+    )
+
+
+def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
+    """The agents' own numbers as arrays (W,)."""
+    return Hyper(
+        learning_rate=jnp.array([agent.learning_rate for agent in agents], jnp.float32),
+        tau=jnp.array([agent.target.tau for agent in agents], jnp.float32),
+        period=jnp.array([agent.target.period for agent in agents], jnp.int32),
+        gamma=jnp.full(len(agents), config.gamma, jnp.float32),
+    )
+
+
+def _measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) -> Measures:
+    """One agent's measures on one minibatch.
+
+    `y_drift` is mean |Δy| over the minibatch between the state's target network and the one after one more gradient
+    step and blend; that step is not kept. y is Q-learning's plain maximum, whatever `double_q` says.
+    """
+    values = jax.vmap(learner.network.apply, in_axes=(None, 0))
+    after, _ = learner.update(state, batch, hyper)
+
+    def bootstrapped(params: Any) -> Array:
+        return hyper.gamma * batch.discount * jnp.max(values(params, batch.next_observation), axis=-1)
+
+    return Measures(
+        q_mean=jnp.mean(jnp.max(values(state.online, batch.observation), axis=-1)),
+        y_drift=jnp.mean(jnp.abs(bootstrapped(after.target) - bootstrapped(state.target))),
+        target_gap=target_gap(state),
+        diverged_at=state.diverged_at,
+    )
+
+
+def _key(seed: Array, purpose: str) -> PRNGKeyArray:
+    """One key per seed and purpose, split off once."""
+    return jax.random.fold_in(jax.random.key(seed), _PURPOSES.index(purpose))
+
+
+def _words(seed: Array, purpose: str, count: Array, shape: tuple[int, ...]) -> Array:
+    return jax.random.bits(jax.random.fold_in(_key(seed, purpose), count), shape, jnp.uint32)
+
+
+def _draw(config: Config, seeds: Array, num_actions: int, first: Array) -> Draws:
+    acts = (config.vector_steps, config.num_envs)
+
+    def one(iteration: Array, seed: Array) -> Draws:
+        chance, choice = jax.random.split(jax.random.fold_in(_key(seed, "act"), iteration))
+        env_key = jax.random.fold_in(_key(seed, "env"), iteration)
+        return Draws(
+            uniform=jax.random.uniform(chance, acts),
+            action=jax.random.randint(choice, acts, 0, num_actions),
+            words=_words(seed, "replay", iteration, (config.updates, config.batch_size)),
+            env_keys=jax.random.split(env_key, acts) if config.env.startswith("gymnax:") else None,
+        )
+
+    agents = jax.vmap(one, in_axes=(None, 0), out_axes=Draws(1, 1, 1, 1))
+    return jax.vmap(agents, in_axes=(0, None))(first + jnp.arange(DRAWN_AHEAD), seeds)

@@ -1,0 +1,429 @@
+"""One step body, two drivers: the only code that steps environments in training.
+
+An *iteration* is V vector steps of E environments and U gradient steps. The learner draws its minibatches from the
+replay as it stood when the iteration began, so that collecting and learning can overlap and no result depends on
+whether they do: the newest V·E transitions reach the learner one iteration later.
+
+`FusedDriver` runs iterations inside one compiled program (gymnax); `HostDriver` steps environments in Python while
+the update runs. On the same environment and seeds both give the same numbers, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from softstep import replay as rp
+from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws
+from softstep.config import Config, Exploration
+from softstep.envs import CompiledEnv, EnvSpec, HostEnvs
+from softstep.networks import numpy_q_values
+from softstep.types import row_width
+
+
+class Walk(NamedTuple):
+    """What behaviour carries from step to step."""
+
+    returns: Any  # (W, E) float32, of the running episodes
+    lengths: Any  # (W, E) int32
+    epsilon: Any  # (W,) float32; moves under the geometric schedule only
+    episodes: Any  # (W,) int32, finished
+
+
+class Ended(NamedTuple):
+    """Episodes that ended at one vector step; a length of 0 says that none did."""
+
+    returns: Any  # (W, E) float32
+    lengths: Any  # (W, E) int32
+
+
+def first_walk(config: Config, width: int) -> Walk:
+    """Before the first step."""
+    each = (width, config.num_envs)
+    return Walk(
+        np.zeros(each, np.float32),
+        np.zeros(each, np.int32),
+        np.full(width, config.exploration.start, np.float32),
+        np.zeros(width, np.int32),
+    )
+
+
+# ---- the step body, for NumPy and for jax.numpy alike ----
+
+
+def choose(xp: Any, values: Any, uniform: Any, random_action: Any, epsilon: Any) -> Any:
+    """ε-greedy actions (W, E): random where uniform < ε, else argmax of the values (W, E, A)."""
+    return xp.where(uniform < epsilon[..., None], random_action, values.argmax(-1))
+
+
+def make_rows(xp: Any, config: Config, observations: Any, actions: Any, step: Any) -> Any:
+    """Replay rows (W, E, 2·O + 3) of one vector step."""
+    ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
+    rewards = step.reward * np.float32(config.reward_scale)
+    middle = xp.stack([actions.astype(np.float32), rewards, (~ends).astype(np.float32)], -1)
+    return xp.concatenate([observations, middle, step.next_observation], -1)
+
+
+def settle(xp: Any, exploration: Exploration, walk: Walk, rewards: Any, ended: Any) -> tuple[Walk, Ended]:
+    """Add the rewards, and close the episodes that `ended`; ε falls once for each under the geometric schedule."""
+    returns, lengths = walk.returns + rewards, walk.lengths + 1
+    closed = Ended(xp.where(ended, returns, 0), xp.where(ended, lengths, 0))
+    count = ended.sum(-1)
+    factors = xp.asarray(np.float32(exploration.decay) ** np.arange(ended.shape[-1] + 1, dtype=np.float32))
+    lower = xp.maximum(np.float32(exploration.end), walk.epsilon * factors[count])
+    moved = Walk(
+        xp.where(ended, np.float32(0), returns),
+        xp.where(ended, np.int32(0), lengths),
+        lower if exploration.schedule == "geometric" else walk.epsilon,
+        walk.episodes + count.astype(np.int32),
+    )
+    return moved, closed
+
+
+class Schedule(NamedTuple):
+    """What changes with the clock alone, in float32 from one place, so that both drivers see the same bits."""
+
+    epsilon: np.ndarray  # (N, V): of the linear schedule
+    rate: np.ndarray  # (N,): factor on α
+
+
+def schedule(config: Config, first: int, count: int) -> Schedule:
+    """The schedules of `count` iterations from number `first` on."""
+    iterations = first + np.arange(count)
+    steps = (iterations[:, None] * config.vector_steps + np.arange(config.vector_steps)) * config.num_envs
+    share = np.minimum(1.0, steps[:, 0] / config.learning_rate_decay_steps)
+    rate = 1.0 + (config.learning_rate_decay - 1.0) * share
+    return Schedule(linear_epsilon(config.exploration, steps), rate.astype(np.float32))
+
+
+def linear_epsilon(exploration: Exploration, env_steps: np.ndarray) -> np.ndarray:
+    """ε of the linear schedule at the given environment steps, float32."""
+    share = np.minimum(1.0, env_steps / exploration.steps)
+    return (exploration.start + (exploration.end - exploration.start) * share).astype(np.float32)
+
+
+class Finished(NamedTuple):
+    """One finished episode."""
+
+    agent: int
+    env_steps: int
+    """The agent's environment steps when it ended."""
+    ret: float
+    length: int
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """Runs iterations of one block."""
+
+    state: BlockState
+    walk: Walk
+    iteration: int
+
+    def advance(self, count: int, *, learning: bool) -> list[Finished]:
+        """Run `count` ≤ DRAWN_AHEAD iterations; the episodes that finished, in order of time."""
+        ...
+
+    def minibatch(self, words: Any) -> Any:
+        """The replay rows (1, W, B, width) that `words` pick."""
+        ...
+
+    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
+        """The rows each agent wrote since `mark` rows, the oldest first."""
+        ...
+
+    def written(self) -> np.ndarray:
+        """Rows ever written to each agent's replay."""
+        ...
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Everything but the replay's rows, as arrays."""
+        ...
+
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
+        """Return to a snapshot; `rows` are each agent's newest replay rows, at most a full ring."""
+        ...
+
+    def close(self) -> None:
+        """Free the environments."""
+        ...
+
+
+def capacity(config: Config) -> int:
+    """Rows a ring remembers: the memory, rounded down to whole iterations so that a write never wraps inside."""
+    return max(1, config.memory_size // config.steps_per_iteration) * config.steps_per_iteration
+
+
+class HostDriver:
+    """Steps host environments while the block learns."""
+
+    def __init__(self, config: Config, block: Block, envs: HostEnvs, *, numpy_acting: bool = True) -> None:
+        self._config, self._block, self._envs = config, block, envs
+        self._agents = len(block.agents)
+        self._load = _actor(config, block, envs.spec) if numpy_acting else None
+        self._ring = rp.HostReplay(
+            self._agents, capacity(config), config.steps_per_iteration, row_width(envs.spec.observation_size)
+        )
+        self.state, self.walk, self.iteration = block.init(), first_walk(config, self._agents), 0
+        self._act_with(block.packed(self.state))
+
+    def _act_with(self, packed: Any) -> None:
+        """Make the state's online parameters the ones that act; waits until they are computed."""
+        if self._load is not None:
+            self._values = self._load(np.asarray(packed)[: self._agents])
+        else:
+            online = jax.tree.map(jnp.copy, self.state.learner.online)  # the update consumes its own
+            self._values = lambda o: np.asarray(self._block.q_values(online, self._padded(o)))[: self._agents]
+
+    def _padded(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Zeros in the block's empty slots."""
+        empty = self._config.width - self._agents
+        if not empty:
+            return values
+        widths = [(0, 0)] * values.ndim
+        widths[axis] = (0, empty)
+        return np.pad(values, widths)
+
+    def advance(self, count: int, *, learning: bool) -> list[Finished]:
+        """Run `count` iterations."""
+        config, finished = self._config, list[Finished]()
+        draws = _to_numpy(self._block.draw(self.iteration), self._agents)
+        now = schedule(config, self.iteration, count)
+        for n in range(count):
+            packed = None
+            if learning:
+                rows = self._padded(self._ring.sample(draws.words[n]), axis=1)
+                self.state, packed = self._block.learn(self.state, rows, now.rate[n])
+            for v in range(config.vector_steps):
+                keys = None if draws.env_keys is None else draws.env_keys[n, v]
+                closed = self._step(draws.uniform[n, v], draws.action[n, v], now.epsilon[n, v], keys)
+                if closed.lengths.any():
+                    at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
+                    finished += _finished(closed, at)
+            if packed is not None:
+                self._act_with(packed)
+            self.iteration += 1
+        return finished
+
+    def _step(self, uniform: np.ndarray, random_action: np.ndarray, linear: Any, keys: Any) -> Ended:
+        """One vector step: act, step, remember."""
+        config, walk, observations = self._config, self.walk, self._envs.observations.copy()
+        epsilon = walk.epsilon if config.exploration.schedule == "geometric" else np.full_like(walk.epsilon, linear)
+        actions = choose(np, self._values(observations), uniform, random_action, epsilon)
+        step = self._envs.step(actions, keys)
+        self._ring.write(make_rows(np, config, observations, actions, step), step.valid)
+        self.walk, closed = settle(np, config.exploration, walk, step.reward, step.terminated | step.truncated)
+        return closed
+
+    def minibatch(self, words: Any) -> np.ndarray:
+        """The replay rows that `words` pick."""
+        return self._padded(self._ring.sample(np.asarray(words)[:, : self._agents]), axis=1)
+
+    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
+        """The rows each agent wrote since `mark`."""
+        return self._ring.since(mark)
+
+    def written(self) -> np.ndarray:
+        """Rows ever written."""
+        return self._ring.written.copy()
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Learner, walk and environments."""
+        envs = {f"env/{name}": array for name, array in self._envs.snapshot().items()}
+        return _named("block", self.state) | _named("walk", self.walk) | envs | {"written": self.written()}
+
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
+        """Return to a snapshot."""
+        self.state = _unnamed("block", self.state, arrays)
+        self.walk = Walk(*(arrays[f"walk/{i:03}"] for i in range(len(Walk._fields))))
+        self.iteration = iteration
+        self._envs.restore({k.removeprefix("env/"): v for k, v in arrays.items() if k.startswith("env/")})
+        for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
+            self._ring.put(agent, int(total) - len(newest), newest)
+        self._ring.written[:] = arrays["written"]
+        self._act_with(self._block.packed(self.state))
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._envs.close()
+
+
+class Carry(NamedTuple):
+    """What the compiled loop carries."""
+
+    state: BlockState
+    replay: rp.DeviceReplay
+    env_state: Any
+    observations: Any
+    walk: Walk
+
+
+class FusedDriver:
+    """Runs whole iterations inside one compiled program."""
+
+    def __init__(self, config: Config, block: Block, env: CompiledEnv) -> None:
+        self._config, self._block, self._agents = config, block, len(block.agents)
+        env_state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(block.reset_keys())
+        width = row_width(env.spec.observation_size)
+        slots = capacity(config) + config.steps_per_iteration
+        ring = jnp.zeros((config.width, slots, width), jnp.float32)
+        walk = jax.tree.map(jnp.asarray, first_walk(config, config.width))
+        self._carry = Carry(
+            block.init(), rp.DeviceReplay(ring, jnp.zeros((), jnp.int32)), env_state, observations, walk
+        )
+        self.iteration = 0
+        self._chunk = jax.jit(partial(fused_chunk, config, block, env), static_argnames="learning", donate_argnums=0)
+        self._sample = jax.jit(partial(rp.sample, capacity=capacity(config)))
+        self._rows_at = jax.jit(lambda rows, at: rows[:, at])
+
+    @property
+    def state(self) -> BlockState:
+        """The learning half."""
+        return self._carry.state
+
+    @state.setter
+    def state(self, state: BlockState) -> None:
+        self._carry = self._carry._replace(state=state)
+
+    @property
+    def walk(self) -> Walk:
+        """The behaviour's half, real agents only."""
+        return jax.tree.map(lambda a: np.array(a[: self._agents]), self._carry.walk)
+
+    def advance(self, count: int, *, learning: bool) -> list[Finished]:
+        """Run `count` iterations."""
+        config = self._config
+        now = schedule(config, self.iteration, DRAWN_AHEAD)
+        draws = self._block.draw(self.iteration)
+        self._carry, closed = self._chunk(self._carry, draws, now, count, learning=learning)
+        lengths = np.asarray(closed.lengths)[:count, :, : self._agents]
+        returns = np.asarray(closed.returns)[:count, :, : self._agents]
+        finished = list[Finished]()
+        for n, v in np.argwhere(lengths.any((2, 3))):
+            at = ((self.iteration + n) * config.vector_steps + v + 1) * config.num_envs
+            finished += _finished(Ended(returns[n, v], lengths[n, v]), int(at))
+        self.iteration += count
+        return finished
+
+    def minibatch(self, words: Any) -> Any:
+        """The replay rows that `words` pick."""
+        return self._sample(self._carry.replay, words, self._carry.replay.written)
+
+    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
+        """The rows each agent wrote since `mark`."""
+        slots = self._carry.replay.rows.shape[1]
+        total = int(self._carry.replay.written)
+        at = np.arange(max(int(mark[0]), total - capacity(self._config)), total) % slots
+        padded = np.resize(at, max(1, -(-len(at) // 1024)) * 1024) if len(at) else np.zeros(1024, int)
+        return list(np.asarray(self._rows_at(self._carry.replay.rows, padded))[: self._agents, : len(at)])
+
+    def written(self) -> np.ndarray:
+        """Rows ever written."""
+        return np.full(self._agents, int(self._carry.replay.written), np.int64)
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Learner, walk and environments."""
+        parts = self._carry._replace(replay=None)  # type: ignore[arg-type]
+        return _named("carry", parts) | {"written": self.written()}
+
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
+        """Return to a snapshot."""
+        ring = np.zeros(self._carry.replay.rows.shape, np.float32)
+        total = int(arrays["written"][0])
+        for slot in range(len(ring)):
+            newest = rows[slot if slot < self._agents else 0]
+            ring[slot, np.arange(total - len(newest), total) % ring.shape[1]] = newest
+        parts: Carry = _unnamed("carry", self._carry._replace(replay=None), arrays)  # type: ignore[arg-type]
+        self._carry = parts._replace(replay=rp.DeviceReplay(jnp.array(ring), jnp.int32(total)))
+        self.iteration = iteration
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def fused_chunk(
+    config: Config,
+    block: Block,
+    env: CompiledEnv,
+    carry: Carry,
+    draws: Draws,
+    now: Schedule,
+    count: Any,
+    *,
+    learning: bool,
+) -> tuple[Carry, Ended]:
+    """`count` iterations of the step body as one loop; the episodes that ended, (DRAWN_AHEAD, V, W, E)."""
+    geometric = config.exploration.schedule == "geometric"
+
+    def vector_step(carry: Carry, given: tuple[Draws, Any]) -> tuple[Carry, tuple[Any, Ended]]:
+        draw, epsilon = given
+        values = block.q_values(carry.state.learner.online, carry.observations)
+        epsilons = carry.walk.epsilon if geometric else jnp.full_like(carry.walk.epsilon, epsilon)
+        actions = choose(jnp, values, draw.uniform, draw.action, epsilons)
+        step = jax.vmap(jax.vmap(env.step))(draw.env_keys, carry.env_state, actions)
+        rows = make_rows(jnp, config, carry.observations, actions, step)
+        walk, closed = settle(jnp, config.exploration, carry.walk, step.reward, step.terminated | step.truncated)
+        after = carry._replace(env_state=step.state, observations=step.observation, walk=walk)
+        return after, (rows, closed)
+
+    def iteration(n: Any, loop: tuple[Carry, Ended]) -> tuple[Carry, Ended]:
+        carry, ended = loop
+        draw = jax.tree.map(lambda a: a[n], draws)
+        walked, (rows, closed) = jax.lax.scan(vector_step, carry, (draw._replace(words=None), now.epsilon[n]))
+        new = jnp.moveaxis(rows, 0, 1).reshape(config.width, config.steps_per_iteration, -1)
+        replay, state = rp.write(carry.replay, new), carry.state
+        if learning:  # reads after the write: the other way round XLA copies the whole ring at every iteration
+            minibatches = rp.sample(replay, draw.words, carry.replay.written, capacity(config))
+            state, _ = block.learn(state, minibatches, now.rate[n])
+        ended = jax.tree.map(lambda all_, one: all_.at[n].set(one), ended, closed)
+        return walked._replace(state=state, replay=replay), ended
+
+    each = (DRAWN_AHEAD, config.vector_steps, config.width, config.num_envs)
+    none = Ended(jnp.zeros(each, jnp.float32), jnp.zeros(each, jnp.int32))
+    return jax.lax.fori_loop(0, count, iteration, (carry, none))
+
+
+def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray], Any] | None:
+    if not block.learner.network.plain_mlp:
+        return None
+    return numpy_q_values((spec.observation_size, *config.hidden, spec.num_actions))
+
+
+def _to_numpy(draws: Draws, agents: int) -> Draws:
+    """The randomness of the real agents, on the host; keys stay as they are."""
+    keys = draws.env_keys
+    host = jax.tree.map(np.asarray, draws._replace(env_keys=None))
+    return Draws(
+        host.uniform[:, :, :agents],
+        host.action[:, :, :agents],
+        host.words[:, :, :agents],
+        None if keys is None else keys[:, :, :agents],
+    )
+
+
+def _finished(closed: Ended, env_steps: int) -> list[Finished]:
+    return [
+        Finished(int(agent), env_steps, float(closed.returns[agent, env]), int(closed.lengths[agent, env]))
+        for agent, env in np.argwhere(closed.lengths)
+    ]
+
+
+def _named(prefix: str, tree: Any) -> dict[str, np.ndarray]:
+    """A pytree's leaves by number."""
+    leaves = enumerate(jax.tree.leaves(tree))
+    return {f"{prefix}/{i:03}": np.array(jax.random.key_data(x) if _is_key(x) else x) for i, x in leaves}
+
+
+def _unnamed(prefix: str, like: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The pytree that `_named` took apart, shaped `like` this one."""
+    leaves, structure = jax.tree.flatten(like)
+    return jax.tree.unflatten(structure, [jnp.array(arrays[f"{prefix}/{i:03}"]) for i in range(len(leaves))])
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -1,0 +1,215 @@
+"""Gymnasium environments, stepped in Python; exactly resumable where episodes replay from seed and actions."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.wrappers import OrderEnforcing, TimeLimit
+
+from softstep.config import ConfigError, near
+from softstep.envs.contract import EnvSpec, Step, episode_seed
+
+
+class OneEnv:
+    """One environment that resets itself and remembers how to be replayed."""
+
+    def __init__(self, name: str, seed: int, index: int) -> None:
+        self._env, self._limit = _make(name)
+        self._seed, self._index = seed, index
+        self.episode = 0
+        self.actions: list[int] = []
+        """The actions since the last reset: with the episode's seed, the whole state."""
+
+    def reset(self) -> np.ndarray:
+        """Start episode number `self.episode`."""
+        return self.start(episode_seed(self._seed, self._index, self.episode))
+
+    def start(self, seed: int) -> np.ndarray:
+        """Start an episode from `seed`."""
+        self.actions = []
+        observation, _ = self._env.reset(seed=seed)
+        return np.asarray(observation)
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
+        """Observation before any reset, reward, terminated, truncated."""
+        self.actions.append(action)
+        observation, reward, terminated, truncated, _ = self._env.step(action)
+        return observation, reward, terminated, truncated or len(self.actions) == self._limit
+
+    def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
+        """Play `episode` again with `actions`; its last observation."""
+        self.episode = episode
+        observation = self.reset()
+        for action in actions:
+            observation, *_ = self.step(action)
+        return observation
+
+    def close(self) -> None:
+        self._env.close()
+
+
+def _make(name: str) -> tuple[Any, int | None]:
+    """The environment without the wrappers whose work is done here, and its time limit in steps."""
+    env, limit = gymnasium.make(name, disable_env_checker=True), None
+    while isinstance(env, (TimeLimit, OrderEnforcing)):
+        if isinstance(env, TimeLimit):
+            steps: int = env._max_episode_steps
+            limit = steps if limit is None else min(limit, steps)
+        env = env.env
+    return env, limit
+
+
+class GymnasiumEnvs:
+    """E Gymnasium environments for each seed."""
+
+    def __init__(self, spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> None:
+        self.spec = spec
+        self._envs = [OneEnv(spec.name, seed, index) for seed in seeds for index in range(num_envs)]
+        self._shape = (len(seeds), num_envs)
+        self.observations = np.empty((*self._shape, self.spec.observation_size), np.float32)
+        self._flat = self.observations.reshape(len(self._envs), -1)
+        for row, env in zip(self._flat, self._envs, strict=True):
+            row[:] = env.reset().ravel()
+
+    def step(self, actions: np.ndarray, keys: Any = None) -> Step:
+        """One step of every environment; an ended one is reset at once."""
+        count = len(self._envs)
+        after = np.empty((count, self.spec.observation_size), np.float32)
+        rewards, terminated, truncated = [0.0] * count, [False] * count, [False] * count
+        chosen = actions.ravel().tolist()
+        for i, env in enumerate(self._envs):
+            observation, rewards[i], terminated[i], truncated[i] = env.step(chosen[i])
+            after[i] = np.ravel(observation)
+        self._flat[:] = after
+        for i, env in enumerate(self._envs):
+            if terminated[i] or truncated[i]:
+                env.episode += 1
+                self._flat[i] = env.reset().ravel()
+        return Step(
+            after.reshape(self.observations.shape),
+            np.array(rewards, np.float32).reshape(self._shape),
+            np.array(terminated, bool).reshape(self._shape),
+            np.array(truncated, bool).reshape(self._shape),
+        )
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Every environment's episode number and actions since its reset, and the observations to check against."""
+        return {
+            "episode": np.array([env.episode for env in self._envs], np.int64),
+            "length": np.array([len(env.actions) for env in self._envs], np.int64),
+            "actions": np.array([a for env in self._envs for a in env.actions], np.int64),
+            "observations": self.observations.copy(),
+        }
+
+    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
+        """Replay every environment's episode so far; ReplayMismatch where it does not arrive where it was."""
+        lengths = snapshot["length"]
+        parts = np.split(snapshot["actions"], np.cumsum(lengths)[:-1])
+        for i, (env, episode, actions) in enumerate(zip(self._envs, snapshot["episode"], parts, strict=True)):
+            self._flat[i] = env.replay(int(episode), actions.tolist()).ravel()
+        if not np.array_equal(self.observations, snapshot["observations"], equal_nan=True):
+            raise ReplayMismatch(
+                f"{self.spec.name} did not replay to the observation it had at the checkpoint:"
+                " this environment cannot be resumed exactly"
+            )
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in self._envs:
+            env.close()
+
+
+class GymnasiumEvaluation:
+    """One environment for each agent and seed, each played for one episode."""
+
+    def __init__(self, spec: EnvSpec, agents: int, seeds: Sequence[int]) -> None:
+        self._envs = [[OneEnv(spec.name, 0, 0) for _ in seeds] for _ in range(agents)]
+        self.observations = np.empty((agents, len(seeds), spec.observation_size), np.float32)
+        for w, envs in enumerate(self._envs):
+            for k, (env, seed) in enumerate(zip(envs, seeds, strict=True)):
+                self.observations[w, k] = np.ravel(env.start(seed))
+
+    def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Act where `running`."""
+        rewards, ended = np.zeros(running.shape), np.zeros(running.shape, bool)
+        for w, k in np.argwhere(running).tolist():
+            observation, rewards[w, k], terminated, truncated = self._envs[w][k].step(int(actions[w, k]))
+            self.observations[w, k] = np.ravel(observation)
+            ended[w, k] = terminated or truncated
+        return rewards, ended
+
+    def close(self) -> None:
+        """Close every environment."""
+        for envs in self._envs:
+            for env in envs:
+                env.close()
+
+
+class ReplayMismatch(RuntimeError):
+    """A replayed episode ended elsewhere."""
+
+
+def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
+    """Check that the environment exists and is of the kind a deep Q-network can act in; replay it once as a probe."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigError(f"env_module = {module!r} cannot be imported: {error}") from None
+    _check_registered(name)
+    try:
+        env = gymnasium.make(name, disable_env_checker=True)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ConfigError(f"env = {name!r} cannot be made: {' '.join(str(error).split())}") from None
+    observation, action = env.observation_space, env.action_space
+    env.close()
+    if not isinstance(action, gymnasium.spaces.Discrete):
+        raise ConfigError(
+            f"env = {name!r} has {type(action).__name__} actions: deep Q-learning needs Discrete ones"
+            f"{near(name, [name.replace('Continuous', '')]) if 'Continuous' in name else ''}"
+        )
+    if not isinstance(observation, gymnasium.spaces.Box):
+        raise ConfigError(f"env = {name!r} observes {type(observation).__name__}: a Box is needed")
+    if action.start != 0:
+        raise ConfigError(f"env = {name!r} numbers its actions from {action.start}: they must start at 0")
+    size = int(np.prod(observation.shape))
+    return EnvSpec(name, "gymnasium", size, int(action.n), _replays(name, int(action.n)))
+
+
+def _check_registered(name: str) -> None:
+    """ConfigError for an unknown id, with near names of current versions."""
+    known = sorted(gymnasium.registry)
+    if name in gymnasium.registry:
+        return
+    base = name.rpartition("-v")[0] or name
+    versions = [k for k in known if k.rpartition("-v")[0] == base]
+    hint = f"; did you mean {' or '.join(map(repr, versions))}?" if versions else near(name, known)
+    raise ConfigError(f"env = {name!r} is not registered with Gymnasium{hint} (`softstep envs` lists what is)")
+
+
+def _replays(name: str, num_actions: int, steps: int = 40) -> bool:
+    """Whether a used environment and a fresh one play the same episode from the same seed and actions."""
+    used, fresh = OneEnv(name, 0, 0), OneEnv(name, 0, 0)
+    actions = np.random.default_rng(0).integers(num_actions, size=steps).tolist()
+    try:
+        used.replay(0, _until_done(used, 0, actions))
+        played = _until_done(used, 1, actions)
+        return np.array_equal(used.replay(1, played), fresh.replay(1, played), equal_nan=True)
+    finally:
+        used.close()
+        fresh.close()
+
+
+def _until_done(env: OneEnv, episode: int, actions: list[int]) -> list[int]:
+    """The leading part of `actions` that does not run past the episode's end."""
+    env.episode = episode
+    env.reset()
+    for count, action in enumerate(actions, 1):
+        _, _, terminated, truncated = env.step(action)
+        if terminated or truncated:
+            return actions[:count]
+    return actions

@@ -1,0 +1,82 @@
+"""gymnax environments: pure functions inside the compiled loop, or the same functions stepped from the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key, PRNGKeyArray
+
+from softstep.config import ConfigError, near
+from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
+
+
+def make_compiled(name: str) -> CompiledEnv:
+    """The gymnax environment `name`."""
+    import gymnax  # a second to import: only for those who ask for it
+
+    if name not in gymnax.registered_envs:
+        raise ConfigError(
+            f"env = 'gymnax:{name}' is not an environment of gymnax{near(name, list(gymnax.registered_envs))}"
+        )
+    env, params = gymnax.make(name)
+    space = env.action_space(params)
+    if not hasattr(space, "n"):
+        raise ConfigError(
+            f"env = 'gymnax:{name}' has {type(space).__name__} actions: deep Q-learning needs Discrete ones"
+        )
+    shape = env.observation_space(params).shape
+    spec = EnvSpec(name, "gymnax", int(np.prod(shape)), int(space.n), exactly_resumable=True)
+
+    def reset(key: PRNGKeyArray) -> tuple[Any, Array]:
+        observation, state = env.reset(key, params)
+        return state, jnp.ravel(observation).astype(jnp.float32)
+
+    def step(key: PRNGKeyArray, state: Any, action: Array) -> CompiledStep:
+        observation, state, reward, terminated, truncated, info = env.step(key, state, action, params)
+        return CompiledStep(
+            state,
+            jnp.ravel(observation).astype(jnp.float32),
+            jnp.ravel(info["final_observation"]).astype(jnp.float32),
+            jnp.asarray(reward, jnp.float32),
+            jnp.asarray(terminated, bool),
+            jnp.asarray(truncated, bool) & ~jnp.asarray(terminated, bool),
+        )
+
+    return CompiledEnv(spec, reset, step)
+
+
+class GymnaxHostEnvs:
+    """The compiled environment behind the host's contract: what the compiled loop is checked against."""
+
+    def __init__(self, env: CompiledEnv, reset_keys: Key[Array, "W E"]) -> None:
+        self.spec = env.spec
+        self._step = jax.jit(jax.vmap(jax.vmap(env.step)))
+        self._state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(reset_keys)
+        self.observations = np.array(observations)
+
+    def step(self, actions: np.ndarray, keys: Any = None) -> Step:
+        """One step of every environment with the given keys (W, E)."""
+        out: CompiledStep = self._step(keys, self._state, actions)
+        self._state = out.state
+        self.observations = np.array(out.observation)
+        parts: Sequence[Array] = (out.next_observation, out.reward, out.terminated, out.truncated)
+        return Step(*map(np.asarray, parts))
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The state's arrays."""
+        return {f"state{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._state))} | {
+            "observations": self.observations.copy()
+        }
+
+    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
+        """Put the state's arrays back."""
+        leaves, structure = jax.tree.flatten(self._state)
+        self._state = jax.tree.unflatten(structure, [jnp.asarray(snapshot[f"state{i}"]) for i in range(len(leaves))])
+        self.observations = snapshot["observations"].copy()
+
+    def close(self) -> None:
+        """Nothing to free."""

@@ -1,0 +1,163 @@
+"""The two-network learner: a gradient step of Q, then a blend of T with the *new* Q. Pure functions on a plain pytree.
+
+    Q ← Q + α·step(Q, T)
+    T ← c·T + (1 − c)·Q        at every `period`-th gradient step,    c = 1 − τ
+
+Written for one agent; a block of agents is a `jax.vmap` away, with α, τ, period and γ as data.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from softstep import losses
+from softstep.config import Config, ConfigError, near
+from softstep.networks import Network, Params, make_network
+from softstep.target import blend
+from softstep.types import Transition
+
+
+class Hyper(NamedTuple):
+    """What differs between agents that share one compiled program."""
+
+    learning_rate: Float[Array, ...] | float
+    """α."""
+    tau: Float[Array, ...] | float
+    """Weight of the new parameters, in (0, 1]."""
+    period: Int[Array, ...] | int
+    """Gradient steps between two updates of the target."""
+    gamma: Float[Array, ...] | float
+    """Discount per step."""
+
+
+class LearnerState(NamedTuple):
+    """Everything a learner knows."""
+
+    online: Params
+    target: Params
+    opt_state: Any
+    gradient_steps: Int[Array, ""]
+    diverged_at: Int[Array, ""]
+    """The gradient step whose loss or parameters were first not finite; 0 while all is well."""
+
+
+class Learner(NamedTuple):
+    """A pair of pure functions over `LearnerState`, and the network they share."""
+
+    init: Callable[[PRNGKeyArray], LearnerState]
+    """key → state; the target starts as a copy of the online parameters."""
+    update: Callable[[LearnerState, Transition, Hyper], tuple[LearnerState, Float[Array, ""]]]
+    """(state, batch of B transitions, hyper) → (state after one gradient step and its blend, loss)."""
+    td_targets: Callable[[LearnerState, Transition, Hyper], Float[Array, " B"]]
+    """(state, batch, hyper) → y with the state's target network (and its online network, for double Q)."""
+    network: Network
+
+
+def make_learner(config: Config, observation_size: int, num_actions: int) -> Learner:
+    """The learner that `config` describes."""
+    return build_learner(
+        make_network(config, observation_size, num_actions),
+        optimizer_by_name(config.optimizer, config.optimizer_options),
+        loss=losses.squared if config.loss == "mse" else losses.huber,
+        double_q=config.double_q,
+        max_grad_norm=config.max_grad_norm,
+    )
+
+
+def build_learner(
+    network: Network,
+    optimizer: Callable[[Any], optax.GradientTransformation],
+    *,
+    loss: Callable[[Array], Array] = losses.squared,
+    double_q: bool = False,
+    max_grad_norm: float | None = None,
+) -> Learner:
+    """A learner from its parts; `optimizer` maps a learning rate (possibly traced) to an optax transformation."""
+    q_values = jax.vmap(network.apply, in_axes=(None, 0))
+
+    def transform(learning_rate: Any) -> optax.GradientTransformation:
+        if max_grad_norm is None:
+            return optimizer(learning_rate)
+        return optax.chain(optax.clip_by_global_norm(max_grad_norm), optimizer(learning_rate))
+
+    def init(key: PRNGKeyArray) -> LearnerState:
+        online = network.init(key)
+        zero = jnp.zeros((), jnp.int32)
+        return LearnerState(online, jax.tree.map(jnp.copy, online), transform(0.0).init(online), zero, zero)
+
+    def td_targets(state: LearnerState, batch: Transition, hyper: Hyper) -> Float[Array, " B"]:
+        values = q_values(state.target, batch.next_observation)
+        selector = q_values(state.online, batch.next_observation) if double_q else values
+        return jax.vmap(losses.q_target)(batch.reward, hyper.gamma * batch.discount, values, selector)
+
+    def update(state: LearnerState, batch: Transition, hyper: Hyper) -> tuple[LearnerState, Float[Array, ""]]:
+        y = td_targets(state, batch, hyper)
+
+        def mean_loss(online: Params) -> Array:
+            chosen = jax.vmap(losses.selected_value)(q_values(online, batch.observation), batch.action)
+            return jnp.mean(loss(y - chosen))
+
+        value, gradient = jax.value_and_grad(mean_loss)(state.online)
+        step, opt_state = transform(hyper.learning_rate).update(gradient, state.opt_state, state.online)
+        online = optax.apply_updates(state.online, step)
+        count = state.gradient_steps + 1
+        target = update_target(state.target, online, hyper.tau, count % hyper.period == 0)
+        healthy = jnp.isfinite(value) & _all_finite(online)
+        diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
+        return LearnerState(online, target, opt_state, count, diverged_at), value
+
+    return Learner(init, update, td_targets, network)
+
+
+def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
+    """Blend every floating-point leaf where `fire`, copy every other leaf; the old target where not.
+
+    Firing is *chosen* (`where`), never multiplied in: 0 · NaN would poison a target that must not move.
+    """
+
+    def leaf(old: Array, new: Array) -> Array:
+        moved = blend(old, new, tau, where=jnp.where) if jnp.issubdtype(old.dtype, jnp.inexact) else new
+        return jnp.where(fire, moved, old)
+
+    return jax.tree.map(leaf, target, online)
+
+
+def target_gap(state: LearnerState) -> Float[Array, ""]:
+    """Returns: ‖Q − T‖₂ over all parameters."""
+    return optax.global_norm(jax.tree.map(jnp.subtract, state.online, state.target))
+
+
+def _all_finite(params: Params) -> Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in params]))
+
+
+def optimizer_by_name(name: str, options: Mapping[str, float]) -> Callable[[Any], optax.GradientTransformation]:
+    """learning rate → optax's optimizer `name` with `options`; ConfigError where it is none or they do not fit."""
+    factory = getattr(optax, name, None)
+    known = [n for n in dir(optax) if "learning_rate" in _parameters(getattr(optax, n))]
+    if factory is None or name not in known:
+        raise ConfigError(f"optimizer = {name!r} is not an optimizer of optax{near(name, known)}")
+    for option in options:
+        if option not in _parameters(factory) or option == "learning_rate":
+            raise ConfigError(f"optimizer_options: {name} has no {option!r}{near(option, list(_parameters(factory)))}")
+    weights = (jnp.ones(2),)
+    try:
+        probe = factory(0.1, **options)
+        jax.eval_shape(lambda w: probe.update(w, probe.init(w), w), weights)
+    except Exception as error:
+        raise ConfigError(f"optimizer = {name!r} does not fit a plain gradient step: {error}") from None
+    return lambda learning_rate: factory(learning_rate, **options)
+
+
+def _parameters(function: Any) -> Mapping[str, Any]:
+    try:
+        return inspect.signature(function).parameters if inspect.isfunction(function) else {}
+    except (TypeError, ValueError):
+        return {}

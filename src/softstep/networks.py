@@ -1,0 +1,141 @@
+"""Q-networks: a vector of observations in, one value per action out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from softstep.config import Config, ConfigError
+
+Params = tuple[Array, ...]
+"""A network's floating-point arrays, in the order of its pytree's leaves."""
+
+
+class MLP(eqx.Module):
+    """Fully connected layers with ReLU between them; the last one is linear."""
+
+    layers: tuple[eqx.nn.Linear, ...]
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        initializer: Literal["fan_in", "glorot"] = "fan_in",
+        *,
+        key: PRNGKeyArray,
+    ) -> None:
+        """Layers `sizes[0] → sizes[1] → …`.
+
+        `fan_in` draws weights and biases from U(±1/√n_in) (PyTorch's default); `glorot` draws weights from
+        U(±√(6/(n_in + n_out))) with zero biases (Keras's default).
+        """
+        keys = jax.random.split(key, len(sizes) - 1)
+        layers = [eqx.nn.Linear(i, o, key=k) for i, o, k in zip(sizes[:-1], sizes[1:], keys, strict=True)]
+        self.layers = tuple(map(_glorot, layers, keys) if initializer == "glorot" else layers)
+
+    def __call__(self, observation: Float[Array, " O"]) -> Float[Array, " A"]:
+        """Q(s, ·)."""
+        x = observation
+        for layer in self.layers[:-1]:
+            x = jax.nn.relu(layer(x))
+        return self.layers[-1](x)
+
+
+def _glorot(layer: eqx.nn.Linear, key: PRNGKeyArray) -> eqx.nn.Linear:
+    weight = jax.nn.initializers.glorot_uniform(in_axis=1, out_axis=0)(key, layer.weight.shape)
+    return eqx.tree_at(lambda m: (m.weight, m.bias), layer, (weight, jnp.zeros_like(layer.bias)))
+
+
+class Network(NamedTuple):
+    """A Q-network as a pair of pure functions."""
+
+    init: Callable[[PRNGKeyArray], Params]
+    """Fresh parameters."""
+    apply: Callable[[Params, Array], Array]
+    """(parameters, observation (O,)) → action values (A,)."""
+    plain_mlp: bool
+    """Whether `numpy_q_values` computes it."""
+
+
+def make_network(config: Config, observation_size: int, num_actions: int) -> Network:
+    """The configured network: the MLP, or the user's own."""
+    if config.network is None:
+        sizes = (observation_size, *config.hidden, num_actions)
+        return from_builder(lambda key: MLP(sizes, config.initializer, key=key), plain_mlp=True)
+    build = _load(config.network)
+    network = from_builder(lambda key: build(key, observation_size, num_actions))
+    shape = jax.eval_shape(
+        lambda key, o: network.apply(network.init(key), o), jax.random.key(0), jnp.zeros(observation_size)
+    ).shape
+    if shape != (num_actions,):
+        raise ConfigError(f"network = {config.network!r} returns shape {shape}: it must return ({num_actions},)")
+    return network
+
+
+def from_builder(build: Callable[[PRNGKeyArray], Any], *, plain_mlp: bool = False) -> Network:
+    """A `Network` from a function that makes an Equinox module (or any callable pytree) from a key."""
+    trainable, static = eqx.partition(build(jax.random.key(0)), eqx.is_inexact_array)
+    structure = jax.tree.structure(trainable)
+
+    def init(key: PRNGKeyArray) -> Params:
+        return tuple(jax.tree.leaves(eqx.filter(build(key), eqx.is_inexact_array)))
+
+    def apply(params: Params, observation: Array) -> Array:
+        values: Array = eqx.combine(jax.tree.unflatten(structure, params), static)(observation)
+        return values
+
+    return Network(init, apply, plain_mlp)
+
+
+def _load(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise ConfigError(f"network = {path!r} must be written module:function")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"network = {path!r} cannot be loaded: {error}") from None
+    if not callable(function):
+        raise ConfigError(f"network = {path!r} is not a function")
+    return function  # type: ignore[no-any-return]
+
+
+def pack(params: Params) -> Float[Array, " N"]:
+    """All parameters in one vector, so that a host reads them in one piece."""
+    return jnp.concatenate([leaf.ravel() for leaf in params])
+
+
+def numpy_q_values(sizes: Sequence[int]) -> Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    """The MLP in NumPy, for acting between two updates without a compiled call's overhead.
+
+    Returns a function from packed parameters (W, N) to a function from observations (W, E, O) to action values
+    (W, E, A). Each agent's product is a matmul of its own, so its bits do not depend on W.
+    """
+    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+
+    def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        width, layers, start = len(packed), [], 0
+        for fan_in, fan_out in shapes:
+            middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
+            weight = packed[:, start:middle].reshape(width, fan_out, fan_in).transpose(0, 2, 1)
+            layers.append((weight, packed[:, None, middle:end]))
+            start = end
+
+        def q_values(observations: np.ndarray) -> np.ndarray:
+            x = observations
+            for weight, bias in layers[:-1]:
+                x = np.matmul(x, weight)
+                x += bias
+                np.maximum(x, 0, out=x)
+            weight, bias = layers[-1]
+            return np.matmul(x, weight) + bias
+
+        return q_values
+
+    return load

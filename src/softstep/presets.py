@@ -1,0 +1,87 @@
+"""Named configurations: `lab` follows the course's practice lab, `fast` is our best on the lander, `demo` asks the
+founding question in a few minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from softstep.config import Arm, Config, ConfigError, Exploration, near
+from softstep.target import TargetUpdate
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration with a name and a reason."""
+
+    name: str
+    summary: str
+    config: Config
+
+
+_LAB = Config(
+    total_steps=600_000,
+    learning_rate=1e-3,
+    target=TargetUpdate(tau=1e-3),
+    gamma=0.995,
+    batch_size=64,
+    memory_size=100_000,
+    learning_starts=65,
+    train_every=4,
+    loss="mse",
+    hidden=(64, 64),
+    initializer="glorot",
+    exploration=Exploration(schedule="geometric", start=1.0, end=0.01, decay=0.995),
+    time_limit_is_terminal=True,
+    eval_every=50_000,
+)
+
+_FAST = Config(
+    total_steps=450_000,
+    num_envs=16,
+    learning_rate=2e-3,
+    learning_rate_decay=0.1,
+    learning_rate_decay_steps=200_000,
+    reward_scale=0.1,
+    target=TargetUpdate(tau=0.01),
+    gamma=0.99,
+    batch_size=64,
+    memory_size=100_000,
+    learning_starts=1_000,
+    train_every=4,
+    loss="huber",
+    double_q=True,
+    hidden=(128, 128),
+    exploration=Exploration(end=0.02, steps=20_000),
+    eval_every=10_000,
+    eval_episodes=30,
+    eval_network="target",
+    eval_gate=170.0,
+    solve_at=220.0,
+)
+
+
+def comparison_arms(config: Config) -> tuple[Arm, ...]:
+    """The demo's three arms: the soft update, one network at (1 − c)·α, one network at α."""
+    alpha, tau = config.learning_rate, config.target.tau
+    return (
+        Arm("soft", alpha, config.target),
+        Arm("smaller-alpha", tau * alpha, TargetUpdate.none()),
+        Arm("same-alpha", alpha, TargetUpdate.none()),
+    )
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB),
+        Preset("fast", "our fastest way to a landing: stops at a greedy return of 220, twice in a row", _FAST),
+        Preset("demo", "soft, smaller-alpha and same-alpha, 6 seeds each, a few minutes (for `softstep compare`)", _LAB),
+    )
+}
+
+
+def get(name: str) -> Config:
+    """The preset's configuration; ConfigError for an unknown name."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset = {name!r} is none of {', '.join(PRESETS)}{near(name, list(PRESETS))}")
+    return PRESETS[name].config

@@ -1,0 +1,471 @@
+"""Run folders: the only reader and writer of their files.
+
+    config.json  versions.json  summary.json  lock
+    checkpoint-BLOCK-STEPS.safetensors   everything but the replay's rows; the last two of each block
+    replay-BLOCK-NUMBER.rows             append-only segments of replay rows
+    curves.parquet  episodes.parquet     written from the checkpoints when a run ends or is interrupted
+
+Every file is written whole (temporary file, fsync, rename) or appended to and described by a checkpoint with its
+length and checksum. Nothing in a run folder is ever imported, executed or unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import shutil
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import safetensors
+import safetensors.numpy
+
+from softstep.config import SCHEMA, Config, ConfigError
+
+SEGMENT_BYTES = 64 * 2**20
+"""Size at which a replay segment is followed by a new one."""
+
+KEPT_CHECKPOINTS = 2
+
+CURVE_COLUMNS = {
+    "arm": pl.String,
+    "seed": pl.Int64,
+    "learning_rate": pl.Float64,
+    "tau": pl.Float64,
+    "period": pl.Int64,
+    "env_steps": pl.Int64,
+    "gradient_steps": pl.Int64,
+    "episodes": pl.Int64,
+    "train_return": pl.Float64,
+    "eval_return": pl.Float64,
+    "loss": pl.Float64,
+    "q_mean": pl.Float64,
+    "y_drift": pl.Float64,
+    "target_gap": pl.Float64,
+    "diverged": pl.Boolean,
+}
+
+EPISODE_COLUMNS = {
+    "arm": pl.String,
+    "seed": pl.Int64,
+    "env_steps": pl.Int64,
+    "episode_return": pl.Float64,
+    "length": pl.Int64,
+}
+
+
+class StoreError(RuntimeError):
+    """A run folder that cannot be read or written as it stands: what is wrong, and what to do."""
+
+
+class Chunk(NamedTuple):
+    """Replay rows appended at one checkpoint: each agent's rows in turn."""
+
+    segment: str
+    offset: int
+    rows: list[int]
+    """Rows of each agent."""
+    width: int
+    """Floats per row."""
+    crc: int
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """An existing run folder and its configuration."""
+
+    path: Path
+    config: Config
+
+
+# ---- making and opening ----
+
+
+def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
+    """A new run folder; an existing run is replaced only with `force`, anything else never."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if not force:
+            raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
+        if not (path / "config.json").is_file():
+            raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
+        with locked(path):
+            shutil.rmtree(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        _write(path / "versions.json", json.dumps(versions(config), indent=2).encode())
+        _write(path / "config.json", config.to_json().encode())
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+    return RunFolder(path, config)
+
+
+def open_run(path: Path | str) -> RunFolder:
+    """An existing run folder; StoreError where it is none, newer than this softstep, or damaged."""
+    path = Path(path)
+    file = path / "config.json"
+    if not file.is_file():
+        raise StoreError(f"{path} is not a run folder (no config.json in it): `softstep runs` lists those there are")
+    try:
+        return RunFolder(path, Config.from_json(file.read_text(), source=str(file)))
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise StoreError(f"{error}") from None
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """Be the only writer of a run folder; yields the lock's file descriptor, for worker processes to inherit."""
+    with (path / "lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"{path} is being written by another softstep: wait for it, or stop it") from None
+        yield handle.fileno()
+
+
+def versions(config: Config) -> dict[str, Any]:
+    """What a result depends on besides its configuration."""
+    packages = ("softstep", "jax", "jaxlib", "numpy", "optax", "equinox", "gymnasium", "gymnax", "box2d", "envpool")
+    found = {}
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return {
+        "schema": SCHEMA,
+        "packages": found,
+        "python": platform.python_version(),
+        "cpu": cpu_model(),
+        "block_width": config.width,
+        "env": config.env if ":" in config.env else f"gymnasium:{config.env}",
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name, as the system tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def version_changes(run: RunFolder) -> list[str]:
+    """What differs now from when the run began, of what its bits depend on."""
+    try:
+        then = json.loads((run.path / "versions.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        return ["versions.json cannot be read"]
+    now = versions(run.config)
+    pairs = [("CPU", then.get("cpu"), now["cpu"])]
+    pairs += [(n, then.get("packages", {}).get(n), now["packages"].get(n)) for n in ("jaxlib", "jax", "numpy")]
+    return [f"{name} was {old}, is {new}" for name, old, new in pairs if old != new]
+
+
+# ---- checkpoints ----
+
+
+class CheckpointWriter:
+    """Writes one block's checkpoints in a thread of its own, so that training does not wait for the disk."""
+
+    def __init__(self, run: RunFolder, block: int) -> None:
+        self._run, self._block = run, block
+        self._capacity = run.config.memory_size + run.config.steps_per_iteration
+        newest = _checkpoints(run.path, block)[-1:]
+        self._chunks = _read_chunks(newest[0]) if newest else []
+        taken = [int(p.stem.rpartition("-")[2]) for p in run.path.glob(f"replay-{block:04}-*.rows")]
+        self._number = max(taken, default=-1) + 1
+        self._segment: IO[bytes] | None = None
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
+
+    def write(self, env_steps: int, arrays: Mapping[str, np.ndarray], new_rows: Sequence[np.ndarray]) -> None:
+        """Begin to write a checkpoint; StoreError if the one before could not be written."""
+        self.wait()
+        self._pending = self._thread.submit(self._save, env_steps, arrays, new_rows)
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is on disk."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            try:
+                pending.result()
+            except OSError as error:
+                raise StoreError(
+                    f"cannot write a checkpoint to {self._run.path}: {error.strerror}; the previous one is intact,"
+                    f" continue with: softstep train --resume {self._run.path}"
+                ) from None
+
+    def close(self) -> None:
+        """Finish what is pending."""
+        try:
+            self.wait()
+        finally:
+            self._thread.shutdown()
+            if self._segment is not None:
+                self._segment.close()
+
+    def _save(self, env_steps: int, arrays: Mapping[str, np.ndarray], new_rows: Sequence[np.ndarray]) -> None:
+        self._append(new_rows)
+        self._prune_chunks()
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        metadata = {
+            "schema": str(SCHEMA),
+            "env_steps": str(env_steps),
+            "crc": str(_checksum(contiguous)),
+            "chunks": json.dumps(self._chunks),
+        }
+        data = safetensors.numpy.save(contiguous, metadata)
+        _write(self._run.path / f"checkpoint-{self._block:04}-{env_steps:012}.safetensors", data)
+        self._delete_old()
+
+    def _append(self, new_rows: Sequence[np.ndarray]) -> None:
+        """Add the rows to the current segment and put them on disk."""
+        if self._segment is None or self._segment.tell() > SEGMENT_BYTES:
+            if self._segment is not None:
+                self._segment.close()
+            path = self._run.path / f"replay-{self._block:04}-{self._number:06}.rows"
+            self._segment, self._number = path.open("xb"), self._number + 1
+        data = b"".join(np.ascontiguousarray(rows, np.float32).tobytes() for rows in new_rows)
+        offset = self._segment.tell()
+        try:
+            self._segment.write(data)
+            self._segment.flush()
+            os.fsync(self._segment.fileno())
+        except OSError:
+            self._segment.truncate(offset)
+            raise
+        name = Path(self._segment.name).name
+        counts, width = [len(rows) for rows in new_rows], new_rows[0].shape[1]
+        self._chunks.append(Chunk(name, offset, counts, width, zlib.crc32(data)))
+
+    def _prune_chunks(self) -> None:
+        """Forget chunks whose rows are older than the replay remembers."""
+        held = np.zeros(len(self._chunks[-1].rows), int)
+        for i in range(len(self._chunks) - 1, -1, -1):
+            if (held >= self._capacity).all():
+                del self._chunks[: i + 1]
+                return
+            held += self._chunks[i].rows
+
+    def _delete_old(self) -> None:
+        """Keep the last two checkpoints and the segments they need."""
+        checkpoints = _checkpoints(self._run.path, self._block)
+        for old in checkpoints[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+        needed = {c.segment for kept in checkpoints[-KEPT_CHECKPOINTS:] for c in _read_chunks(kept)}
+        for segment in self._run.path.glob(f"replay-{self._block:04}-*.rows"):
+            if segment.name not in needed and (self._segment is None or segment.name != Path(self._segment.name).name):
+                segment.unlink()
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint read back."""
+
+    env_steps: int
+    arrays: dict[str, np.ndarray]
+    rows: list[np.ndarray]
+    """Each agent's remembered replay rows, the oldest first."""
+
+
+def read_checkpoint(run: RunFolder, block: int, *, with_replay: bool = True) -> Checkpoint | None:
+    """A block's newest sound checkpoint; a damaged one falls back to the one before, with a warning.
+
+    None where the block has none yet; StoreError where every one is damaged.
+    """
+    paths = _checkpoints(run.path, block)
+    for path in reversed(paths):
+        try:
+            return _load(path, with_replay=with_replay)
+        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+            warnings.warn(f"{path} is damaged ({error}): falling back to the one before", RuntimeWarning, stacklevel=2)
+    if paths:
+        raise StoreError(f"{run.path}: every checkpoint of block {block} is damaged; start the run anew in another --out")
+    return None
+
+
+def drop_after(run: RunFolder, block: int, env_steps: int) -> None:
+    """Remove checkpoints past `env_steps`: the damaged ones that a resume fell back from."""
+    for path in _checkpoints(run.path, block):
+        if _steps(path) > env_steps:
+            path.unlink()
+
+
+def _load(path: Path, *, with_replay: bool) -> Checkpoint:
+    data = path.read_bytes()
+    arrays = safetensors.numpy.load(data)
+    metadata = _metadata(path)
+    if int(metadata["schema"]) > SCHEMA:
+        raise StoreError(f"{path} is of schema {metadata['schema']}, newer than {SCHEMA}: upgrade softstep")
+    if _checksum(arrays) != int(metadata["crc"]):
+        raise ValueError("its checksum does not fit")
+    chunks = _read_chunks(path)
+    rows = _read_rows(path.parent, chunks) if with_replay else []
+    return Checkpoint(int(metadata["env_steps"]), arrays, rows)
+
+
+def _read_rows(folder: Path, chunks: Sequence[Chunk]) -> list[np.ndarray]:
+    """Each agent's rows of all chunks, in order; ValueError where a chunk is not what it was."""
+    parts: list[list[np.ndarray]] = [[] for _ in chunks[-1].rows]
+    for chunk in chunks:
+        with (folder / chunk.segment).open("rb") as handle:
+            handle.seek(chunk.offset)
+            data = handle.read(sum(chunk.rows) * chunk.width * 4)
+        if zlib.crc32(data) != chunk.crc:
+            raise ValueError(f"the checksum of {chunk.segment} does not fit")
+        table = np.frombuffer(data, np.float32).reshape(-1, chunk.width)
+        for part, rows in zip(parts, np.split(table, np.cumsum(chunk.rows)[:-1]), strict=True):
+            part.append(rows)
+    return [np.concatenate(part) for part in parts]
+
+
+def _checkpoints(path: Path, block: int) -> list[Path]:
+    """A block's checkpoints, the oldest first."""
+    return sorted(path.glob(f"checkpoint-{block:04}-*.safetensors"), key=_steps)
+
+
+def _steps(checkpoint: Path) -> int:
+    return int(checkpoint.stem.rpartition("-")[2])
+
+
+def _metadata(checkpoint: Path) -> dict[str, str]:
+    with safetensors.safe_open(checkpoint, framework="numpy") as handle:
+        return dict(handle.metadata())
+
+
+def _read_chunks(checkpoint: Path) -> list[Chunk]:
+    return [Chunk(*values) for values in json.loads(_metadata(checkpoint)["chunks"])]
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
+    crc = 0
+    for name in sorted(arrays):
+        crc = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), crc))
+    return crc
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a whole file or none: temporary file, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+# ---- tables ----
+
+
+class Tables(NamedTuple):
+    """A run's results so far."""
+
+    curves: pl.DataFrame
+    episodes: pl.DataFrame
+
+
+def tables(run: RunFolder, logs: Sequence[Mapping[str, Any]]) -> Tables:
+    """Tables from the blocks' logs: `records` (rows of the curves) and `finished` (agent, steps, return, length)."""
+    records = [tuple(row) for log in logs for row in log["records"]]
+    agents = run.config.blocks()
+    episodes = [
+        (agents[block][agent].arm, agents[block][agent].seed, *rest)
+        for block, log in enumerate(logs)
+        for agent, *rest in log["finished"]
+    ]
+    order = ["arm", "seed", "env_steps"]
+    return Tables(
+        pl.DataFrame(records, schema=CURVE_COLUMNS, orient="row").sort(order, maintain_order=True),
+        pl.DataFrame(episodes, schema=EPISODE_COLUMNS, orient="row").sort(order, maintain_order=True),
+    )
+
+
+def write_tables(run: RunFolder, found: Tables, summary: Mapping[str, Any]) -> None:
+    """Write `curves.parquet`, `episodes.parquet` and `summary.json`."""
+    try:
+        _write(run.path / "curves.parquet", _parquet(found.curves))
+        _write(run.path / "episodes.parquet", _parquet(found.episodes))
+        _write(run.path / "summary.json", json.dumps(summary, indent=2).encode())
+    except OSError as error:
+        raise StoreError(f"cannot write to {run.path}: {error.strerror}; the checkpoints are intact") from None
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def read_curves(run: RunFolder) -> pl.DataFrame:
+    """`curves.parquet`."""
+    return _read_parquet(run.path / "curves.parquet")
+
+
+def read_episodes(run: RunFolder) -> pl.DataFrame:
+    """`episodes.parquet`."""
+    return _read_parquet(run.path / "episodes.parquet")
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(io.BytesIO(path.read_bytes()))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from None
+
+
+def read_summary(run: RunFolder) -> dict[str, Any] | None:
+    """`summary.json`; None while the run has not come to rest."""
+    try:
+        return dict(json.loads((run.path / "summary.json").read_text()))
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def delete_replay(run: RunFolder) -> None:
+    """Remove a finished run's replay segments: nothing will be learned from them any more."""
+    for segment in run.path.glob("replay-*.rows"):
+        segment.unlink()
+
+
+class RunLine(NamedTuple):
+    """One run in a list of runs."""
+
+    path: Path
+    env: str
+    agents: int
+    env_steps: int
+    total_steps: int
+    finished: bool
+
+
+def list_runs(folder: Path) -> list[RunLine]:
+    """The run folders directly under `folder`, by name."""
+    lines = []
+    for path in sorted(p.parent for p in folder.glob("*/config.json")):
+        with contextlib.suppress(StoreError):
+            run = open_run(path)
+            newest = [_steps(c) for b in range(len(run.config.blocks())) for c in _checkpoints(path, b)[-1:]]
+            done = bool((read_summary(run) or {}).get("finished"))
+            lines.append(
+                RunLine(path, run.config.env, run.config.num_agents, min(newest, default=0), run.config.total_steps, done)
+            )
+    return lines

@@ -1,0 +1,272 @@
+"""Train one block: iterations, and between them records, evaluations and checkpoints at fixed environment steps.
+
+Knows no files and no terminals: what happens is handed to `Hooks`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from softstep import envs
+from softstep.block import DRAWN_AHEAD, Block, make_block
+from softstep.config import Agent, Config
+from softstep.drivers import Driver, Finished, FusedDriver, HostDriver
+from softstep.evaluation import Evaluate, make_evaluate
+from softstep.events import EnvironmentFailed, Hooks, Outcome, Progress, Record, Restored, Snapshot
+from softstep.learner import make_learner
+
+RETURN_WINDOW = 100
+"""Episodes whose mean is the training return."""
+
+GATE_WINDOW = 20
+"""Episodes whose mean opens the gate to evaluations."""
+
+
+@dataclass
+class Log:
+    """What has happened so far; part of every checkpoint."""
+
+    records: list[Record]
+    finished: list[Finished]
+    solved: list[bool]
+    evaluations: int = 0
+
+    def to_array(self) -> np.ndarray:
+        """As bytes, for a checkpoint."""
+        return np.frombuffer(json.dumps(vars(self)).encode(), np.uint8)
+
+    @classmethod
+    def from_array(cls, array: np.ndarray) -> Log:
+        """Read `to_array` back."""
+        values = json.loads(array.tobytes())
+        return cls(
+            [Record(*r) for r in values["records"]],
+            [Finished(*f) for f in values["finished"]],
+            values["solved"],
+            values["evaluations"],
+        )
+
+
+@dataclass
+class Trainer:
+    """The parts of a running block."""
+
+    config: Config
+    block: Block
+    driver: Driver
+    evaluate: Evaluate
+    log: Log
+    eval_seconds: float = 0.0
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps per agent so far."""
+        return self.driver.iteration * self.config.steps_per_iteration
+
+    @property
+    def gradient_steps(self) -> int:
+        """Gradient steps of each agent so far."""
+        return max(0, self.driver.iteration - warmup(self.config)) * self.config.updates
+
+
+def warmup(config: Config) -> int:
+    """Iterations before learning starts; at least one, so that there is something to replay."""
+    return max(1, math.ceil(config.learning_starts / config.steps_per_iteration))
+
+
+def make_trainer(config: Config, agents: Sequence[Agent], spec: envs.EnvSpec) -> Trainer:
+    """A block ready for its first iteration."""
+    learner = make_learner(config, spec.observation_size, spec.num_actions)
+    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions)
+    compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
+    driver: Driver
+    if compiled is not None:
+        driver = FusedDriver(config, block, compiled)
+    else:
+        host = envs.make_host(spec, [agent.seed for agent in agents], config.num_envs)
+        driver = HostDriver(config, block, host)
+    evaluate = make_evaluate(config, block, spec, compiled)
+    return Trainer(config, block, driver, evaluate, Log([], [], [False] * len(agents)))
+
+
+def run_block(
+    config: Config,
+    agents: Sequence[Agent],
+    spec: envs.EnvSpec,
+    hooks: Hooks,
+    restored: Restored | None = None,
+) -> Outcome:
+    """Train the block to its end, or until `hooks.should_stop`."""
+    trainer = make_trainer(config, agents, spec)
+    if restored is not None:
+        restore(trainer, restored)
+    try:
+        return _run(trainer, hooks)
+    finally:
+        trainer.driver.close()
+
+
+def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
+    config, driver = trainer.config, trainer.driver
+    begun, first, mark, stopped = time.perf_counter(), trainer.env_steps, driver.written(), False
+    end = math.ceil(config.total_steps / config.steps_per_iteration)
+    while driver.iteration < end and not _all_solved(trainer):
+        if hooks.should_stop():
+            stopped = True
+            break
+        before = trainer.env_steps
+        _advance(trainer, min(end, _next_event(config, before)))
+        last = driver.iteration == end
+        evaluated = _evaluation_due(trainer, before, last)
+        returns = _evaluate(trainer) if evaluated else None
+        if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
+            hooks.on_records(_record(trainer, returns))
+        hooks.on_progress(_progress(trainer, time.perf_counter() - begun - trainer.eval_seconds))
+        if not last and _passed(config.checkpoint_every, before, trainer.env_steps):
+            mark = _checkpoint(trainer, hooks, mark)
+    jax.block_until_ready(driver.state)
+    seconds = time.perf_counter() - begun - trainer.eval_seconds
+    if trainer.env_steps > first:
+        _checkpoint(trainer, hooks, mark)
+    return Outcome(
+        trainer.env_steps,
+        trainer.env_steps - first,
+        tuple(trainer.log.solved),
+        stopped,
+        seconds,
+        trainer.eval_seconds,
+    )
+
+
+def _advance(trainer: Trainer, until: int) -> None:
+    """Run iterations up to number `until`, not across the start of learning."""
+    driver, start = trainer.driver, warmup(trainer.config)
+    learning = driver.iteration >= start
+    until = min(until, driver.iteration + DRAWN_AHEAD, until if learning else start)
+    try:
+        trainer.log.finished += driver.advance(until - driver.iteration, learning=learning)
+    except Exception as error:
+        raise EnvironmentFailed(
+            f"{trainer.config.env} failed at about environment step {trainer.env_steps}:"
+            f" {type(error).__name__}: {error}"
+        ) from error
+
+
+def _next_event(config: Config, env_steps: int) -> int:
+    """The iteration at whose end the next record, evaluation or checkpoint is due."""
+    every = [n for n in (config.record_every, config.eval_every, config.checkpoint_every) if n]
+    return min(math.ceil((env_steps // n + 1) * n / config.steps_per_iteration) for n in every)
+
+
+def _passed(every: int, before: int, after: int) -> bool:
+    """Whether a multiple of `every` lies in (before, after]."""
+    return every > 0 and after // every > before // every
+
+
+def _evaluation_due(trainer: Trainer, before: int, last: bool) -> bool:
+    every, gate = trainer.config.eval_every, trainer.config.eval_gate
+    if every == 0 or last or not _passed(every, before, trainer.env_steps):
+        return every > 0 and last
+    recent = [f.ret for f in trainer.log.finished[-GATE_WINDOW * len(trainer.block.agents) :]]
+    return gate is None or (bool(recent) and float(np.mean(recent)) >= gate)
+
+
+def _all_solved(trainer: Trainer) -> bool:
+    return trainer.config.solve_at is not None and all(trainer.log.solved)
+
+
+def _evaluate(trainer: Trainer) -> np.ndarray:
+    """Mean greedy return of each agent (W,); where `solve_at` asks, confirmed on a second set of episodes."""
+    config, log, begun = trainer.config, trainer.log, time.perf_counter()
+    jax.block_until_ready(trainer.driver.state)
+    learner = trainer.driver.state.learner
+    player = learner.online if config.eval_network == "online" else learner.target
+    returns = trainer.evaluate(player, 2 * log.evaluations, config.eval_episodes).mean(1)
+    if config.solve_at is not None and (returns >= config.solve_at).any():
+        again = trainer.evaluate(player, 2 * log.evaluations + 1, config.eval_episodes).mean(1)
+        both = (returns >= config.solve_at) & (again >= config.solve_at)
+        log.solved = [bool(a or b) for a, b in zip(log.solved, both, strict=True)]
+    log.evaluations += 1
+    trainer.eval_seconds += time.perf_counter() - begun
+    return returns
+
+
+def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
+    """A row for every agent; the loss counter starts anew."""
+    driver, log = trainer.driver, trainer.log
+    words = trainer.block.measure_words(trainer.env_steps)
+    measures = trainer.block.measure(driver.state, driver.minibatch(words)[0])
+    q_mean, y_drift, gap, diverged_at = (np.asarray(m) for m in measures)
+    losses = np.asarray(driver.state.loss_sum)
+    since = trainer.gradient_steps - (log.records[-1].gradient_steps if log.records else 0)
+    recent = recent_returns(log.finished, len(trainer.block.agents))
+    rows = [
+        Record(
+            arm=agent.arm,
+            seed=agent.seed,
+            learning_rate=agent.learning_rate,
+            tau=agent.target.tau,
+            period=agent.target.period,
+            env_steps=trainer.env_steps,
+            gradient_steps=trainer.gradient_steps,
+            episodes=int(driver.walk.episodes[w]),
+            train_return=float(np.mean(recent[w])) if recent[w] else math.nan,
+            eval_return=math.nan if eval_returns is None else float(eval_returns[w]),
+            loss=float(losses[w]) / since if since else math.nan,
+            q_mean=float(q_mean[w]),
+            y_drift=float(y_drift[w]),
+            target_gap=float(gap[w]),
+            diverged=bool(diverged_at[w] > 0),
+        )
+        for w, agent in enumerate(trainer.block.agents)
+    ]
+    driver.state = driver.state._replace(loss_sum=jnp.zeros_like(driver.state.loss_sum))
+    log.records += rows
+    return rows
+
+
+def recent_returns(finished: Sequence[Finished], agents: int) -> list[list[float]]:
+    """Each agent's last `RETURN_WINDOW` episode returns."""
+    recent: list[list[float]] = [[] for _ in range(agents)]
+    for episode in reversed(finished):
+        if len(recent[episode.agent]) < RETURN_WINDOW:
+            recent[episode.agent].append(episode.ret)
+        elif all(len(r) == RETURN_WINDOW for r in recent):
+            break
+    return recent
+
+
+def _progress(trainer: Trainer, seconds: float) -> Progress:
+    recent = [np.mean(r) for r in recent_returns(trainer.log.finished, len(trainer.block.agents)) if r]
+    mean = float(np.mean(recent)) if recent else math.nan
+    return Progress(trainer.env_steps, trainer.gradient_steps, seconds, mean)
+
+
+def _checkpoint(trainer: Trainer, hooks: Hooks, mark: np.ndarray) -> np.ndarray:
+    """Hand over a snapshot; the new mark of replay rows."""
+    driver = trainer.driver
+    arrays = driver.snapshot() | {"iteration": np.array(driver.iteration), "log": trainer.log.to_array()}
+    written = driver.written()
+    hooks.on_checkpoint(Snapshot(trainer.env_steps, arrays, driver.new_rows(mark), written))
+    return written
+
+
+def restore(trainer: Trainer, restored: Restored) -> None:
+    """Bring a fresh trainer to a snapshot's moment."""
+    trainer.log = Log.from_array(restored.arrays["log"])
+    trainer.driver.restore(restored.arrays, restored.rows, int(restored.arrays["iteration"]))
+
+
+def player_parameters(config: Config, arrays: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, ...]:
+    """The playing network's `count` leaves (W, ...) out of a snapshot's arrays, without building its block."""
+    prefix = "block" if "block/000" in arrays else "carry"
+    first = 0 if config.eval_network == "online" else count  # a learner's state begins with Q, then T
+    return tuple(arrays[f"{prefix}/{first + i:03}"] for i in range(count))

@@ -1,0 +1,68 @@
+"""A worker process: runs the blocks it is given, one at a time, on one thread.
+
+Started as `python -P -m softstep.worker`; orders come as JSON lines on standard input, what happens goes out as JSON
+lines on standard output. When its input closes (the parent is gone, or wants it to stop), it saves and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from softstep import store
+from softstep.config import ConfigError
+from softstep.execution import execute_block
+from softstep.store import StoreError
+from softstep.events import EnvironmentFailed, Hooks
+
+
+def main() -> None:
+    """Serve orders until the input closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what environments print must not mix with the protocol
+    orders: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+    closing = threading.Event()
+    threading.Thread(target=_listen, args=(orders, closing), daemon=True).start()
+
+    def say(event: str, **values: Any) -> None:
+        try:
+            out.write(json.dumps({"event": event, **values}) + "\n")
+        except (BrokenPipeError, ValueError):
+            closing.set()
+
+    say("ready")
+    while (order := orders.get()) is not None:
+        _serve(order, say, closing)
+
+
+def _listen(orders: SimpleQueue[dict[str, Any] | None], closing: threading.Event) -> None:
+    for line in sys.stdin:
+        orders.put(json.loads(line))
+    closing.set()
+    orders.put(None)
+
+
+def _serve(order: dict[str, Any], say: Any, closing: threading.Event) -> None:
+    block = order["block"]
+    hooks = Hooks(
+        on_records=lambda records: say("records", block=block, records=[r._asdict() for r in records]),
+        on_progress=lambda progress: say("progress", block=block, progress=progress._asdict()),
+        should_stop=closing.is_set,
+    )
+    try:
+        run = store.open_run(Path(order["folder"]))
+        outcome = execute_block(run, block, hooks)
+        say("done", block=block, outcome=outcome._asdict())
+    except (ConfigError, StoreError, EnvironmentFailed) as error:
+        say("failed", block=block, kind=type(error).__name__, message=str(error))
+
+
+if __name__ == "__main__":
+    main()
