@@ -12,6 +12,7 @@ from softstep.theory.averaging import (
     stall_gap,
     stalls,
 )
+from softstep.theory.explanation import Explanation, explain
 from softstep.theory.filters import frequency_response, impulse_response, step_response
 from softstep.theory.linear import Covariance, Limits, LinearTD
 from softstep.theory.recursion import (
@@ -32,6 +33,7 @@ from softstep.theory.windows import Windows
 __all__ = [
     "Best",
     "Covariance",
+    "Explanation",
     "Ledger",
     "Limits",
     "LinearTD",
@@ -39,6 +41,7 @@ __all__ = [
     "Windows",
     "blended_alpha",
     "ema_variance_ratio",
+    "explain",
     "first_difference",
     "frequency_response",
     "gap",
