@@ -56,7 +56,8 @@ def _meaning(alpha: float, c: float) -> Part:
     }  # fmt: skip
     cutoff = "no frequency is halved" if update.cutoff is None else f"half power at {update.cutoff:.6g} rad per step"
     text = (
-        f"α = {alpha:g}, c = {c:.12g} (τ = {update.tau:.6g}, κ = (1−c)/α = {numbers['kappa']:.6g}), in gradient steps:\n"
+        f"α = {alpha:g}, c = {c:.12g} (τ = {update.tau:.6g}, κ = (1−c)/α = {numbers['kappa']:.6g})\n"
+        "In gradient steps:\n"
         f"  the target is {update.mean_lag:.6g} steps behind on average; half of a change arrives within"
         f" {update.half_life:.6g}\n"
         f"  it passes {update.noise_gain:.6g} of white-noise variance; {cutoff}\n"
@@ -72,9 +73,9 @@ def _equality(alpha: float, c: float) -> Part:
     text = (
         "Is it just a smaller step?\n"
         f"  one network blended with itself: yes, exactly α′ = (1−c)α = {smaller:.6g}\n"
-        f"  target and Q-network: equal at the first update from equal starts, at no later one. Every step ends up\n"
-        f"  in T with its whole weight α = {alpha:g}: {weight:.6g} of it at once, the rest later. It delays, it does not"
-        " shrink"
+        f"  target and Q-network: equal at the first update from equal starts, in general at no later one.\n"
+        f"  Every step ends up in T with its whole weight α = {alpha:g}: {weight:.6g} of it at once, the rest later.\n"
+        "  It delays, it does not shrink"
     )
     return text, {"blended_alpha": smaller, "weight_at_once": weight, "weight_in_the_end": 1.0}
 
@@ -120,7 +121,7 @@ def _stability(alpha: float, c: float, problem: LinearTD, name: str) -> Part:
         "stable_c": problem.stable_c(alpha), "stable_alpha": problem.stable_alpha(c),
         "stable_kappa": problem.stable_kappa(), "best_c": problem.best_c(alpha), "limits": limits,
     }  # fmt: skip
-    equal = "no single network has this rate" if np.isnan(effective) else f"rate of a single network at {effective:.9g}"
+    equal = "no single network has this rate" if np.isnan(effective) else f"as a single network at α′ = {effective:.9g}"
     best = "none" if np.isnan(numbers["best_c"]) else f"{numbers['best_c']:.9g}"
     scanned = numbers["stable_c"].resolution
     lines = [
@@ -130,7 +131,7 @@ def _stability(alpha: float, c: float, problem: LinearTD, name: str) -> Part:
         f"  stable at this α for c in {intervals(numbers['stable_c'])}; fastest c: {best}",
         f"  stable at this c for α in {intervals(numbers['stable_alpha'])}",
         f"  stable for small steps for κ in {intervals(numbers['stable_kappa'])}",
-        f"  {limits.says}",
+        *(f"  {sentence.strip()}" for sentence in limits.says.split("\n")),
     ]
     if scanned is not None:
         lines.append(f"  (windows found by scanning: one narrower than a factor {scanned:.3g} could be missed)")

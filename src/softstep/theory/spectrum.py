@@ -84,7 +84,7 @@ def limits_in_words(small: Spectrum, slow: Spectrum, hard: bool) -> str:
     targets = "stable" if safe else "unstable"
     copies = "stable" if hard else "unstable"
     return (
-        f"Small steps at fixed c: {steps} (max Re eig(A-B) = {small.real.max():.6g}). "
-        f"Slow targets at fixed alpha < 2/lambda_max(B): {targets} (max Re eig(B^-1 A - I) = {slow.real.max():.6g}); "
-        f"rare hard copies: {copies} (spectral radius of B^-1 A = {np.abs(slow + 1).max():.6g})."
+        f"Small steps at fixed c: {steps} (max Re eig(A-B) = {small.real.max():.6g}).\n"
+        f"Slow targets at fixed alpha < 2/lambda_max(B): {targets} (max Re eig(B^-1 A - I) = {slow.real.max():.6g}).\n"
+        f"Rare hard copies: {copies} (spectral radius of B^-1 A = {np.abs(slow + 1).max():.6g})."
     )
