@@ -94,7 +94,7 @@ def page(alpha: float, c: float, problem: theory.LinearTD, name: str, text: str)
          " share for hard copies of the same lag.", ledger_figure(c)),
         ("What the filter lets through", "Gain from Q to T by angular frequency; the marked point halves the power.",
          response_figure(c)),
-        (f"Where it is stable: {name}", "Growth (ρ − 1)/α per unit of step: blue converges, red diverges; the line is"
+        (f"Where it is stable: {name}", "Growth (ρ − 1)/α per unit of step: blue converges, red diverges; the dots are"
          " the exact boundary, the diamond this pair. Blank: κα > 1, where c would be negative.",
          map_figure(alpha, c, problem)),
         ("Rate against noise", noise_caption(alpha, problem, name), noise_figure(alpha, c, problem)),

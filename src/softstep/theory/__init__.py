@@ -3,7 +3,7 @@
 Start with `ledger` (what T is made of), `LinearTD` (when it is stable) and `explain` (both, in words).
 """
 
-from softstep.theory import one_dimension, optimizers, problems
+from softstep.theory import one_dimension, optimizers, problems, symbolic
 from softstep.theory.averaging import (
     blended_alpha,
     ema_variance_ratio,
@@ -59,5 +59,6 @@ __all__ = [
     "stall_gap",
     "stalls",
     "step_response",
+    "symbolic",
     "third_equation",
 ]
