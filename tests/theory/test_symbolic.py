@@ -16,6 +16,7 @@ PROOFS = symbolic.proofs()
 def test_residuals_vanish(proof):
     assert proof.holds
     assert proof.residuals
+    assert sympy.simplify(sympy.expand(proof.residual)) == 0
     assert proof.statement
     assert proof.steps
 
@@ -36,7 +37,7 @@ def test_latex_is_balanced(proof):
 
 def test_a_false_statement_does_not_hold():
     alpha, c = sympy.symbols("alpha c")
-    assert not symbolic.Proof("wrong", "alpha = (1-c) alpha", (), (alpha - (1 - c) * alpha,)).holds
+    assert not symbolic.Proof("wrong", "alpha = (1-c) alpha", (), (alpha - alpha, alpha - (1 - c) * alpha)).holds
 
 
 def test_missing_sympy_says_what_to_install(monkeypatch):

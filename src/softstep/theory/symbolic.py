@@ -18,6 +18,12 @@ class Proof(NamedTuple):
     residuals: tuple[Any, ...]  # SymPy expressions, left minus right of every equality used: all 0
 
     @property
+    def residual(self) -> Any:
+        """All residuals in one expression, Σ z_i·residual_i with free symbols z_i: 0 iff each of them is."""
+        sp = _sympy()
+        return sum((sp.Symbol(f"z_{i}") * residual for i, residual in enumerate(self.residuals)), sp.Integer(0))
+
+    @property
     def holds(self) -> bool:
         """Whether every residual simplifies to 0."""
         sp = _sympy()
