@@ -251,10 +251,11 @@ class LinearTD:
         Q, T = np.empty((count + 1, self.size)), np.empty((count + 1, self.size))
         Q[0] = 1.0 if q0 is None else _vector("q0", q0, self.size)
         T[0] = Q[0] if t0 is None else _vector("t0", t0, self.size)
+        blended = Q[1:] if order == "post" else Q
         with np.errstate(over="ignore", invalid="ignore"):
-            for t in range(count):
+            for t, weight in enumerate(weights.tolist()):
                 Q[t + 1] = Q[t] + step * (self.A @ T[t] - self.B @ Q[t] + self.r + kicks[t])
-                T[t + 1] = weights[t] * T[t] + (1 - weights[t]) * Q[t + order_shift(order)]
+                T[t + 1] = weight * T[t] + (1 - weight) * blended[t]
         return Ledger(Q, T)
 
     def stationary_covariance(self, alpha: float, c: float, noise: Any = 1.0) -> Covariance:
@@ -284,11 +285,6 @@ class LinearTD:
 
     def _resolution(self) -> float | None:
         return None if self.size <= EXACT_UP_TO else 10 ** (1 / SCAN_PER_DECADE)
-
-
-def order_shift(order: Order) -> int:
-    """Which online parameters the target blends with: 1 the new ones (`post`), 0 the old (`pre`)."""
-    return 1 if order == "post" else 0
 
 
 def _vector(name: str, value: Any, n: int) -> Array:

@@ -5,10 +5,16 @@ Everything is computed from M − I, so that ρ − 1 keeps its digits when α o
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import scipy.linalg
 
 from softstep.theory.checks import Array, Spectrum
+
+_PER_THREAD = 10_000
+"""Matrices worth a thread of their own."""
 
 
 def displacement(A: Array, B: Array, alpha: Array, share: Array) -> Array:
@@ -25,10 +31,24 @@ def displacement(A: Array, B: Array, alpha: Array, share: Array) -> Array:
 def growth(A: Array, B: Array, alpha: Array, share: Array) -> Array:
     """ρ(M) − 1, with α and s = 1 − c broadcast: max over eigenvalues μ of M − I of |1+μ| − 1.
 
-    |1+μ| − 1 = (2·Re μ + |μ|²)/(1 + |1+μ|) loses no digits for small μ.
+    |1+μ| − 1 = (2·Re μ + |μ|²)/(1 + |1+μ|) loses no digits for small μ. Where s = 1 the target is Q itself and
+    μ are the eigenvalues of α(A − B) alone.
     """
-    mu = eigenvalues(displacement(A, B, np.asarray(alpha), np.asarray(share)))
-    return np.asarray(modulus_excess(mu).max(axis=-1))
+    alpha, share = np.broadcast_arrays(np.asarray(alpha), np.asarray(share))
+    single = share == 1
+    height = np.empty(alpha.shape)
+    height[~single] = _highest(displacement(A, B, alpha[~single], share[~single]))
+    height[single] = _highest(alpha[single][:, None, None] * (A - B))
+    return height
+
+
+def _highest(X: Array) -> Array:
+    """Largest |1 + μ| − 1 over the eigenvalues μ of each X (m, k, k); large stacks are shared out among threads."""
+    parts = np.array_split(X, max(1, min(os.cpu_count() or 1, len(X) // _PER_THREAD)))
+    if len(parts) == 1:
+        return modulus_excess(eigenvalues(X)).max(axis=-1) if len(X) else np.empty(0)
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return np.concatenate(list(pool.map(lambda part: modulus_excess(eigenvalues(part)).max(axis=-1), parts)))
 
 
 def eigenvalues(X: Array) -> Spectrum:
