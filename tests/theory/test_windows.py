@@ -159,9 +159,14 @@ def test_best_c_ties_go_to_the_smaller_c():
     assert one.spectral_radius(0.1, c - 1e-6) > flat
 
 
-def test_best_c_is_nan_where_nothing_is_best():
-    assert np.isnan(problems.neither().best_c(0.1))
-    assert np.isnan(problems.neither().best().alpha)
+def test_nothing_is_best_where_nothing_is_stable():
+    """det(B−A) < 0, and a problem with det(B−A) > 0 that fails in both limits and between."""
+    turning = theory.LinearTD([[1.5, 2.0], [-2.0, 1.5]], np.eye(2))
+    assert np.linalg.det(turning.B - turning.A) > 0
+    assert turning.stable_kappa() == turning.stable_c(0.1) == turning.stable_alpha(0.5) == []
+    for problem in (problems.neither(), turning):
+        assert np.isnan(problem.best_c(0.1))
+        assert np.isnan(problem.best()).all()
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -72,7 +72,7 @@ def _golden(growth: Callable[[Array], Array], low: float, high: float) -> float:
 
 
 def best_pair(growth: Callable[[Array, Array], Array], alphas: Array, shares: Array, starts: int = 4) -> Best:
-    """The smallest growth over α > 0 and share z = 1 − c in (0, 1], ties to the larger z.
+    """The smallest growth over α > 0 and share z = 1 − c in (0, 1], ties to the larger z; nan where none is stable.
 
     A grid of alphas × shares, the simplex method from its `starts` best points and along z = 1 (the single
     network), each restarted until it stops improving.
@@ -86,6 +86,8 @@ def best_pair(growth: Callable[[Array, Array], Array], alphas: Array, shares: Ar
     pairs.append((float(growth(np.asarray(alpha), np.asarray(1.0))), float(np.log(alpha)), 0.0))
     lowest = min(value for value, _, _ in pairs)
     value, log_alpha, log_share = max((p for p in pairs if p[0] <= lowest + 1e-10), key=lambda p: p[2])
+    if value >= 0:
+        return Best(float("nan"), float("nan"), float("nan"))
     return Best(float(np.exp(log_alpha)), 1 - float(np.exp(log_share)), 1 + value)
 
 
