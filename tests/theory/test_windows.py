@@ -47,6 +47,25 @@ def test_windows_against_a_dense_scan(seed):
     assert len(contradictions(problem.stable_kappa(), kappas, height)) == 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_windows_of_ten_features_in_five_resonances(seed):
+    """Rotations of different scales and frequencies, mixed by a random basis: windows open and close many times."""
+    rng = np.random.default_rng(seed)
+    A, B = np.zeros((10, 10)), np.zeros((10, 10))
+    for i in range(0, 10, 2):
+        scale, turn, real = 10 ** rng.uniform(-2, 0), rng.uniform(0.5, 2.5), rng.uniform(0.3, 0.95)
+        A[i : i + 2, i : i + 2] = scale * np.array([[real, turn], [-turn, real]])
+        B[i : i + 2, i : i + 2] = scale * np.eye(2)
+    basis, _ = np.linalg.qr(rng.standard_normal((10, 10)))
+    problem = theory.LinearTD(basis @ A @ basis.T, basis @ B @ basis.T)
+    c = 1 - np.geomspace(1e-7, 1, 400)
+    windows = problem.stable_c(0.1)
+    assert windows.resolution is None
+    assert len(contradictions(windows, c, problem.spectral_radius(0.1, c))) == 0
+    for end in (e for pair in windows for e in pair if 0 < e < 1):
+        assert problem.spectral_radius(0.1, end) == pytest.approx(1, abs=1e-11)
+
+
 @given(st.integers(0, 400), st.floats(1e-3, 1), st.floats(0, 0.9999))
 def test_membership_at_random_points(seed, alpha, c):
     problem = any_problem(seed)
