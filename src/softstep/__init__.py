@@ -8,41 +8,64 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:
+    from softstep import presets as presets
+    from softstep.comparison import compare as compare
+    from softstep.config import Agent as Agent
+    from softstep.config import Arm as Arm
+    from softstep.config import Config as Config
+    from softstep.config import ConfigError as ConfigError
+    from softstep.config import Exploration as Exploration
+    from softstep.envs import describe as describe
+    from softstep.events import EnvironmentFailed as EnvironmentFailed
+    from softstep.learner import Hyper as Hyper
+    from softstep.learner import Learner as Learner
+    from softstep.learner import make_learner as make_learner
+    from softstep.policy import Policy as Policy
+    from softstep.policy import evaluate as evaluate
+    from softstep.policy import load as load
+    from softstep.report.watch import landing_gif as landing_gif
+    from softstep.runs import Run as Run
+    from softstep.runs import resume as resume
+    from softstep.runs import train as train
+    from softstep.store import StoreError as StoreError
+    from softstep.target import TargetUpdate as TargetUpdate
+    from softstep.types import Transition as Transition
+
 _PUBLIC = {
+    "Agent": "config",
     "Arm": "config",
     "Config": "config",
     "ConfigError": "config",
+    "EnvironmentFailed": "events",
     "Exploration": "config",
+    "Hyper": "learner",
+    "Learner": "learner",
+    "Policy": "policy",
+    "Run": "runs",
+    "StoreError": "store",
     "TargetUpdate": "target",
     "Transition": "types",
-    "Learner": "learner",
-    "Hyper": "learner",
-    "make_learner": "learner",
-    "Run": "runs",
-    "train": "runs",
-    "resume": "runs",
     "compare": "comparison",
-    "presets": "presets",
-    "load": "policy",
+    "describe": "envs",
     "evaluate": "policy",
-    "Policy": "policy",
-    "EnvironmentFailed": "events",
-    "StoreError": "store",
+    "landing_gif": "report.watch",
+    "load": "policy",
+    "make_learner": "learner",
+    "presets": "presets",
+    "resume": "runs",
+    "train": "runs",
 }
-"""Public names and the modules they live in; each is imported when it is first used."""
+"""Public names and the modules they live in; each module is imported when one of its names is first used."""
 
-__all__ = sorted([*_PUBLIC, "__version__"])  # noqa: PLE0605
-
-if TYPE_CHECKING:
-    from softstep.config import Arm, Config, ConfigError, Exploration
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'softstep' has no attribute {name!r}")
-    module = _PUBLIC[name]
-    if name == "train" and "jax" in sys.modules:
-        module = "execution"
+    # Whoever has started JAX already trains in this process; everybody else in worker processes.
+    module = "execution" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
     loaded = importlib.import_module(f"softstep.{module}")
     return loaded if name == module else getattr(loaded, name)
 

@@ -57,13 +57,13 @@ class Block(NamedTuple):
     learner: Learner
     agents: tuple[Agent, ...]
     init: Callable[[], BlockState]
-    learn: Callable[[BlockState, Float[Array, "U W B width"], Any], tuple[BlockState, Float[Array, "W N"]]]
-    """(state, minibatches, factor on α) → (state after U gradient steps, packed online parameters).
+    learn: Callable[[BlockState, Any, Any], tuple[BlockState, Float[Array, "W N"]]]
+    """(state, minibatches (U, W, B, width), factor on α) → (state after U gradient steps, packed online parameters).
 
     Consumes the state."""
     packed: Callable[[BlockState], Float[Array, "W N"]]
-    q_values: Callable[[Any, Float[Array, "W E O"]], Float[Array, "W E A"]]
-    """(online parameters, observations) → action values."""
+    q_values: Callable[[Any, Any], Float[Array, "W E A"]]
+    """(online parameters, observations (W, E, O)) → action values."""
     draw: Callable[[Any], Draws]
     """first iteration → the randomness of the next `DRAWN_AHEAD` iterations."""
     reset_keys: Callable[[], Key[Array, "W E"]]
@@ -173,5 +173,5 @@ def _draw(config: Config, seeds: Array, num_actions: int, first: Array) -> Draws
             env_keys=jax.random.split(env_key, acts) if config.env.startswith("gymnax:") else None,
         )
 
-    agents = jax.vmap(one, in_axes=(None, 0), out_axes=Draws(1, 1, 1, 1))
+    agents = jax.vmap(one, in_axes=(None, 0), out_axes=1)
     return jax.vmap(agents, in_axes=(0, None))(first + jnp.arange(DRAWN_AHEAD), seeds)

@@ -132,7 +132,7 @@ class Config:
     eval_network: Literal["online", "target"] = "online"
     """The network that plays greedily: Q, or its slow average T."""
     solve_at: float | None = None
-    """Stop a block once each of its agents has averaged at least this return in two evaluations of one policy in a row."""
+    """Stop a block once two evaluations in a row of each of its agents' policies average at least this return."""
     checkpoint_every: int = 10_000
     """Environment steps from one checkpoint to the next; never changes the run."""
     block_width: int | None = None
@@ -236,9 +236,9 @@ class Config:
         return json.dumps({"schema": SCHEMA} | dataclasses.asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text: str, *, source: str = "configuration") -> Config:
+    def from_json(cls, text: str, base: Config | None = None, *, source: str = "configuration") -> Config:
         """Read `to_json`'s text; any subset of the fields may be given. `source` names it in errors."""
-        return cls.from_mapping(_parse_object(text, source), source=source)
+        return cls.from_mapping(_parse_object(text, source), base, source=source)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Config | None = None, *, source: str) -> Config:
@@ -313,7 +313,8 @@ def _coerce(value: Any, hint: Any, current: Any, where: str) -> Any:
         (inner,) = [a for a in arguments if a is not type(None)]
         return _coerce(value, inner, current, where)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        base = current if isinstance(current, hint) else hint(**_required(hint, value, where))  # type: ignore[arg-type]
+        make: Any = hint
+        base = current if isinstance(current, make) else make(**_required(hint, value, where))
         return _overlay(base, value, where)
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_coerce(item, arguments[0], None, where) for item in value)

@@ -22,6 +22,7 @@ from softstep import replay as rp
 from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws
 from softstep.config import Config, Exploration
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs
+from softstep.events import EnvironmentFailed
 from softstep.networks import numpy_q_values
 from softstep.types import row_width
 
@@ -64,21 +65,28 @@ def choose(xp: Any, values: Any, uniform: Any, random_action: Any, epsilon: Any)
 def make_rows(xp: Any, config: Config, observations: Any, actions: Any, step: Any) -> Any:
     """Replay rows (W, E, 2·O + 3) of one vector step."""
     ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
-    rewards = step.reward * np.float32(config.reward_scale)
-    middle = xp.stack([actions.astype(np.float32), rewards, (~ends).astype(np.float32)], -1)
-    return xp.concatenate([observations, middle, step.next_observation], -1)
+    middle = (actions, step.reward * np.float32(config.reward_scale), ~ends)
+    columns = [column[..., None].astype(np.float32) for column in middle]
+    return xp.concatenate([observations, *columns, step.next_observation], -1)
 
 
-def settle(xp: Any, exploration: Exploration, walk: Walk, rewards: Any, ended: Any) -> tuple[Walk, Ended]:
+def count_on(walk: Walk, rewards: Any, steps: Any = 1) -> Walk:
+    """Add a step's rewards, and 1 to the lengths (0 where the step only reset its environment)."""
+    return walk._replace(returns=walk.returns + rewards, lengths=walk.lengths + steps)
+
+
+def settle(
+    xp: Any, exploration: Exploration, walk: Walk, rewards: Any, ended: Any, steps: Any = 1
+) -> tuple[Walk, Ended]:
     """Add the rewards, and close the episodes that `ended`; ε falls once for each under the geometric schedule."""
-    returns, lengths = walk.returns + rewards, walk.lengths + 1
-    closed = Ended(xp.where(ended, returns, 0), xp.where(ended, lengths, 0))
+    walk = count_on(walk, rewards, steps)
+    closed = Ended(xp.where(ended, walk.returns, 0), xp.where(ended, walk.lengths, 0))
     count = ended.sum(-1)
     factors = xp.asarray(np.float32(exploration.decay) ** np.arange(ended.shape[-1] + 1, dtype=np.float32))
     lower = xp.maximum(np.float32(exploration.end), walk.epsilon * factors[count])
     moved = Walk(
-        xp.where(ended, np.float32(0), returns),
-        xp.where(ended, np.int32(0), lengths),
+        xp.where(ended, np.float32(0), walk.returns),
+        xp.where(ended, np.int32(0), walk.lengths),
         lower if exploration.schedule == "geometric" else walk.epsilon,
         walk.episodes + count.astype(np.int32),
     )
@@ -122,8 +130,12 @@ class Driver(Protocol):
     """Runs iterations of one block."""
 
     state: BlockState
-    walk: Walk
     iteration: int
+
+    @property
+    def walk(self) -> Walk:
+        """The behaviour's half, of the real agents."""
+        ...
 
     def advance(self, count: int, *, learning: bool) -> list[Finished]:
         """Run `count` ≤ DRAWN_AHEAD iterations; the episodes that finished, in order of time."""
@@ -201,23 +213,32 @@ class HostDriver:
                 self.state, packed = self._block.learn(self.state, rows, now.rate[n])
             for v in range(config.vector_steps):
                 keys = None if draws.env_keys is None else draws.env_keys[n, v]
-                closed = self._step(draws.uniform[n, v], draws.action[n, v], now.epsilon[n, v], keys)
-                if closed.lengths.any():
-                    at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
+                at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
+                closed = self._step(at, draws.uniform[n, v], draws.action[n, v], now.epsilon[n, v], keys)
+                if closed is not None:
                     finished += _finished(closed, at)
             if packed is not None:
                 self._act_with(packed)
             self.iteration += 1
         return finished
 
-    def _step(self, uniform: np.ndarray, random_action: np.ndarray, linear: Any, keys: Any) -> Ended:
-        """One vector step: act, step, remember."""
+    def _step(self, at: int, uniform: Any, random_action: Any, linear: Any, keys: Any) -> Ended | None:
+        """The vector step that reaches environment step `at`: act, step, remember; the episodes that ended, if any."""
         config, walk, observations = self._config, self.walk, self._envs.observations.copy()
         epsilon = walk.epsilon if config.exploration.schedule == "geometric" else np.full_like(walk.epsilon, linear)
         actions = choose(np, self._values(observations), uniform, random_action, epsilon)
-        step = self._envs.step(actions, keys)
+        try:
+            step = self._envs.step(actions, keys)
+        except Exception as error:
+            message = f"{config.env} failed at environment step {at}: {type(error).__name__}: {error}"
+            raise EnvironmentFailed(message) from error
         self._ring.write(make_rows(np, config, observations, actions, step), step.valid)
-        self.walk, closed = settle(np, config.exploration, walk, step.reward, step.terminated | step.truncated)
+        ended = step.terminated | step.truncated
+        steps = 1 if step.valid is None else step.valid.astype(np.int32)
+        if not ended.any():
+            self.walk = count_on(walk, step.reward, steps)
+            return None
+        self.walk, closed = settle(np, config.exploration, walk, step.reward, ended, steps)
         return closed
 
     def minibatch(self, words: Any) -> np.ndarray:
@@ -243,6 +264,8 @@ class HostDriver:
         self.walk = Walk(*(arrays[f"walk/{i:03}"] for i in range(len(Walk._fields))))
         self.iteration = iteration
         self._envs.restore({k.removeprefix("env/"): v for k, v in arrays.items() if k.startswith("env/")})
+        if not self._envs.spec.exactly_resumable:  # new episodes have begun
+            self.walk = self.walk._replace(returns=0 * self.walk.returns, lengths=0 * self.walk.lengths)
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]
@@ -394,7 +417,7 @@ def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray]
     return numpy_q_values((spec.observation_size, *config.hidden, spec.num_actions))
 
 
-def _to_numpy(draws: Draws, agents: int) -> Draws:
+def _to_numpy(draws: Draws, agents: int) -> Any:
     """The randomness of the real agents, on the host; keys stay as they are."""
     keys = draws.env_keys
     host = jax.tree.map(np.asarray, draws._replace(env_keys=None))

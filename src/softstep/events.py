@@ -83,5 +83,9 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
 
 
+class ReplayMismatch(RuntimeError):
+    """A resumed environment's replayed episode ended elsewhere."""
+
+
 class EnvironmentFailed(RuntimeError):
     """An environment raised in mid-run; the cause is chained, the last checkpoint stands."""

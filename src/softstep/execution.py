@@ -21,13 +21,17 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks) -> Outcome:
     """Train block number `block` of the run, saving checkpoints; resumes where there is one."""
     agents = run.config.blocks()[block]
     spec = envs.describe(run.config)
+    if block == 0 and not spec.exactly_resumable:
+        warnings.warn(
+            f"{spec.name} does not replay its episodes exactly: a resumed run would start new ones, and differ",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     found = store.read_checkpoint(run, block)
     restored = None
     if found is not None:
         store.drop_after(run, block, found.env_steps)
         restored = Restored(found.arrays, found.rows)
-        if not spec.exactly_resumable:
-            warnings.warn(f"{spec.name} is not exactly resumable: new episodes begin", RuntimeWarning, stacklevel=2)
     writer = CheckpointWriter(run, block)
 
     def save(snapshot: Snapshot) -> None:
@@ -48,13 +52,18 @@ def run_blocks_here(
         if should_stop():
             outcomes.append(None)
             continue
-        hooks = Hooks(
-            on_records=lambda records, block=block: view.records(block, [r._asdict() for r in records]),
-            on_progress=lambda progress, block=block: view.update(block, progress),
-            should_stop=should_stop,
-        )
-        outcomes.append(execute_block(run, block, hooks))
+        outcomes.append(execute_block(run, block, _hooks(view, block, should_stop)))
+        view.finished(block)
     return outcomes
+
+
+def _hooks(view: View, block: int, should_stop: Callable[[], bool]) -> Hooks:
+    """A view's ears on one block."""
+    return Hooks(
+        on_records=lambda records: view.records(block, [r._asdict() for r in records]),
+        on_progress=lambda progress: view.update(block, progress),
+        should_stop=should_stop,
+    )
 
 
 def train(config: Config, out: Path | str | None = None, **options: Any) -> Run:

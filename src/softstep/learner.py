@@ -8,6 +8,7 @@ Written for one agent; a block of agents is a `jax.vmap` away, with α, τ, peri
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ class Learner(NamedTuple):
     """A pair of pure functions over `LearnerState`, and the network they share."""
 
     init: Callable[[PRNGKeyArray], LearnerState]
-    """key → state; the target starts as a copy of the online parameters."""
+    """key → state; the target starts as a copy of the online parameters, in float32 or wider."""
     update: Callable[[LearnerState, Transition, Hyper], tuple[LearnerState, Float[Array, ""]]]
     """(state, batch of B transitions, hyper) → (state after one gradient step and its blend, loss)."""
     td_targets: Callable[[LearnerState, Transition, Hyper], Float[Array, " B"]]
@@ -89,8 +90,9 @@ def build_learner(
 
     def init(key: PRNGKeyArray) -> LearnerState:
         online = network.init(key)
-        zero = jnp.zeros((), jnp.int32)
-        return LearnerState(online, jax.tree.map(jnp.copy, online), transform(0.0).init(online), zero, zero)
+        target = tuple(jnp.array(leaf, jnp.promote_types(leaf.dtype, jnp.float32)) for leaf in online)  # copies
+        zeros = (jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))  # two: a donated buffer must not appear twice
+        return LearnerState(online, target, transform(0.0).init(online), *zeros)
 
     def td_targets(state: LearnerState, batch: Transition, hyper: Hyper) -> Float[Array, " B"]:
         values = q_values(state.target, batch.next_observation)
@@ -131,7 +133,7 @@ def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
 
 def target_gap(state: LearnerState) -> Float[Array, ""]:
     """Returns: ‖Q − T‖₂ over all parameters."""
-    return optax.global_norm(jax.tree.map(jnp.subtract, state.online, state.target))
+    return optax.tree.norm(jax.tree.map(jnp.subtract, state.online, state.target))
 
 
 def _all_finite(params: Params) -> Array:
@@ -158,6 +160,7 @@ def optimizer_by_name(name: str, options: Mapping[str, float]) -> Callable[[Any]
 
 def _parameters(function: Any) -> Mapping[str, Any]:
     try:
-        return inspect.signature(function).parameters if inspect.isfunction(function) else {}
+        plain = inspect.isfunction(function) or isinstance(function, functools.partial)  # optax.nadam is a partial
+        return inspect.signature(function).parameters if plain else {}
     except (TypeError, ValueError):
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -49,7 +50,7 @@ class MLP(eqx.Module):
 
 def _glorot(layer: eqx.nn.Linear, key: PRNGKeyArray) -> eqx.nn.Linear:
     weight = jax.nn.initializers.glorot_uniform(in_axis=1, out_axis=0)(key, layer.weight.shape)
-    return eqx.tree_at(lambda m: (m.weight, m.bias), layer, (weight, jnp.zeros_like(layer.bias)))
+    return eqx.tree_at(lambda m: (m.weight, m.bias), layer, (weight, jnp.zeros(layer.out_features)))
 
 
 class Network(NamedTuple):
@@ -103,7 +104,7 @@ def _load(path: str) -> Callable[..., Any]:
         raise ConfigError(f"network = {path!r} cannot be loaded: {error}") from None
     if not callable(function):
         raise ConfigError(f"network = {path!r} is not a function")
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def pack(params: Params) -> Float[Array, " N"]:
@@ -117,7 +118,7 @@ def numpy_q_values(sizes: Sequence[int]) -> Callable[[np.ndarray], Callable[[np.
     Returns a function from packed parameters (W, N) to a function from observations (W, E, O) to action values
     (W, E, A). Each agent's product is a matmul of its own, so its bits do not depend on W.
     """
-    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = list(itertools.pairwise(sizes))
 
     def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         width, layers, start = len(packed), [], 0

@@ -17,6 +17,7 @@ from softstep.evaluation import make_evaluate
 from softstep.learner import make_learner
 from softstep.networks import Network, make_network, numpy_q_values
 from softstep.runs import Run, check_trust
+from softstep.stats import ReturnStatistics, return_statistics
 from softstep.training import player_parameters
 
 HELD_OUT = 1_000_000
@@ -85,10 +86,13 @@ class Evaluation(NamedTuple):
     agents: tuple[Agent, ...]
     returns: Float[np.ndarray, "P episodes"]
 
+    @property
+    def statistics(self) -> list[ReturnStatistics]:
+        """Mean, IQM, standard deviation and interval of each agent's returns."""
+        return [return_statistics(returns) for returns in self.returns]
 
-def evaluate(
-    run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()
-) -> Evaluation:
+
+def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()) -> Evaluation:
     """Play `episodes` greedy episodes with every agent, on held-out seeds common to all.
 
     Evaluations of different `seed` share no episode, with each other or with training.

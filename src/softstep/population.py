@@ -11,19 +11,24 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, runtime_checkable
 
 from softstep import runtime
 from softstep.config import ConfigError
-from softstep.events import EnvironmentFailed, Outcome, Progress
+from softstep.events import EnvironmentFailed, Outcome, Progress, ReplayMismatch
 from softstep.store import RunFolder, StoreError
 
 
+@runtime_checkable
 class View(Protocol):
     """Somebody who watches a run."""
 
     def update(self, block: int, progress: Progress) -> None:
         """A block has moved on."""
+        ...
+
+    def finished(self, block: int) -> None:
+        """A block has ended, perhaps early because it is solved."""
         ...
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
@@ -39,6 +44,7 @@ _ERRORS: Mapping[str, type[Exception]] = {
     "ConfigError": ConfigError,
     "StoreError": StoreError,
     "EnvironmentFailed": EnvironmentFailed,
+    "ReplayMismatch": ReplayMismatch,
 }
 
 
@@ -108,7 +114,9 @@ class Worker:
         """Take the next block, if any waits."""
         self.block = waiting.popleft() if waiting else None
         if self.block is not None:
-            self._input.write(json.dumps({"folder": str(self._run.path.resolve()), "block": self.block}).encode() + b"\n")
+            self._input.write(
+                json.dumps({"folder": str(self._run.path.resolve()), "block": self.block}).encode() + b"\n"
+            )
             self._input.flush()
 
     def finish(self) -> None:
@@ -130,9 +138,7 @@ class Worker:
         return self._process.wait()
 
 
-def _hear(
-    worker: Worker, line: bytes, view: View, outcomes: list[Outcome | None], waiting: deque[int]
-) -> None:
+def _hear(worker: Worker, line: bytes, view: View, outcomes: list[Outcome | None], waiting: deque[int]) -> None:
     """Take in one line of a worker; an empty one says that it has ended."""
     if not line:
         if worker.block is None:
@@ -146,6 +152,7 @@ def _hear(
             view.records(event["block"], event["records"])
         case "done":
             outcomes[event["block"]] = Outcome(**event["outcome"])
+            view.finished(event["block"])
             worker.order(waiting)
         case "failed":
             worker.block = None

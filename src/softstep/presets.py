@@ -75,7 +75,9 @@ PRESETS = {
     for preset in (
         Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB),
         Preset("fast", "our fastest way to a landing: stops at a greedy return of 220, twice in a row", _FAST),
-        Preset("demo", "soft, smaller-alpha and same-alpha, 6 seeds each, a few minutes (for `softstep compare`)", _LAB),
+        Preset(
+            "demo", "soft, smaller-alpha and same-alpha, 6 seeds each, a few minutes (for `softstep compare`)", _LAB
+        ),
     )
 }
 

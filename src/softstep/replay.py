@@ -74,7 +74,7 @@ class HostReplay:
 
     def sample(self, words: UInt32[np.ndarray, "U W B"]) -> Float[np.ndarray, "U W B width"]:
         """The rows that `words` pick, in fresh memory (an asynchronous update may still read the last ones)."""
-        size = np.clip(self.written, 1, self.capacity)
+        size = np.minimum(np.maximum(self.written, 1), self.capacity)
         oldest = (self.written - size)[:, None]
         slot = (oldest + words % size.astype(np.uint32)[:, None]) % self._slots + self._offsets
         width = self.rows.shape[-1]

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -25,10 +25,14 @@ class Silent:
     def update(self, block: int, progress: Progress) -> None:
         """Nothing."""
 
+    def finished(self, block: int) -> None:
+        """Nothing."""
+
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Nothing."""
 
 
+@runtime_checkable
 class Execute(Protocol):
     """How the blocks of a run are executed."""
 
@@ -107,8 +111,17 @@ def train(
         ConfigError: a setting that cannot be meant. StoreError: a folder that cannot be written.
         EnvironmentFailed: an environment raised; the last checkpoint stands.
     """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers = {workers} must be at least 1")
     path = Path(out) if out is not None else default_out(config, "train")
-    return _execute(store.create(path, config, force=force), workers, view, should_stop, execute)
+    folder = store.create(path, config, force=force)
+    try:
+        return _execute(folder, workers, view, should_stop, execute)
+    except ConfigError:  # the environment or network cannot be made: as if nothing had been asked
+        store.undo_creation(folder)
+        raise
+    finally:
+        store.settle_creation(folder)
 
 
 def resume(
@@ -154,6 +167,7 @@ def _execute(
 ) -> Run:
     begun, run = time.perf_counter(), Run(folder)
     with store.locked(folder.path) as lock:
+        store.delete_leftovers(folder)
         try:
             outcomes = execute(folder, lock, view or Silent(), workers=workers, should_stop=should_stop)
         except BaseException:
@@ -174,7 +188,9 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
         "wall_seconds": seconds,
         "train_seconds": sum(o.train_seconds for o in known),
         "eval_seconds": sum(o.eval_seconds for o in known),
-        "blocks": [None if o is None else o._asdict() | {"resumed_from": o.env_steps - o.executed_steps} for o in outcomes],
+        "blocks": [
+            None if o is None else o._asdict() | {"resumed_from": o.env_steps - o.executed_steps} for o in outcomes
+        ],
     }
 
 

@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import shutil
+import time
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,9 @@ SEGMENT_BYTES = 64 * 2**20
 """Size at which a replay segment is followed by a new one."""
 
 KEPT_CHECKPOINTS = 2
+
+LOCK_PATIENCE = 3.0
+"""Seconds to wait for a folder's lock: a killed run's workers need a moment to end."""
 
 CURVE_COLUMNS = {
     "arm": pl.String,
@@ -94,14 +98,18 @@ class RunFolder:
 
 
 def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
-    """A new run folder; an existing run is replaced only with `force`, anything else never."""
+    """A new run folder; an existing run is replaced only with `force`, anything else never.
+
+    A replaced run lies beside the new one, hidden, until `settle_creation` or `undo_creation`.
+    """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         if not force:
             raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
         if not (path / "config.json").is_file():
             raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
         with locked(path):
-            shutil.rmtree(path)
+            shutil.rmtree(_replaced(path), ignore_errors=True)
+            path.rename(_replaced(path))
     try:
         path.mkdir(parents=True, exist_ok=True)
         _write(path / "versions.json", json.dumps(versions(config), indent=2).encode())
@@ -109,6 +117,22 @@ def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return RunFolder(path, config)
+
+
+def _replaced(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
+def settle_creation(run: RunFolder) -> None:
+    """The new run stands: delete the one it replaced, if any."""
+    shutil.rmtree(_replaced(run.path), ignore_errors=True)
+
+
+def undo_creation(run: RunFolder) -> None:
+    """The new run cannot be: remove its folder, and put back the run it replaced."""
+    shutil.rmtree(run.path)
+    if _replaced(run.path).exists():
+        _replaced(run.path).rename(run.path)
 
 
 def open_run(path: Path | str) -> RunFolder:
@@ -127,11 +151,20 @@ def open_run(path: Path | str) -> RunFolder:
 def locked(path: Path) -> Iterator[int]:
     """Be the only writer of a run folder; yields the lock's file descriptor, for worker processes to inherit."""
     with (path / "lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(f"{path} is being written by another softstep: wait for it, or stop it") from None
+        deadline = time.monotonic() + LOCK_PATIENCE
+        while not _try_lock(handle):
+            if time.monotonic() > deadline:
+                raise StoreError(f"{path} is being written by another softstep: wait for it, or stop it")
+            time.sleep(0.05)
         yield handle.fileno()
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def versions(config: Config) -> dict[str, Any]:
@@ -218,7 +251,7 @@ class CheckpointWriter:
     def _save(self, env_steps: int, arrays: Mapping[str, np.ndarray], new_rows: Sequence[np.ndarray]) -> None:
         self._append(new_rows)
         self._prune_chunks()
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         metadata = {
             "schema": str(SCHEMA),
             "env_steps": str(env_steps),
@@ -290,7 +323,9 @@ def read_checkpoint(run: RunFolder, block: int, *, with_replay: bool = True) -> 
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
             warnings.warn(f"{path} is damaged ({error}): falling back to the one before", RuntimeWarning, stacklevel=2)
     if paths:
-        raise StoreError(f"{run.path}: every checkpoint of block {block} is damaged; start the run anew in another --out")
+        raise StoreError(
+            f"{run.path}: every checkpoint of block {block} is damaged; start the run anew in another --out"
+        )
     return None
 
 
@@ -440,10 +475,22 @@ def read_summary(run: RunFolder) -> dict[str, Any] | None:
         return None
 
 
+def steps_reached(run: RunFolder) -> list[int]:
+    """Environment steps of each block's newest checkpoint; 0 where it has none."""
+    newest = [_checkpoints(run.path, block)[-1:] for block in range(len(run.config.blocks()))]
+    return [_steps(found[0]) if found else 0 for found in newest]
+
+
 def delete_replay(run: RunFolder) -> None:
     """Remove a finished run's replay segments: nothing will be learned from them any more."""
     for segment in run.path.glob("replay-*.rows"):
         segment.unlink()
+
+
+def delete_leftovers(run: RunFolder) -> None:
+    """Remove the temporary files of writers that were killed; only for who holds the lock."""
+    for leftover in run.path.glob(".*.tmp"):
+        leftover.unlink()
 
 
 class RunLine(NamedTuple):
@@ -463,9 +510,10 @@ def list_runs(folder: Path) -> list[RunLine]:
     for path in sorted(p.parent for p in folder.glob("*/config.json")):
         with contextlib.suppress(StoreError):
             run = open_run(path)
-            newest = [_steps(c) for b in range(len(run.config.blocks())) for c in _checkpoints(path, b)[-1:]]
             done = bool((read_summary(run) or {}).get("finished"))
             lines.append(
-                RunLine(path, run.config.env, run.config.num_agents, min(newest, default=0), run.config.total_steps, done)
+                RunLine(
+                    path, run.config.env, run.config.num_agents, min(steps_reached(run)), run.config.total_steps, done
+                )
             )
     return lines

@@ -20,7 +20,7 @@ from softstep.block import DRAWN_AHEAD, Block, make_block
 from softstep.config import Agent, Config
 from softstep.drivers import Driver, Finished, FusedDriver, HostDriver
 from softstep.evaluation import Evaluate, make_evaluate
-from softstep.events import EnvironmentFailed, Hooks, Outcome, Progress, Record, Restored, Snapshot
+from softstep.events import Hooks, Outcome, Progress, Record, Restored, Snapshot
 from softstep.learner import make_learner
 
 RETURN_WINDOW = 100
@@ -151,13 +151,7 @@ def _advance(trainer: Trainer, until: int) -> None:
     driver, start = trainer.driver, warmup(trainer.config)
     learning = driver.iteration >= start
     until = min(until, driver.iteration + DRAWN_AHEAD, until if learning else start)
-    try:
-        trainer.log.finished += driver.advance(until - driver.iteration, learning=learning)
-    except Exception as error:
-        raise EnvironmentFailed(
-            f"{trainer.config.env} failed at about environment step {trainer.env_steps}:"
-            f" {type(error).__name__}: {error}"
-        ) from error
+    trainer.log.finished += driver.advance(until - driver.iteration, learning=learning)
 
 
 def _next_event(config: Config, env_steps: int) -> int:

@@ -11,19 +11,21 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from softstep import store
 from softstep.config import ConfigError
+from softstep.events import EnvironmentFailed, Hooks, ReplayMismatch
 from softstep.execution import execute_block
 from softstep.store import StoreError
-from softstep.events import EnvironmentFailed, Hooks
 
 
 def main() -> None:
     """Serve orders until the input closes."""
+    warnings.showwarning = lambda message, *_, **__: print(f"softstep: warning: {message}", file=sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what environments print must not mix with the protocol
@@ -60,7 +62,7 @@ def _serve(order: dict[str, Any], say: Any, closing: threading.Event) -> None:
         run = store.open_run(Path(order["folder"]))
         outcome = execute_block(run, block, hooks)
         say("done", block=block, outcome=outcome._asdict())
-    except (ConfigError, StoreError, EnvironmentFailed) as error:
+    except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch) as error:
         say("failed", block=block, kind=type(error).__name__, message=str(error))
 
 

@@ -25,7 +25,7 @@ from softstep.envs.contract import (
 )
 from softstep.envs.envpool_maker import EnvPoolEnvs, EnvPoolEvaluation
 from softstep.envs.envpool_maker import describe as describe_envpool
-from softstep.envs.gymnasium_maker import GymnasiumEnvs, GymnasiumEvaluation, ReplayMismatch
+from softstep.envs.gymnasium_maker import GymnasiumEnvs, GymnasiumEvaluation
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
 from softstep.envs.gymnax_maker import GymnaxHostEnvs, make_compiled
 
@@ -61,7 +61,6 @@ __all__ = [
     "GymnaxHostEnvs",
     "HostEnvs",
     "Maker",
-    "ReplayMismatch",
     "Step",
     "describe",
     "episode_seed",

@@ -12,6 +12,7 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from softstep.config import ConfigError, near
 from softstep.envs.contract import EnvSpec, Step, episode_seed
+from softstep.events import ReplayMismatch
 
 
 class OneEnv:
@@ -38,7 +39,7 @@ class OneEnv:
         """Observation before any reset, reward, terminated, truncated."""
         self.actions.append(action)
         observation, reward, terminated, truncated, _ = self._env.step(action)
-        return observation, reward, terminated, truncated or len(self.actions) == self._limit
+        return np.asarray(observation), reward, terminated, truncated or len(self.actions) == self._limit
 
     def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
         """Play `episode` again with `actions`; its last observation."""
@@ -106,16 +107,28 @@ class GymnasiumEnvs:
         }
 
     def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Replay every environment's episode so far; ReplayMismatch where it does not arrive where it was."""
+        """Replay every episode so far; ReplayMismatch where one does not arrive where it was.
+
+        An environment that is not exactly resumable starts new episodes instead.
+        """
+        if not self.spec.exactly_resumable:
+            self._start_anew(snapshot["episode"])
+            return
         lengths = snapshot["length"]
         parts = np.split(snapshot["actions"], np.cumsum(lengths)[:-1])
         for i, (env, episode, actions) in enumerate(zip(self._envs, snapshot["episode"], parts, strict=True)):
             self._flat[i] = env.replay(int(episode), actions.tolist()).ravel()
         if not np.array_equal(self.observations, snapshot["observations"], equal_nan=True):
             raise ReplayMismatch(
-                f"{self.spec.name} did not replay to the observation it had at the checkpoint:"
-                " this environment cannot be resumed exactly"
+                f"{self.spec.name} did not replay to the observation it had at the checkpoint: was it, or a library"
+                " it rests on, changed since? The run cannot be continued exactly"
             )
+
+    def _start_anew(self, episodes: np.ndarray) -> None:
+        """Begin the episode after the one that was running, in every environment."""
+        for i, (env, episode) in enumerate(zip(self._envs, episodes.tolist(), strict=True)):
+            env.episode = episode + 1
+            self._flat[i] = env.reset().ravel()
 
     def close(self) -> None:
         """Close every environment."""
@@ -147,10 +160,6 @@ class GymnasiumEvaluation:
         for envs in self._envs:
             for env in envs:
                 env.close()
-
-
-class ReplayMismatch(RuntimeError):
-    """A replayed episode ended elsewhere."""
 
 
 def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
@@ -199,6 +208,8 @@ def _replays(name: str, num_actions: int, steps: int = 40) -> bool:
         used.replay(0, _until_done(used, 0, actions))
         played = _until_done(used, 1, actions)
         return np.array_equal(used.replay(1, played), fresh.replay(1, played), equal_nan=True)
+    except Exception as error:
+        raise ConfigError(f"env = {name!r} fails in its first steps: {type(error).__name__}: {error}") from error
     finally:
         used.close()
         fresh.close()

@@ -16,9 +16,13 @@ class Limits(NamedTuple):
     high: float
     ticks: tuple[float, ...]
 
-    def share(self, value: np.ndarray | float) -> np.ndarray:
-        """Where `value` lies between low (0) and high (1); beyond them, the nearer end."""
-        return np.clip((np.asarray(value, float) - self.low) / (self.high - self.low), 0, 1)
+    def share(self, values: np.ndarray) -> np.ndarray:
+        """Where `values` lie between low (0) and high (1); beyond them, the nearer end."""
+        return np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
+
+    def share_of(self, value: float) -> float:
+        """Where one value lies."""
+        return float(self.share(np.array([value], float))[0])
 
 
 def nice_limits(low: float, high: float, count: int = 5, *, widen: bool = True) -> Limits:
@@ -28,7 +32,7 @@ def nice_limits(low: float, high: float, count: int = 5, *, widen: bool = True) 
         low, high = low - margin, high + margin
     rough = (high - low) / max(1, count - 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= 0.8 * rough)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = [round(k * step, 12) for k in range(first, last + 1)]
     if widen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -153,4 +154,4 @@ def contrast(first: ArmSummary, second: ArmSummary, measure: str) -> Contrast:
     differences = differences[np.isfinite(differences)]
     mean, sd = mean_sd(differences)
     count = len(differences)
-    return Contrast(mean, sd / np.sqrt(count) if count > 1 else float("nan"), int((differences > 0).sum()), count)
+    return Contrast(mean, sd / math.sqrt(count) if count > 1 else float("nan"), int((differences > 0).sum()), count)

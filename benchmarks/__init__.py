@@ -1,0 +1,1 @@
+"""softstep's speed beside its peers', on the same work and in one run: `python -m benchmarks`."""

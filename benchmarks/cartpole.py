@@ -1,0 +1,97 @@
+"""CartPole: environment, MLP 64-64, batch 64, one update and one soft update per environment step."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from benchmarks import measure
+from benchmarks.measure import Result, Sample, rates
+from benchmarks.table import Row, rate_row
+from softstep.config import Config
+from softstep.target import TargetUpdate
+
+AGENTS = 8
+UNIT = "µs per agent-step"
+
+NOTES = [
+    "as shipped: the whole machine, each side's own threads. core for core: one core, one thread, both sides.",
+    f"ours: {AGENTS} agents on gymnax through `softstep.train`, records and checkpoints as by default, every replay 10 000.",
+    f"rejax: jit(vmap(train)) over {AGENTS} seeds on gymnax, no evaluations, compiled and replay filled before the clock starts.",
+    "  It draws minibatches without replacement from the whole buffer, so it slows with the replay's size; 1 000 is its best.",
+    "stable-baselines3: one agent (it has no populations) on Gymnasium's CartPole-v1.",
+]
+
+
+class Size(NamedTuple):
+    """How much work a sample is: steps per agent, and how many of them are warm-up."""
+
+    rounds: int
+    ours: int
+    warm: int
+    rejax: int
+    sb3: int
+
+
+FULL = Size(rounds=3, ours=120_000, warm=12_000, rejax=20_000, sb3=6_000)
+QUICK = Size(rounds=1, ours=4_000, warm=2_000, rejax=500, sb3=500)
+
+
+def config(steps: int) -> Config:
+    """Our side's work."""
+    return Config(
+        env="gymnax:CartPole-v1",
+        seeds=AGENTS,
+        total_steps=steps,
+        learning_rate=1e-3,
+        target=TargetUpdate(tau=0.005),
+        gamma=0.99,
+        batch_size=64,
+        memory_size=10_000,
+        learning_starts=1_000,
+        train_every=1,
+        hidden=(64, 64),
+    )
+
+
+def settings(ours: Config) -> dict[str, Any]:
+    """The same work in words that the peers' programs understand."""
+    return {
+        "learning_rate": ours.learning_rate,
+        "tau": ours.target.tau,
+        "gamma": ours.gamma,
+        "batch_size": ours.batch_size,
+        "memory_size": ours.memory_size,
+        "learning_starts": ours.learning_starts,
+        "train_every": ours.train_every,
+        "hidden": list(ours.hidden),
+        "seed": ours.seed,
+        "total_steps": ours.total_steps,
+        "exploration_steps": ours.exploration.steps,
+        "exploration_end": ours.exploration.end,
+    }
+
+
+def run(*, quick: bool) -> Result:
+    """Both comparisons, with both peers."""
+    size, samples, rows = QUICK if quick else FULL, dict[str, list[Sample]](), list[Row]()
+    for mode, one_core, need_rejax, need_sb3 in (("as shipped", False, 6.0, 50.0), ("core for core", True, 3.5, 30.0)):
+        found = measure.alternate(_sides(size, one_core=one_core), size.rounds)
+        samples |= {f"{name}, {mode}": taken for name, taken in found.items()}
+        needs = {"rejax": need_rejax, "rejax, replay 1 000": None, "stable-baselines3": need_sb3}
+        for peer, need in needs.items():
+            rows.append(rate_row(f"{mode}: {peer}", rates(found["softstep"]), rates(found[peer]), need, UNIT))
+    return Result("cartpole", "CartPole, a gradient step and a soft update per environment step", rows, samples, NOTES)
+
+
+def _sides(size: Size, *, one_core: bool) -> dict[str, Any]:
+    work = config(size.ours)
+    asked = settings(work)
+    jax_work = asked | {"env": "CartPole-v1", "agents": AGENTS, "warm": size.rejax // 4, "steps": size.rejax}
+    torch_work = asked | {"do": "speed", "env": "CartPole-v1", "warm": work.learning_starts + 500, "steps": size.sb3}
+    return {
+        "softstep": partial(measure.ours, work, warm=size.warm, one_core=one_core),
+        "rejax": partial(measure.rejax, jax_work, one_core=one_core),
+        "rejax, replay 1 000": partial(measure.rejax, jax_work | {"memory_size": 1_000}, one_core=one_core),
+        "stable-baselines3": partial(measure.sb3, torch_work, one_core=one_core),
+    }

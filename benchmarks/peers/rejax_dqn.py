@@ -1,0 +1,64 @@
+"""rejax's DQN on gymnax, its documented way: `jax.jit` over `jax.vmap` of `train`; prints one JSON line.
+
+Runs in an environment made from rejax.txt and knows nothing of softstep. Its evaluations are replaced by a callback that
+does nothing, the replay is filled and the program compiled before the clock starts.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+import time
+from typing import Any
+
+import jax
+from rejax import DQN
+
+
+def algorithm(request: dict[str, Any], steps: int, fill: int) -> Any:
+    """A DQN that trains for `steps` environment steps and does not evaluate."""
+    made = DQN.create(
+        env=request["env"],
+        agent_kwargs={"activation": "relu"},  # its network is a fixed 64-64
+        num_envs=1,
+        num_epochs=1,
+        ddqn=False,
+        batch_size=request["batch_size"],
+        buffer_size=request["memory_size"],
+        fill_buffer=fill,
+        learning_rate=request["learning_rate"],
+        gamma=request["gamma"],
+        polyak=1 - request["tau"],
+        target_update_freq=1,
+        total_timesteps=steps,
+        eval_freq=steps,
+        skip_initial_evaluation=True,
+    )
+    return made.replace(eval_callback=lambda algorithm, state, key: ())
+
+
+def measure(request: dict[str, Any]) -> dict[str, Any]:
+    """Agent-steps per second of `agents` vmapped seeds, all of them learning."""
+    warm, steps, agents = request["warm"], request["steps"], request["agents"]
+    keys = jax.random.split(jax.random.PRNGKey(0), agents)
+    state, _ = jax.jit(jax.vmap(algorithm(request, warm, fill=warm // 2).train))(keys)
+    longer = algorithm(request, steps, fill=warm // 2)
+    train = jax.jit(jax.vmap(lambda s: longer.train(train_state=s))).lower(state).compile()
+    jax.block_until_ready(state)
+    begun = time.perf_counter()
+    state, _ = jax.block_until_ready(train(state))
+    seconds = time.perf_counter() - begun
+    assert int(state.global_step[0]) == warm + steps, "the clock measured other steps than it was asked to"
+    return {"rate": agents * steps / seconds, "agent_steps": agents * steps, "seconds": seconds}
+
+
+def main() -> None:
+    """Answer the request in the first argument."""
+    names = ("rejax", "gymnax", "jax", "jaxlib")
+    answer = measure(json.loads(sys.argv[1]))
+    print(json.dumps(answer | {"versions": {name: importlib.metadata.version(name) for name in names}}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""stable-baselines3's DQN on Gymnasium; prints one JSON line.
+
+Runs in an environment made from sb3.txt and knows nothing of softstep. `speed` measures environment steps per second
+while it learns; `solve` trains until a greedy evaluation reaches a return, or a time limit ends.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+import time
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from stable_baselines3 import DQN
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.utils import LinearSchedule
+
+
+def make_agent(request: dict[str, Any], env: Any) -> DQN:
+    """A DQN with the request's settings: a gradient step and a soft update every `train_every` environment steps."""
+    rate, final = request["learning_rate"], request.get("learning_rate_decay", 1.0)
+    share = min(1.0, request.get("learning_rate_decay_steps", 1) / request["total_steps"])
+    return DQN(
+        "MlpPolicy",
+        env,
+        learning_rate=LinearSchedule(rate, rate * final, share),
+        buffer_size=request["memory_size"],
+        learning_starts=request["learning_starts"],
+        batch_size=request["batch_size"],
+        tau=request["tau"],
+        gamma=request["gamma"],
+        train_freq=request["train_every"],
+        gradient_steps=1,
+        target_update_interval=request["train_every"],
+        exploration_fraction=min(1.0, request["exploration_steps"] / request["total_steps"]),
+        exploration_final_eps=request["exploration_end"],
+        policy_kwargs={"net_arch": request["hidden"]},
+        seed=request["seed"],
+        device="cpu",
+    )
+
+
+def speed(request: dict[str, Any]) -> dict[str, Any]:
+    """Environment steps per second after `warm` steps, all of them learning."""
+    warm, steps = request["warm"], request["steps"]
+    agent = make_agent(request, request["env"])
+    agent.learn(warm)
+    before = agent._n_updates
+    begun = time.perf_counter()
+    agent.learn(steps, reset_num_timesteps=False)
+    seconds, updates = time.perf_counter() - begun, agent._n_updates - before
+    assert abs(updates - steps / request["train_every"]) <= 2, f"{updates} updates in {steps} steps"
+    return {"rate": steps / seconds, "agent_steps": steps, "seconds": seconds}
+
+
+class UntilSolved(BaseCallback):
+    """Evaluates greedily every `eval_every` steps once training returns pass the gate; stops when solved or late."""
+
+    def __init__(self, request: dict[str, Any], begun: float) -> None:
+        super().__init__()
+        self._request, self._begun = request, begun
+        self._eval_env = Monitor(gymnasium.make(request["env"]))
+        self._eval_env.reset(seed=request["seed"] + 1_000_000)
+        self.best, self.solved = -np.inf, False
+
+    def _on_step(self) -> bool:
+        if time.perf_counter() - self._begun > self._request["limit_seconds"]:
+            return False
+        if self.num_timesteps % self._request["eval_every"] or not self._gate_is_open():
+            return True
+        mean, _ = evaluate_policy(self.model, self._eval_env, n_eval_episodes=self._request["eval_episodes"])
+        self.best = max(self.best, float(mean))
+        self.solved = mean >= self._request["solve_at"]
+        return not self.solved
+
+    def _gate_is_open(self) -> bool:
+        recent = [episode["r"] for episode in list(self.model.ep_info_buffer)[-20:]]
+        return bool(recent) and float(np.mean(recent)) >= self._request["eval_gate"]
+
+
+def solve(request: dict[str, Any]) -> dict[str, Any]:
+    """Wall time to a greedy evaluation at `solve_at`; returns are reported without the scale on rewards."""
+    begun, scale = time.perf_counter(), request["reward_scale"]
+    monitored = Monitor(gymnasium.make(request["env"]))
+    agent = make_agent(request, gymnasium.wrappers.TransformReward(monitored, lambda reward: reward * scale))
+    callback = UntilSolved(request, begun)
+    agent.learn(request["total_steps"], callback=callback)
+    return {
+        "seconds": time.perf_counter() - begun,
+        "solved": bool(callback.solved),
+        "env_steps": agent.num_timesteps,
+        "best_evaluation": callback.best if np.isfinite(callback.best) else None,
+    }
+
+
+def main() -> None:
+    """Answer the request in the first argument."""
+    request = json.loads(sys.argv[1])
+    if request["threads"] is not None:
+        torch.set_num_threads(request["threads"])
+    answer = {"speed": speed, "solve": solve}[request["do"]](request)
+    names = ("stable-baselines3", "torch", "gymnasium")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    print(json.dumps(answer | {"threads": torch.get_num_threads(), "versions": versions}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Samples to rows to text: medians, spreads, and the ratio next to the one required."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+Unit = Literal["µs per agent-step", "steps/s", "s", "%", "MB", "count", "return", "×"]
+
+HEAD = ("", "ours", "peer", "ratio", "required", "")
+
+
+class Spread(NamedTuple):
+    """Median, least and most of some samples."""
+
+    median: float
+    low: float
+    high: float
+
+    def text(self) -> str:
+        """`12.3 (11.9–13.0)`; one number where all samples show alike."""
+        low, median, high = digits(self.low), digits(self.median), digits(self.high)
+        return median if low == high else f"{median} ({low}–{high})"
+
+
+class Row(NamedTuple):
+    """One line of a benchmark's table."""
+
+    label: str
+    unit: Unit
+    ours: Spread
+    peer: Spread | None = None
+    ratio: Spread | None = None
+    required: float | None = None
+    sense: Literal["at least", "at most"] = "at least"
+
+    @property
+    def judged(self) -> float:
+        """The number the requirement is about: the ratio where there is a peer, else our own."""
+        return self.ours.median if self.ratio is None else self.ratio.median
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the requirement is met; None where there is none."""
+        if self.required is None:
+            return None
+        return self.judged >= self.required if self.sense == "at least" else self.judged <= self.required
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        parts = {name: None if part is None else part._asdict() for name, part in self._parts()}
+        plain = {"label": self.label, "unit": self.unit, "required": self.required, "sense": self.sense}
+        return plain | parts | {"met": self.met}
+
+    def _parts(self) -> tuple[tuple[str, Spread | None], ...]:
+        return (("ours", self.ours), ("peer", self.peer), ("ratio", self.ratio))
+
+
+def spread(samples: Sequence[float]) -> Spread:
+    """Median, least and most; a sample that is missing (NaN) makes them all NaN."""
+    if not samples or any(math.isnan(s) for s in samples):
+        return Spread(math.nan, math.nan, math.nan)
+    return Spread(statistics.median(samples), min(samples), max(samples))
+
+
+def ratios(ours: Sequence[float], peer: Sequence[float]) -> list[float]:
+    """How many times faster ours was in each pair of rates."""
+    return [a / b if b else math.nan for a, b in zip(ours, peer, strict=True)]
+
+
+def rate_row(
+    label: str, ours: Sequence[float], peer: Sequence[float], required: float | None, unit: Unit = "steps/s"
+) -> Row:
+    """A comparison of rates (steps per second), pair by pair; shown in `unit`."""
+    return Row(
+        label, unit, spread(_shown(ours, unit)), spread(_shown(peer, unit)), spread(ratios(ours, peer)), required
+    )
+
+
+def _shown(rates: Sequence[float], unit: Unit) -> list[float]:
+    return [1e6 / rate for rate in rates] if unit == "µs per agent-step" else list(rates)
+
+
+def render(title: str, rows: Sequence[Row]) -> str:
+    """The table as text."""
+    cells = [HEAD, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    return "\n".join([title, lines[0], "-" * len(max(lines, key=len)), *lines[1:]])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    wanted = {True: "met", False: "MISSED", None: ""}[row.met]
+    mark = {"at least": "≥", "at most": "≤"}[row.sense]
+    times = "×" if row.ratio is not None else ""
+    return (
+        f"{row.label} [{row.unit}]",
+        row.ours.text(),
+        "" if row.peer is None else row.peer.text(),
+        "" if row.ratio is None else f"{row.ratio.text()} ×",
+        "" if row.required is None else f"{mark} {digits(row.required)}{times}",
+        wanted,
+    )
+
+
+def digits(value: float) -> str:
+    """Three digits, thousands apart by a thin gap: 0.0123, 16.4, 61 000."""
+    if not math.isfinite(value):
+        return "–"
+    if abs(value) >= 100:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.3g}"

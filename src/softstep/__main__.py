@@ -1,0 +1,5 @@
+"""`python -m softstep`."""
+
+from softstep.cli import main
+
+raise SystemExit(main())

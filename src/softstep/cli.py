@@ -1,0 +1,441 @@
+"""The `softstep` command: arguments, printing and exit codes; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import softstep
+from softstep import comparison, presets, runs, store
+from softstep.config import Arm, Config, ConfigError
+from softstep.events import EnvironmentFailed, Progress, ReplayMismatch
+from softstep.population import WorkerFailed
+from softstep.report.answer import answer
+from softstep.report.picture import CurvePicture
+from softstep.report.progress import ProgressView, json_line
+from softstep.report.tensorboard import ScalarWriter
+from softstep.report.terminal import echo_target, return_table, summary_table
+
+INTERRUPTED = 130
+USAGE = 2
+
+
+# ---- commands and their arguments ----
+
+
+@dataclass(frozen=True)
+class Settings(Config):
+    """Every field of the configuration as a flag."""
+
+    env: tyro.conf.Suppress[str] = "LunarLander-v3"
+    env_modules: Annotated[tuple[str, ...], tyro.conf.arg(name="env-module")] = ()
+    """Modules to import that register environments of your own."""
+    arms: tyro.conf.Suppress[tuple[Arm, ...]] = ()
+
+
+def _settings(config: Config) -> Settings:
+    return Settings(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Config)})
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """What `train` and `compare` share."""
+
+    settings: Annotated[Settings, tyro.conf.arg(name="")]
+    preset: Literal["lab", "fast", "demo"] | None = None
+    """Start from a preset; flags override it (`softstep presets` lists them)."""
+    config: Path | None = None
+    """Start from a JSON file of settings, laid over the preset; flags override it."""
+    out: Path | None = None
+    """Run folder to make; by default a new one under runs/."""
+    force: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Replace the run in --out."""
+    workers: int | None = None
+    """Worker processes; None takes one per core."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object per line instead of a progress bar."""
+    tensorboard: bool = True
+    """Write TensorBoard scalars into the run folder."""
+    resume: Path | None = None
+    """Continue this interrupted run exactly (no ENV; the other settings are its own)."""
+
+
+@dataclass(frozen=True)
+class Train(RunArguments):
+    """Train agents on an environment: one, or several seeds as one population."""
+
+    env: tyro.conf.Positional[str | None] = None
+    """A Gymnasium id, gymnax:ID or envpool:ID."""
+
+
+@dataclass(frozen=True)
+class Compare(RunArguments):
+    """Soft update, or just a smaller step? Three arms on one environment."""
+
+    env: tyro.conf.Positional[str | None] = None
+    """A Gymnasium id, gymnax:ID or envpool:ID."""
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Greedy returns of a run's agents on held-out episodes."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    episodes: int = 100
+    """Episodes per agent."""
+    seed: int = 0
+    """Which held-out episodes; other seeds share none."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+    env_module: tuple[str, ...] = ()
+    """Repeat the modules that the run's configuration names, if you trust them."""
+    network: str | None = None
+    """Repeat the network that the run's configuration names, if you trust it."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A GIF of one greedy episode, with the action values beside it."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    agent: int = 0
+    """Which agent, counted from 0 in the order of the table."""
+    seed: int = 0
+    """Seed of the episode."""
+    out: Path | None = None
+    """File to write; by default watch-AGENT-SEED.gif in the run folder."""
+    env_module: tuple[str, ...] = ()
+    """Repeat the modules that the run's configuration names, if you trust them."""
+    network: str | None = None
+    """Repeat the network that the run's configuration names, if you trust it."""
+
+
+@dataclass(frozen=True)
+class Envs:
+    """Environments that can be trained on here."""
+
+
+@dataclass(frozen=True)
+class Presets:
+    """Named configurations."""
+
+    show: Literal["lab", "fast", "demo"] | None = None
+    """Print this one as JSON, for --config."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs in a folder, and where each stands."""
+
+    folder: tyro.conf.Positional[Path] = field(default_factory=lambda: Path("runs"))
+    """Folder of run folders."""
+
+
+COMMANDS: dict[str, tuple[type[Any], str]] = {
+    "train": (Train, "train agents on an environment"),
+    "compare": (Compare, "soft update, or just a smaller step? three arms on one environment"),
+    "eval": (Eval, "greedy returns of a run's agents on held-out episodes"),
+    "watch": (Watch, "a GIF of one greedy episode, with the action values beside it"),
+    "envs": (Envs, "environments that can be trained on here"),
+    "presets": (Presets, "named configurations"),
+    "runs": (Runs, "runs in a folder, and where each stands"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit code: 0, 1 for a failure, 2 for usage, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if argv is None else argv
+    warnings.showwarning = _show_warning
+    try:
+        return _dispatch(arguments)
+    except (ConfigError, store.StoreError) as error:
+        _complain(str(error))
+        return USAGE
+    except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
+        _complain(str(error))
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if name == "--version":
+        print(f"softstep {softstep.__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise ConfigError(f"unknown command {name!r}{softstep.config.near(name, list(COMMANDS))} (softstep --help)")
+    command = _parse(name, arguments[1:])
+    handlers: dict[type[Any], Callable[[Any], int]] = {
+        Train: _train, Compare: _compare, Eval: _eval, Watch: _watch, Envs: _envs, Presets: _presets, Runs: _runs,
+    }  # fmt: skip
+    return handlers[type(command)](command)
+
+
+def _usage() -> str:
+    lines = ["usage: softstep COMMAND [OPTIONS]   (softstep COMMAND --help tells more)", "", softstep.__doc__ or "", ""]
+    return "\n".join(lines + [f"  {name:9} {summary}" for name, (_, summary) in COMMANDS.items()])
+
+
+def _parse(name: str, arguments: list[str]) -> Any:
+    kind = COMMANDS[name][0]
+    if not issubclass(kind, RunArguments):
+        return tyro.cli(kind, prog=f"softstep {name}", args=arguments)
+    base = _base(arguments, default="demo" if name == "compare" else None)
+    return tyro.cli(kind, prog=f"softstep {name}", args=arguments, default=kind(settings=_settings(base)))
+
+
+def _base(arguments: list[str], default: str | None) -> Config:
+    """The configuration that flags override: preset, then file."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--preset", default=None)
+    early.add_argument("--config", type=Path, default=None)
+    try:
+        known, _ = early.parse_known_args([a for a in arguments if a not in ("-h", "--help")])
+    except argparse.ArgumentError:
+        return Config()  # the full parser says what is wrong
+    name = known.preset or default
+    base = presets.get(name) if name else Config()
+    if known.config is None:
+        return base
+    try:
+        text = known.config.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read --config {known.config}: {error}") from None
+    return Config.from_json(text, base, source=str(known.config))
+
+
+def _config(command: Train | Compare) -> Config:
+    values = {f.name: getattr(command.settings, f.name) for f in dataclasses.fields(Config)}
+    if command.env is not None:
+        values["env"] = command.env
+    return Config(**values)
+
+
+# ---- what they do ----
+
+
+def _train(command: Train) -> int:
+    return _run(command, "train", lambda config: config)
+
+
+def _compare(command: Compare) -> int:
+    return _run(command, "compare", comparison.arms_for)
+
+
+def _run(command: Train | Compare, label: str, prepare: Callable[[Config], Config]) -> int:
+    """Train or resume, with a view; the table, and for arms the picture and the answer."""
+    if command.resume is not None:
+        return _resume(command)
+    if command.env is None and command.config is None:
+        raise ConfigError(f"which environment? For example: softstep {label} LunarLander-v3")
+    config = prepare(_config(command))
+    out = command.out if command.out is not None else runs.default_out(config, label)
+    return _watched(
+        config,
+        out,
+        command,
+        lambda view, stop: runs.train(
+            config, out, force=command.force, workers=command.workers, view=view, should_stop=stop
+        ),
+    )
+
+
+def _resume(command: Train | Compare) -> int:
+    if command.env is not None:
+        raise ConfigError(f"--resume {command.resume} continues its own environment: leave out {command.env!r}")
+    assert command.resume is not None
+    path, trusted = command.resume, _trusted(command.settings.env_modules, command.settings.network)
+    return _watched(
+        store.open_run(path).config,
+        path,
+        command,
+        lambda view, stop: runs.resume(path, workers=command.workers, view=view, should_stop=stop, trusted=trusted),
+    )
+
+
+def _watched(
+    config: Config, out: Path, command: RunArguments, start: Callable[[View, Callable[[], bool]], runs.Run]
+) -> int:
+    """Run `start` with a progress view, TensorBoard and Ctrl-C; then say what came out."""
+    console = Console()
+    if not command.json:
+        for line in [f"{config.env}: {_crowd(config)}, {config.total_steps} steps each", *echo_target(config)]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    with _stop_on_interrupt() as stopped, _view(config, out, command) as view:
+        run = start(view, stopped)
+    interrupted = not run.summary["finished"]
+    if command.json:
+        print(json_line({"kind": "end", "out": str(run.path), **run.summary}))
+    else:
+        _say_results(console, run)
+    if interrupted:
+        _complain(f"interrupted; continue with: softstep train --resume {run.path}")
+        return INTERRUPTED
+    return 0
+
+
+def _say_results(console: Console, run: runs.Run) -> None:
+    curves, config = run.curves, run.config
+    if len(curves):
+        console.print(summary_table(curves, config))
+        console.print(CurvePicture(curves))
+    if config.arms and run.summary["finished"]:
+        console.print(answer(curves, config), highlight=False, markup=False)
+    console.print(f"run folder: {run.path}", highlight=False)
+
+
+def _crowd(config: Config) -> str:
+    """How many agents train, in words."""
+    if config.num_agents == 1:
+        return f"one agent, seed {config.seed}"
+    seeds = f"{config.seeds} seeds from {config.seed}" if config.seeds > 1 else f"seed {config.seed}"
+    return f"{len(config.arms)} arms × {seeds}" if config.arms else f"{config.seeds} agents, seeds from {config.seed}"
+
+
+class View:
+    """Progress bar and TensorBoard together."""
+
+    def __init__(self, progress: ProgressView, board: ScalarWriter | None) -> None:
+        self._progress, self._board = progress, board
+
+    def update(self, block: int, progress: Progress) -> None:
+        """A block has moved on."""
+        self._progress.update(
+            block, progress.env_steps, progress.gradient_steps, progress.seconds, progress.train_return
+        )
+
+    def finished(self, block: int) -> None:
+        """A block has ended."""
+        self._progress.finished(block)
+
+    def records(self, block: int, records: list[dict[str, Any]]) -> None:
+        """Rows of the curves."""
+        self._progress.records(records)
+        if self._board is not None:
+            self._board.write(records)
+
+
+@contextmanager
+def _view(config: Config, out: Path, command: RunArguments) -> Iterator[View]:
+    blocks = [len(block) for block in config.blocks()]
+    begun = store.steps_reached(store.RunFolder(out, config)) if command.resume else [0] * len(blocks)
+    mode: Literal["json", "auto"] = "json" if command.json else "auto"
+    stream = sys.stdout if command.json else sys.stderr
+    with ProgressView(config.total_steps, blocks, mode, stream, begun=begun) as progress:
+        resumed_from = min(begun) if command.resume else None
+        board = ScalarWriter(out / "tensorboard", resumed_from) if command.tensorboard else None
+        try:
+            yield View(progress, board)
+        finally:
+            if board is not None:
+                board.close()
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks the run to save and stop; the second ends it at once."""
+    asked = False
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _trusted(modules: tuple[str, ...], network: str | None) -> tuple[str, ...]:
+    return (*modules, *([network] if network else []))
+
+
+def _eval(command: Eval) -> int:
+    trusted = _trusted(command.env_module, command.network)
+    found = softstep.evaluate(command.run, command.episodes, command.seed, trusted=trusted)
+    rows = found.statistics
+    if command.json:
+        agents = [{"arm": a.arm, "seed": a.seed} | r._asdict() for a, r in zip(found.agents, rows, strict=True)]
+        print(json.dumps({"run": str(command.run), "episodes": command.episodes, "agents": agents}))
+    else:
+        Console().print(return_table(found.agents, rows, command.episodes))
+    return 0
+
+
+def _watch(command: Watch) -> int:
+    policy = softstep.load(command.run, command.agent, trusted=_trusted(command.env_module, command.network))
+    out = command.out or command.run / f"watch-{command.agent}-{command.seed}.gif"
+    told = softstep.landing_gif(policy.q_values, policy.spec.name, out, command.seed)
+    print(f"{out}: return {told['return']:.0f} in {told['steps']} steps")
+    return 0
+
+
+def _envs(command: Envs) -> int:
+    table = Table(title="Environments with discrete actions", title_justify="left")
+    for column in ("id", "maker", "observation", "actions", "exactly resumable"):
+        table.add_column(column)
+    for env in ("LunarLander-v3", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "gymnax:CartPole-v1"):
+        spec = softstep.describe(Config(env=env))
+        exact = "yes" if spec.exactly_resumable else "no"
+        table.add_row(env, spec.maker, str(spec.observation_size), str(spec.num_actions), exact)
+    Console().print(table)
+    print("Any Gymnasium id with Discrete actions and a Box observation will do, gymnax:ID too;")
+    print("your own with --env-module your_module; envpool:ID with pip install 'softstep[envpool]'.")
+    return 0
+
+
+def _presets(command: Presets) -> int:
+    if command.show is not None:
+        print(presets.get(command.show).to_json())
+        return 0
+    for preset in presets.PRESETS.values():
+        print(f"{preset.name:6} {preset.summary}")
+    return 0
+
+
+def _runs(command: Runs) -> int:
+    if not command.folder.is_dir():
+        raise ConfigError(f"{command.folder} is not a folder: softstep runs FOLDER (runs/ by default)")
+    table = Table()
+    for column in ("run", "environment", "agents", "steps", "state"):
+        table.add_column(column)
+    for line in store.list_runs(command.folder):
+        state = "finished" if line.finished else "resumable: softstep train --resume"
+        table.add_row(str(line.path), line.env, str(line.agents), f"{line.env_steps}/{line.total_steps}", state)
+    Console().print(table)
+    return 0
+
+
+# ---- what they say when something is wrong ----
+
+
+def _complain(message: str) -> None:
+    print(f"softstep: {message}", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"softstep: warning: {message}", file=sys.stderr)

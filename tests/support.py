@@ -1,0 +1,93 @@
+"""Small runs that the tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from softstep import envs
+from softstep.block import DRAWN_AHEAD, make_block
+from softstep.config import Agent, Config
+from softstep.drivers import Driver, Finished, FusedDriver, HostDriver, capacity
+from softstep.learner import make_learner
+from softstep.training import Hooks, Outcome, Record, Restored, Snapshot, run_block, warmup
+
+
+def small(**changes: Any) -> Config:
+    """A run whose programs compile quickly and whose ring wraps early."""
+    defaults: dict[str, Any] = {
+        "env": "gymnax:CartPole-v1", "total_steps": 400, "hidden": (8,), "batch_size": 8, "memory_size": 64,
+        "learning_starts": 20, "train_every": 2, "record_every": 100, "checkpoint_every": 100,
+    }  # fmt: skip
+    return Config(**(defaults | changes))
+
+
+def make_driver(config: Config, agents: tuple[Agent, ...] | None = None, kind: str = "default") -> Driver:
+    """The driver of the first block: `default`, or gymnax stepped from the host (`host`)."""
+    agents = config.blocks()[0] if agents is None else agents
+    spec = envs.describe(config)
+    learner = make_learner(config, spec.observation_size, spec.num_actions)
+    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions)
+    if spec.maker != "gymnax":
+        return HostDriver(config, block, envs.make_host(spec, [a.seed for a in agents], config.num_envs))
+    compiled = envs.make_compiled(spec.name)
+    if kind == "default":
+        return FusedDriver(config, block, compiled)
+    keys = block.reset_keys()[: len(agents)]
+    return HostDriver(config, block, envs.GymnaxHostEnvs(compiled, keys), numpy_acting=False)
+
+
+def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_AHEAD) -> list[Finished]:
+    """Run that many iterations, at most `chunk` in one call."""
+    finished, end = list[Finished](), driver.iteration + iterations
+    while driver.iteration < end:
+        learning = driver.iteration >= warmup(config)
+        until = min(end, driver.iteration + chunk, end if learning else warmup(config))
+        finished += driver.advance(until - driver.iteration, learning=learning)
+    return finished
+
+
+def remembered(driver: Driver) -> list[np.ndarray]:
+    """Every agent's replay rows, the oldest first."""
+    return driver.new_rows(np.zeros_like(driver.written()))
+
+
+def agent_bits(driver: Driver, slot: int) -> list[bytes]:
+    """Everything that is an agent's own, as bytes: learner, behaviour and replay."""
+    leaves = [np.asarray(leaf)[slot] for leaf in jax.tree.leaves(driver.state)]
+    leaves += [np.asarray(leaf)[slot] for leaf in driver.walk]
+    return [leaf.tobytes() for leaf in leaves] + [remembered(driver)[slot].tobytes()]
+
+
+def of_agent(finished: list[Finished], slot: int) -> list[Finished]:
+    """One agent's episodes, as if it had been alone."""
+    return [episode._replace(agent=0) for episode in finished if episode.agent == slot]
+
+
+class Tape:
+    """Everything a block's run reports, and the replay rows a store would have kept."""
+
+    def __init__(self, config: Config, agents: tuple[Agent, ...] | None = None, stop_at: int | None = None) -> None:
+        self.config, self.agents = config, config.blocks()[0] if agents is None else agents
+        self.spec = envs.describe(config)
+        self.records: list[Record] = []
+        self.snapshots: list[Snapshot] = []
+        self._steps, self._stop_at = 0, stop_at
+
+    def run(self, restored: Restored | None = None) -> Outcome:
+        """Train, from the start or on from a snapshot."""
+        hooks = Hooks(
+            on_records=self.records.extend,
+            on_progress=lambda progress: setattr(self, "_steps", progress.env_steps),
+            on_checkpoint=self.snapshots.append,
+            should_stop=lambda: self._stop_at is not None and self._steps >= self._stop_at,
+        )
+        return run_block(self.config, self.agents, self.spec, hooks, restored)
+
+    def restored(self, number: int) -> Restored:
+        """What a store would read back of the snapshot `number`."""
+        parts = zip(*(snapshot.new_rows for snapshot in self.snapshots[: number + 1]), strict=True)
+        rows = [np.concatenate(agent)[-capacity(self.config) :] for agent in parts]
+        return Restored(self.snapshots[number].arrays, rows)
