@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from softstep import theory
 from softstep.theory import one_dimension, problems, spectrum
-from softstep.theory.crossings import bialternate
+from softstep.theory.crossings import axis_crossings, bialternate, circle_crossings
 
 
 def any_problem(seed: int) -> theory.LinearTD:
@@ -128,6 +128,29 @@ def test_fifty_features():
     ((low, high),) = problem.stable_alpha(0.9)
     assert low == 0
     assert problem.spectral_radius(high * (1 + 1e-6), 0.9) > 1 > problem.spectral_radius(high * (1 - 1e-6), 0.9)
+
+
+def brackets_without(candidates: np.ndarray, grid: np.ndarray, height: np.ndarray) -> list[float]:
+    """Grid intervals over which the height changes sign, away from rounding, with no candidate inside."""
+    change = np.flatnonzero((height[1:] < 0) != (height[:-1] < 0))
+    clear = [i for i in change if min(abs(height[i]), abs(height[i + 1])) > 1e-12]
+    return [grid[i] for i in clear if not ((grid[i] <= candidates) & (candidates <= grid[i + 1])).any()]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_sign_change_has_its_crossing(seed):
+    """The algebra alone, without polishing: a crossing of ρ = 1 on a fine grid always has a root beside it."""
+    problem, alpha, c = any_problem(seed), 0.3, 0.8
+    A, B, identity = problem.A, problem.B, np.eye(problem.size)
+    G, fine = identity - alpha * B, np.geomspace(1e-4, 1, 400)
+    roots = circle_crossings(G, alpha * A, G, alpha * A - identity)
+    assert brackets_without(roots, fine, spectrum.growth(A, B, alpha, fine)) == []
+    alphas = np.geomspace(1e-3, 1e2, 600)
+    roots = circle_crossings(c * identity, -c * (1 - c) * identity, -A, (1 - c) * A - B)
+    assert brackets_without(roots, alphas, spectrum.growth(A, B, alphas, 1 - c)) == []
+    kappas = np.geomspace(1e-3, 1e3, 600)
+    roots = axis_crossings(-B, A, identity, -identity)
+    assert brackets_without(roots, kappas, spectrum.abscissa(A, B, kappas)) == []
 
 
 def test_bialternate_eigenvalues_are_products_and_sums():

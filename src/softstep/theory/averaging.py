@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from softstep.theory.checks import Array, check_alpha, check_c, check_count, real_array
+from softstep.theory.checks import Array, Mask, check_alpha, check_c, check_count, real_array
 
-Precision = Literal["bfloat16", "float16", "float32", "float64"]
 _SIGNIFICAND_BITS = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
 
 
@@ -55,26 +54,26 @@ def ema_variance_ratio(alpha: float, c: float, b: float) -> float:
     return (1 - c) * (1 + c * r) / ((1 + c) * (1 - c * r))
 
 
-def stall_gap(c: float, precision: Precision) -> float:
+def stall_gap(c: float, precision: str) -> float:
     """Relative gap |Q − T|/|T| below which T + τ·(Q − T) rounds back to T: u/τ at T = 1, u the unit roundoff.
 
-    u = 2^−p with p significand bits (8 bfloat16, 11 float16, 24 float32). The worst case over T; at other
+    u = 2^−p with p significand bits: 8 bfloat16, 11 float16, 24 float32, 53 float64. The worst case over T; at other
     significands the gap is down to half of it.
     """
     return float(2.0 ** -_bits(precision) / (1 - float(check_c(c))))
 
 
-def stalls(gap: Any, c: float, precision: Precision) -> Any:
+def stalls(gap: Any, c: float, precision: str) -> Mask:
     """Whether T = 1 stays where it is under T + τ·gap computed in `precision`, each operation rounded to nearest even.
 
     gap: any shape, rounded to `precision` first. Returns: booleans of the same shape.
     """
     share = round_to(1 - float(check_c(c)), precision)
     moved = round_to(1 + round_to(share * round_to(gap, precision), precision), precision)
-    return moved == 1
+    return np.asarray(moved == 1)
 
 
-def round_to(value: Any, precision: Precision) -> Array:
+def round_to(value: Any, precision: str) -> Array:
     """`value` rounded to the nearest number of p significand bits, ties to even (normal range)."""
     bits = _bits(precision)
     fraction, exponent = np.frexp(real_array("value", value))

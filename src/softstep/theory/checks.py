@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,8 @@ Array = npt.NDArray[np.float64]
 """Real numbers in float64."""
 Spectrum = npt.NDArray[np.complex128]
 """Complex numbers: eigenvalues, frequency responses."""
-Order = Literal["post", "pre"]
-"""Whether the target blends with the online parameters after (`post`) or before (`pre`) the gradient step."""
+Mask = npt.NDArray[np.bool_]
+"""Booleans."""
 
 
 def real_array(name: str, value: Any, ndim: int | None = None) -> Array:
@@ -69,12 +69,12 @@ def check_count(name: str, value: Any, least: int) -> int:
 
 
 def check_order(order: str) -> None:
-    """`post` or `pre`."""
+    """Whether the target blends after (`post`) or before (`pre`) the gradient step."""
     if order not in ("post", "pre"):
         raise ValueError(f"order = {order!r} must be 'post' (blend with the new online parameters) or 'pre'")
 
 
-def check_gamma(gamma: float) -> float:
+def check_gamma(gamma: Any) -> float:
     """γ in [0, 1)."""
     if not (isinstance(gamma, (int, float, np.floating)) and math.isfinite(gamma) and 0 <= gamma < 1):
         raise ValueError(f"gamma = {gamma!r} is outside [0, 1): it is the discount per step")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from softstep.theory.checks import Array
+from softstep.theory.checks import Array, Mask
 
 _NEARLY_REAL = 1e-3
 
@@ -60,7 +60,7 @@ def axis_crossings(F: Array, G: Array, U: Array, V: Array) -> Array:
     return np.sort(_positive_roots(np.where(both_lower, slope, constant), np.where(both_lower, 0.0, slope)))
 
 
-def _both_lower(n: int) -> Array:
+def _both_lower(n: int) -> Mask:
     """Which pairs p < q of 2n rows both lie in the lower half: the rows that share the factor z."""
     return np.asarray(np.triu_indices(2 * n, 1)[0] >= n)
 

@@ -9,7 +9,7 @@ Stable means spectral radius ρ(M) < 1. c = 0 is the single network, I + α(A−
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -18,7 +18,6 @@ from softstep.target import TargetUpdate
 from softstep.theory import search, spectrum
 from softstep.theory.checks import (
     Array,
-    Order,
     Spectrum,
     check_alpha,
     check_c,
@@ -56,7 +55,7 @@ class Limits(NamedTuple):
     says: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class LinearTD:
     """A linear problem: A and B of shape (n, n), r of shape (n,) (zeros if not given).
 
@@ -66,19 +65,20 @@ class LinearTD:
 
     A: Array
     B: Array
-    r: Array = None  # type: ignore[assignment]  # zeros
-    mdp: MDP | None = None
+    r: Array
+    mdp: MDP | None
+    """Where the matrices came from, if from an MDP."""
 
-    def __post_init__(self) -> None:
-        A, B = real_array("A", self.A, 2), real_array("B", self.B, 2)
-        r = real_array("r", np.zeros(len(A)) if self.r is None else self.r, 1)
+    def __init__(self, A: Any, B: Any, r: Any = None, mdp: MDP | None = None) -> None:
+        A, B = real_array("A", A, 2), real_array("B", B, 2)
+        r = real_array("r", np.zeros(len(A)) if r is None else r, 1)
         if A.shape != B.shape or A.shape != (len(r), len(r)) or len(r) == 0:
             raise ValueError(f"shapes do not fit: A {A.shape} and B {B.shape} must be (n, n), r {r.shape} must be (n,)")
-        for name, value in (("A", A), ("B", B), ("r", r)):
+        for name, value in (("A", A), ("B", B), ("r", r), ("mdp", mdp)):
             object.__setattr__(self, name, value)
 
     @classmethod
-    def from_mdp(cls, phi: Any, P: Any, d: Any, gamma: float, rewards: Any = None) -> Self:
+    def from_mdp(cls, phi: Any, P: Any, d: Any, gamma: float, rewards: Any = None) -> LinearTD:
         """B = ΦᵀDΦ, A = γ·ΦᵀDPΦ, r = ΦᵀD·rewards, with phi (S, n), P (S, S), d (S,), rewards (S,) or none.
 
         Source: Tsitsiklis & Van Roy 1997. Errors: ValueError as `mdp.make_mdp` says.
@@ -87,7 +87,7 @@ class LinearTD:
         return cls(*matrices(mdp), mdp)
 
     @classmethod
-    def scalar(cls, a: float, b: float) -> Self:
+    def scalar(cls, a: float, b: float) -> LinearTD:
         """One dimension: A = [[a]], B = [[b]], r = 0."""
         return cls(np.array([[a]], dtype=float), np.array([[b]], dtype=float))
 
@@ -236,7 +236,7 @@ class LinearTD:
     # --- trajectories and noise ---------------------------------------------------------------------------------
 
     def simulate(
-        self, alpha: float, c: Any, steps: int, noise: Any = 0.0, seed: int | None = None, order: Order = "post",
+        self, alpha: float, c: Any, steps: int, noise: Any = 0.0, seed: int | None = None, order: str = "post",
         q0: Any = None, t0: Any = None,
     ) -> Ledger:  # fmt: skip
         """The recursion itself: `Ledger(Q, T)` of shapes (steps + 1, n), from q0 (ones) and t0 (a copy of q0).

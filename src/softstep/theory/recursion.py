@@ -16,7 +16,6 @@ import numpy as np
 from softstep.target import TargetUpdate
 from softstep.theory.checks import (
     Array,
-    Order,
     check_alpha,
     check_c,
     check_count,
@@ -49,7 +48,7 @@ def schedule(update: TargetUpdate, steps: int) -> Array:
     return np.where(fires, update.c, 1.0)
 
 
-def gap_weights(c: Any, t: int, order: Order = "post") -> Array:
+def gap_weights(c: Any, t: int, order: str = "post") -> Array:
     """How much of each past step is still missing from T_t: Q_t − T_t = α·Σ_k w_k·s_k + w_start·(Q_0 − T_0).
 
     Returns: shape (t + 1,): w_start = Π_{j<t} c_j first, then w_k = Π_{k≤j<t} c_j for k = 0 … t−1, which is
@@ -63,7 +62,7 @@ def gap_weights(c: Any, t: int, order: Order = "post") -> Array:
     return np.concatenate([start, missing])
 
 
-def ledger_weights(c: Any, t: int, order: Order = "post") -> Array:
+def ledger_weights(c: Any, t: int, order: str = "post") -> Array:
     """Share of each past step that has arrived in T_t, shape (t,): 1 − c^{t−k} for k = 0 … t−1.
 
     Every step ends up in T with total weight 1 (times α): the target delays, it does not shrink.
@@ -71,7 +70,7 @@ def ledger_weights(c: Any, t: int, order: Order = "post") -> Array:
     return 1.0 - gap_weights(c, t, order)[1:]
 
 
-def gap(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: Order = "post") -> Array:
+def gap(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = "post") -> Array:
     """D_t = Q_t − T_t = α·Σ_{k<t} c^{t−k}·s_k + c^t·(Q_0 − T_0), in closed form, shape (t + 1, ...).
 
     steps: s_k of shape (t, ...); c: a scalar in [0, 1) or a schedule of length t; q0, t0: shape (...), t0 = q0
@@ -96,7 +95,7 @@ def gap(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: Order 
     return alpha * np.concatenate(blocks).reshape(len(s) + 1, *q.shape)
 
 
-def ledger(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: Order = "post") -> Ledger:
+def ledger(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = "post") -> Ledger:
     """Both networks from the steps alone: T_t = Q_0 + α·Σ_{k<t} (1 − c^{t−k})·s_k − c^t·(Q_0 − T_0).
 
     steps: s_k of shape (t, ...), t ≥ 0; c: a scalar in [0, 1) or a schedule of length t; q0, t0: shape (...).
@@ -154,7 +153,7 @@ def _start(steps: Any, alpha: float, q0: Any, t0: Any) -> tuple[Array, Array, Ar
     t = q if t0 is None else real_array("t0", t0)
     if s.ndim == 0 or s.shape[1:] != q.shape or t.shape != q.shape:
         raise ValueError(f"shapes do not fit: steps {s.shape} must be (t, *q0.shape), q0 {q.shape}, t0 {t.shape}")
-    return s, q, q - t
+    return s, q, np.asarray(q - t)
 
 
 def _online(steps: Any, alpha: float, q0: Any) -> Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -17,7 +18,7 @@ _PER_THREAD = 10_000
 """Matrices worth a thread of their own."""
 
 
-def displacement(A: Array, B: Array, alpha: Array, share: Array) -> Array:
+def displacement(A: Array, B: Array, alpha: Any, share: Any) -> Array:
     """M − I = [[−αB, αA], [s(I−αB), −s(I−αA)]], s = 1 − c. alpha and share broadcast: shape (..., 2n, 2n)."""
     n, identity = len(A), np.eye(len(A))
     alpha, share = np.broadcast_arrays(alpha, share)
@@ -28,7 +29,7 @@ def displacement(A: Array, B: Array, alpha: Array, share: Array) -> Array:
     return out
 
 
-def growth(A: Array, B: Array, alpha: Array, share: Array) -> Array:
+def growth(A: Array, B: Array, alpha: Any, share: Any) -> Array:
     """ρ(M) − 1, with α and s = 1 − c broadcast: max over eigenvalues μ of M − I of |1+μ| − 1.
 
     |1+μ| − 1 = (2·Re μ + |μ|²)/(1 + |1+μ|) loses no digits for small μ. Where s = 1 the target is Q itself and
@@ -61,7 +62,7 @@ def modulus_excess(mu: Spectrum) -> Array:
     return np.asarray((2 * mu.real + mu.real**2 + mu.imag**2) / (1 + np.abs(1 + mu)))
 
 
-def abscissa(A: Array, B: Array, kappa: Array) -> Array:
+def abscissa(A: Array, B: Array, kappa: Any) -> Array:
     """max Re eig F(κ), F(κ) = [[−B, A], [κI, −κI]]; kappa of any shape."""
     n, identity = len(A), np.eye(len(A))
     k = np.asarray(kappa)[..., None, None]
