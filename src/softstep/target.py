@@ -76,7 +76,86 @@ class TargetUpdate:
             return "soft"
         return "none" if self.period == 1 else "hard"
 
+    @classmethod
+    def from_half_life(cls, half_life: float, period: int = 1) -> Self:
+        """The update by which half of a change of Q has reached T after `half_life` gradient steps.
+
+        Returns: c = 2^(−period/half_life), so that `.half_life` is `half_life`; 0 gives a full copy.
+        Errors: ValueError where `half_life` is negative or not finite.
+        """
+        _finite("half_life", half_life, 0.0)
+        return cls(1.0 if half_life == 0 else -math.expm1(-period * math.log(2) / half_life), period)
+
+    @classmethod
+    def from_lag(cls, lag: float, period: int = 1) -> Self:
+        """The update whose target is `lag` gradient steps behind on average.
+
+        Returns: τ = period/(lag + (period + 1)/2), the inverse of `.mean_lag`.
+        Errors: ValueError where `lag` is below (period − 1)/2, the age that the waiting alone gives.
+        """
+        _finite("lag", lag, (period - 1) / 2)
+        return cls(period / (lag + (period + 1) / 2), period)
+
     @property
     def half_life(self) -> float:
         """Gradient steps until half of a change of Q has reached T: period·ln ½ / ln c; 0 where τ = 1."""
         return 0.0 if self.tau == 1 else self.period * math.log(0.5) / math.log1p(-self.tau)
+
+    @property
+    def mean_lag(self) -> float:
+        """Mean age of what T holds, in gradient steps, averaged over the phase: period·c/(1−c) + (period−1)/2.
+
+        It is also how far T trails a Q that moves at constant speed. A hard copy has (period − 1)/2.
+        """
+        return self.period * (1 - self.tau) / self.tau + (self.period - 1) / 2
+
+    @property
+    def time_constant(self) -> float:
+        """Gradient steps until a gap has shrunk by the factor e: −period/ln c; 0 where τ = 1."""
+        return 0.0 if self.tau == 1 else -self.period / math.log1p(-self.tau)
+
+    @property
+    def cutoff(self) -> float | None:
+        """Angular frequency at which the filter Q→T passes half the power (radians per gradient step).
+
+        Returns: 2·asin((1−c)/(2√c))/period; None for c < 3 − 2√2, where every frequency keeps more than half.
+        """
+        if self.tau == 1:
+            return None
+        sine = self.tau / (2 * math.sqrt(1 - self.tau))
+        return 2 * math.asin(sine) / self.period if sine <= 1 else None
+
+    @property
+    def noise_gain(self) -> float:
+        """Variance of T over the variance of Q where Q is white noise: (1−c)/(1+c); 1 for a hard copy."""
+        return self.tau / (2 - self.tau)
+
+    def lag_matched_period(self) -> int:
+        """Gradient steps N from one hard copy to the next that give the same mean lag, rounded, at least 1.
+
+        Returns: N = 2·mean_lag + 1, which is (1+c)/(1−c) for period 1. Right to second order in α.
+        """
+        return max(1, round(2 * self.mean_lag + 1))
+
+    def at_cadence(self, k: int) -> TargetUpdate:
+        """The same forgetting, fired at every k-th gradient step: c → c^(k/period). Hard copies stay hard copies."""
+        share = 1.0 if self.tau == 1 else -math.expm1(k / self.period * math.log1p(-self.tau))
+        return TargetUpdate(share, k)
+
+    def scaled_batch(self, k: float) -> TargetUpdate:
+        """The update to use when the batch and α both grow by the factor `k`: c → c^k; a hard copy's period / k.
+
+        κ = (1−c)/α stays to first order, so the dynamics per sample do. Source: Busbridge et al. 2023, where
+        the model EMA is rescaled by the same power.
+        Errors: ValueError where `k` is not a finite number above 0.
+        """
+        if not (math.isfinite(k) and k > 0):
+            raise ValueError(f"k = {k!r} must be a finite factor above 0 on the batch size")
+        if self.tau == 1:
+            return TargetUpdate(1.0, max(1, round(self.period / k)))
+        return TargetUpdate(-math.expm1(k * math.log1p(-self.tau)), self.period)
+
+
+def _finite(name: str, value: float, least: float) -> None:
+    if not (math.isfinite(value) and value >= least):
+        raise ValueError(f"{name} = {value!r} must be a finite number of gradient steps, at least {least:g}")

@@ -1,0 +1,245 @@
+"""`softstep theory`: the answer for a pair (α, c) as text and as one self-contained page.
+
+The page holds the ledger's weights, the frequency response, a stability map over (log α, log κ) with the pair
+marked, and rate against variance with the single networks' curve beside Q and T. plotly is inlined once; nothing is
+fetched.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+import plotly.offline
+
+from softstep import theory
+from softstep.report.palette import ARMS, DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK
+from softstep.target import TargetUpdate
+from softstep.theory import problems
+from softstep.theory.mdp import read_mdp
+
+SOFT, HARD, SINGLE, ONLINE = (ARMS[arm].colour for arm in ("soft", "hard", "smaller-alpha", "same-alpha"))
+MAP_SIZE = 121
+"""Points along each axis of the stability map."""
+
+
+@dataclass(frozen=True)
+class TheoryArgs:
+    """What a pair (α, c) means: lag, noise, when it equals a smaller α, and where it is stable."""
+
+    alpha: float
+    """α, the size of a gradient step."""
+    c: float | None = None
+    """c, the weight of the old target, in [0, 1); give c or tau."""
+    tau: float | None = None
+    """τ = 1 − c, the weight of the new parameters, in (0, 1]."""
+    problem: str | None = None
+    """A named problem: both, only_target, target_destroys, neither, two_theta, resonance or baird."""
+    mdp: Path | None = None
+    """A JSON file with phi, P, d, gamma and perhaps rewards, in place of a named problem."""
+    out: Path = Path("theory.html")
+    """Where the page is written."""
+
+    def run(self) -> TheoryResult:
+        """The answer for these arguments. ValueError unless exactly one of c and tau is given."""
+        if (self.c is None) == (self.tau is None):
+            raise ValueError("give either c, the weight of the old target, or tau = 1 - c")
+        weight = TargetUpdate(self.tau).c if self.c is None and self.tau is not None else self.c
+        assert weight is not None
+        return run(self.alpha, weight, self.problem, self.mdp, self.out)
+
+
+class TheoryResult(NamedTuple):
+    """Text for the terminal, the numbers in it, and the page, where one was written."""
+
+    text: str
+    numbers: dict[str, Any]
+    page: Path | None
+
+
+def run(
+    alpha: float,
+    c: float,
+    problem: str | None = None,
+    mdp_file: str | Path | None = None,
+    out: str | Path | None = None,
+) -> TheoryResult:
+    """Explain (α, c), on a named problem or one from a file, and write the page to `out` where given.
+
+    Errors: ValueError of one line for a pair out of range, an unknown problem, both sources at once, or a file that
+    is no problem.
+    """
+    if problem is not None and mdp_file is not None:
+        raise ValueError("give either a named problem or an MDP file, not both")
+    chosen = theory.LinearTD.from_mdp(*read_mdp(mdp_file)) if mdp_file is not None else problem
+    answer = theory.explain(alpha, c, chosen)
+    if out is None:
+        return TheoryResult(answer.text, answer.numbers, None)
+    name = problem or (Path(mdp_file).name if mdp_file is not None else "only_target")
+    shown = chosen if isinstance(chosen, theory.LinearTD) else problems.by_name(name)
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(alpha, c, shown, name, answer.text), encoding="utf-8")
+    return TheoryResult(answer.text, answer.numbers, path)
+
+
+def page(alpha: float, c: float, problem: theory.LinearTD, name: str, text: str) -> str:
+    """The whole page as HTML, shape: heading, the answer's text, four figures with a sentence each."""
+    sections = (
+        ("What has arrived in the target", "Share of a step that T holds, by its age in gradient steps, and the mean"
+         " share for hard copies of the same lag.", ledger_figure(c)),
+        ("What the filter lets through", "Gain from Q to T by angular frequency; the marked point halves the power.",
+         response_figure(c)),
+        (f"Where it is stable: {name}", "Growth (ρ − 1)/α per unit of step: blue converges, red diverges; the dots are"
+         " the exact boundary, the diamond this pair. Blank: κα > 1, where c would be negative.",
+         map_figure(alpha, c, problem)),
+        ("Rate against noise", noise_caption(alpha, problem, name), noise_figure(alpha, c, problem)),
+    )  # fmt: skip
+    body = "".join(
+        f"<section><h2>{html.escape(title)}</h2><p>{html.escape(caption)}</p>{_div(figure)}</section>"
+        for title, caption, figure in sections
+    )
+    title = f"α = {alpha:g}, c = {c:.6g}"
+    return _PAGE.format(title=title, text=html.escape(text), body=body, plotly=plotly.offline.get_plotlyjs())
+
+
+def ledger_figure(c: float) -> go.Figure:
+    """Weights 1 − c^age of past steps in T, beside the mean staircase of the lag-matched hard copy."""
+    update = TargetUpdate.from_c(c)
+    period = update.lag_matched_period()
+    horizon = int(np.ceil(max(10.0, 3 * update.mean_lag)))
+    ages = np.unique(np.linspace(1, horizon, min(horizon, 300)).astype(int))
+    figure = _figure("age of the step (gradient steps)", "share in T")
+    weights = theory.ledger_weights(c, horizon)[::-1]
+    figure.add_scatter(x=ages, y=weights[ages - 1], name=f"soft, c = {c:.6g}", line_color=SOFT)
+    copied = np.minimum(ages / period, 1.0)
+    figure.add_scatter(x=ages, y=copied, name=f"hard, every {period} (mean)", line={"color": HARD, "dash": "dot"})
+    figure.add_vline(x=max(update.half_life, 1e-9), line_dash="dash", annotation_text="half-life")
+    return figure
+
+
+def response_figure(c: float) -> go.Figure:
+    """|H| in decibels over log ω, the half-power point marked where there is one."""
+    update = TargetUpdate.from_c(c)
+    low = 1e-2 * (update.cutoff or 1.0)
+    omega = np.geomspace(low, np.pi, 300)
+    figure = _figure("angular frequency (radians per gradient step)", "gain (dB)")
+    gain = 20 * np.log10(np.abs(theory.frequency_response(c, omega)))
+    figure.add_scatter(x=omega, y=gain, name="|H|", line_color=SOFT)
+    figure.update_xaxes(type="log")
+    if update.cutoff is not None:
+        half = 10 * np.log10(0.5)
+        figure.add_scatter(x=[update.cutoff], y=[half], name="half power", mode="markers", marker=_diamond(SOFT))
+    return figure
+
+
+def map_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
+    """(ρ − 1)/α over log α and log κ, the exact ends of the stability windows as points of the boundary."""
+    alphas, kappas = _map_axes(alpha, c, problem)
+    shares = alphas * kappas[:, None]
+    inside = shares <= 1
+    rho = problem.spectral_radius(np.broadcast_to(alphas, shares.shape), np.clip(1 - shares, 0, None))
+    height = np.where(inside, (rho - 1) / alphas, np.nan)
+    limit = float(np.nanquantile(np.abs(height), 0.8))
+    figure = _figure("α", "κ = (1−c)/α")
+    figure.add_heatmap(
+        x=alphas, y=kappas, z=height, colorscale="RdBu_r", zmid=0, zmin=-limit, zmax=limit,
+        colorbar_title="(ρ−1)/α", hovertemplate="α %{x:.3g}<br>κ %{y:.3g}<br>%{z:.3g}<extra></extra>",
+    )  # fmt: skip
+    ends = [(a, (1 - end) / a) for a in alphas[::3] for pair in problem.stable_c(a) for end in pair if 0 < end < 1]
+    if ends:
+        x, y = np.array(ends).T
+        figure.add_scatter(x=x, y=y, mode="markers", name="exact boundary", marker={"color": LIGHT_INK, "size": 4})
+    figure.add_scatter(x=[alpha], y=[(1 - c) / alpha], mode="markers", name="this pair", marker=_diamond("#ffd400"))
+    figure.update_xaxes(type="log", range=np.log10(alphas[[0, -1]]).tolist())
+    figure.update_yaxes(type="log", range=np.log10(kappas[[0, -1]]).tolist())
+    return figure
+
+
+def _map_axes(alpha: float, c: float, problem: theory.LinearTD) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges of α and κ that hold the pair and the problem's own scales."""
+    scale = float(np.abs(np.linalg.eigvals(problem.B)).max())
+    kappa = (1 - c) / alpha
+    alphas = np.geomspace(min(1e-4 / scale, alpha / 3), max(3 / scale, alpha * 3), MAP_SIZE)
+    kappas = np.geomspace(min(1e-3 * scale, kappa / 3), max(1e2 * scale, kappa * 3), MAP_SIZE)
+    return alphas, kappas
+
+
+def noise_problem(alpha: float, problem: theory.LinearTD) -> theory.LinearTD:
+    """The problem itself where some c is stable with and without a target, else one dimension (a = .9, b = 1)."""
+    stable = problem.spectral_radius(alpha, 0) < 1
+    return problem if stable else theory.LinearTD.scalar(0.9, 1.0)
+
+
+def noise_caption(alpha: float, problem: theory.LinearTD, name: str) -> str:
+    """What the fourth figure shows."""
+    where = name if noise_problem(alpha, problem) is problem else "one dimension, a = .9, b = 1"
+    return (
+        f"Decay per step against stationary variance under unit step noise ({where}): the single networks' curve, and Q"
+        " and T for this α at every c; the diamonds are this pair."
+    )
+
+
+def noise_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
+    """1 − ρ against the trace of the covariance, for single networks of every α′ and for Q and T of every c."""
+    chosen = noise_problem(alpha, problem)
+    figure = _figure("decay per step, 1 − ρ", "variance (trace)")
+    single = [_point(chosen, a, 0.0) for a in np.geomspace(1e-3 * alpha, alpha, 60)]
+    pairs = [_point(chosen, alpha, weight) for weight in 1 - np.geomspace(1e-3, 1.0, 60)]
+    lines = (("single networks", single, 1, SINGLE), ("T", pairs, 1, SOFT), ("Q", pairs, 2, ONLINE))
+    for name, points, column, colour in lines:
+        kept = np.array([p for p in points if p is not None]).reshape(-1, 3)
+        figure.add_scatter(x=kept[:, 0], y=kept[:, column], name=name, line_color=colour)
+    here = _point(chosen, alpha, c)
+    if here is not None:
+        marks = {"mode": "markers", "showlegend": False}
+        figure.add_scatter(x=[here[0]], y=[here[1]], marker=_diamond(SOFT), name="T, this pair", **marks)
+        figure.add_scatter(x=[here[0]], y=[here[2]], marker=_diamond(ONLINE), name="Q, this pair", **marks)
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(type="log")
+    return figure
+
+
+def _point(problem: theory.LinearTD, alpha: float, c: float) -> tuple[float, float, float] | None:
+    """Decay, variance of T and variance of Q at a pair; None where it is unstable."""
+    rho = problem.spectral_radius(alpha, c)
+    if not rho < 1:
+        return None
+    covariance = problem.stationary_covariance(alpha, c)
+    return 1 - rho, float(np.trace(covariance.T)), float(np.trace(covariance.Q))
+
+
+def _figure(x: str, y: str) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        height=420, margin={"l": 70, "r": 20, "t": 20, "b": 60}, paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)", font={"color": "#6b7688"}, legend={"orientation": "h", "y": 1.12},
+        xaxis_title=x, yaxis_title=y,
+    )  # fmt: skip
+    return figure.update_xaxes(gridcolor="rgba(128,140,160,.25)").update_yaxes(gridcolor="rgba(128,140,160,.25)")
+
+
+def _diamond(colour: str) -> dict[str, Any]:
+    return {"symbol": "diamond", "size": 13, "color": colour, "line": {"color": LIGHT_INK, "width": 1}}
+
+
+def _div(figure: go.Figure) -> str:
+    return str(
+        figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+    )
+
+
+_STYLE = f"""body{{margin:0 auto;max-width:60rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;
+background:{LIGHT_GROUND};color:{LIGHT_INK}}} pre{{white-space:pre-wrap;font-size:.9rem}} h1,h2{{font-weight:600}}
+@media(prefers-color-scheme:dark){{body{{background:{DARK_GROUND};color:{DARK_INK}}}}}"""
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>softstep theory: {title}</title>'
+    '<meta name="viewport" content="width=device-width,initial-scale=1"><style>'
+    + _STYLE.replace("{", "{{").replace("}", "}}")
+    + "</style><script>{plotly}</script></head><body><h1>Soft update, or just a smaller step? {title}</h1>"
+    "<pre>{text}</pre>{body}</body></html>\n"
+)

@@ -1,0 +1,81 @@
+"""Shape and range contracts shared by the theory: every refusal is a ValueError of one clear line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+"""Real numbers in float64."""
+Spectrum = npt.NDArray[np.complex128]
+"""Complex numbers: eigenvalues, frequency responses."""
+Mask = npt.NDArray[np.bool_]
+"""Booleans."""
+
+
+def real_array(name: str, value: Any, ndim: int | None = None) -> Array:
+    """`value` as a float64 array of finite numbers, of rank `ndim` where given."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of real numbers") from None
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} has shape {array.shape}: expected {ndim} axes")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} contains NaN or infinity")
+    return array
+
+
+def check_alpha(alpha: Any) -> Array:
+    """α, one number or many: finite and above 0."""
+    array = real_array("alpha", alpha)
+    if (array <= 0).any():
+        raise ValueError(f"alpha = {array.min():g} must be above 0: it is the size of a gradient step")
+    return array
+
+
+def check_c(c: Any) -> Array:
+    """c, one number or many, in [0, 1)."""
+    array = real_array("c", c)
+    if ((array < 0) | (array >= 1)).any():
+        wrong = array[(array < 0) | (array >= 1)].flat[0]
+        raise ValueError(f"c = {wrong:g} is outside [0, 1): it is the weight of the old target (tau = 1 - c)")
+    return array
+
+
+def check_schedule(c: Any, steps: int) -> Array:
+    """c as one weight per step, shape (steps,): a scalar in [0, 1), or a schedule of that length in [0, 1].
+
+    A schedule may hold 1 (no update at that step): a hard copy is the schedule 1, 1, …, 0.
+    """
+    array = real_array("c", c)
+    if array.ndim == 0:
+        return np.full(steps, float(check_c(array)))
+    if array.shape != (steps,):
+        raise ValueError(f"c has shape {array.shape}: expected one number, or one for each of {steps} steps")
+    if ((array < 0) | (array > 1)).any():
+        raise ValueError("the schedule c leaves [0, 1]: each entry is the weight of the old target at that step")
+    return array
+
+
+def check_count(name: str, value: Any, least: int) -> int:
+    """A whole number, at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} = {value!r} must be a whole number, at least {least}")
+    return int(value)
+
+
+def check_order(order: str) -> None:
+    """Whether the target blends after (`post`) or before (`pre`) the gradient step."""
+    if order not in ("post", "pre"):
+        raise ValueError(f"order = {order!r} must be 'post' (blend with the new online parameters) or 'pre'")
+
+
+def check_gamma(gamma: Any) -> float:
+    """γ in [0, 1)."""
+    if not (isinstance(gamma, (int, float, np.floating)) and math.isfinite(gamma) and 0 <= gamma < 1):
+        raise ValueError(f"gamma = {gamma!r} is outside [0, 1): it is the discount per step")
+    return float(gamma)

@@ -1,0 +1,162 @@
+"""The two-network recursion unrolled: ledger, gap, momentum form, and the forum's third equation.
+
+    Q_{t+1} = Q_t + α·s_t,    T_{t+1} = c_t·T_t + (1 − c_t)·Q_{t+1}    (order "post")
+
+s_t is whatever the optimiser proposes (any step function; put the displacement for α·s). With order "pre" the
+target blends with Q_t instead. Nothing here assumes that the steps are gradients, or linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softstep.target import TargetUpdate
+from softstep.theory.checks import (
+    Array,
+    check_alpha,
+    check_c,
+    check_count,
+    check_order,
+    check_schedule,
+    real_array,
+)
+
+_ROWS = 256
+
+
+class Ledger(NamedTuple):
+    """Trajectories of both networks including time 0, shapes (t + 1, ...)."""
+
+    Q: Array
+    T: Array
+
+
+class Momentum(NamedTuple):
+    """The momentum form: Q and T of shapes (t + 1, ...), velocity v of shape (t, ...)."""
+
+    Q: Array
+    T: Array
+    v: Array
+
+
+def schedule(update: TargetUpdate, steps: int) -> Array:
+    """Weight on the old target at each of `steps` gradient steps: c where the update fires, else 1. Shape (steps,)."""
+    fires = np.arange(1, check_count("steps", steps, 0) + 1) % update.period == 0
+    return np.where(fires, update.c, 1.0)
+
+
+def gap_weights(c: Any, t: int, order: str = "post") -> Array:
+    """How much of each past step is still missing from T_t: Q_t − T_t = α·Σ_k w_k·s_k + w_start·(Q_0 − T_0).
+
+    Returns: shape (t + 1,): w_start = Π_{j<t} c_j first, then w_k = Π_{k≤j<t} c_j for k = 0 … t−1, which is
+    c^{t−k} for constant c; with order "pre" the product starts at j = k + 1.
+    """
+    check_order(order)
+    weights = check_schedule(c, check_count("t", t, 0))
+    tail = np.cumprod(weights[::-1])[::-1]  # tail[k] = Π_{k≤j<t} c_j
+    start = tail[:1] if t else np.ones(1)
+    missing = tail if order == "post" else np.append(tail[1:], np.ones(min(t, 1)))
+    return np.concatenate([start, missing])
+
+
+def ledger_weights(c: Any, t: int, order: str = "post") -> Array:
+    """Share of each past step that has arrived in T_t, shape (t,): 1 − c^{t−k} for k = 0 … t−1.
+
+    Every step ends up in T with total weight 1 (times α): the target delays, it does not shrink.
+    """
+    return 1.0 - gap_weights(c, t, order)[1:]
+
+
+def gap(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = "post") -> Array:
+    """D_t = Q_t − T_t = α·Σ_{k<t} c^{t−k}·s_k + c^t·(Q_0 − T_0), in closed form, shape (t + 1, ...).
+
+    steps: s_k of shape (t, ...); c: a scalar in [0, 1) or a schedule of length t; q0, t0: shape (...), t0 = q0
+    if not given. Rows of weights are multiplied with all steps in blocks.
+    """
+    check_order(order)
+    s, q, start = _start(steps, alpha, q0, t0)
+    weights = check_schedule(c, len(s))
+    flat = np.concatenate([(start / alpha)[None], s]).reshape(len(s) + 1, -1)
+    rows = np.zeros((min(_ROWS, len(s) + 1), len(s) + 1))
+    row, blocks, filled = np.zeros(len(s) + 1), [], 0
+    row[0] = 1.0
+    for t in range(len(s) + 1):
+        rows[filled] = row
+        filled += 1
+        if filled == len(rows) or t == len(s):
+            blocks.append(rows[:filled, : t + 1] @ flat[: t + 1])
+            filled = 0
+        if t < len(s):  # one step later every weight is c_t times smaller, and step t joins
+            row[: t + 1] *= weights[t]
+            row[t + 1] = weights[t] if order == "post" else 1.0
+    return alpha * np.concatenate(blocks).reshape(len(s) + 1, *q.shape)
+
+
+def ledger(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = "post") -> Ledger:
+    """Both networks from the steps alone: T_t = Q_0 + α·Σ_{k<t} (1 − c^{t−k})·s_k − c^t·(Q_0 − T_0).
+
+    steps: s_k of shape (t, ...), t ≥ 0; c: a scalar in [0, 1) or a schedule of length t; q0, t0: shape (...).
+    Returns: `Ledger(Q, T)` of shapes (t + 1, ...), time 0 first.
+    Errors: ValueError where shapes do not fit, α ≤ 0, c leaves its range, or a number is NaN.
+    """
+    online = _online(steps, alpha, q0)
+    return Ledger(online, online - gap(steps, alpha, c, q0, t0, order))
+
+
+def momentum_form(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None) -> Momentum:
+    """The target as an optimiser with momentum: v_t = c·v_{t−1} + s_t, T_{t+1} = T_t + (1−c)·α·v_t.
+
+    Returns: `Momentum(Q, T, v)` with Q_{t+1} = T_{t+1} + α·c·v_t. From T_0 = Q_0 the velocity starts at s_0; an
+    initial gap enters as v_0 = s_0 + (Q_0 − T_0)/α. Shapes and errors as in `ledger`; order "post".
+    """
+    s, q, start = _start(steps, alpha, q0, t0)
+    weights = check_schedule(c, len(s))
+    online, target, v = [q], [q - start], [np.zeros_like(q)] * 0
+    carried = start / alpha
+    for c_t, s_t in zip(weights, s, strict=True):
+        v.append(carried + s_t)
+        target.append(target[-1] + (1 - c_t) * alpha * v[-1])
+        carried = c_t * v[-1]
+        online.append(target[-1] + alpha * carried)
+    return Momentum(np.array(online), np.array(target), np.array(v).reshape(s.shape))
+
+
+def third_equation(steps: Any, alpha: float, c: float, q0: Any) -> Array:
+    """V ← V + (1−c)·α·step(Q, T): the third equation with QN's own steps at the smaller rate, shape (t + 1, ...).
+
+    Returns: V_t = Q_0 + (1−c)·(Q_t − Q_0). It equals T_t at t = 1 only; at c = 0 it is Q itself. It is not the
+    single network at (1−c)α, whose steps are computed with its own weights.
+    """
+    return _online(steps, (1 - float(check_c(c))) * float(check_alpha(alpha)), q0)
+
+
+def first_difference(step: Callable[[Any, Any], Any], alpha: float, c: float, q0: Any) -> Array:
+    """T_2 − X_2 = α(1−c)·[c·s_0 + step(Q_1, T_1) − step(T_1, T_1)], from T_0 = Q_0 = X_0.
+
+    step: any function of (online, target) parameters. X is the single network at (1−c)·α, which is its own
+    target. Their first updates agree: T_1 = X_1 = Q_0 + (1−c)·α·s_0. Returns: shape of `q0`.
+    """
+    c, alpha = float(check_c(c)), float(check_alpha(alpha))
+    q = real_array("q0", q0)
+    s0 = np.asarray(step(q, q))
+    q1, t1 = q + alpha * s0, q + (1 - c) * alpha * s0
+    return np.asarray(alpha * (1 - c) * (c * s0 + step(q1, t1) - step(t1, t1)))
+
+
+def _start(steps: Any, alpha: float, q0: Any, t0: Any) -> tuple[Array, Array, Array]:
+    """The steps, Q_0 and the initial gap Q_0 − T_0, with their shapes checked against each other."""
+    check_alpha(alpha)
+    q, s = real_array("q0", q0), real_array("steps", steps)
+    t = q if t0 is None else real_array("t0", t0)
+    if s.ndim == 0 or s.shape[1:] != q.shape or t.shape != q.shape:
+        raise ValueError(f"shapes do not fit: steps {s.shape} must be (t, *q0.shape), q0 {q.shape}, t0 {t.shape}")
+    return s, q, np.asarray(q - t)
+
+
+def _online(steps: Any, alpha: float, q0: Any) -> Array:
+    """Q_t = Q_0 + α·Σ_{k<t} s_k, shape (t + 1, ...)."""
+    s, q, _ = _start(steps, alpha, q0, None)
+    return np.concatenate([q[None], q + alpha * np.cumsum(s, axis=0)])

@@ -1,0 +1,66 @@
+"""Stability windows along one axis: split the axis where a crossing may happen, test the pieces, polish the ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from scipy.optimize import brentq
+
+from softstep.theory.checks import Array
+
+SCAN_PER_DECADE = 24
+"""Points per decade where crossings are found by scanning."""
+
+
+class Windows(list[tuple[float, float]]):
+    """Open intervals of stability, in order; an ordinary list of pairs.
+
+    resolution: None where every crossing was computed; else the factor (in 1−c, α or κ) below which a window or a
+    gap between two windows could have been missed. The ends are polished to rounding either way.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[float, float]] = (), resolution: float | None = None) -> None:
+        super().__init__(pairs)
+        self.resolution = resolution
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a number lies in a window (or a pair is one of them). The end 0 belongs to a window of c."""
+        if isinstance(value, (int, float, np.floating)):
+            return any(low < value < high or value == low == 0 for low, high in self)
+        return super().__contains__(value)
+
+
+def scan(low: float, high: float) -> Array:
+    """Points from low to high, `SCAN_PER_DECADE` for each factor of ten."""
+    return np.geomspace(low, high, 2 + int(SCAN_PER_DECADE * np.log10(high / low)))
+
+
+def find_windows(
+    growth: Callable[[Array], Array], splits: Array, samples: Array, top: float
+) -> list[tuple[float, float]]:
+    """Open intervals of z in (0, top) on which growth(z) < 0.
+
+    growth: continuous, vectorised; splits: where its sign may change, sorted; samples: further points to test;
+    top: the end of the axis (inf allowed). Each end is found by Brent's method between a stable and an unstable
+    neighbour, to 4 units of the last place where growth allows it.
+    """
+    splits = splits[splits < top]
+    inner = np.sqrt(splits[:-1] * splits[1:])
+    outer = [splits[0] / 2, splits[-1] * 2 if np.isinf(top) else np.sqrt(splits[-1] * top)] if len(splits) else []
+    z = np.unique(np.concatenate([inner, outer, samples]))
+    stable = growth(z) < 0
+    ends = [_crossing(growth, z[i], z[i + 1]) for i in np.flatnonzero(stable[1:] != stable[:-1])]
+    ends = [0.0] * bool(stable[0]) + ends + [top] * bool(stable[-1])
+    return list(zip(ends[::2], ends[1::2], strict=True))
+
+
+def _crossing(growth: Callable[[Array], Array], low: float, high: float) -> float:
+    """The z in (low, high) where growth changes sign, to rounding, searched in log z."""
+    span = float(np.log(high / low))
+
+    def height(u: float) -> float:
+        z = high if u == span else low * np.exp(u)
+        return float(growth(np.asarray([z]))[0])
+
+    return float(low * np.exp(brentq(height, 0.0, span, xtol=1e-15, rtol=1e-15)))

@@ -1,0 +1,108 @@
+"""The answer in words agrees with the numbers it is made of; the page is whole and self-contained."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from softstep import theory
+from softstep.report import theory_page
+from softstep.theory import problems
+
+
+def test_without_a_problem():
+    answer = theory.explain(1e-3, 0.999)
+    assert answer.numbers["blended_alpha"] == pytest.approx(1e-6)
+    assert answer.numbers["hard_period"] == 1999
+    assert answer.numbers["effective_alpha"] == theory.one_dimension.effective_alpha(1e-3, 0.999, 0.99, 1.0)
+    assert set(answer.numbers["named"]) == set(problems.NAMED)
+    for words in ("0.000501505786", "every 1999 steps", "It delays, it does not shrink", "only_target"):
+        assert words in str(answer)
+    line = next(line for line in answer.text.splitlines() if "only_target" in line)
+    assert re.search(r"with the target converges +without diverges", line)
+
+
+def test_with_a_problem_by_name_or_in_person():
+    by_name, in_person = theory.explain(0.1, 0.9, "only_target"), theory.explain(0.1, 0.9, problems.only_target())
+    numbers = by_name.numbers
+    assert numbers["radius"] == in_person.numbers["radius"] == problems.only_target().spectral_radius(0.1, 0.9)
+    assert numbers["stable_c"] == problems.only_target().stable_c(0.1)
+    assert np.isnan(numbers["effective_alpha"])
+    assert "no single network has this rate" in by_name.text
+    assert "(0.862137092312, 1)" in by_name.text
+    assert "your problem" in in_person.text
+
+
+def test_pairs_at_the_edge():
+    assert "no frequency is halved" in theory.explain(0.1, 0.0).text
+    assert "nowhere" in theory.explain(0.1, 0.5, "neither").text
+    assert "could be missed" in theory.explain(0.1, 0.5, problems.random_mdp(0, 20, 11, on_policy=True)).text
+    assert theory.explain(5.0, 0.9).numbers["alpha_max"] < 5  # unstable in one dimension: no ratios, no exception
+
+
+def test_page_is_self_contained(tmp_path):
+    result = theory_page.run(0.1, 0.9, "only_target", out=tmp_path / "deep" / "page.html")
+    text = result.page.read_text(encoding="utf-8")
+    ours = text.replace(theory_page.plotly.offline.get_plotlyjs(), "")
+    assert not re.search(r"""(src|href)=["']|@import|url\(""", ours)
+    assert text.count("plotly.js v") == 1
+    assert ours.count("Plotly.newPlot") == 4
+    assert result.text.splitlines()[0] in ours
+
+
+@pytest.mark.parametrize(
+    ("alpha", "c", "name"), [(1e-3, 0.999, "baird"), (0.5, 0.0, "target_destroys"), (9.0, 0.9, "both")]
+)
+def test_figures_hold_the_theorys_numbers(alpha, c, name):
+    problem = problems.by_name(name)
+    heat = theory_page.map_figure(alpha, c, problem).data[0]
+    i, j = 40, 20
+    weight = 1 - heat.y[i] * heat.x[j]
+    assert weight > 0
+    assert heat.z[i][j] == pytest.approx((problem.spectral_radius(heat.x[j], weight) - 1) / heat.x[j], rel=1e-9)
+    boundary = next((t for t in theory_page.map_figure(alpha, c, problem).data if t.name == "exact boundary"), None)
+    if boundary is not None:
+        rho = problem.spectral_radius(boundary.x, 1 - boundary.y * boundary.x)
+        np.testing.assert_allclose(rho, 1, atol=1e-9)
+    ledger = theory_page.ledger_figure(c).data[0]
+    np.testing.assert_allclose(ledger.y, 1 - c ** np.asarray(ledger.x, dtype=float))
+    single = theory_page.noise_figure(alpha, c, problem).data[0]
+    assert len(single.x) > 0
+    assert (np.diff(single.y) > 0).all()
+
+
+def test_problem_from_a_file(tmp_path):
+    path = tmp_path / "mdp.json"
+    mdp = problems.only_target().mdp
+    path.write_text(json.dumps({k: np.asarray(v).tolist() for k, v in mdp._asdict().items()}))
+    assert theory_page.run(0.1, 0.9, mdp_file=path).numbers["radius"] == problems.only_target().spectral_radius(
+        0.1, 0.9
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: theory_page.TheoryArgs(0.1).run(), "either c"),
+        (lambda: theory_page.TheoryArgs(0.1, c=0.9, tau=0.1).run(), "either c"),
+        (lambda: theory_page.TheoryArgs(0.1, tau=2.0).run(), "tau"),
+        (lambda: theory_page.run(0.1, 1.0), "c = 1"),
+        (lambda: theory_page.run(0.0, 0.5), "alpha"),
+        (lambda: theory_page.run(0.1, 0.5, "bothh"), "unknown"),
+        (lambda: theory_page.run(0.1, 0.5, "both", "file.json"), "not both"),
+        (lambda: theory_page.run(0.1, 0.5, mdp_file="nowhere.json"), "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line(call, words):
+    with pytest.raises(ValueError, match=words) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_arguments_by_tau(tmp_path):
+    result = theory_page.TheoryArgs(0.1, tau=0.1, problem="both", out=tmp_path / "p.html").run()
+    assert result.numbers["c"] == 0.9
+    assert result.page == tmp_path / "p.html"

@@ -1,0 +1,33 @@
+"""The theory stands on NumPy, SciPy and the target update alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from softstep import theory
+
+FILES = sorted(Path(theory.__file__).parent.glob("*.py"))
+ALLOWED = ("numpy", "scipy", "sympy", "softstep.target", "softstep.theory")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_imports_go_nowhere_else(path):
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    foreign = [name for name in names if name.split(".")[0] not in sys.stdlib_module_names]
+    assert [name for name in foreign if not name.startswith(ALLOWED)] == []
+
+
+def test_importing_the_theory_loads_neither_jax_nor_plotly_nor_sympy():
+    code = "import sys, softstep.theory; print([m for m in ('jax', 'plotly', 'sympy', 'equinox') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,129 @@
+"""Theory meets the learner: the shipped update, on full batches of small MDPs, is `LinearTD.simulate`.
+
+The batch holds every transition as often as the update distribution says, so that its mean is the expectation. With
+the squared loss the gradient of δ² is −2δ·φ, so α/2 here is α there.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from softstep import theory
+from softstep.learner import Hyper, LearnerState, build_learner
+from softstep.networks import Network
+from softstep.target import TargetUpdate
+from softstep.theory import problems
+from softstep.theory.mdp import MDP
+from softstep.types import Transition
+
+UPDATES = [TargetUpdate(0.1), TargetUpdate(0.005), TargetUpdate(0.3, 4), TargetUpdate.hard(7), TargetUpdate.none()]
+
+
+def full_batch(mdp: MDP) -> Transition:
+    """Each transition s → s′ as many times as d_s·P_ss′ says, over their common denominator."""
+    shares = [[Fraction(d).limit_denominator(1000) * Fraction(p).limit_denominator(1000) for p in row]
+              for d, row in zip(mdp.d, mdp.P, strict=True)]  # fmt: skip
+    denominator = np.lcm.reduce([share.denominator for row in shares for share in row])
+    counts = np.array([[int(share * denominator) for share in row] for row in shares])
+    assert counts.sum() == denominator
+    source, successor = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
+    return Transition(
+        observation=jnp.asarray(mdp.phi[source]),
+        action=jnp.zeros(len(source), jnp.int32),
+        reward=jnp.asarray(mdp.rewards[source]),
+        discount=jnp.ones(len(source)),
+        next_observation=jnp.asarray(mdp.phi[successor]),
+    )
+
+
+def learn(problem: theory.LinearTD, alpha: float, update: TargetUpdate, steps: int) -> theory.Ledger:
+    """Online and target parameters of the shipped learner, time 0 (ones) first."""
+    linear = Network(lambda key: (jnp.ones(problem.size),), lambda params, phi: (phi @ params[0])[None], False)
+    learner = build_learner(linear, optax.sgd)
+    batch = full_batch(problem.mdp)
+    hyper = Hyper(
+        jnp.asarray(alpha / 2), jnp.asarray(update.tau), jnp.asarray(update.period), jnp.asarray(problem.mdp.gamma)
+    )
+
+    def step(state: LearnerState, _: None) -> tuple[LearnerState, tuple[jax.Array, jax.Array]]:
+        state, _ = learner.update(state, batch, hyper)
+        return state, (state.online[0], state.target[0])
+
+    start = learner.init(jax.random.key(0))
+    _, (online, target) = jax.jit(lambda state: jax.lax.scan(step, state, None, length=steps))(start)
+    first = np.ones((1, problem.size))
+    return theory.Ledger(np.concatenate([first, online]), np.concatenate([first, target]))
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def rewarded(seed: int) -> theory.LinearTD:
+    """A stochastic chain with rewards: probabilities in tenths, d = (.3, .2, .4, .1)."""
+    rng = np.random.default_rng(seed)
+    P = np.array([rng.multinomial(10, np.full(4, 0.25)) for _ in range(4)]) / 10
+    return theory.LinearTD.from_mdp(rng.standard_normal((4, 2)), P, [0.3, 0.2, 0.4, 0.1], 0.9, rng.standard_normal(4))
+
+
+def tabular() -> theory.LinearTD:
+    mdp = rewarded(1).mdp
+    return theory.LinearTD.from_mdp(np.eye(4), mdp.P, mdp.d, 0.95, mdp.rewards)
+
+
+@pytest.mark.parametrize("update", UPDATES, ids=str)
+@pytest.mark.parametrize("name", ["both", "only_target", "target_destroys", "resonance", "rewarded", "tabular"])
+def test_the_learner_follows_the_theory(name, update):
+    problem = {"rewarded": lambda: rewarded(0), "tabular": tabular}.get(name, lambda: problems.by_name(name))()
+    ours, predicted = learn(problem, 0.1, update, 300), problem.simulate(0.1, update, 300)
+    scale = 1 + np.abs(predicted.Q).max()
+    np.testing.assert_allclose(ours.Q, predicted.Q, rtol=0, atol=1e-10 * scale)
+    np.testing.assert_allclose(ours.T, predicted.T, rtol=0, atol=1e-10 * scale)
+
+
+def test_the_learners_steps_fill_the_ledger():
+    problem, update = rewarded(0), TargetUpdate(0.05)
+    ours = learn(problem, 0.1, update, 200)
+    ledger = theory.ledger(np.diff(ours.Q, axis=0) / 0.1, 0.1, theory.schedule(update, 200), ours.Q[0])
+    np.testing.assert_allclose(ours.T, ledger.T, atol=1e-10)
+
+
+def final_size(problem: theory.LinearTD, alpha: float, update: TargetUpdate, steps: int = 20_000) -> float:
+    return float(np.abs(learn(problem, alpha, update, steps).Q[-1]).max())
+
+
+def test_only_target_diverges_without_and_converges_with_a_target():
+    assert not final_size(problems.only_target(), 0.1, TargetUpdate.none()) < 1e30
+    assert final_size(problems.only_target(), 0.1, TargetUpdate(0.01)) < 1e-6
+
+
+def test_target_destroys_converges_without_and_diverges_with_a_target():
+    assert final_size(problems.target_destroys(), 0.1, TargetUpdate.none()) < 1e-6
+    assert not final_size(problems.target_destroys(), 0.1, TargetUpdate(0.01)) < 1e9
+    assert not final_size(problems.target_destroys(), 0.1, TargetUpdate.hard(199)) < 1e9
+
+
+def test_lowering_alpha_at_fixed_c_destabilises():
+    assert final_size(problems.only_target(), 0.1, TargetUpdate.from_c(0.9)) < 1e-6
+    assert final_size(problems.only_target(), 0.01, TargetUpdate.from_c(0.9), 60_000) > 1e9
+
+
+def test_the_first_update_is_the_smaller_rates_and_the_second_is_not():
+    problem, c = rewarded(0), 0.9
+    T = learn(problem, 0.5, TargetUpdate.from_c(c), 2).T
+    X = learn(problem, theory.blended_alpha(0.5, c), TargetUpdate.none(), 2).T
+    np.testing.assert_allclose(T[1], X[1], atol=1e-15)
+
+    def step(q, t):
+        return problem.A @ t - problem.B @ q + problem.r
+
+    np.testing.assert_allclose(T[2] - X[2], theory.first_difference(step, 0.5, c, T[0]), atol=1e-14)
+    assert np.abs(T[2] - X[2]).max() > 1e-4
