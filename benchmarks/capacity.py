@@ -61,21 +61,27 @@ def run(*, quick: bool) -> Result:
 def _sides(label: str, config: Config, size: Size) -> dict[str, Any]:
     warm = config.learning_starts + size.warm
     return {
-        f"{label}, {capacity}": partial(measure.ours, dataclasses.replace(config, memory_size=capacity), warm=warm)
+        f"{label}, {_count(capacity)}": partial(
+            measure.ours, dataclasses.replace(config, memory_size=capacity), warm=warm
+        )
         for capacity in size.capacities
     }
 
 
 def _rows(label: str, found: list[list[Sample]], capacities: tuple[int, ...]) -> list[Row]:
     """Costs, how much more than at the smallest capacity, and memory."""
+    names = [f"{label}, {_count(capacity)}" for capacity in capacities]
     rows = []
-    for samples, capacity in zip(found, capacities, strict=True):
-        cost = [1e6 / rate for rate in rates(samples)]
-        rows.append(Row(f"{label}, {capacity:,}".replace(",", " "), "µs per agent-step", spread(cost)))
-    for samples, capacity in zip(found[1:], capacities[1:], strict=True):
+    for name, samples in zip(names, found, strict=True):
+        rows.append(Row(name, "µs per agent-step", spread([1e6 / rate for rate in rates(samples)])))
+    for name, samples in zip(names[1:], found[1:], strict=True):
         more = [100 * (ratio - 1) for ratio in ratios(rates(found[0]), rates(samples))]
-        name = f"{label}, {capacity:,} more than {capacities[0]:,}".replace(",", " ").replace("  ", ", ", 1)
-        rows.append(Row(name, "%", spread(more), required=WITHIN, sense="at most"))
-    memory = [sample["peak_mb"] for sample in found[-1]]
-    rows.append(Row(f"{label}, peak memory at {capacities[-1]:,}".replace(",", " "), "MB", spread(memory)))
+        label_more = f"{name}: more than at {_count(capacities[0])}"
+        rows.append(Row(label_more, "%", spread(more), required=WITHIN, sense="at most"))
+    for name, samples in zip(names, found, strict=True):
+        rows.append(Row(f"{name}: peak memory", "MB", spread([sample["peak_mb"] for sample in samples])))
     return rows
+
+
+def _count(capacity: int) -> str:
+    return f"{capacity:,}".replace(",", " ")

@@ -171,6 +171,7 @@ def state():
     return random.getstate(), np.random.get_state()[1].tobytes()
 
 for env in ("gymnax:CartPole-v1", "CartPole-v1"):
+    Tape(small(env=env, total_steps=100)).run()  # libraries draw while they are imported
     finals = []
     for seed in (1, 2):
         random.seed(seed)

@@ -118,7 +118,9 @@ def test_updates_equal_those_of_an_independent_double(
         ours = learner(loss=loss, double_q=double_q, max_grad_norm=clip)
         state = ours.init(jax.random.key(0))
         assert state.online[0].dtype == jnp.float64
+        state = state._replace(target=ours.init(jax.random.key(1)).online)  # far from Q: the two argmaxes differ
         double, update = Double(state.online, loss, double_q, clip), jax.jit(ours.update)
+        double.target = np.concatenate([np.ravel(p) for p in state.target])
         for step in range(3):
             data = batch(step, np.float64, scale=2)
             state, value = update(state, data, hyper(target=target))

@@ -57,22 +57,34 @@ def first_walk(config: Config, width: int) -> Walk:
 # ---- the step body, for NumPy and for jax.numpy alike ----
 
 
-def choose(xp: Any, values: Any, uniform: Any, random_action: Any, epsilon: Any) -> Any:
-    """ε-greedy actions (W, E): random where uniform < ε, else argmax of the values (W, E, A)."""
-    return xp.where(uniform < epsilon[..., None], random_action, values.argmax(-1))
+def choose(xp: Any, values: Any, explores: Any, random_action: Any) -> Any:
+    """Actions (W, E): random where it `explores`, else argmax of the values (W, E, A)."""
+    return xp.where(explores, random_action, values.argmax(-1))
 
 
-def make_rows(xp: Any, config: Config, observations: Any, actions: Any, step: Any) -> Any:
-    """Replay rows (W, E, 2·O + 3) of one vector step."""
+def row_columns(config: Config, observations: Any, actions: Any, step: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """What the replay keeps of one vector step: observation, action, reward, discount, next observation."""
     ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
-    middle = (actions, step.reward * np.float32(config.reward_scale), ~ends)
-    columns = [column[..., None].astype(np.float32) for column in middle]
-    return xp.concatenate([observations, *columns, step.next_observation], -1)
+    return observations, actions, step.reward * np.float32(config.reward_scale), ~ends, step.next_observation
+
+
+def make_rows(columns: tuple[Any, Any, Any, Any, Any]) -> Any:
+    """`row_columns` as one array (W, E, 2·O + 3), for the compiled loop."""
+    before, *middle, after = columns
+    return jnp.concatenate([before, *(column[..., None].astype(jnp.float32) for column in middle), after], -1)
+
+
+def fill_rows(rows: np.ndarray, columns: tuple[Any, Any, Any, Any, Any]) -> None:
+    """`row_columns` written into `rows` (W, E, 2·O + 3), for the host."""
+    size = columns[0].shape[-1]
+    rows[..., :size], rows[..., size + 3 :] = columns[0], columns[4]
+    for i, column in enumerate(columns[1:4]):
+        rows[..., size + i] = column
 
 
 def count_on(walk: Walk, rewards: Any, steps: Any = 1) -> Walk:
-    """Add a step's rewards, and 1 to the lengths (0 where the step only reset its environment)."""
-    return walk._replace(returns=walk.returns + rewards, lengths=walk.lengths + steps)
+    """Add the rewards of a step at which no episode ends."""
+    return Walk(walk.returns + rewards, walk.lengths + steps, walk.epsilon, walk.episodes)
 
 
 def settle(
@@ -206,15 +218,18 @@ class HostDriver:
         config, finished = self._config, list[Finished]()
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
         now = schedule(config, self.iteration, count)
+        geometric = config.exploration.schedule == "geometric"
+        explores = draws.uniform[:count] < now.epsilon[:, :, None, None]
         for n in range(count):
             packed = None
             if learning:
                 rows = self._padded(self._ring.sample(draws.words[n]), axis=1)
                 self.state, packed = self._block.learn(self.state, rows, now.rate[n])
             for v in range(config.vector_steps):
-                keys = None if draws.env_keys is None else draws.env_keys[n, v]
                 at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
-                closed = self._step(at, draws.uniform[n, v], draws.action[n, v], now.epsilon[n, v], keys)
+                random = draws.uniform[n, v] < self.walk.epsilon[:, None] if geometric else explores[n, v]
+                keys = None if draws.env_keys is None else draws.env_keys[n, v]
+                closed = self._step(at, random, draws.action[n, v], keys)
                 if closed is not None:
                     finished += _finished(closed, at)
             if packed is not None:
@@ -222,17 +237,16 @@ class HostDriver:
             self.iteration += 1
         return finished
 
-    def _step(self, at: int, uniform: Any, random_action: Any, linear: Any, keys: Any) -> Ended | None:
+    def _step(self, at: int, explores: Any, random_action: Any, keys: Any) -> Ended | None:
         """The vector step that reaches environment step `at`: act, step, remember; the episodes that ended, if any."""
         config, walk, observations = self._config, self.walk, self._envs.observations.copy()
-        epsilon = walk.epsilon if config.exploration.schedule == "geometric" else np.full_like(walk.epsilon, linear)
-        actions = choose(np, self._values(observations), uniform, random_action, epsilon)
+        actions = choose(np, self._values(observations), explores, random_action)
         try:
             step = self._envs.step(actions, keys)
         except Exception as error:
             message = f"{config.env} failed at environment step {at}: {type(error).__name__}: {error}"
             raise EnvironmentFailed(message) from error
-        self._ring.write(make_rows(np, config, observations, actions, step), step.valid)
+        self._remember(row_columns(config, observations, actions, step), step.valid)
         ended = step.terminated | step.truncated
         steps = 1 if step.valid is None else step.valid.astype(np.int32)
         if not ended.any():
@@ -240,6 +254,14 @@ class HostDriver:
             return None
         self.walk, closed = settle(np, config.exploration, walk, step.reward, ended, steps)
         return closed
+
+    def _remember(self, columns: tuple[Any, Any, Any, Any, Any], valid: np.ndarray | None) -> None:
+        if valid is None:
+            fill_rows(self._ring.claim(self._config.num_envs), columns)
+            return
+        rows = np.empty((self._agents, self._config.num_envs, self._ring.rows.shape[-1]), np.float32)
+        fill_rows(rows, columns)
+        self._ring.write(rows, valid)
 
     def minibatch(self, words: Any) -> np.ndarray:
         """The replay rows that `words` pick."""
@@ -387,9 +409,9 @@ def fused_chunk(
         draw, epsilon = given
         values = block.q_values(carry.state.learner.online, carry.observations)
         epsilons = carry.walk.epsilon if geometric else jnp.full_like(carry.walk.epsilon, epsilon)
-        actions = choose(jnp, values, draw.uniform, draw.action, epsilons)
+        actions = choose(jnp, values, draw.uniform < epsilons[:, None], draw.action)
         step = jax.vmap(jax.vmap(env.step))(draw.env_keys, carry.env_state, actions)
-        rows = make_rows(jnp, config, carry.observations, actions, step)
+        rows = make_rows(row_columns(config, carry.observations, actions, step))
         walk, closed = settle(jnp, config.exploration, carry.walk, step.reward, step.terminated | step.truncated)
         after = carry._replace(env_state=step.state, observations=step.observation, walk=walk)
         return after, (rows, closed)

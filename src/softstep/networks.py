@@ -122,20 +122,24 @@ def numpy_q_values(sizes: Sequence[int]) -> Callable[[np.ndarray], Callable[[np.
 
     def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         width, layers, start = len(packed), [], 0
+        alone = width == 1  # plain two-dimensional products, with less overhead
         for fan_in, fan_out in shapes:
             middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
             weight = packed[:, start:middle].reshape(width, fan_out, fan_in).transpose(0, 2, 1)
-            layers.append((weight, packed[:, None, middle:end]))
+            bias = packed[:, None, middle:end]
+            layers.append((weight[0], bias[0]) if alone else (weight, bias))
             start = end
 
         def q_values(observations: np.ndarray) -> np.ndarray:
-            x = observations
+            x = observations[0] if alone else observations
             for weight, bias in layers[:-1]:
                 x = np.matmul(x, weight)
                 x += bias
                 np.maximum(x, 0, out=x)
             weight, bias = layers[-1]
-            return np.matmul(x, weight) + bias
+            values = np.matmul(x, weight)
+            values += bias
+            return values[None] if alone else values
 
         return q_values
 

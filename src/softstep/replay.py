@@ -56,13 +56,14 @@ class HostReplay:
         self.written: Int[np.ndarray, " W"] = np.zeros(agents, np.int64)
         self._offsets = (np.arange(agents) * self._slots)[None, :, None]
 
+    def claim(self, count: int) -> Float[np.ndarray, "W E width"]:
+        """The next `count` rows of each ring, to be filled in place; for agents that write in lockstep."""
+        start = int(self.written[0] % self._slots)
+        self.written += count
+        return self.rows[:, start : start + count]
+
     def write(self, new: Float[np.ndarray, "W E width"], valid: np.ndarray | None = None) -> None:
         """Append the rows (those that are `valid` (W, E), where given) to each agent's ring."""
-        count, start = new.shape[1], int(self.written[0] % self._slots)
-        if valid is None and start + count <= self._slots:  # agents without invalid rows write in lockstep
-            self.rows[:, start : start + count] = new
-            self.written += count
-            return
         for agent in range(len(new)):
             kept = new[agent] if valid is None else new[agent, valid[agent]]
             self.put(agent, int(self.written[agent]), kept)

@@ -73,28 +73,30 @@ class GymnasiumEnvs:
         self._shape = (len(seeds), num_envs)
         self.observations = np.empty((*self._shape, self.spec.observation_size), np.float32)
         self._flat = self.observations.reshape(len(self._envs), -1)
-        for row, env in zip(self._flat, self._envs, strict=True):
-            row[:] = env.reset().ravel()
+        first = [env.reset() for env in self._envs]
+        self._vectors = first[0].ndim == 1
+        for row, observation in zip(self._flat, first, strict=True):
+            row[:] = observation.ravel()
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """One step of every environment; an ended one is reset at once."""
         count = len(self._envs)
-        after = np.empty((count, self.spec.observation_size), np.float32)
-        rewards, terminated, truncated = [0.0] * count, [False] * count, [False] * count
-        chosen = actions.ravel().tolist()
-        for i, env in enumerate(self._envs):
-            observation, rewards[i], terminated[i], truncated[i] = env.step(chosen[i])
-            after[i] = np.ravel(observation)
-        self._flat[:] = after
-        for i, env in enumerate(self._envs):
-            if terminated[i] or truncated[i]:
+        after, rewards = np.empty(self._flat.shape, np.float32), np.empty(count, np.float32)
+        terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
+        for i, (env, action) in enumerate(zip(self._envs, actions.ravel().tolist(), strict=True)):
+            observation, rewards[i], ended, late = env.step(action)
+            after[i] = observation if self._vectors else np.ravel(observation)
+            self._flat[i] = after[i]
+            if ended or late:
+                terminated[i], truncated[i] = ended, late
                 env.episode += 1
-                self._flat[i] = env.reset().ravel()
+                self._flat[i] = np.ravel(env.reset())
+        each = self._shape
         return Step(
             after.reshape(self.observations.shape),
-            np.array(rewards, np.float32).reshape(self._shape),
-            np.array(terminated, bool).reshape(self._shape),
-            np.array(truncated, bool).reshape(self._shape),
+            rewards.reshape(each),
+            terminated.reshape(each),
+            truncated.reshape(each),
         )
 
     def snapshot(self) -> dict[str, np.ndarray]:

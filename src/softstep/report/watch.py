@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,13 +138,18 @@ def _make(env_id: str) -> Any:
         raise ConfigError(
             f"env = {env_id!r} cannot be watched: only Gymnasium's environments draw pictures (a bare id)"
         )
+    blind = ConfigError(f"env = {env_id!r} draws no pictures: it has no render mode rgb_array")
     try:
-        env = gymnasium.make(env_id, render_mode="rgb_array")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what they say is said below
+            env = gymnasium.make(env_id, render_mode="rgb_array")
+    except TypeError:
+        raise blind from None
     except Exception as error:
         raise ConfigError(f"env = {env_id!r} cannot be watched: {error}".splitlines()[0]) from None
     if "rgb_array" not in (env.metadata.get("render_modes") or []):
         env.close()
-        raise ConfigError(f"env = {env_id!r} draws no pictures: it has no render mode rgb_array")
+        raise blind
     return env
 
 
