@@ -16,9 +16,10 @@ UNIT = "µs per agent-step"
 
 NOTES = [
     "as shipped: the whole machine, each side's own threads. core for core: one core, one thread, both sides.",
-    f"ours: {AGENTS} agents on gymnax through `softstep.train`, records and checkpoints as by default, every replay 10 000.",
-    f"rejax: jit(vmap(train)) over {AGENTS} seeds on gymnax, no evaluations, compiled and replay filled before the clock starts.",
-    "  It draws minibatches without replacement from the whole buffer, so it slows with the replay's size; 1 000 is its best.",
+    "every side's replay holds 10 000 transitions unless said otherwise.",
+    f"ours: {AGENTS} agents on gymnax through `softstep.train`, with records and checkpoints as by default.",
+    f"rejax: jit(vmap(train)) over {AGENTS} seeds on gymnax, no evaluations; the clock starts once it is compiled and",
+    "  learns. It draws minibatches without replacement from the whole buffer: the larger the replay, the slower.",
     "stable-baselines3: one agent (it has no populations) on Gymnasium's CartPole-v1.",
 ]
 

@@ -14,8 +14,8 @@ from softstep import presets
 from softstep.config import Config
 
 NOTES = [
-    "environment steps/s of all agents together; the `lab` preset (64-64, batch 64, Adam, soft update after each gradient",
-    "step, one per 4 environment steps) without evaluations; ours with records and checkpoints as by default.",
+    "environment steps/s of all agents together; the `lab` preset (64-64, batch 64, Adam, a gradient step and a soft",
+    "update every 4 environment steps) without evaluations; ours with records and checkpoints as by default.",
     "as shipped: the whole machine, each side's own threads. core for core: one core, one thread, both sides.",
 ]
 

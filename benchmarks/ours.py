@@ -68,6 +68,9 @@ class Clock:
         self.blocks[block].seconds.append(time.perf_counter())
         self.blocks[block].env_steps.append(progress.env_steps)
 
+    def finished(self, block: int) -> None:
+        """Nothing: its last progress has been heard."""
+
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Nothing."""
 
@@ -75,8 +78,8 @@ class Clock:
 def throughput(blocks: Sequence[Timeline], warm: int, workers: int) -> tuple[float, float]:
     """(agent-steps, seconds) of the time in which every worker is past its warm-up and none has run out of work.
 
-    With as many workers as blocks they run side by side: one window for all. With one worker they run one after another:
-    the sum of their windows.
+    With as many workers as blocks they run side by side: one window for all. With one worker they run one after
+    another: the sum of their windows.
     """
     if workers >= len(blocks):
         begin, end = max(block.passes(warm) for block in blocks), min(block.end for block in blocks)

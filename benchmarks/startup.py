@@ -35,8 +35,8 @@ STARTS = {
 }
 
 NOTES = [
-    "first gradient step: from the command to the first row of the curves that counts gradient steps, programs cached by",
-    "a run before. loaded: how many of " + ", ".join(HEAVY) + " `import softstep` loads.",
+    "first gradient step: from the command to the first row of the curves that counts gradient steps, with programs",
+    "cached by a run before. heavy modules: " + ", ".join(HEAVY) + ".",
 ]
 
 
@@ -82,7 +82,12 @@ def first_gradient_step(flags: list[str]) -> Sample:
         command = [str(SOFTSTEP), "train", *flags, *FIRST_STEPS, "--out", str(Path(folder) / "run"), "--json"]
         begun = time.perf_counter()
         with subprocess.Popen(
-            command, cwd=ROOT, env=machine.environment(one_thread=False), stdout=subprocess.PIPE, text=True
+            command,
+            cwd=ROOT,
+            env=machine.environment(one_thread=False),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         ) as process:
             assert process.stdout is not None
             seconds = next((time.perf_counter() - begun for line in process.stdout if _has_learned(line)), None)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
-import random
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,6 +33,18 @@ AGENTS = tuple(
 )
 
 
+def ran(config: Config) -> Tape:
+    tape = Tape(config)
+    tape.run()
+    return tape
+
+
+@functools.cache
+def whole(env: str = "gymnax:CartPole-v1") -> Tape:
+    """A small run from its start to its end."""
+    return ran(small(env=env))
+
+
 def trained(config: Config, agents: tuple[Agent, ...], kind: str = "default") -> tuple[Driver, list[Finished]]:
     driver = make_driver(config, agents, kind)
     finished = advance(driver, config, 90)
@@ -44,8 +60,7 @@ def test_an_agent_does_not_depend_on_number_slot_or_neighbours(env: str) -> None
     config = small(env=env, block_width=4)
     reference, episodes = trained(config, AGENTS)
     assert episodes
-    orders = [(0,), (2, 0), (1, 2, 3), (3, 2, 1, 0)]
-    for order in orders:
+    for order in ((2, 0), (3, 2, 1, 0)):
         driver, finished = trained(config, tuple(AGENTS[i] for i in order))
         for slot, agent in enumerate(order):
             assert agent_bits(driver, slot) == agent_bits(reference, agent)
@@ -82,7 +97,6 @@ def test_divergence_is_recorded_and_the_run_goes_on() -> None:
 
 VARIETIES: dict[str, dict[str, Any]] = {
     "plain": {},
-    "geometric": {"exploration": GEOMETRIC},
     "several environments": {"num_envs": 4, "exploration": GEOMETRIC},
     "more updates than steps": {"num_envs": 2, "train_every": 1, "gradient_steps": 2},
     "decaying rate, clipped, Huber, double": {
@@ -104,8 +118,7 @@ def test_the_fused_and_the_host_driver_give_equal_bits(name: str) -> None:
         assert agent_bits(host, slot) == agent_bits(fused, slot)
 
 
-@pytest.mark.parametrize("kind", ["default", "host"])
-@pytest.mark.parametrize("chunk", [1, 7])
+@pytest.mark.parametrize(("kind", "chunk"), [("default", 1), ("default", 7), ("host", 7)])
 def test_chunks_of_any_size_give_equal_bits(kind: str, chunk: int) -> None:
     config = small()
     whole = make_driver(config, kind=kind)
@@ -115,28 +128,22 @@ def test_chunks_of_any_size_give_equal_bits(kind: str, chunk: int) -> None:
 
 
 def test_checkpoints_and_evaluations_never_change_a_run() -> None:
-    runs = [
-        Tape(small(**changes)) for changes in ({}, {"checkpoint_every": 34}, {"eval_every": 60, "eval_episodes": 2})
-    ]
-    for run in runs:
-        run.run()
-    for run in runs[1:]:
-        for name, array in runs[0].snapshots[-1].arrays.items():
-            assert name == "log" or array.tobytes() == run.snapshots[-1].arrays[name].tobytes(), name
+    other = final(ran(small(checkpoint_every=34, eval_every=60, eval_episodes=2)))
+    for name, bits in final(whole()).items():
+        assert name == "log" or bits == other[name], name
 
 
 # ---- seeds ----
 
 
-def final(config: Config) -> dict[str, bytes]:
-    tape = Tape(config)
-    tape.run()
+def final(tape: Tape) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in tape.snapshots[-1].arrays.items()}
 
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
 def test_one_seed_repeats_and_two_differ(env: str) -> None:
-    assert final(small(env=env, seed=7)) == final(small(env=env, seed=7)) != final(small(env=env, seed=8))
+    assert final(whole(env)) == final(ran(small(env=env)))
+    assert final(whole(env)) != final(ran(small(env=env, seed=8)))
 
 
 def test_every_draw_differs_between_seeds_and_between_iterations() -> None:
@@ -155,13 +162,34 @@ def test_two_arms_with_one_seed_start_from_equal_parameters() -> None:
         assert not np.array_equal(leaf[0], leaf[1])
 
 
-@pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1", "SignProbe-v0"])
-def test_the_global_random_state_is_neither_read_nor_moved(env: str) -> None:
-    before = random.getstate(), np.random.get_state()[1].tobytes()  # noqa: NPY002
-    first = final(small(env=env))
-    assert (random.getstate(), np.random.get_state()[1].tobytes()) == before  # noqa: NPY002
-    random.seed(1), np.random.seed(1)  # noqa: NPY002
-    assert final(small(env=env)) == first
+APART = """
+import random
+import numpy as np
+from support import Tape, small
+
+def state():
+    return random.getstate(), np.random.get_state()[1].tobytes()
+
+for env in ("gymnax:CartPole-v1", "CartPole-v1"):
+    finals = []
+    for seed in (1, 2):
+        random.seed(seed)
+        np.random.seed(seed)
+        before, tape = state(), Tape(small(env=env, total_steps=100))
+        tape.run()
+        assert state() == before, f"{env} moved a global random state"
+        finals.append({name: array.tobytes() for name, array in tape.snapshots[-1].arrays.items()})
+    assert finals[0] == finals[1], f"{env} read a global random state"
+"""
+
+
+def test_the_global_random_state_is_neither_read_nor_moved() -> None:
+    """In a process of its own: the checks of the signatures draw from `random` themselves."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir or "")}
+    done = subprocess.run(
+        [sys.executable, "-c", APART], cwd=Path(__file__).parent, env=os.environ | cache, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_episodes_of_an_environment_start_differently() -> None:
@@ -175,17 +203,20 @@ def test_episodes_of_an_environment_start_differently() -> None:
 # ---- snapshot and restore ----
 
 
-@pytest.mark.parametrize("changes", [{}, VARIETIES["several environments"]], ids=["one", "several"])
 @pytest.mark.parametrize(
-    ("env", "kind"),
-    [("gymnax:CartPole-v1", "default"), ("gymnax:CartPole-v1", "host"), ("CartPole-v1", "default"),
-     ("LunarLander-v3", "default")],
-)  # fmt: skip
+    ("env", "kind", "changes"),
+    [
+        ("gymnax:CartPole-v1", "default", VARIETIES["several environments"]),
+        ("gymnax:CartPole-v1", "host", {}),
+        ("CartPole-v1", "default", VARIETIES["several environments"]),
+        ("LunarLander-v3", "default", {}),
+    ],
+)
 def test_a_restored_driver_goes_on_bit_for_bit(env: str, kind: str, changes: dict[str, Any]) -> None:
     config = small(env=env, seeds=2, block_width=3, **changes)
     first = make_driver(config, kind=kind)
     advance(first, config, 75)  # past the ring's end, within an episode
-    assert (first.walk.lengths > 0).all()
+    assert (first.walk.lengths > 0).any()
     assert (first.written() > 64).all()
     arrays = {name: array.copy() for name, array in first.snapshot().items()}
     rows = remembered(first)
@@ -200,24 +231,21 @@ def test_a_restored_driver_goes_on_bit_for_bit(env: str, kind: str, changes: dic
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
 def test_a_resumed_run_ends_as_if_it_had_never_stopped(env: str) -> None:
     config = small(env=env, seeds=2, eval_every=130, eval_episodes=2, checkpoint_every=90)
-    whole, again = Tape(config), Tape(config)
-    whole.run()
-    assert again.run(whole.restored(1)).executed_steps == 400 - whole.snapshots[1].env_steps > 0
-    assert str(again.records) == str([r for r in whole.records if r.env_steps > whole.snapshots[1].env_steps])
-    for name, array in whole.snapshots[-1].arrays.items():
-        assert array.tobytes() == again.snapshots[-1].arrays[name].tobytes(), name
+    first, again = ran(config), Tape(config)
+    at = first.snapshots[1].env_steps
+    assert again.run(first.restored(1)).executed_steps == config.total_steps - at > 0
+    assert str(again.records) == str([r for r in first.records if r.env_steps > at])
+    assert final(again) == final(first)
+    assert [len(rows) for rows in again.restored(len(again.snapshots) - 1).rows] == [64, 64]
 
 
 def test_a_stopped_run_leaves_a_snapshot_of_its_last_moment() -> None:
-    config = small()
-    whole, stopped, again = Tape(config), Tape(config, stop_at=100), Tape(config)
-    whole.run()
+    stopped, again = Tape(small(), stop_at=100), Tape(small())
     outcome = stopped.run()
     assert outcome.stopped
     assert outcome.env_steps == stopped.snapshots[-1].env_steps == 100
     again.run(stopped.restored(len(stopped.snapshots) - 1))
-    for name, array in whole.snapshots[-1].arrays.items():
-        assert array.tobytes() == again.snapshots[-1].arrays[name].tobytes(), name
+    assert final(again) == final(whole())
 
 
 # ---- compiled programs ----

@@ -43,7 +43,7 @@ def python(name: str) -> Path:
     if place.exists():
         shutil.rmtree(place)
     subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [str(interpreter), "-m", "pip", "install", "--quiet", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, "--requirement", str(HERE / f"{name}.txt")], check=True)
     stamp.write_text(fingerprint(name))
     return interpreter

@@ -1,7 +1,7 @@
 """rejax's DQN on gymnax, its documented way: `jax.jit` over `jax.vmap` of `train`; prints one JSON line.
 
-Runs in an environment made from rejax.txt and knows nothing of softstep. Its evaluations are replaced by a callback that
-does nothing, the replay is filled and the program compiled before the clock starts.
+Runs in an environment made from rejax.txt and knows nothing of softstep. Its evaluations are replaced by a callback
+that does nothing; the clock starts when the program is compiled and every agent learns.
 """
 
 from __future__ import annotations

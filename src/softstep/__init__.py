@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from softstep import equivalence as equivalence
     from softstep import presets as presets
+    from softstep import theory as theory
     from softstep.comparison import compare as compare
     from softstep.config import Agent as Agent
     from softstep.config import Arm as Arm
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from softstep.policy import Policy as Policy
     from softstep.policy import evaluate as evaluate
     from softstep.policy import load as load
+    from softstep.report import theory_page as theory_page
     from softstep.report.watch import landing_gif as landing_gif
     from softstep.runs import Run as Run
     from softstep.runs import resume as resume
@@ -48,12 +51,15 @@ _PUBLIC = {
     "Transition": "types",
     "compare": "comparison",
     "describe": "envs",
+    "equivalence": "equivalence",
     "evaluate": "policy",
     "landing_gif": "report.watch",
     "load": "policy",
     "make_learner": "learner",
     "presets": "presets",
     "resume": "runs",
+    "theory": "theory",
+    "theory_page": "report.theory_page",
     "train": "runs",
 }
 """Public names and the modules they live in; each module is imported when one of its names is first used."""
@@ -67,7 +73,7 @@ def __getattr__(name: str) -> Any:
     # Whoever has started JAX already trains in this process; everybody else in worker processes.
     module = "execution" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
     loaded = importlib.import_module(f"softstep.{module}")
-    return loaded if name == module else getattr(loaded, name)
+    return loaded if name == module.rpartition(".")[2] else getattr(loaded, name)
 
 
 def __dir__() -> list[str]:

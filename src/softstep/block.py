@@ -38,8 +38,8 @@ class Draws(NamedTuple):
     uniform: Float[Array, "N V W E"]
     action: Int[Array, "N V W E"]
     words: UInt32[Array, "N U W B"]
-    env_keys: Key[Array, "N V W E"] | None
-    """For compiled environments."""
+    env_keys: Any
+    """Keys (N, V, W, E) for compiled environments; else None."""
 
 
 class Measures(NamedTuple):

@@ -146,11 +146,30 @@ class Runs:
     """Folder of run folders."""
 
 
+@dataclass(frozen=True)
+class Theory:
+    """What a pair (α, c) means: lag, noise, when it equals a smaller α and when not, and where it is stable."""
+
+    alpha: float
+    """α, the size of a gradient step."""
+    c: float | None = None
+    """Weight of the old target, in [0, 1); give --c or --tau."""
+    tau: float | None = None
+    """τ = 1 − c, the weight of the new parameters, in (0, 1]."""
+    problem: str | None = None
+    """A named problem: both, only_target, target_destroys, neither, two_theta, resonance or baird."""
+    mdp: Path | None = None
+    """A JSON file with phi, P, d, gamma and perhaps rewards, in place of a named problem."""
+    out: Path = Path("theory.html")
+    """Where the page is written."""
+
+
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "train agents on an environment"),
     "compare": (Compare, "soft update, or just a smaller step? three arms on one environment"),
     "eval": (Eval, "greedy returns of a run's agents on held-out episodes"),
     "watch": (Watch, "a GIF of one greedy episode, with the action values beside it"),
+    "theory": (Theory, "what a pair (α, c) means, exactly"),
     "envs": (Envs, "environments that can be trained on here"),
     "presets": (Presets, "named configurations"),
     "runs": (Runs, "runs in a folder, and where each stands"),
@@ -186,8 +205,15 @@ def _dispatch(arguments: list[str]) -> int:
         raise ConfigError(f"unknown command {name!r}{softstep.config.near(name, list(COMMANDS))} (softstep --help)")
     command = _parse(name, arguments[1:])
     handlers: dict[type[Any], Callable[[Any], int]] = {
-        Train: _train, Compare: _compare, Eval: _eval, Watch: _watch, Envs: _envs, Presets: _presets, Runs: _runs,
-    }  # fmt: skip
+        Train: _train,
+        Compare: _compare,
+        Eval: _eval,
+        Watch: _watch,
+        Theory: _theory,
+        Envs: _envs,
+        Presets: _presets,
+        Runs: _runs,
+    }
     return handlers[type(command)](command)
 
 
@@ -391,6 +417,20 @@ def _watch(command: Watch) -> int:
     out = command.out or command.run / f"watch-{command.agent}-{command.seed}.gif"
     told = softstep.landing_gif(policy.q_values, policy.spec.name, out, command.seed)
     print(f"{out}: return {told['return']:.0f} in {told['steps']} steps")
+    return 0
+
+
+def _theory(command: Theory) -> int:
+    if (command.c is None) == (command.tau is None):
+        raise ConfigError("give either --c, the weight of the old target, or --tau = 1 - c")
+    try:
+        c = command.c if command.c is not None else softstep.TargetUpdate(command.tau or 0.0).c
+        told = softstep.theory_page.run(command.alpha, c, command.problem, command.mdp, command.out)
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from None
+    print(told.text)
+    if told.page is not None:
+        print(f"page: {told.page}")
     return 0
 
 

@@ -39,6 +39,7 @@ class Exploration:
     """Factor on ε at the end of every episode (geometric only)."""
 
     def __post_init__(self) -> None:
+        _check_types(self, "exploration.")
         for name in ("start", "end"):
             _require(0 <= getattr(self, name) <= 1, f"exploration.{name}", getattr(self, name), "a probability")
         _require(self.end <= self.start, "exploration.end", self.end, f"at most exploration.start = {self.start}")
@@ -58,6 +59,7 @@ class Arm:
     """How this arm's target network follows."""
 
     def __post_init__(self) -> None:
+        _check_types(self, "arm.")
         _require(bool(self.name), "arm.name", self.name, "a word")
         if self.learning_rate is not None:
             _positive("arm.learning_rate", self.learning_rate)
@@ -128,7 +130,7 @@ class Config:
     eval_episodes: int = 10
     """Episodes per evaluation."""
     eval_gate: float | None = None
-    """Skip evaluations while the mean of a block's last 20 training returns is below this; None never skips."""
+    """Skip evaluations while the mean of a block's last 40 training returns is below this; None never skips."""
     eval_network: Literal["online", "target"] = "online"
     """The network that plays greedily: Q, or its slow average T."""
     solve_at: float | None = None
@@ -154,6 +156,11 @@ class Config:
         _positive("reward_scale", self.reward_scale)
         _require(0 < self.learning_rate_decay <= 1, "learning_rate_decay", self.learning_rate_decay, "in (0, 1]")
         _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
+        for name in ("eval_gate", "solve_at"):
+            value = getattr(self, name)
+            _require(value is None or math.isfinite(value), name, value, "a finite return")
+        for name, value in self.optimizer_options.items():
+            _require(0 <= value < math.inf, f"optimizer_options.{name}", value, "a finite number, at least 0")
         if self.max_grad_norm is not None:
             _positive("max_grad_norm", self.max_grad_norm)
         if self.block_width is not None:
@@ -251,7 +258,8 @@ class Config:
 
     def content_hash(self) -> str:
         """Sixteen hex digits that name this configuration's content."""
-        canonical = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        alike = Config.from_json(self.to_json())  # 1 and 1.0 are one learning rate
+        canonical = json.dumps(dataclasses.asdict(alike), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -314,7 +322,11 @@ def _coerce(value: Any, hint: Any, current: Any, where: str) -> Any:
         return _coerce(value, inner, current, where)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         make: Any = hint
-        base = current if isinstance(current, make) else make(**_required(hint, value, where))
+        needed = {} if isinstance(current, make) else _required(hint, value, where)
+        try:
+            base = current if isinstance(current, make) else make(**needed)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
         return _overlay(base, value, where)
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_coerce(item, arguments[0], None, where) for item in value)
@@ -355,9 +367,9 @@ def _is(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _check_types(config: Config) -> None:
-    for name, hint in typing.get_type_hints(type(config)).items():
-        value = getattr(config, name)
+def _check_types(settings: Any, prefix: str = "") -> None:
+    for name, hint in typing.get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
         if not _is(value, hint):
             wanted = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-            raise ConfigError(f"{name} = {value!r} is not of type {wanted}")
+            raise ConfigError(f"{prefix}{name} = {value!r} is not of type {wanted}")

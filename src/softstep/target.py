@@ -42,8 +42,10 @@ class TargetUpdate:
                 f"tau = {self.tau!r} is outside (0, 1]: it is the weight of the new parameters"
                 " (tau = 1 copies; c = 1 - tau is the weight of the old)"
             )
-        if isinstance(self.period, bool) or not isinstance(self.period, int) or self.period < 1:
-            raise ValueError(f"period = {self.period!r} must be a whole number of gradient steps, at least 1")
+        if isinstance(self.period, bool) or not isinstance(self.period, int) or not 1 <= self.period < 2**31:
+            raise ValueError(
+                f"period = {self.period!r} must be a whole number of gradient steps, at least 1 and below 2**31"
+            )
 
     @classmethod
     def from_c(cls, c: float, period: int = 1) -> TargetUpdate:

@@ -26,7 +26,7 @@ from softstep.learner import make_learner
 RETURN_WINDOW = 100
 """Episodes whose mean is the training return."""
 
-GATE_WINDOW = 20
+GATE_WINDOW = 40
 """Episodes whose mean opens the gate to evaluations."""
 
 

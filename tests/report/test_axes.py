@@ -28,7 +28,15 @@ def test_a_flat_curve_still_has_an_axis(value):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (25_000, "25 k"), (300_000, "300 k"), (1.5e6, "1.5 M"), (-200, "−200"), (0.25, "0.25")],
+    [
+        (0, "0"),
+        (25_000, "25 k"),
+        (-25_000, "−25 k"),
+        (300_000, "300 k"),
+        (1.5e6, "1.5 M"),
+        (-200, "−200"),
+        (0.25, "0.25"),
+    ],
 )
 def test_short_numbers(value, text):
     assert short(value) == text

@@ -59,7 +59,7 @@ def test_it_fits(curves, width, height):
 def test_ticks_stand_where_their_values_are(curves):
     text = curve_picture(curves)
     ticks = {int(match[1]): row for row, line in enumerate(text.splitlines()) if (match := re.match(r" *(\d+)┤", line))}
-    assert set(ticks) == {0, 20, 40, 60, 80, 100}
+    assert set(ticks) == {0, 25, 50, 75, 100}
     rows = len(plot(text))
     for value, row in ticks.items():
         assert row - 1 == pytest.approx((1 - value / 100) * (rows - 1), abs=0.75)  # the title is one line

@@ -47,6 +47,7 @@ def test_an_absent_target_is_said():
 
 def test_every_arm_has_a_line_of_its_own(demo):
     lines = echo_target(demo)
+    assert lines[0].split() == ["α", "τ", "c", "period", "target", "half-life"]
     (soft,) = [line.split() for line in lines if line.startswith("soft")]
     assert soft == ["soft", "0.001", "0.005", "0.995", "1", "(4)", "soft", "138.3", "(553.1)"]
     (smaller,) = [line for line in lines if line.startswith("smaller-alpha")]
@@ -82,7 +83,9 @@ def test_an_arm_that_finished_no_episode_has_a_dash(make_curves, demo):
     assert "–" in text
 
 
-@pytest.mark.parametrize(("value", "text"), [(231.4, "231"), (-99.97, "−100"), (0.01234, "0.0123"), (math.nan, "–")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(231.4, "231"), (1234.4, "1234"), (-99.97, "−100"), (0.01234, "0.0123"), (math.nan, "–")]
+)
 def test_results_are_rounded(value, text):
     assert rounded(value) == text
 

@@ -67,6 +67,16 @@ def test_a_file_too_large_loses_frames(tmp_path, monkeypatch):
     assert 2 <= less["frames"] < whole["frames"]
 
 
+def test_a_long_episode_is_thinned_while_it_is_played(monkeypatch):
+    monkeypatch.setattr(watch, "MAX_FRAMES", 8)
+    episode = watch.play(upright, "CartPole-v1", max_steps=50)
+    gaps = np.diff(sorted(episode.pictures))
+    assert len(episode.moments) == 51
+    assert 4 <= len(episode.pictures) <= 10
+    assert set(gaps[:-1]) == {8}
+    assert {0, 50} <= set(episode.pictures)
+
+
 def test_the_lander_is_drawn_with_its_four_engines(tmp_path):
     told = landing_gif(lambda o: np.array([0.0, 1.0, 2.0, 1.5]), "LunarLander-v3", tmp_path / "out.gif", max_steps=6)
     with Image.open(tmp_path / "out.gif") as image:
@@ -114,3 +124,9 @@ def test_a_diverged_agent_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_said_before_anything_is_played(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         landing_gif(lambda o: pytest.fail("played"), "CartPole-v1", tmp_path / "no" / "out.gif")
+
+
+@pytest.mark.parametrize("wrong", [{"fps": 0}, {"max_steps": 0}])
+def test_nothing_to_show_is_refused(tmp_path, wrong):
+    with pytest.raises(ConfigError, match="at least 1"):
+        landing_gif(upright, "CartPole-v1", tmp_path / "out.gif", **wrong)

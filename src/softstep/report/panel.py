@@ -31,8 +31,6 @@ _LEFT, _RIGHT = 20 * FINE, (PANEL - 20) * FINE
 class Moment(NamedTuple):
     """One step of the episode."""
 
-    picture: np.ndarray
-    """RGB (height, width, 3), before the step."""
     q_values: np.ndarray
     """(A,)"""
     action: int
@@ -51,9 +49,9 @@ class Stage:
         self._scale = float(np.quantile(away.max(axis=1), 0.95)) or 1.0
         self._best = values.max(axis=1)
 
-    def frame(self, number: int) -> Image.Image:
-        """Moment `number`."""
-        picture = _fitted(self._moments[number].picture)
+    def frame(self, number: int, scene: np.ndarray) -> Image.Image:
+        """Moment `number`, of which `scene` (height, width, 3) is the environment's picture."""
+        picture = _fitted(scene)
         frame = Image.new("RGB", (picture.width + PANEL, HEIGHT), DARK_GROUND)
         frame.paste(picture, (0, (HEIGHT - picture.height) // 2))
         frame.paste(self._panel(number), (picture.width, 0))
@@ -110,9 +108,9 @@ def _words(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, ink:
     draw.text((x, y), text, ink, _font(size), anchor="ls" if x == _LEFT else "rs")
 
 
-def _fitted(picture: np.ndarray) -> Image.Image:
+def _fitted(scene: np.ndarray) -> Image.Image:
     """The environment's picture, as large as fits."""
-    image = Image.fromarray(np.asarray(picture, np.uint8)).convert("RGB")
+    image = Image.fromarray(np.asarray(scene, np.uint8)).convert("RGB")
     scale = min(HEIGHT / image.height, MAX_WIDTH / image.width)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)

@@ -20,6 +20,12 @@ from softstep.report.panel import Moment, Stage
 MAX_BYTES = 3_000_000
 """Size above which frames are left out."""
 
+MAX_FRAMES = 300
+"""Frames above which every other one is left out."""
+
+LAST_FRAME = 2_500
+"""Milliseconds for which the end stays."""
+
 COLOURS = 128
 """Palette of the whole animation."""
 
@@ -36,8 +42,8 @@ class Episode(NamedTuple):
     """What happened, moment by moment."""
 
     moments: list[Moment]
-    total: float
-    steps: int
+    pictures: dict[int, np.ndarray]
+    """RGB (height, width, 3) of some moments, the first and the last among them, by number."""
     terminated: bool
     truncated: bool
     frames_per_second: float
@@ -55,58 +61,74 @@ def landing_gif(
     """Play one greedy episode of the Gymnasium environment `env_id` from `seed` and write it to `out`.
 
     `q_values` gives the action values (A,) of an observation (O,). At most about `fps` frames per second of play are
-    kept, fewer where the file would grow past `MAX_BYTES`; the file appears whole or not at all.
+    kept, fewer where there would be more than `MAX_FRAMES` or `MAX_BYTES`; the file appears whole or not at all.
 
     Returns: path, return, steps, terminated, truncated, frames and bytes.
     Errors: ConfigError where the environment draws no pictures or the action values are not finite.
     """
+    if fps < 1 or max_steps < 1:
+        raise ConfigError(f"fps = {fps} and max_steps = {max_steps} must be at least 1")
     out = checked(Path(out))
-    episode = play(q_values, env_id, seed, max_steps)
+    episode = play(q_values, env_id, seed, fps, max_steps)
     stage = Stage(env_id, action_names(env_id, len(episode.moments[0].q_values)), episode.moments)
-    stride = max(1, round(episode.frames_per_second / fps))
-    content, count = _encode(stage, episode, stride)
-    while len(content) > MAX_BYTES and count > 2:
-        stride *= 2
-        content, count = _encode(stage, episode, stride)
+    shown = sorted(episode.pictures)
+    content = _encode(stage, episode, shown)
+    while len(content) > MAX_BYTES and len(shown) > 2:
+        shown = _every_other(shown)
+        content = _encode(stage, episode, shown)
     write_whole(out, content)
     return {
         "path": str(out),
-        "return": episode.total,
-        "steps": episode.steps,
+        "return": episode.moments[-1].total,
+        "steps": episode.moments[-1].step,
         "terminated": episode.terminated,
         "truncated": episode.truncated,
-        "frames": count,
+        "frames": len(shown),
         "bytes": len(content),
     }
 
 
-def play(q_values: Callable[[np.ndarray], np.ndarray], env_id: str, seed: int, max_steps: int) -> Episode:
-    """One greedy episode with a picture of every step."""
+def play(
+    q_values: Callable[[np.ndarray], np.ndarray], env_id: str, seed: int = 0, fps: int = 30, max_steps: int = 1_000
+) -> Episode:
+    """One greedy episode with about `fps` pictures per second of play, `MAX_FRAMES` at most."""
     with _headless():
         env = _make(env_id)
         try:
-            return _play(q_values, env, seed, max_steps)
+            return _play(q_values, env, seed, fps, max_steps)
         finally:
             env.close()
 
 
-def _play(q_values: Callable[[np.ndarray], np.ndarray], env: Any, seed: int, max_steps: int) -> Episode:
+def _play(q_values: Callable[[np.ndarray], np.ndarray], env: Any, seed: int, fps: int, max_steps: int) -> Episode:
     observation, _ = env.reset(seed=seed)
     first_action = int(getattr(env.action_space, "start", 0))
+    rate = float(env.metadata.get("render_fps") or 30)
+    stride = max(1, round(rate / fps))
     moments: list[Moment] = []
+    pictures: dict[int, np.ndarray] = {}
     total, terminated, truncated = 0.0, False, False
     while not (terminated or truncated) and len(moments) < max_steps:
         values = np.asarray(q_values(np.asarray(observation, np.float32).ravel()), float)
         if not np.isfinite(values).all():
             raise ConfigError("this agent's action values are not finite: it diverged; watch another one")
         action = int(np.argmax(values))
-        picture = env.render()
+        if len(moments) % stride == 0:
+            pictures[len(moments)] = env.render()
+        if len(pictures) > MAX_FRAMES:
+            stride *= 2
+            pictures = {number: picture for number, picture in pictures.items() if number % stride == 0}
         observation, reward, terminated, truncated, _ = env.step(first_action + action)
         total += float(reward)
-        moments.append(Moment(picture, values, action, len(moments) + 1, total))
-    moments.append(moments[-1]._replace(picture=env.render()))
-    rate = float(env.metadata.get("render_fps") or 30)
-    return Episode(moments, total, len(moments) - 1, bool(terminated), bool(truncated), rate)
+        moments.append(Moment(values, action, len(moments) + 1, total))
+    pictures[len(moments)] = env.render()
+    moments.append(moments[-1])
+    return Episode(moments, pictures, bool(terminated), bool(truncated), rate)
+
+
+def _every_other(shown: Sequence[int]) -> list[int]:
+    """Half of the moments, the last one kept."""
+    return [*shown[:-1:2], shown[-1]]
 
 
 def _make(env_id: str) -> Any:
@@ -147,18 +169,22 @@ def action_names(env_id: str, count: int) -> Sequence[str]:
     return names if len(names) == count else [f"action {number}" for number in range(count)]
 
 
-def _encode(stage: Stage, episode: Episode, stride: int) -> tuple[bytes, int]:
-    """The animation with every `stride`-th moment and the last one, as a GIF's bytes, and its number of frames."""
-    shown = [*range(0, len(episode.moments) - 1, stride), len(episode.moments) - 1]
-    palette = _common_palette([stage.frame(number) for number in shown[:: max(1, len(shown) // 8)]])
-    frames = [stage.frame(number).quantize(palette=palette, dither=Image.Dither.NONE) for number in shown]
+def _encode(stage: Stage, episode: Episode, shown: Sequence[int]) -> bytes:
+    """The animation of the moments `shown` as a GIF's bytes."""
+    samples = [stage.frame(number, episode.pictures[number]) for number in shown[:: max(1, len(shown) // 8)]]
+    palette = _common_palette(samples)
+
+    def frames() -> Iterator[Image.Image]:
+        for number in shown:
+            yield stage.frame(number, episode.pictures[number]).quantize(palette=palette, dither=Image.Dither.NONE)
+
+    stride = shown[1] - shown[0]
     tick = max(20, 10 * round(100 * stride / episode.frames_per_second))
-    durations = [tick] * (len(frames) - 1) + [2_500]
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False, disposal=1
-    )
-    return buffer.getvalue(), len(frames)
+    durations = [tick] * (len(shown) - 1) + [LAST_FRAME]
+    rest, buffer = frames(), io.BytesIO()
+    first = next(rest)
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False, disposal=1)
+    return buffer.getvalue()
 
 
 def _common_palette(samples: Sequence[Image.Image]) -> Image.Image:

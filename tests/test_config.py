@@ -1,0 +1,181 @@
+"""The configuration: what it refuses and how it says so, and its way through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softstep.config import Arm, Config, ConfigError, Exploration
+from softstep.target import TargetUpdate
+
+shares = st.floats(0, 1, exclude_min=True) | st.just(1)
+positive = st.floats(1e-9, 1e9) | st.integers(1, 10**6)
+targets = st.builds(TargetUpdate, shares, st.integers(1, 10**6))
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+arms = st.lists(
+    st.builds(Arm, names, st.none() | positive, st.none() | targets), max_size=3, unique_by=lambda arm: arm.name
+).map(tuple)
+explorations = st.builds(
+    Exploration,
+    schedule=st.sampled_from(["linear", "geometric"]),
+    start=st.floats(0.5, 1),
+    end=st.floats(0, 0.5),
+    steps=st.integers(1, 10**9),
+    decay=shares,
+)
+configs = st.builds(
+    Config,
+    env=names,
+    seed=st.integers(0, 2**30),
+    seeds=st.integers(1, 10**6),
+    learning_rate=positive,
+    target=targets,
+    gamma=st.floats(0, 1) | st.integers(0, 1),
+    batch_size=st.integers(1, 1000),
+    memory_size=st.integers(1000, 10**9),
+    optimizer_options=st.dictionaries(names, st.floats(0, 1e9) | st.integers(0, 9), max_size=3),
+    max_grad_norm=st.none() | positive,
+    loss=st.sampled_from(["mse", "huber"]),
+    double_q=st.booleans(),
+    hidden=st.lists(st.integers(1, 4096), max_size=4).map(tuple),
+    network=st.none() | st.just("module:function"),
+    exploration=explorations,
+    eval_every=st.integers(1, 10**6),
+    solve_at=st.none() | st.floats(-1e6, 1e6),
+    block_width=st.none() | st.integers(1, 64),
+    arms=arms,
+    env_modules=st.lists(names, max_size=2).map(tuple),
+)
+
+
+@given(configs)
+def test_json_brings_every_configuration_back(config: Config) -> None:
+    again = Config.from_json(config.to_json())
+    assert again == config
+    assert again.content_hash() == config.content_hash()
+    assert json.loads(config.to_json())["schema"] == 1
+
+
+@given(configs, configs)
+def test_the_hash_names_the_content(one: Config, other: Config) -> None:
+    assert (one == other) == (one.content_hash() == other.content_hash())
+
+
+anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+anything |= st.lists(anything, max_size=2) | st.dictionaries(st.text(), anything, max_size=2)
+
+
+@given(st.dictionaries(st.sampled_from([f.name for f in dataclasses.fields(Config)]), anything, max_size=4))
+def test_any_json_gives_a_configuration_or_one_line(values: dict[str, Any]) -> None:
+    try:
+        message = f"config.json: {Config.from_json(json.dumps(values), source='config.json').env!r} is fine"
+    except ConfigError as error:
+        message = str(error)
+    assert message.startswith("config.json: ")
+    assert "\n" not in message
+
+
+# ---- what cannot be meant: (settings, words of the message) ----
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"batch_size": 65, "memory_size": 64}, "batch_size = 65 .*memory_size = 64.*lower the batch or raise the memory"),
+    ({"train_every": 4, "num_envs": 3}, "divide each other.*train_every = 3"),
+    ({"solve_at": 200}, "set eval_every"),
+    ({"loss": "mae"}, "loss = 'mae'"),
+    ({"double_q": 1}, "double_q = 1 is not of type bool"),
+    ({"seed": True}, "seed = True is not of type int"),
+    ({"learning_rate": float("nan")}, "learning_rate = nan"),
+    ({"learning_rate": float("inf")}, "learning_rate = inf"),
+    ({"learning_rate": "1e-3"}, "learning_rate = '1e-3' is not of type float"),
+    ({"gamma": 1.01}, r"gamma = 1.01 must be in \[0, 1\]"),
+    ({"gamma": float("nan")}, "gamma = nan"),
+    ({"solve_at": float("nan"), "eval_every": 1}, "solve_at = nan"),
+    ({"hidden": [0]}, "hidden"),
+    ({"hidden": 64}, "hidden = 64"),
+    ({"optimizer_options": {"eps": -1.0}}, "eps"),
+    ({"optimizer_options": {"eps": "small"}}, "optimizer_options"),
+    ({"seed": 2**31}, "seed"),
+    ({"exploration": {"start": 1.5}}, "exploration.start = 1.5"),
+    ({"exploration": {"start": 0.1, "end": 0.5}}, "exploration.end = 0.5 must be at most"),
+    ({"exploration": {"schedule": "cosine"}}, "cosine"),
+    ({"exploration": {"decay": 0}}, "decay"),
+    ({"exploration": {"stepz": 3}}, "did you mean 'steps'"),
+    ({"exploration": 3}, "exploration = 3"),
+    ({"target": {"tau": 0}}, r"tau = .* is outside \(0, 1\].*c = 1 - tau"),
+    ({"target": {"tau": 1.5}}, r"tau = 1.5 is outside \(0, 1\]"),
+    ({"target": {"tau": -0.1}}, r"tau = -0.1 is outside"),
+    ({"target": {"tau": float("nan")}}, "tau = nan"),
+    ({"target": {"period": 0}}, "period = 0 .*at least 1"),
+    ({"target": {"period": 1.5}}, "period = 1.5"),
+    ({"target": {"period": 2**40}}, "period"),
+    ({"target": {"tua": 0.1}}, "unknown setting 'tua'; did you mean 'tau'"),
+    ({"arms": [{"name": "a"}, {"name": "a"}]}, "repeat a name"),
+    ({"arms": [{"learning_rate": 0.1}]}, "'name' is missing"),
+    ({"arms": [{"name": ""}]}, "arm.name"),
+    ({"arms": [{"name": "a", "learning_rate": -1}]}, "learning_rate = -1"),
+    ({"learning_rat": 0.1}, "unknown setting 'learning_rat'; did you mean 'learning_rate'"),
+    ({"schema": 99}, "upgrade softstep"),
+]
+
+
+@pytest.mark.parametrize(("values", "words"), REFUSED, ids=[json.dumps(v) for v, _ in REFUSED])
+def test_what_cannot_be_meant_is_refused_in_one_line(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as error:
+        Config.from_json(json.dumps(values), source="config.json")
+    assert str(error.value).startswith("config.json: ")
+    assert "\n" not in str(error.value)
+
+
+FREE = {"solve_at", "eval_gate"}  # returns, which may be negative
+NUMBERS = [f.name for f in dataclasses.fields(Config) if f.type in ("int", "float", "float | None", "int | None")]
+
+
+@pytest.mark.parametrize("name", sorted(set(NUMBERS) - FREE))
+def test_no_number_but_a_return_may_be_negative(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} = -1"):
+        Config(**{name: -1, "eval_every": 1} if name != "eval_every" else {name: -1})
+
+
+@pytest.mark.parametrize("build", [
+    lambda: Exploration(schedule="cosine"),  # type: ignore[arg-type]
+    lambda: Exploration(start="high"),  # type: ignore[arg-type]
+    lambda: Exploration(steps=1.5),  # type: ignore[arg-type]
+    lambda: Arm("a", learning_rate="fast"),  # type: ignore[arg-type]
+    lambda: Arm("a", target=0.1),  # type: ignore[arg-type]
+    lambda: Config(target={"tau": 0.1}),  # type: ignore[arg-type]
+])  # fmt: skip
+def test_wrong_types_are_refused_in_python_too(build: Any) -> None:
+    with pytest.raises(ConfigError, match="is not of type"):
+        build()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null"])
+def test_what_is_no_json_object_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^config.json: "):
+        Config.from_json(text, source="config.json")
+
+
+# ---- derived values ----
+
+
+@given(train_every=st.sampled_from([1, 2, 4, 8]), num_envs=st.sampled_from([1, 2, 4, 8]), steps=st.integers(1, 3))
+def test_an_iteration_keeps_the_ratio_of_steps_to_updates(train_every: int, num_envs: int, steps: int) -> None:
+    config = Config(train_every=train_every, num_envs=num_envs, gradient_steps=steps)
+    assert config.steps_per_iteration / config.updates == train_every / steps == config.env_steps_per_gradient_step
+    assert config.steps_per_iteration == config.vector_steps * num_envs == max(train_every, num_envs)
+
+
+def test_agents_are_arms_times_seeds_in_blocks_of_at_most_the_width() -> None:
+    config = Config(arms=(Arm("a"), Arm("b", 1e-4, TargetUpdate.none())), seeds=3, seed=5, learning_rate=0.5)
+    assert [(a.arm, a.seed, a.learning_rate) for a in config.agents()] == [
+        *(("a", s, 0.5) for s in (5, 6, 7)),
+        *(("b", s, 1e-4) for s in (5, 6, 7)),
+    ]
+    assert [a.target.kind for a in config.agents()] == ["soft"] * 3 + ["none"] * 3
+    assert [len(block) for block in config.blocks()] == [4, 2]
+    assert sum(config.blocks(), ()) == config.agents()

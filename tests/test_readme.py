@@ -1,0 +1,43 @@
+"""The README's code blocks do what they say."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from softstep import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", README, re.DOTALL)
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
+
+
+def test_there_are_blocks_and_every_python_block_shows_its_output():
+    assert len(PYTHON) == README.count("```python\n") >= 2
+    assert SHELL
+
+
+@pytest.mark.parametrize(("code", "output"), PYTHON, ids=[code.splitlines()[-1] for code, _ in PYTHON])
+def test_a_python_block_prints_what_stands_below_it(code, output, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stdout == output, done.stderr
+
+
+@pytest.mark.parametrize("line", SHELL)
+def test_a_shell_line_can_be_run(line, tmp_path):
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif words[0].endswith("softstep"):
+        assert words[1] in cli.COMMANDS
+        cli._parse(words[1], words[2:])
+    else:
+        assert words[0] in ("git", "cd", ".venv/bin/python")
