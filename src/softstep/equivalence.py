@@ -35,7 +35,7 @@ class Check(NamedTuple):
 
 
 def check(
-    make: Make,
+    make: Any,
     *,
     alpha: float = 0.05,
     c: float = 0.7,

@@ -32,12 +32,12 @@ def test_measured_growth_is_the_spectral_radius(seed):
     problem = theory.LinearTD(problem.A, problem.B)
     rng, logs = np.random.default_rng(seed), []
     q, t = rng.standard_normal((2, problem.size))
-    for _ in range(300):
+    for _ in range(160):
         run = problem.simulate(alpha, c, 20, q0=q, t0=t)
         size = np.sqrt((run.Q[-1] ** 2).sum() + (run.T[-1] ** 2).sum())
         logs.append(np.log(size))
         q, t = run.Q[-1] / size, run.T[-1] / size
-    measured = np.mean(logs[150:]) / 20
+    measured = np.mean(logs[80:]) / 20
     assert measured == pytest.approx(np.log(problem.spectral_radius(alpha, c)), abs=2e-3)
 
 

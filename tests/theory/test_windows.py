@@ -194,11 +194,14 @@ def test_best_c_ties_go_to_the_smaller_c():
     assert theory.LinearTD.scalar(0.0, 1.0).best_c(0.1) == 0
     one, zero = problems.only_target(), np.zeros((2, 1))
     block = theory.LinearTD(np.block([[one.A, zero], [zero.T, 0.0]]), np.block([[one.B, zero], [zero.T, 0.012]]))
+    basis, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))
+    mixed = theory.LinearTD(basis @ block.A @ basis.T, basis @ block.B @ basis.T)  # its plateau is noisy
     flat = block.spectral_radius(0.1, 0.99)
     assert flat == pytest.approx(1 - 0.0012, abs=1e-15)
-    c = block.best_c(0.1)
-    assert one.spectral_radius(0.1, c) == pytest.approx(flat, abs=1e-10)
-    assert one.spectral_radius(0.1, c - 1e-6) > flat
+    for problem in (block, mixed):
+        c = problem.best_c(0.1)
+        assert one.spectral_radius(0.1, c) == pytest.approx(flat, abs=1e-10)
+        assert one.spectral_radius(0.1, c - 1e-6) > flat
 
 
 def test_nothing_is_best_where_nothing_is_stable():
