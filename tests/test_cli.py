@@ -131,6 +131,11 @@ USAGE_ERRORS = [
     (["eval", ".", "--episodes", "0"], ""),
     (["watch", "nowhere"], "is not a run folder"),
     (["runs", "nowhere"], "is not a folder"),
+    (["theory", "--alpha", "0.1"], "either --c"),
+    (["theory", "--alpha", "0.1", "--c", "0.9", "--tau", "0.1"], "either --c"),
+    (["theory", "--alpha", "0.1", "--tau", "2"], "outside (0, 1]"),
+    (["theory", "--alpha", "0", "--c", "0.5"], "alpha"),
+    (["theory", "--alpha", "0.1", "--c", "0.5", "--problem", "bothh"], "unknown"),
 ]
 
 
@@ -201,6 +206,13 @@ def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path):
     reached = softstep.store.steps_reached(run.folder)[0]
     assert reached > 2000
     assert cli.main(["train", "CartPole-v1", "--resume", str(tmp_path / "run")]) == 2
+
+
+def test_theory_explains_a_pair_and_writes_its_page(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert cli.main(["theory", "--alpha", "0.1", "--tau", "0.1", "--problem", "only_target", "--out", str(page)]) == 0
+    assert "0.999069598709" in capsys.readouterr().out  # the growth rate of THEORY's example at c = .9
+    assert "<html" in page.read_text()[:500]
 
 
 def test_watch_writes_a_gif(finished):

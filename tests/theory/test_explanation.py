@@ -86,9 +86,6 @@ def test_problem_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: theory_page.TheoryArgs(0.1).run(), "either c"),
-        (lambda: theory_page.TheoryArgs(0.1, c=0.9, tau=0.1).run(), "either c"),
-        (lambda: theory_page.TheoryArgs(0.1, tau=2.0).run(), "tau"),
         (lambda: theory_page.run(0.1, 1.0), "c = 1"),
         (lambda: theory_page.run(0.0, 0.5), "alpha"),
         (lambda: theory_page.run(0.1, 0.5, "bothh"), "unknown"),
@@ -100,9 +97,3 @@ def test_bad_input_is_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
-
-
-def test_arguments_by_tau(tmp_path):
-    result = theory_page.TheoryArgs(0.1, tau=0.1, problem="both", out=tmp_path / "p.html").run()
-    assert result.numbers["c"] == 0.9
-    assert result.page == tmp_path / "p.html"

@@ -8,7 +8,6 @@ fetched.
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,32 +24,6 @@ from softstep.theory.mdp import read_mdp
 SOFT, HARD, SINGLE, ONLINE = (ARMS[arm].colour for arm in ("soft", "hard", "smaller-alpha", "same-alpha"))
 MAP_SIZE = 121
 """Points along each axis of the stability map."""
-
-
-@dataclass(frozen=True)
-class TheoryArgs:
-    """What a pair (α, c) means: lag, noise, when it equals a smaller α, and where it is stable."""
-
-    alpha: float
-    """α, the size of a gradient step."""
-    c: float | None = None
-    """c, the weight of the old target, in [0, 1); give c or tau."""
-    tau: float | None = None
-    """τ = 1 − c, the weight of the new parameters, in (0, 1]."""
-    problem: str | None = None
-    """A named problem: both, only_target, target_destroys, neither, two_theta, resonance or baird."""
-    mdp: Path | None = None
-    """A JSON file with phi, P, d, gamma and perhaps rewards, in place of a named problem."""
-    out: Path = Path("theory.html")
-    """Where the page is written."""
-
-    def run(self) -> TheoryResult:
-        """The answer for these arguments. ValueError unless exactly one of c and tau is given."""
-        if (self.c is None) == (self.tau is None):
-            raise ValueError("give either c, the weight of the old target, or tau = 1 - c")
-        weight = TargetUpdate(self.tau).c if self.c is None and self.tau is not None else self.c
-        assert weight is not None
-        return run(self.alpha, weight, self.problem, self.mdp, self.out)
 
 
 class TheoryResult(NamedTuple):
