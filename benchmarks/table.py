@@ -24,6 +24,10 @@ class Spread(NamedTuple):
         low, median, high = digits(self.low), digits(self.median), digits(self.high)
         return median if low == high else f"{median} ({low}–{high})"
 
+    def as_dict(self) -> dict[str, float | None]:
+        """For JSON, which has no infinity and no NaN."""
+        return {name: value if math.isfinite(value) else None for name, value in self._asdict().items()}
+
 
 class Row(NamedTuple):
     """One line of a benchmark's table."""
@@ -50,7 +54,7 @@ class Row(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        parts = {name: None if part is None else part._asdict() for name, part in self._parts()}
+        parts = {name: None if part is None else part.as_dict() for name, part in self._parts()}
         plain = {"label": self.label, "unit": self.unit, "required": self.required, "sense": self.sense}
         return plain | parts | {"met": self.met}
 

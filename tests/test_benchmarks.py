@@ -125,3 +125,8 @@ def test_names_are_listed_and_unknown_ones_refused(capsys: pytest.CaptureFixture
     assert all(name in printed for name in BENCHMARKS)
     assert main(["speed"]) == 2
     assert "no benchmark is called speed" in capsys.readouterr().err
+
+
+def test_what_is_not_finite_is_null_in_json() -> None:
+    row = table.Row("time", "s", table.spread([1.0, math.inf]))
+    assert json.loads(json.dumps(row.as_dict(), allow_nan=False))["ours"] == {"median": None, "low": 1.0, "high": None}
