@@ -3,7 +3,7 @@ founding question in a few minutes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from softstep.config import Arm, Config, ConfigError, Exploration, near
 from softstep.target import TargetUpdate
@@ -26,7 +26,8 @@ _LAB = Config(
     batch_size=64,
     memory_size=100_000,
     learning_starts=65,
-    train_every=4,
+    train_every=16,
+    gradient_steps=4,
     loss="mse",
     hidden=(64, 64),
     initializer="glorot",
@@ -61,6 +62,9 @@ _FAST = Config(
 )
 
 
+_DEMO = replace(_LAB, total_steps=250_000, seeds=6, block_width=9, eval_every=50_000, eval_episodes=5)
+
+
 def comparison_arms(config: Config) -> tuple[Arm, ...]:
     """The demo's three arms: the soft update, one network at (1 − c)·α, one network at α."""
     alpha, tau = config.learning_rate, config.target.tau
@@ -76,9 +80,7 @@ PRESETS = {
     for preset in (
         Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB),
         Preset("fast", "our fastest way to a landing: stops at a greedy return of 235, twice in a row", _FAST),
-        Preset(
-            "demo", "soft, smaller-alpha and same-alpha, 6 seeds each, a few minutes (for `softstep compare`)", _LAB
-        ),
+        Preset("demo", "the lab's settings, 6 seeds, a few minutes: for `softstep compare`", _DEMO),
     )
 }
 
