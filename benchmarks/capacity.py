@@ -6,10 +6,9 @@ import dataclasses
 from functools import partial
 from typing import Any, NamedTuple
 
-from benchmarks import measure
+from benchmarks import lander, measure
 from benchmarks.measure import Result, Sample, rates
 from benchmarks.table import Row, ratios, spread
-from softstep import presets
 from softstep.config import Config
 
 WITHIN = 10.0
@@ -38,7 +37,7 @@ QUICK = Size(rounds=1, capacities=(1_000, 5_000, 10_000), compiled=3_000, host=2
 def configs(size: Size) -> dict[str, Config]:
     """One learning agent on each kind of driver."""
     fill = max(size.capacities)
-    lab = dataclasses.replace(presets.get("lab"), eval_every=0)
+    lab = lander.config(1, 1)
     compiled = dataclasses.replace(lab, env="gymnax:CartPole-v1", train_every=1)
     return {
         "gymnax CartPole, compiled": dataclasses.replace(

@@ -51,6 +51,7 @@ def config(steps: int) -> Config:
         memory_size=10_000,
         learning_starts=1_000,
         train_every=1,
+        gradient_steps=1,
         hidden=(64, 64),
     )
 
@@ -64,7 +65,7 @@ def settings(ours: Config) -> dict[str, Any]:
         "batch_size": ours.batch_size,
         "memory_size": ours.memory_size,
         "learning_starts": ours.learning_starts,
-        "train_every": ours.train_every,
+        "train_every": round(ours.env_steps_per_gradient_step),
         "hidden": list(ours.hidden),
         "seed": ours.seed,
         "total_steps": ours.total_steps,
@@ -88,7 +89,7 @@ def run(*, quick: bool) -> Result:
 def _sides(size: Size, *, one_core: bool) -> dict[str, Any]:
     work = config(size.ours)
     asked = settings(work)
-    jax_work = asked | {"env": "CartPole-v1", "agents": AGENTS, "warm": size.rejax // 4, "steps": size.rejax}
+    jax_work = asked | {"env": "CartPole-v1", "agents": AGENTS, "warm": max(400, size.rejax // 4), "steps": size.rejax}
     torch_work = asked | {"do": "speed", "env": "CartPole-v1", "warm": work.learning_starts + 500, "steps": size.sb3}
     return {
         "softstep": partial(measure.ours, work, warm=size.warm, one_core=one_core),

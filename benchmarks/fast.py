@@ -26,7 +26,7 @@ PEER_LIMIT = 240.0
 
 NOTES = [
     "solved: two consecutive evaluations of one policy, 30 fresh episodes each, both at least the preset's `solve_at`",
-    f"= {presets.get('fast').solve_at:g} ({SOLVED:g} is required); a seed that is not solved counts as infinitely slow.",
+    f"= {presets.get('fast').solve_at:g} ({SOLVED:g} is required); an unsolved seed counts as infinitely slow.",
     "judge: `softstep eval --episodes 100`, on episodes that training never saw.",
     "peer: stable-baselines3 with the same settings, as far as it has them (no double Q, one environment), to one",
     f"evaluation of 30 episodes at {SOLVED:g}; limit {PEER_LIMIT:.0f} s. – means not reached.",
@@ -99,6 +99,7 @@ def peer_request(limit: float) -> dict[str, Any]:
         "learning_rate_decay": config.learning_rate_decay,
         "learning_rate_decay_steps": config.learning_rate_decay_steps,
         "reward_scale": config.reward_scale,
+        "max_grad_norm": config.max_grad_norm,
         "eval_every": config.eval_every,
         "eval_episodes": config.eval_episodes,
         "eval_gate": config.eval_gate,

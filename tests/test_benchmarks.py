@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # `pytest` alone does not search the repository's root
 
-from benchmarks import cartpole, fast, lander, ours, peers, table
+from benchmarks import capacity, cartpole, fast, lander, ours, peers, table
 from benchmarks.__main__ import BENCHMARKS, main
 
 
@@ -130,3 +130,16 @@ def test_names_are_listed_and_unknown_ones_refused(capsys: pytest.CaptureFixture
 def test_what_is_not_finite_is_null_in_json() -> None:
     row = table.Row("time", "s", table.spread([1.0, math.inf]))
     assert json.loads(json.dumps(row.as_dict(), allow_nan=False))["ours"] == {"median": None, "low": 1.0, "high": None}
+
+
+def test_both_sides_of_the_lander_learn_after_every_fourth_step() -> None:
+    work = lander.config(8_000, 8)
+    assert (work.steps_per_iteration, work.updates, work.target.period) == (4, 1, 1)
+    assert cartpole.settings(work)["train_every"] == 4
+    assert fast.peer_request(240.0)["train_every"] == 4
+
+
+def test_capacities_differ_in_nothing_else() -> None:
+    compiled, host = capacity.configs(capacity.FULL).values()
+    assert (compiled.updates, compiled.steps_per_iteration, host.updates, host.steps_per_iteration) == (1, 1, 1, 4)
+    assert compiled.learning_starts == host.learning_starts == max(capacity.FULL.capacities)

@@ -256,6 +256,8 @@ def test_an_environment_may_observe_a_list() -> None:
 
 def test_an_environment_that_raises_is_passed_on_with_its_step() -> None:
     tape = Tape(small(env="FaultyProbe-v0"))
-    with pytest.raises(Exception, match=r"FaultyProbe-v0 failed at environment step 90: .*the probe breaks") as error:
+    with pytest.raises(
+        EnvironmentFailed, match=r"FaultyProbe-v0 failed at environment step 90: .*the probe breaks"
+    ) as error:
         tape.run()
     assert isinstance(error.value.__cause__, ArithmeticError)

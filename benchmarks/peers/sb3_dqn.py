@@ -40,6 +40,7 @@ def make_agent(request: dict[str, Any], env: Any) -> DQN:
         target_update_interval=request["train_every"],
         exploration_fraction=min(1.0, request["exploration_steps"] / request["total_steps"]),
         exploration_final_eps=request["exploration_end"],
+        max_grad_norm=request.get("max_grad_norm") or 10,  # it always clips, at 10 by default
         policy_kwargs={"net_arch": request["hidden"]},
         seed=request["seed"],
         device="cpu",

@@ -62,24 +62,17 @@ def choose(xp: Any, values: Any, explores: Any, random_action: Any) -> Any:
     return xp.where(explores, random_action, values.argmax(-1))
 
 
-def row_columns(config: Config, observations: Any, actions: Any, step: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """What the replay keeps of one vector step: observation, action, reward, discount, next observation."""
+def rewards_and_discounts(config: Config, step: Any) -> tuple[Any, Any]:
+    """What the learner is told of a step's end: scaled rewards, and discounts (0 at a true end, else 1)."""
     ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
-    return observations, actions, step.reward * np.float32(config.reward_scale), ~ends, step.next_observation
+    return step.reward * np.float32(config.reward_scale), ~ends
 
 
-def make_rows(columns: tuple[Any, Any, Any, Any, Any]) -> Any:
-    """`row_columns` as one array (W, E, 2·O + 3), for the compiled loop."""
-    before, *middle, after = columns
-    return jnp.concatenate([before, *(column[..., None].astype(jnp.float32) for column in middle), after], -1)
-
-
-def fill_rows(rows: np.ndarray, columns: tuple[Any, Any, Any, Any, Any]) -> None:
-    """`row_columns` written into `rows` (W, E, 2·O + 3), for the host."""
-    size = columns[0].shape[-1]
-    rows[..., :size], rows[..., size + 3 :] = columns[0], columns[4]
-    for i, column in enumerate(columns[1:4]):
-        rows[..., size + i] = column
+def make_rows(config: Config, observations: Any, actions: Any, step: Any) -> Any:
+    """Replay rows (W, E, 2·O + 3) of one vector step, for the compiled loop; the host writes them in place."""
+    middle = (actions, *rewards_and_discounts(config, step))
+    columns = [column[..., None].astype(jnp.float32) for column in middle]
+    return jnp.concatenate([observations, *columns, step.next_observation], -1)
 
 
 def count_on(walk: Walk, rewards: Any, steps: Any = 1) -> Walk:
@@ -193,6 +186,8 @@ class HostDriver:
         self._ring = rp.HostReplay(
             self._agents, capacity(config), config.steps_per_iteration, row_width(envs.spec.observation_size)
         )
+        self._lockstep = envs.spec.maker != "envpool"  # whose steps are not all transitions
+        self._rows_shape = (self._agents, config.num_envs, self._ring.rows.shape[-1])
         self.state, self.walk, self.iteration = block.init(), first_walk(config, self._agents), 0
         self._act_with(block.packed(self.state))
 
@@ -239,29 +234,27 @@ class HostDriver:
 
     def _step(self, at: int, explores: Any, random_action: Any, keys: Any) -> Ended | None:
         """The vector step that reaches environment step `at`: act, step, remember; the episodes that ended, if any."""
-        config, walk, observations = self._config, self.walk, self._envs.observations.copy()
+        config, walk, observations = self._config, self.walk, self._envs.observations
         actions = choose(np, self._values(observations), explores, random_action)
+        rows = self._ring.claim(config.num_envs) if self._lockstep else np.empty(self._rows_shape, np.float32)
+        size = observations.shape[-1]
+        rows[..., :size], rows[..., size] = observations, actions
         try:
             step = self._envs.step(actions, keys)
         except Exception as error:
             message = f"{config.env} failed at environment step {at}: {type(error).__name__}: {error}"
             raise EnvironmentFailed(message) from error
-        self._remember(row_columns(config, observations, actions, step), step.valid)
-        ended = step.terminated | step.truncated
+        rows[..., size + 1], rows[..., size + 2] = rewards_and_discounts(config, step)
+        rows[..., size + 3 :] = step.next_observation
+        if not self._lockstep:
+            self._ring.write(rows, step.valid)
         steps = 1 if step.valid is None else step.valid.astype(np.int32)
-        if not ended.any():
+        if not step.some_ended:
             self.walk = count_on(walk, step.reward, steps)
             return None
+        ended = step.terminated | step.truncated
         self.walk, closed = settle(np, config.exploration, walk, step.reward, ended, steps)
         return closed
-
-    def _remember(self, columns: tuple[Any, Any, Any, Any, Any], valid: np.ndarray | None) -> None:
-        if valid is None:
-            fill_rows(self._ring.claim(self._config.num_envs), columns)
-            return
-        rows = np.empty((self._agents, self._config.num_envs, self._ring.rows.shape[-1]), np.float32)
-        fill_rows(rows, columns)
-        self._ring.write(rows, valid)
 
     def minibatch(self, words: Any) -> np.ndarray:
         """The replay rows that `words` pick."""
@@ -411,7 +404,7 @@ def fused_chunk(
         epsilons = carry.walk.epsilon if geometric else jnp.full_like(carry.walk.epsilon, epsilon)
         actions = choose(jnp, values, draw.uniform < epsilons[:, None], draw.action)
         step = jax.vmap(jax.vmap(env.step))(draw.env_keys, carry.env_state, actions)
-        rows = make_rows(row_columns(config, carry.observations, actions, step))
+        rows = make_rows(config, carry.observations, actions, step)
         walk, closed = settle(jnp, config.exploration, carry.walk, step.reward, step.terminated | step.truncated)
         after = carry._replace(env_state=step.state, observations=step.observation, walk=walk)
         return after, (rows, closed)

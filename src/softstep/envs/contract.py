@@ -37,6 +37,8 @@ class Step(NamedTuple):
     reward: Float[np.ndarray, "W E"]
     terminated: Bool[np.ndarray, "W E"]
     truncated: Bool[np.ndarray, "W E"]
+    some_ended: bool
+    """Whether any episode ended."""
     valid: Bool[np.ndarray, "W E"] | None = None
     """Which steps are transitions; None means all (a step that only resets is none)."""
 

@@ -56,12 +56,14 @@ class EnvPoolEnvs:
         valid = ~self._resetting
         self._resetting = (terminated | truncated) & valid
         self.observations = self._shaped(observations)
+        terminated, truncated = terminated.astype(bool) & valid, truncated.astype(bool) & valid
         return Step(
             self.observations,
             np.where(valid, rewards, 0).astype(np.float32),
-            terminated.astype(bool) & valid,
-            truncated.astype(bool) & valid & ~terminated.astype(bool),
-            valid,
+            terminated,
+            truncated & ~terminated,
+            some_ended=bool(self._resetting.any()),
+            valid=valid,
         )
 
     def snapshot(self) -> dict[str, np.ndarray]:

@@ -73,31 +73,37 @@ class GymnasiumEnvs:
         self._shape = (len(seeds), num_envs)
         self.observations = np.empty((*self._shape, self.spec.observation_size), np.float32)
         self._flat = self.observations.reshape(len(self._envs), -1)
+        count = len(self._envs)
+        self._columns = (
+            np.empty((count, spec.observation_size), np.float32),
+            np.empty(count, np.float32),
+            np.empty(count, bool),
+            np.empty(count, bool),
+        )
+        shaped = (
+            self._columns[0].reshape(self.observations.shape),
+            *(c.reshape(self._shape) for c in self._columns[1:]),
+        )
+        self._ended, self._going_on = Step(*shaped, some_ended=True), Step(*shaped, some_ended=False)
         first = [env.reset() for env in self._envs]
         self._vectors = first[0].ndim == 1
         for row, observation in zip(self._flat, first, strict=True):
             row[:] = observation.ravel()
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
-        """One step of every environment; an ended one is reset at once."""
-        count = len(self._envs)
-        after, rewards = np.empty(self._flat.shape, np.float32), np.empty(count, np.float32)
-        terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
+        """One step of every environment; an ended one is reset at once. The arrays are overwritten by the next call."""
+        after, rewards, terminated, truncated = self._columns
+        some_ended = False
         for i, (env, action) in enumerate(zip(self._envs, actions.ravel().tolist(), strict=True)):
             observation, rewards[i], ended, late = env.step(action)
             after[i] = observation if self._vectors else np.ravel(observation)
             self._flat[i] = after[i]
+            terminated[i], truncated[i] = ended, late
             if ended or late:
-                terminated[i], truncated[i] = ended, late
+                some_ended = True
                 env.episode += 1
                 self._flat[i] = np.ravel(env.reset())
-        each = self._shape
-        return Step(
-            after.reshape(self.observations.shape),
-            rewards.reshape(each),
-            terminated.reshape(each),
-            truncated.reshape(each),
-        )
+        return self._ended if some_ended else self._going_on
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Every environment's episode number and actions since its reset, and the observations to check against."""

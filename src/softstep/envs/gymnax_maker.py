@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -63,8 +62,8 @@ class GymnaxHostEnvs:
         out: CompiledStep = self._step(keys, self._state, actions)
         self._state = out.state
         self.observations = np.array(out.observation)
-        parts: Sequence[Array] = (out.next_observation, out.reward, out.terminated, out.truncated)
-        return Step(*map(np.asarray, parts))
+        after, rewards, *ends = map(np.asarray, (out.next_observation, out.reward, out.terminated, out.truncated))
+        return Step(after, rewards, *ends, some_ended=bool(ends[0].any() or ends[1].any()))
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """The state's arrays."""
