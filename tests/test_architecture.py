@@ -26,7 +26,7 @@ FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 
 MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "block", "envs", "drivers", "training", "evaluation",
-                  "policy", "worker", "runtime", "equivalence"}  # fmt: skip
+                  "policy", "equivalence"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "store",  # run folders
     "cli",  # reads --config

@@ -368,7 +368,8 @@ def _view(config: Config, out: Path, command: RunArguments) -> Iterator[View]:
     mode: Literal["json", "auto"] = "json" if command.json else "auto"
     stream = sys.stdout if command.json else sys.stderr
     with ProgressView(config.total_steps, blocks, mode, stream, begun=begun) as progress:
-        resumed_from = min(begun) if command.resume else None
+        agents = zip(config.blocks(), begun, strict=True)
+        resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if command.resume else None
         board = ScalarWriter(out / "tensorboard", resumed_from) if command.tensorboard else None
         try:
             yield View(progress, board)

@@ -427,11 +427,16 @@ def tables(run: RunFolder, logs: Sequence[Mapping[str, Any]]) -> Tables:
         for block, log in enumerate(logs)
         for agent, *rest in log["finished"]
     ]
-    order = ["arm", "seed", "env_steps"]
     return Tables(
-        pl.DataFrame(records, schema=CURVE_COLUMNS, orient="row").sort(order, maintain_order=True),
-        pl.DataFrame(episodes, schema=EPISODE_COLUMNS, orient="row").sort(order, maintain_order=True),
+        _in_order(pl.DataFrame(records, schema=CURVE_COLUMNS, orient="row"), run.config),
+        _in_order(pl.DataFrame(episodes, schema=EPISODE_COLUMNS, orient="row"), run.config),
     )
+
+
+def _in_order(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """The rows arm by arm as the configuration has them, seed by seed, in time."""
+    arms = pl.Enum(dict.fromkeys(agent.arm for agent in config.agents()))
+    return frame.sort(pl.col("arm").cast(arms), "seed", "env_steps", maintain_order=True)
 
 
 def write_tables(run: RunFolder, found: Tables, summary: Mapping[str, Any]) -> None:

@@ -80,11 +80,10 @@ class GymnasiumEnvs:
             np.empty(count, bool),
             np.empty(count, bool),
         )
-        shaped = (
-            self._columns[0].reshape(self.observations.shape),
-            *(c.reshape(self._shape) for c in self._columns[1:]),
-        )
-        self._ended, self._going_on = Step(*shaped, some_ended=True), Step(*shaped, some_ended=False)
+        after, *rest = self._columns
+        rewards, terminated, truncated = (column.reshape(self._shape) for column in rest)
+        self._going_on = Step(after.reshape(self.observations.shape), rewards, terminated, truncated, some_ended=False)
+        self._ended = self._going_on._replace(some_ended=True)
         first = [env.reset() for env in self._envs]
         self._vectors = first[0].ndim == 1
         for row, observation in zip(self._flat, first, strict=True):

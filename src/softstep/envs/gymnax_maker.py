@@ -62,8 +62,9 @@ class GymnaxHostEnvs:
         out: CompiledStep = self._step(keys, self._state, actions)
         self._state = out.state
         self.observations = np.array(out.observation)
-        after, rewards, *ends = map(np.asarray, (out.next_observation, out.reward, out.terminated, out.truncated))
-        return Step(after, rewards, *ends, some_ended=bool(ends[0].any() or ends[1].any()))
+        terminated, truncated = np.asarray(out.terminated), np.asarray(out.truncated)
+        some_ended = bool((terminated | truncated).any())
+        return Step(np.asarray(out.next_observation), np.asarray(out.reward), terminated, truncated, some_ended)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """The state's arrays."""
