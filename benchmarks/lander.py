@@ -14,9 +14,9 @@ from softstep import presets
 from softstep.config import Config
 
 NOTES = [
-    "environment steps/s of all agents together; 64-64, batch 64, Adam, one gradient step and one soft update after every",
-    "4th environment step on both sides, no evaluations; ours with records and checkpoints as by default. Rows that name",
-    "another rhythm are the `lab` preset as it stands: the same ratio, but not the same work, so they are not judged.",
+    "environment steps/s of all agents together; 64-64, batch 64, Adam, one gradient step and one soft update after",
+    "every 4th environment step on both sides, no evaluations; ours with records and checkpoints as by default. Rows",
+    "that name another rhythm are the `lab` preset as it stands: the same ratio, but not the same work, so not judged.",
     "as shipped: the whole machine, each side's own threads. core for core: one core, one thread, both sides.",
 ]
 

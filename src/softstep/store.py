@@ -435,7 +435,7 @@ def tables(run: RunFolder, logs: Sequence[Mapping[str, Any]]) -> Tables:
 
 def _in_order(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
     """The rows arm by arm as the configuration has them, seed by seed, in time."""
-    arms = pl.Enum(dict.fromkeys(agent.arm for agent in config.agents()))
+    arms = pl.Enum(list(dict.fromkeys(agent.arm for agent in config.agents())))
     return frame.sort(pl.col("arm").cast(arms), "seed", "env_steps", maintain_order=True)
 
 
