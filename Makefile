@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/softstep compare LunarLander-v3 --preset demo
 
 test: setup-dev
-	$(BIN)/python -m pytest -m "not heavy"
+	$(BIN)/python -m pytest -m "not heavy" -n auto --dist loadfile
 
 test-all: setup-dev
 	$(BIN)/python -m pytest -m heavy
