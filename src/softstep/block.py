@@ -15,7 +15,6 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from softstep.config import Agent, Config
 from softstep.learner import Hyper, Learner, LearnerState, target_gap
-from softstep.networks import pack
 from softstep.types import unpack_rows
 
 DRAWN_AHEAD = 64
@@ -57,11 +56,8 @@ class Block(NamedTuple):
     learner: Learner
     agents: tuple[Agent, ...]
     init: Callable[[], BlockState]
-    learn: Callable[[BlockState, Any, Any], tuple[BlockState, Float[Array, "W N"]]]
-    """(state, minibatches (U, W, B, width), factor on α) → (state after U gradient steps, packed online parameters).
-
-    Consumes the state."""
-    packed: Callable[[BlockState], Float[Array, "W N"]]
+    learn: Callable[[BlockState, Any, Any], BlockState]
+    """(state, minibatches (U, W, B, width), factor on α) → state after U gradient steps; to be compiled by a driver."""
     q_values: Callable[[Any, Any], Float[Array, "W E A"]]
     """(online parameters, observations (W, E, O)) → action values."""
     draw: Callable[[Any], Draws]
@@ -89,13 +85,10 @@ def make_block(
         new, loss = jax.vmap(learner.update)(state.learner, unpack_rows(rows, observation_size), now)
         return BlockState(new, state.loss_sum + loss), None
 
-    def packed(state: BlockState) -> Array:
-        return jax.vmap(pack)(state.learner.online)
-
-    def learn(state: BlockState, rows: Array, factor: Array) -> tuple[BlockState, Array]:
+    def learn(state: BlockState, rows: Array, factor: Array) -> BlockState:
         now = hyper._replace(learning_rate=hyper.learning_rate * factor)
         state, _ = jax.lax.scan(lambda s, r: learn_once(s, r, now), state, rows)
-        return state, packed(state)
+        return state
 
     def reset_keys() -> Key[Array, "W E"]:
         return jax.vmap(lambda seed: jax.random.split(_key(seed, "reset"), config.num_envs))(seeds)
@@ -111,8 +104,7 @@ def make_block(
         learner=learner,
         agents=tuple(agents),
         init=jax.jit(init),
-        learn=jax.jit(learn, donate_argnums=0),
-        packed=jax.jit(packed),
+        learn=learn,
         q_values=jax.jit(jax.vmap(jax.vmap(learner.network.apply, in_axes=(None, 0)))),
         draw=jax.jit(lambda first: _draw(config, seeds, num_actions, first)),
         reset_keys=jax.jit(reset_keys),

@@ -21,10 +21,11 @@ import numpy as np
 from softstep import replay as rp
 from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws
 from softstep.config import Config, Exploration
-from softstep.envs import CompiledEnv, EnvSpec, HostEnvs
+from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
 from softstep.events import EnvironmentFailed
-from softstep.networks import numpy_q_values
-from softstep.types import row_width
+from softstep.flat import Flat, codec
+from softstep.networks import numpy_q_values, pack
+from softstep.types import columns, row_width
 
 
 class Walk(NamedTuple):
@@ -62,17 +63,16 @@ def choose(xp: Any, values: Any, explores: Any, random_action: Any) -> Any:
     return xp.where(explores, random_action, values.argmax(-1))
 
 
-def rewards_and_discounts(config: Config, step: Any) -> tuple[Any, Any]:
-    """What the learner is told of a step's end: scaled rewards, and discounts (0 at a true end, else 1)."""
-    ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
-    return step.reward * np.float32(config.reward_scale), ~ends
+def discounts(config: Config, step: Any) -> Any:
+    """What the learner is told of a step's end: false (0) at a true end, else true (1)."""
+    return ~(step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated)
 
 
 def make_rows(config: Config, observations: Any, actions: Any, step: Any) -> Any:
     """Replay rows (W, E, 2·O + 3) of one vector step, for the compiled loop; the host writes them in place."""
-    middle = (actions, *rewards_and_discounts(config, step))
-    columns = [column[..., None].astype(jnp.float32) for column in middle]
-    return jnp.concatenate([observations, *columns, step.next_observation], -1)
+    middle = (actions, step.reward * np.float32(config.reward_scale), discounts(config, step))
+    parts = [part[..., None].astype(jnp.float32) for part in middle]
+    return jnp.concatenate([observations, *parts, step.next_observation], -1)
 
 
 def count_on(walk: Walk, rewards: Any, steps: Any = 1) -> Walk:
@@ -183,20 +183,29 @@ class HostDriver:
         self._config, self._block, self._envs = config, block, envs
         self._agents = len(block.agents)
         self._load = _actor(config, block, envs.spec) if numpy_acting else None
-        self._ring = rp.HostReplay(
-            self._agents, capacity(config), config.steps_per_iteration, row_width(envs.spec.observation_size)
-        )
+        self._width = row_width(envs.spec.observation_size)
+        self._ring = rp.HostReplay(self._agents, capacity(config), config.steps_per_iteration, self._width)
         self._lockstep = envs.spec.maker != "envpool"  # whose steps are not all transitions
-        self._rows_shape = (self._agents, config.num_envs, self._ring.rows.shape[-1])
-        self.state, self.walk, self.iteration = block.init(), first_walk(config, self._agents), 0
-        self._act_with(block.packed(self.state))
+        state = block.init()
+        self._learn, self._flatten, self._unflatten = _flat_programs(block, state)
+        self.state, self.walk, self.iteration = state, first_walk(config, self._agents), 0
+        self._act_with(_packed(state))
+
+    @property
+    def state(self) -> BlockState:
+        """The learning half."""
+        return self._unflatten(self._flat)
+
+    @state.setter
+    def state(self, state: BlockState) -> None:
+        self._flat: Flat = self._flatten(state)
 
     def _act_with(self, packed: Any) -> None:
         """Make the state's online parameters the ones that act; waits until they are computed."""
         if self._load is not None:
             self._values = self._load(np.asarray(packed)[: self._agents])
         else:
-            online = jax.tree.map(jnp.copy, self.state.learner.online)  # the update consumes its own
+            online = self.state.learner.online
             self._values = lambda o: np.asarray(self._block.q_values(online, self._padded(o)))[: self._agents]
 
     def _padded(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -210,51 +219,67 @@ class HostDriver:
 
     def advance(self, count: int, *, learning: bool) -> list[Finished]:
         """Run `count` iterations."""
-        config, finished = self._config, list[Finished]()
+        finished = list[Finished]()
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
-        now = schedule(config, self.iteration, count)
-        geometric = config.exploration.schedule == "geometric"
-        explores = draws.uniform[:count] < now.epsilon[:, :, None, None]
+        now = schedule(self._config, self.iteration, count)
         for n in range(count):
             packed = None
             if learning:
-                rows = self._padded(self._ring.sample(draws.words[n]), axis=1)
-                self.state, packed = self._block.learn(self.state, rows, now.rate[n])
-            for v in range(config.vector_steps):
-                at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
-                random = draws.uniform[n, v] < self.walk.epsilon[:, None] if geometric else explores[n, v]
-                keys = None if draws.env_keys is None else draws.env_keys[n, v]
-                closed = self._step(at, random, draws.action[n, v], keys)
-                if closed is not None:
-                    finished += _finished(closed, at)
+                minibatches = self._padded(self._ring.sample(draws.words[n]), axis=1)
+                self._flat, packed = self._learn(self._flat, minibatches, now.rate[n])
+            keys = None if draws.env_keys is None else draws.env_keys[n]
+            finished += self._collect(draws.uniform[n], draws.action[n], keys, now.epsilon[n])
             if packed is not None:
                 self._act_with(packed)
             self.iteration += 1
         return finished
 
-    def _step(self, at: int, explores: Any, random_action: Any, keys: Any) -> Ended | None:
-        """The vector step that reaches environment step `at`: act, step, remember; the episodes that ended, if any."""
-        config, walk, observations = self._config, self.walk, self._envs.observations
-        actions = choose(np, self._values(observations), explores, random_action)
-        rows = self._ring.claim(config.num_envs) if self._lockstep else np.empty(self._rows_shape, np.float32)
-        size = observations.shape[-1]
-        rows[..., :size], rows[..., size] = observations, actions
+    def _collect(self, uniform: np.ndarray, random_action: np.ndarray, keys: Any, linear: Any) -> list[Finished]:
+        """The iteration's vector steps, remembered; the episodes that finished."""
+        config, exploration, finished = self._config, self._config.exploration, list[Finished]()
+        geometric = exploration.schedule == "geometric"
+        rows, valid = self._new_rows(), list[np.ndarray]()
+        observed, acted, rewarded, discount, arrived = columns(rows, self._envs.observations.shape[-1])
+        discount[...] = 1
+        who = _Explores(uniform, self.walk.epsilon[:, None] if geometric else linear[:, None, None])
+        for v in range(config.vector_steps):
+            at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
+            actions = who.choose(v, random_action[v], self._envs.observations, self._values)
+            observed[v], acted[v] = self._envs.observations, actions
+            step = self._step(at, actions, None if keys is None else keys[v])
+            rewarded[v], arrived[v] = step.reward, step.next_observation
+            steps: Any = 1
+            if step.valid is not None:
+                valid.append(step.valid)
+                steps = step.valid.astype(np.int32)
+            if not step.some_ended:
+                self.walk = count_on(self.walk, step.reward, steps)
+                continue
+            discount[v] = discounts(config, step)
+            ended = step.terminated | step.truncated
+            self.walk, closed = settle(np, exploration, self.walk, step.reward, ended, steps)
+            finished += _finished(closed, at)
+            if geometric:
+                who = _Explores(uniform, self.walk.epsilon[:, None])
+        rewarded *= np.float32(config.reward_scale)
+        for v, kept in enumerate(valid):
+            self._ring.write(rows[v], kept)
+        return finished
+
+    def _new_rows(self) -> np.ndarray:
+        """Room for an iteration's rows (V, W, E, width): the ring's own, except where not all will be kept."""
+        config = self._config
+        shape = (self._agents, config.vector_steps, config.num_envs, self._width)
+        room = self._ring.claim(config.steps_per_iteration) if self._lockstep else np.empty(shape, np.float32)
+        return np.moveaxis(room.reshape(shape), 1, 0)
+
+    def _step(self, at: int, actions: Any, keys: Any) -> Step:
+        """Step the environments to environment step `at`."""
         try:
-            step = self._envs.step(actions, keys)
+            return self._envs.step(actions, keys)
         except Exception as error:
-            message = f"{config.env} failed at environment step {at}: {type(error).__name__}: {error}"
+            message = f"{self._config.env} failed at environment step {at}: {type(error).__name__}: {error}"
             raise EnvironmentFailed(message) from error
-        rows[..., size + 1], rows[..., size + 2] = rewards_and_discounts(config, step)
-        rows[..., size + 3 :] = step.next_observation
-        if not self._lockstep:
-            self._ring.write(rows, step.valid)
-        steps = 1 if step.valid is None else step.valid.astype(np.int32)
-        if not step.some_ended:
-            self.walk = count_on(walk, step.reward, steps)
-            return None
-        ended = step.terminated | step.truncated
-        self.walk, closed = settle(np, config.exploration, walk, step.reward, ended, steps)
-        return closed
 
     def minibatch(self, words: Any) -> np.ndarray:
         """The replay rows that `words` pick."""
@@ -284,7 +309,7 @@ class HostDriver:
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]
-        self._act_with(self._block.packed(self.state))
+        self._act_with(_packed(self.state))
 
     def close(self) -> None:
         """Close the environments."""
@@ -417,13 +442,44 @@ def fused_chunk(
         replay, state = rp.write(carry.replay, new), carry.state
         if learning:  # reads after the write: the other way round XLA copies the whole ring at every iteration
             minibatches = rp.sample(replay, draw.words, carry.replay.written, capacity(config))
-            state, _ = block.learn(state, minibatches, now.rate[n])
+            state = block.learn(state, minibatches, now.rate[n])
         ended = jax.tree.map(lambda all_, one: all_.at[n].set(one), ended, closed)
         return walked._replace(state=state, replay=replay), ended
 
     each = (DRAWN_AHEAD, config.vector_steps, config.width, config.num_envs)
     none = Ended(jnp.zeros(each, jnp.float32), jnp.zeros(each, jnp.int32))
     return jax.lax.fori_loop(0, count, iteration, (carry, none))
+
+
+class _Explores:
+    """Who explores at which vector step of an iteration, so that a step asks the network only where it must."""
+
+    def __init__(self, uniform: np.ndarray, epsilon: np.ndarray) -> None:
+        self._each: np.ndarray = uniform < epsilon  # (V, W, E)
+        self._all: Any = self._each.all((1, 2)).tolist()  # lists are quicker to ask than arrays
+        self._some: Any = self._each.any((1, 2)).tolist()
+
+    def choose(self, v: int, random_action: Any, observations: Any, values: Callable[[Any], Any]) -> Any:
+        """Actions (W, E) of vector step `v`."""
+        if self._all[v]:
+            return random_action
+        if not self._some[v]:
+            return values(observations).argmax(-1)
+        return choose(np, values(observations), self._each[v], random_action)
+
+
+def _flat_programs(block: Block, like: BlockState) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Compiled `learn` over flat states (which it consumes), `flatten` and `unflatten`."""
+    flatten, unflatten = codec(like)
+
+    def learn(flat: Flat, minibatches: Any, factor: Any) -> tuple[Flat, Any]:
+        state = block.learn(unflatten(flat), minibatches, factor)
+        return flatten(state), jax.vmap(pack)(state.learner.online)
+
+    return jax.jit(learn, donate_argnums=0), jax.jit(flatten), jax.jit(unflatten)
+
+
+_packed = jax.jit(lambda state: jax.vmap(pack)(state.learner.online))
 
 
 def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray], Any] | None:

@@ -116,31 +116,39 @@ def numpy_q_values(sizes: Sequence[int]) -> Callable[[np.ndarray], Callable[[np.
     """The MLP in NumPy, for acting between two updates without a compiled call's overhead.
 
     Returns a function from packed parameters (W, N) to a function from observations (W, E, O) to action values
-    (W, E, A). Each agent's product is a matmul of its own, so its bits do not depend on W.
+    (W, E, A). Each agent's products are its own, so its bits do not depend on W.
     """
     shapes = list(itertools.pairwise(sizes))
 
-    def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        width, layers, start = len(packed), [], 0
-        alone = width == 1  # plain two-dimensional products, with less overhead
+    def load_one(packed: np.ndarray) -> Callable[[np.ndarray, np.ndarray], None]:
+        layers, start = [], 0
         for fan_in, fan_out in shapes:
             middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
-            weight = packed[:, start:middle].reshape(width, fan_out, fan_in).transpose(0, 2, 1)
-            bias = packed[:, None, middle:end]
-            layers.append((weight[0], bias[0]) if alone else (weight, bias))
+            layers.append((packed[start:middle].reshape(fan_out, fan_in).T, packed[middle:end]))
             start = end
+        weight, bias = layers.pop()
+
+        def q_values(x: np.ndarray, out: np.ndarray) -> None:
+            for hidden_weight, hidden_bias in layers:
+                x = x.dot(hidden_weight)
+                x += hidden_bias
+                np.maximum(x, _ZERO, out=x)
+            np.add(x.dot(weight), bias, out=out)
+
+        return q_values
+
+    def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        each = [load_one(one) for one in packed]
 
         def q_values(observations: np.ndarray) -> np.ndarray:
-            x = observations[0] if alone else observations
-            for weight, bias in layers[:-1]:
-                x = np.matmul(x, weight)
-                x += bias
-                np.maximum(x, 0, out=x)
-            weight, bias = layers[-1]
-            values = np.matmul(x, weight)
-            values += bias
-            return values[None] if alone else values
+            values = np.empty((*observations.shape[:-1], sizes[-1]), np.float32)
+            for one, x, out in zip(each, observations, values, strict=True):
+                one(x, out)
+            return values
 
         return q_values
 
     return load
+
+
+_ZERO = np.zeros((), np.float32)

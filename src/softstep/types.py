@@ -28,13 +28,13 @@ def row_width(observation_size: int) -> int:
     return 2 * observation_size + 3
 
 
-def unpack_rows(rows: Any, observation_size: int) -> Transition:
-    """Split rows (..., 2·O + 3) laid out as observation, action, reward, discount, next observation."""
+def columns(rows: Any, observation_size: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Rows (..., 2·O + 3) as observation, action, reward, discount, next observation; views, where rows are NumPy's."""
     o = observation_size
-    return Transition(
-        observation=rows[..., :o],
-        action=rows[..., o].astype("int32"),
-        reward=rows[..., o + 1],
-        discount=rows[..., o + 2],
-        next_observation=rows[..., o + 3 :],
-    )
+    return rows[..., :o], rows[..., o], rows[..., o + 1], rows[..., o + 2], rows[..., o + 3 :]
+
+
+def unpack_rows(rows: Any, observation_size: int) -> Transition:
+    """Rows (..., 2·O + 3) as transitions."""
+    observation, action, reward, discount, next_observation = columns(rows, observation_size)
+    return Transition(observation, action.astype("int32"), reward, discount, next_observation)
