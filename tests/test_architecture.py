@@ -15,8 +15,8 @@ PACKAGE = Path(softstep.__file__).parent
 FLOORS = (
     {"types", "config", "target", "events", "presets"},
     {"theory", "stats"},
-    {"networks", "losses", "replay", "learner", "block", "envs"},
-    {"drivers", "training", "evaluation"},
+    {"networks", "losses", "replay", "learner", "flat", "block", "envs"},
+    {"log", "drivers", "training", "evaluation"},
     {"store", "runtime", "runs", "execution", "worker", "population", "comparison", "policy", "study", "verdict"}
     | {"equivalence"},
     {"report", "explorer"},
@@ -25,8 +25,8 @@ FLOORS = (
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 
-MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "block", "envs", "drivers", "training", "evaluation",
-                  "policy", "equivalence"}  # fmt: skip
+MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "block", "envs", "drivers", "training",
+                  "evaluation", "policy", "equivalence"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "store",  # run folders
     "cli",  # reads --config

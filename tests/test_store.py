@@ -11,6 +11,7 @@ import pytest
 
 import softstep
 from softstep import store
+from softstep.log import Log
 from softstep.store import CheckpointWriter, StoreError
 
 
@@ -179,7 +180,7 @@ def test_nothing_a_run_folder_names_is_imported(run, tmp_path, monkeypatch, host
 
 
 def test_tables_have_the_promised_columns(run):
-    found = store.tables(run, [{"records": [], "finished": []}])
+    found = store.tables(run, [Log.empty(1)])
     assert found.curves.columns == [
         "arm", "seed", "learning_rate", "tau", "period", "env_steps", "gradient_steps", "episodes", "train_return",
         "eval_return", "loss", "q_mean", "y_drift", "target_gap", "diverged",

@@ -22,7 +22,7 @@ from softstep import replay as rp
 from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws
 from softstep.config import Config, Exploration
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
-from softstep.events import EnvironmentFailed
+from softstep.events import EnvironmentFailed, Finished
 from softstep.flat import Flat, codec
 from softstep.networks import numpy_q_values, pack
 from softstep.types import columns, row_width
@@ -118,16 +118,6 @@ def linear_epsilon(exploration: Exploration, env_steps: np.ndarray) -> np.ndarra
     """ε of the linear schedule at the given environment steps, float32."""
     share = np.minimum(1.0, env_steps / exploration.steps)
     return (exploration.start + (exploration.end - exploration.start) * share).astype(np.float32)
-
-
-class Finished(NamedTuple):
-    """One finished episode."""
-
-    agent: int
-    env_steps: int
-    """The agent's environment steps when it ended."""
-    ret: float
-    length: int
 
 
 @runtime_checkable

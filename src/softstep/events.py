@@ -32,6 +32,16 @@ class Record(NamedTuple):
     diverged: bool
 
 
+class Finished(NamedTuple):
+    """One finished episode."""
+
+    agent: int
+    env_steps: int
+    """The agent's environment steps when it ended."""
+    ret: float
+    length: int
+
+
 class Snapshot(NamedTuple):
     """Everything a run needs to go on exactly from here."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import polars as pl
 from softstep import population, store
 from softstep.config import Config, ConfigError
 from softstep.events import Outcome, Progress
+from softstep.log import Log
 from softstep.population import View
 from softstep.store import RunFolder
 
@@ -196,8 +196,10 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
 
 def _write_tables(run: Run, summary: dict[str, Any]) -> None:
     """Tables of everything that is in the checkpoints."""
-    logs: list[dict[str, Any]] = []
-    for block in range(len(run.config.blocks())):
-        found = store.read_checkpoint(run.folder, block, with_replay=False)
-        logs.append(json.loads(found.arrays["log"].tobytes()) if found else {"records": [], "finished": []})
+    blocks = run.config.blocks()
+    checkpoints = [store.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
+    logs = [
+        Log.empty(len(agents)) if found is None else Log.from_arrays(found.arrays)
+        for agents, found in zip(blocks, checkpoints, strict=True)
+    ]
     store.write_tables(run.folder, store.tables(run.folder, logs), summary)

@@ -34,6 +34,7 @@ import safetensors
 import safetensors.numpy
 
 from softstep.config import SCHEMA, Config, ConfigError
+from softstep.log import Log
 
 SEGMENT_BYTES = 64 * 2**20
 """Size at which a replay segment is followed by a new one."""
@@ -418,14 +419,14 @@ class Tables(NamedTuple):
     episodes: pl.DataFrame
 
 
-def tables(run: RunFolder, logs: Sequence[Mapping[str, Any]]) -> Tables:
-    """Tables from the blocks' logs: `records` (rows of the curves) and `finished` (agent, steps, return, length)."""
-    records = [tuple(row) for log in logs for row in log["records"]]
+def tables(run: RunFolder, logs: Sequence[Log]) -> Tables:
+    """Tables from the blocks' logs."""
+    records = [tuple(row) for log in logs for row in log.records]
     agents = run.config.blocks()
     episodes = [
         (agents[block][agent].arm, agents[block][agent].seed, *rest)
         for block, log in enumerate(logs)
-        for agent, *rest in log["finished"]
+        for agent, *rest in log.episodes.rows.tolist()
     ]
     return Tables(
         _in_order(pl.DataFrame(records, schema=CURVE_COLUMNS, orient="row"), run.config),

@@ -5,7 +5,6 @@ Knows no files and no terminals: what happens is handed to `Hooks`.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -18,41 +17,17 @@ import numpy as np
 from softstep import envs
 from softstep.block import DRAWN_AHEAD, Block, make_block
 from softstep.config import Agent, Config
-from softstep.drivers import Driver, Finished, FusedDriver, HostDriver
+from softstep.drivers import Driver, FusedDriver, HostDriver
 from softstep.evaluation import Evaluate, make_evaluate
 from softstep.events import Hooks, Outcome, Progress, Record, Restored, Snapshot
 from softstep.learner import make_learner
+from softstep.log import RETURN_WINDOW, Log
 
-RETURN_WINDOW = 100
-"""Episodes whose mean is the training return."""
+PROGRESS_SECONDS = 0.1
+"""Between two reports of progress."""
 
 GATE_WINDOW = 40
 """Episodes whose mean opens the gate to evaluations."""
-
-
-@dataclass
-class Log:
-    """What has happened so far; part of every checkpoint."""
-
-    records: list[Record]
-    finished: list[Finished]
-    solved: list[bool]
-    evaluations: int = 0
-
-    def to_array(self) -> np.ndarray:
-        """As bytes, for a checkpoint."""
-        return np.frombuffer(json.dumps(vars(self)).encode(), np.uint8)
-
-    @classmethod
-    def from_array(cls, array: np.ndarray) -> Log:
-        """Read `to_array` back."""
-        values = json.loads(array.tobytes())
-        return cls(
-            [Record(*r) for r in values["records"]],
-            [Finished(*f) for f in values["finished"]],
-            values["solved"],
-            values["evaluations"],
-        )
 
 
 @dataclass
@@ -94,7 +69,7 @@ def make_trainer(config: Config, agents: Sequence[Agent], spec: envs.EnvSpec) ->
         host = envs.make_host(spec, [agent.seed for agent in agents], config.num_envs)
         driver = HostDriver(config, block, host)
     evaluate = make_evaluate(config, block, spec, compiled)
-    return Trainer(config, block, driver, evaluate, Log([], [], [False] * len(agents)))
+    return Trainer(config, block, driver, evaluate, Log.empty(len(agents)))
 
 
 def run_block(
@@ -117,6 +92,7 @@ def run_block(
 def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
     config, driver = trainer.config, trainer.driver
     begun, first, mark, stopped = time.perf_counter(), trainer.env_steps, driver.written(), False
+    tell_at = begun
     end = math.ceil(config.total_steps / config.steps_per_iteration)
     while driver.iteration < end and not _all_solved(trainer):
         if hooks.should_stop():
@@ -129,7 +105,10 @@ def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
         returns = _evaluate(trainer) if evaluated else None
         if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
             hooks.on_records(_record(trainer, returns))
-        hooks.on_progress(_progress(trainer, time.perf_counter() - begun - trainer.eval_seconds))
+        now = time.perf_counter()
+        if last or now >= tell_at:
+            hooks.on_progress(_progress(trainer, now - begun - trainer.eval_seconds))
+            tell_at = now + PROGRESS_SECONDS
         if not last and _passed(config.checkpoint_every, before, trainer.env_steps):
             mark = _checkpoint(trainer, hooks, mark)
     jax.block_until_ready(driver.state)
@@ -151,7 +130,7 @@ def _advance(trainer: Trainer, until: int) -> None:
     driver, start = trainer.driver, warmup(trainer.config)
     learning = driver.iteration >= start
     until = min(until, driver.iteration + DRAWN_AHEAD, until if learning else start)
-    trainer.log.finished += driver.advance(until - driver.iteration, learning=learning)
+    trainer.log.episodes.add(driver.advance(until - driver.iteration, learning=learning))
 
 
 def _next_event(config: Config, env_steps: int) -> int:
@@ -169,8 +148,7 @@ def _evaluation_due(trainer: Trainer, before: int, last: bool) -> bool:
     every, gate = trainer.config.eval_every, trainer.config.eval_gate
     if every == 0 or last or not _passed(every, before, trainer.env_steps):
         return every > 0 and last
-    recent = [f.ret for f in trainer.log.finished[-GATE_WINDOW * len(trainer.block.agents) :]]
-    return gate is None or (bool(recent) and float(np.mean(recent)) >= gate)
+    return gate is None or _mean_return(trainer, GATE_WINDOW) >= gate
 
 
 def _all_solved(trainer: Trainer) -> bool:
@@ -201,7 +179,6 @@ def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
     q_mean, y_drift, gap, diverged_at = (np.asarray(m) for m in measures)
     losses = np.asarray(driver.state.loss_sum)
     since = trainer.gradient_steps - (log.records[-1].gradient_steps if log.records else 0)
-    recent = recent_returns(log.finished, len(trainer.block.agents))
     rows = [
         Record(
             arm=agent.arm,
@@ -212,7 +189,7 @@ def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
             env_steps=trainer.env_steps,
             gradient_steps=trainer.gradient_steps,
             episodes=int(driver.walk.episodes[w]),
-            train_return=float(np.mean(recent[w])) if recent[w] else math.nan,
+            train_return=log.episodes.train_return(w),
             eval_return=math.nan if eval_returns is None else float(eval_returns[w]),
             loss=float(losses[w]) / since if since else math.nan,
             q_mean=float(q_mean[w]),
@@ -227,27 +204,21 @@ def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
     return rows
 
 
-def recent_returns(finished: Sequence[Finished], agents: int) -> list[list[float]]:
-    """Each agent's last `RETURN_WINDOW` episode returns."""
-    recent: list[list[float]] = [[] for _ in range(agents)]
-    for episode in reversed(finished):
-        if len(recent[episode.agent]) < RETURN_WINDOW:
-            recent[episode.agent].append(episode.ret)
-        elif all(len(r) == RETURN_WINDOW for r in recent):
-            break
-    return recent
-
-
 def _progress(trainer: Trainer, seconds: float) -> Progress:
-    recent = [np.mean(r) for r in recent_returns(trainer.log.finished, len(trainer.block.agents)) if r]
-    mean = float(np.mean(recent)) if recent else math.nan
-    return Progress(trainer.env_steps, trainer.gradient_steps, seconds, mean)
+    return Progress(trainer.env_steps, trainer.gradient_steps, seconds, _mean_return(trainer))
+
+
+def _mean_return(trainer: Trainer, window: int = RETURN_WINDOW) -> float:
+    """Mean over the agents of their training returns; NaN before the first."""
+    each = [trainer.log.episodes.train_return(agent, window) for agent in range(len(trainer.block.agents))]
+    known = [mean for mean in each if not math.isnan(mean)]
+    return math.fsum(known) / len(known) if known else math.nan
 
 
 def _checkpoint(trainer: Trainer, hooks: Hooks, mark: np.ndarray) -> np.ndarray:
     """Hand over a snapshot; the new mark of replay rows."""
     driver = trainer.driver
-    arrays = driver.snapshot() | {"iteration": np.array(driver.iteration), "log": trainer.log.to_array()}
+    arrays = driver.snapshot() | {"iteration": np.array(driver.iteration)} | trainer.log.to_arrays()
     written = driver.written()
     hooks.on_checkpoint(Snapshot(trainer.env_steps, arrays, driver.new_rows(mark), written))
     return written
@@ -255,7 +226,7 @@ def _checkpoint(trainer: Trainer, hooks: Hooks, mark: np.ndarray) -> np.ndarray:
 
 def restore(trainer: Trainer, restored: Restored) -> None:
     """Bring a fresh trainer to a snapshot's moment."""
-    trainer.log = Log.from_array(restored.arrays["log"])
+    trainer.log = Log.from_arrays(restored.arrays)
     trainer.driver.restore(restored.arrays, restored.rows, int(restored.arrays["iteration"]))
 
 
