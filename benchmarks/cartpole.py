@@ -38,9 +38,10 @@ FULL = Size(rounds=3, ours=120_000, warm=12_000, rejax=20_000, sb3=6_000)
 QUICK = Size(rounds=1, ours=4_000, warm=2_000, rejax=500, sb3=500)
 
 
-def config(steps: int) -> Config:
-    """Our side's work."""
+def config(steps: int, *, one_core: bool = False) -> Config:
+    """Our side's work; on one core the eight agents are one block, as they are one `vmap` on rejax's side."""
     return Config(
+        block_width=AGENTS if one_core else None,
         env="gymnax:CartPole-v1",
         seeds=AGENTS,
         total_steps=steps,
@@ -87,7 +88,7 @@ def run(*, quick: bool) -> Result:
 
 
 def _sides(size: Size, *, one_core: bool) -> dict[str, Any]:
-    work = config(size.ours)
+    work = config(size.ours, one_core=one_core)
     asked = settings(work)
     jax_work = asked | {"env": "CartPole-v1", "agents": AGENTS, "warm": max(400, size.rejax // 4), "steps": size.rejax}
     torch_work = asked | {"do": "speed", "env": "CartPole-v1", "warm": work.learning_starts + 500, "steps": size.sb3}

@@ -105,7 +105,7 @@ def make_block(
         agents=tuple(agents),
         init=jax.jit(init),
         learn=learn,
-        q_values=jax.jit(jax.vmap(jax.vmap(learner.network.apply, in_axes=(None, 0)))),
+        q_values=jax.jit(jax.vmap(learner.network.batch)),
         draw=jax.jit(lambda first: _draw(config, seeds, num_actions, first)),
         reset_keys=jax.jit(reset_keys),
         measure_words=jax.jit(measure_words),
@@ -129,7 +129,7 @@ def _measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) ->
     `y_drift` is mean |Δy| over the minibatch between the state's target network and the one after one more gradient
     step and blend; that step is not kept. y is Q-learning's plain maximum, whatever `double_q` says.
     """
-    values = jax.vmap(learner.network.apply, in_axes=(None, 0))
+    values = learner.network.batch
     after, _ = learner.update(state, batch, hyper)
 
     def bootstrapped(params: Any) -> Array:

