@@ -17,8 +17,8 @@ FLOORS = (
     {"theory", "stats"},
     {"networks", "losses", "replay", "learner", "flat", "block", "envs"},
     {"log", "drivers", "training", "evaluation"},
-    {"store", "runtime", "runs", "execution", "worker", "population", "comparison", "policy", "study", "verdict"}
-    | {"equivalence"},
+    {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}
+    | {"study", "verdict", "equivalence"},
     {"report", "explorer"},
     {"cli", "__main__", "__init__"},
 )
@@ -29,6 +29,7 @@ MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "block", "e
                   "evaluation", "policy", "equivalence"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "store",  # run folders
+    "tables",  # reads their parquet files
     "cli",  # reads --config
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import softstep
-from softstep import store
+from softstep import store, tables
 from softstep.log import Log
 from softstep.store import CheckpointWriter, StoreError
 
@@ -180,13 +180,13 @@ def test_nothing_a_run_folder_names_is_imported(run, tmp_path, monkeypatch, host
 
 
 def test_tables_have_the_promised_columns(run):
-    found = store.tables(run, [Log.empty(1)])
+    found = tables.make_tables(run, [Log.empty(1)])
     assert found.curves.columns == [
         "arm", "seed", "learning_rate", "tau", "period", "env_steps", "gradient_steps", "episodes", "train_return",
         "eval_return", "loss", "q_mean", "y_drift", "target_gap", "diverged",
     ]  # fmt: skip
-    store.write_tables(run, found, {"finished": True})
-    assert store.read_curves(run).equals(found.curves)
+    tables.write_tables(run, found, {"finished": True})
+    assert tables.read_curves(run).equals(found.curves)
     assert isinstance(pl.read_parquet(run.path / "curves.parquet"), pl.DataFrame)
 
 

@@ -71,7 +71,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'softstep' has no attribute {name!r}")
     # Whoever has started JAX already trains in this process; everybody else in worker processes.
-    module = "execution" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
+    module = "inprocess" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
     loaded = importlib.import_module(f"softstep.{module}")
     return loaded if name == module.rpartition(".")[2] else getattr(loaded, name)
 

@@ -69,8 +69,7 @@ class Network(NamedTuple):
 def make_network(config: Config, observation_size: int, num_actions: int) -> Network:
     """The configured network: the MLP, or the user's own."""
     if config.network is None:
-        sizes = (observation_size, *config.hidden, num_actions)
-        return from_builder(lambda key: MLP(sizes, config.initializer, key=key), plain_mlp=True)
+        return mlp_network((observation_size, *config.hidden, num_actions), config.initializer)
     build = _load(config.network)
     network = from_builder(lambda key: build(key, observation_size, num_actions))
     shape = jax.eval_shape(
@@ -81,19 +80,30 @@ def make_network(config: Config, observation_size: int, num_actions: int) -> Net
     return network
 
 
-def from_builder(build: Callable[[PRNGKeyArray], Any], *, plain_mlp: bool = False) -> Network:
+def from_builder(build: Callable[[PRNGKeyArray], Any]) -> Network:
     """A `Network` from a function that makes an Equinox module (or any callable pytree) from a key."""
     trainable, static = eqx.partition(build(jax.random.key(0)), eqx.is_inexact_array)
     structure = jax.tree.structure(trainable)
-
-    def init(key: PRNGKeyArray) -> Params:
-        return tuple(jax.tree.leaves(eqx.filter(build(key), eqx.is_inexact_array)))
 
     def apply(params: Params, observation: Array) -> Array:
         values: Array = eqx.combine(jax.tree.unflatten(structure, params), static)(observation)
         return values
 
-    return Network(init, apply, mlp_batch if plain_mlp else jax.vmap(apply, in_axes=(None, 0)), plain_mlp)
+    return Network(lambda key: _trainable(build(key)), apply, jax.vmap(apply, in_axes=(None, 0)), plain_mlp=False)
+
+
+def mlp_network(sizes: Sequence[int], initializer: Literal["fan_in", "glorot"]) -> Network:
+    """The `MLP` as a `Network`, made without building one."""
+    return Network(
+        init=lambda key: _trainable(MLP(sizes, initializer, key=key)),
+        apply=lambda params, observation: mlp_batch(params, observation[None])[0],
+        batch=mlp_batch,
+        plain_mlp=True,
+    )
+
+
+def _trainable(module: Any) -> Params:
+    return tuple(jax.tree.leaves(eqx.filter(module, eqx.is_inexact_array)))
 
 
 def mlp_batch(params: Params, observations: Float[Array | np.ndarray, "B O"]) -> Float[Array, "B A"]:

@@ -17,6 +17,7 @@ from softstep.events import Outcome, Progress
 from softstep.log import Log
 from softstep.population import View
 from softstep.store import RunFolder
+from softstep.tables import make_tables, read_curves, read_episodes, write_tables
 
 
 class Silent:
@@ -62,12 +63,12 @@ class Run:
     @property
     def curves(self) -> pl.DataFrame:
         """One row per agent and record."""
-        return store.read_curves(self.folder)
+        return read_curves(self.folder)
 
     @property
     def episodes(self) -> pl.DataFrame:
         """One row per finished training episode."""
-        return store.read_episodes(self.folder)
+        return read_episodes(self.folder)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -202,4 +203,4 @@ def _write_tables(run: Run, summary: dict[str, Any]) -> None:
         Log.empty(len(agents)) if found is None else Log.from_arrays(found.arrays)
         for agents, found in zip(blocks, checkpoints, strict=True)
     ]
-    store.write_tables(run.folder, store.tables(run.folder, logs), summary)
+    write_tables(run.folder, make_tables(run.folder, logs), summary)

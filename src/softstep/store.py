@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.metadata
-import io
 import json
 import os
 import platform
@@ -29,12 +28,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import safetensors
 import safetensors.numpy
 
 from softstep.config import SCHEMA, Config, ConfigError
-from softstep.log import Log
 
 SEGMENT_BYTES = 64 * 2**20
 """Size at which a replay segment is followed by a new one."""
@@ -43,32 +40,6 @@ KEPT_CHECKPOINTS = 2
 
 LOCK_PATIENCE = 3.0
 """Seconds to wait for a folder's lock: a killed run's workers need a moment to end."""
-
-CURVE_COLUMNS = {
-    "arm": pl.String,
-    "seed": pl.Int64,
-    "learning_rate": pl.Float64,
-    "tau": pl.Float64,
-    "period": pl.Int64,
-    "env_steps": pl.Int64,
-    "gradient_steps": pl.Int64,
-    "episodes": pl.Int64,
-    "train_return": pl.Float64,
-    "eval_return": pl.Float64,
-    "loss": pl.Float64,
-    "q_mean": pl.Float64,
-    "y_drift": pl.Float64,
-    "target_gap": pl.Float64,
-    "diverged": pl.Boolean,
-}
-
-EPISODE_COLUMNS = {
-    "arm": pl.String,
-    "seed": pl.Int64,
-    "env_steps": pl.Int64,
-    "episode_return": pl.Float64,
-    "length": pl.Int64,
-}
 
 
 class StoreError(RuntimeError):
@@ -409,68 +380,13 @@ def _write(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
-# ---- tables ----
-
-
-class Tables(NamedTuple):
-    """A run's results so far."""
-
-    curves: pl.DataFrame
-    episodes: pl.DataFrame
-
-
-def tables(run: RunFolder, logs: Sequence[Log]) -> Tables:
-    """Tables from the blocks' logs."""
-    records = [tuple(row) for log in logs for row in log.records]
-    agents = run.config.blocks()
-    episodes = [
-        (agents[block][agent].arm, agents[block][agent].seed, *rest)
-        for block, log in enumerate(logs)
-        for agent, *rest in log.episodes.rows.tolist()
-    ]
-    return Tables(
-        _in_order(pl.DataFrame(records, schema=CURVE_COLUMNS, orient="row"), run.config),
-        _in_order(pl.DataFrame(episodes, schema=EPISODE_COLUMNS, orient="row"), run.config),
-    )
-
-
-def _in_order(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
-    """The rows arm by arm as the configuration has them, seed by seed, in time."""
-    arms = pl.Enum(list(dict.fromkeys(agent.arm for agent in config.agents())))
-    return frame.sort(pl.col("arm").cast(arms), "seed", "env_steps", maintain_order=True)
-
-
-def write_tables(run: RunFolder, found: Tables, summary: Mapping[str, Any]) -> None:
-    """Write `curves.parquet`, `episodes.parquet` and `summary.json`."""
+def write_results(run: RunFolder, files: Mapping[str, bytes]) -> None:
+    """Write whole files of results into the folder."""
     try:
-        _write(run.path / "curves.parquet", _parquet(found.curves))
-        _write(run.path / "episodes.parquet", _parquet(found.episodes))
-        _write(run.path / "summary.json", json.dumps(summary, indent=2).encode())
+        for name, data in files.items():
+            _write(run.path / name, data)
     except OSError as error:
         raise StoreError(f"cannot write to {run.path}: {error.strerror}; the checkpoints are intact") from None
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def read_curves(run: RunFolder) -> pl.DataFrame:
-    """`curves.parquet`."""
-    return _read_parquet(run.path / "curves.parquet")
-
-
-def read_episodes(run: RunFolder) -> pl.DataFrame:
-    """`episodes.parquet`."""
-    return _read_parquet(run.path / "episodes.parquet")
-
-
-def _read_parquet(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(io.BytesIO(path.read_bytes()))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from None
 
 
 def read_summary(run: RunFolder) -> dict[str, Any] | None:
