@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from softstep.policy import evaluate as evaluate
     from softstep.policy import load as load
     from softstep.report import theory_page as theory_page
+    from softstep.report.conclusion import conclude as conclude
     from softstep.report.watch import landing_gif as landing_gif
     from softstep.runs import Run as Run
     from softstep.runs import resume as resume
@@ -50,6 +51,7 @@ _PUBLIC = {
     "TargetUpdate": "target",
     "Transition": "types",
     "compare": "comparison",
+    "conclude": "report.conclusion",
     "describe": "envs",
     "equivalence": "equivalence",
     "evaluate": "policy",

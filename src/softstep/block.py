@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from softstep.config import Agent, Config
+from softstep.drift import Drift, Probe, first_drift, moved, probed_targets, summary
 from softstep.learner import Hyper, Learner, LearnerState, target_gap
 from softstep.types import unpack_rows
 
@@ -29,6 +30,8 @@ class BlockState(NamedTuple):
     learner: LearnerState  # leaves (W, ...)
     loss_sum: Float[Array, " W"]
     """Sum of the losses since the last record."""
+    drift: Drift | None = None
+    """How far y moved on the probe since the last record; None without a probe."""
 
 
 class Draws(NamedTuple):
@@ -46,6 +49,9 @@ class Measures(NamedTuple):
 
     q_mean: Float[Array, " W"]
     y_drift: Float[Array, " W"]
+    y_rms: Float[Array, " W"]
+    y_p99: Float[Array, " W"]
+    y_sd: Float[Array, " W"]
     target_gap: Float[Array, " W"]
     diverged_at: Int[Array, " W"]
 
@@ -70,20 +76,36 @@ class Block(NamedTuple):
 
 
 def make_block(
-    config: Config, learner: Learner, agents: Sequence[Agent], observation_size: int, num_actions: int
+    config: Config,
+    learner: Learner,
+    agents: Sequence[Agent],
+    observation_size: int,
+    num_actions: int,
+    probe: Probe | None = None,
 ) -> Block:
-    """The programs of up to W agents; empty slots are filled with copies of the first."""
-    filled = tuple(agents) + (agents[0],) * (config.width - len(agents))
+    """The programs of up to W agents; empty slots are filled with copies of the first.
+
+    `probe` holds the agents' probes (P, …), padded like them; without one Δy is measured at records only.
+    """
+    empty = config.width - len(agents)
+    filled = tuple(agents) + (agents[0],) * empty
+    if probe is not None:
+        probe = jax.tree.map(lambda a: jnp.concatenate([a, *[a[:1]] * empty]), probe)
     seeds = jnp.array([agent.seed for agent in filled], jnp.uint32)
     hyper = block_hyper(config, filled)
 
     def init() -> BlockState:
         keys = jax.vmap(lambda seed: _key(seed, "init"))(seeds)
-        return BlockState(jax.vmap(learner.init)(keys), jnp.zeros(config.width))
+        fresh = jax.vmap(learner.init)(keys)
+        return BlockState(fresh, jnp.zeros(config.width), None if probe is None else first_drift(y_of(fresh)))
+
+    def y_of(state: LearnerState) -> Array:
+        return jax.vmap(lambda *each: probed_targets(learner, *each))(state, probe, hyper)
 
     def learn_once(state: BlockState, rows: Array, now: Hyper) -> tuple[BlockState, None]:
         new, loss = jax.vmap(learner.update)(state.learner, unpack_rows(rows, observation_size), now)
-        return BlockState(new, state.loss_sum + loss), None
+        drift = None if state.drift is None else moved(state.drift, y_of(new))
+        return BlockState(new, state.loss_sum + loss, drift), None
 
     def learn(state: BlockState, rows: Array, factor: Array) -> BlockState:
         now = hyper._replace(learning_rate=hyper.learning_rate * factor)
@@ -98,7 +120,8 @@ def make_block(
 
     def measure(state: BlockState, rows: Array) -> Measures:
         batch = unpack_rows(rows, observation_size)
-        return jax.vmap(lambda *each: _measure(learner, *each))(state.learner, batch, hyper)
+        found = jax.vmap(lambda *each: _measure(learner, *each))(state.learner, batch, hyper)
+        return found if state.drift is None else found._replace(**summary(state.drift)._asdict())
 
     return Block(
         learner=learner,
@@ -113,6 +136,12 @@ def make_block(
     )
 
 
+def since_record(state: BlockState) -> BlockState:
+    """The state with the sums since the last record at zero."""
+    drift = None if state.drift is None else first_drift(state.drift.y)
+    return state._replace(loss_sum=jnp.zeros_like(state.loss_sum), drift=drift)
+
+
 def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
     """The agents' own numbers as arrays (W,)."""
     return Hyper(
@@ -120,14 +149,15 @@ def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
         tau=jnp.array([agent.target.tau for agent in agents], jnp.float32),
         period=jnp.array([agent.target.period for agent in agents], jnp.int32),
         gamma=jnp.full(len(agents), config.gamma, jnp.float32),
+        blended=jnp.array([agent.blended for agent in agents]),
     )
 
 
 def _measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) -> Measures:
     """One agent's measures on one minibatch.
 
-    `y_drift` is mean |Δy| over the minibatch between the state's target network and the one after one more gradient
-    step and blend; that step is not kept. y is Q-learning's plain maximum, whatever `double_q` says.
+    Δy is taken over the minibatch between the state's target network and the one after one more gradient step and
+    blend; that step is not kept. y is Q-learning's plain maximum, whatever `double_q` says.
     """
     values = learner.network.batch
     after, _ = learner.update(state, batch, hyper)
@@ -135,9 +165,13 @@ def _measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) ->
     def bootstrapped(params: Any) -> Array:
         return hyper.gamma * batch.discount * jnp.max(values(params, batch.next_observation), axis=-1)
 
+    now, change = bootstrapped(state.target), bootstrapped(after.target) - bootstrapped(state.target)
     return Measures(
         q_mean=jnp.mean(jnp.max(values(state.online, batch.observation), axis=-1)),
-        y_drift=jnp.mean(jnp.abs(bootstrapped(after.target) - bootstrapped(state.target))),
+        y_drift=jnp.mean(jnp.abs(change)),
+        y_rms=jnp.sqrt(jnp.mean(change**2)),
+        y_p99=jnp.quantile(jnp.abs(change), 0.99),
+        y_sd=jnp.std(batch.reward + now),
         target_gap=target_gap(state),
         diverged_at=state.diverged_at,
     )

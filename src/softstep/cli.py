@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from softstep.report.picture import CurvePicture
 from softstep.report.progress import ProgressView, json_line
 from softstep.report.tensorboard import ScalarWriter
 from softstep.report.terminal import echo_target, return_table, summary_table
+from softstep.scores import declared
 
 INTERRUPTED = 130
 USAGE = 2
@@ -55,7 +56,7 @@ class RunArguments:
     """What `train` and `compare` share."""
 
     settings: Annotated[Settings, tyro.conf.arg(name="")]
-    preset: Literal["lab", "fast", "demo"] | None = None
+    preset: Literal["lab", "fast", "demo", "full"] | None = None
     """Start from a preset; flags override it (`softstep presets` lists them)."""
     config: Path | None = None
     """Start from a JSON file of settings, laid over the preset; flags override it."""
@@ -83,10 +84,23 @@ class Train(RunArguments):
 
 @dataclass(frozen=True)
 class Compare(RunArguments):
-    """Soft update, or just a smaller step? Three arms on one environment."""
+    """Soft update, or just a smaller step? Named arms on one environment, and a verdict."""
 
     env: tyro.conf.Positional[str | None] = None
     """A Gymnasium id, gymnax:ID or envpool:ID."""
+    arms: str | None = None
+    """Arms with commas between them, of soft, smaller-alpha, blended, same-alpha, hard, best-alpha, best-soft; None
+    takes the preset's."""
+    steps: int | None = None
+    """Short for --total-steps."""
+    inner_steps: int = 1
+    """Gradient steps of `blended` between two blends."""
+    selection_seeds: int = 5
+    """Seeds on which best-alpha and best-soft are selected, apart from those that judge."""
+    margin: float | None = None
+    """δ, the difference in return that matters; None takes the one declared for the environment."""
+    floor: float | None = None
+    """The return that a diverged agent scores; None takes the one declared for the environment."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +148,7 @@ class Envs:
 class Presets:
     """Named configurations."""
 
-    show: Literal["lab", "fast", "demo"] | None = None
+    show: Literal["lab", "fast", "demo", "full"] | None = None
     """Print this one as JSON, for --config."""
 
 
@@ -166,7 +180,7 @@ class Theory:
 
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "train agents on an environment"),
-    "compare": (Compare, "soft update, or just a smaller step? three arms on one environment"),
+    "compare": (Compare, "soft update, or just a smaller step? named arms, and a verdict"),
     "eval": (Eval, "greedy returns of a run's agents on held-out episodes"),
     "watch": (Watch, "a GIF of one greedy episode, with the action values beside it"),
     "theory": (Theory, "what a pair (α, c) means, exactly"),
@@ -251,6 +265,10 @@ def _base(arguments: list[str], default: str | None) -> Config:
 
 
 def _config(command: Train | Compare) -> Config:
+    """The configuration that the flags describe."""
+    if command.env is None and command.config is None:
+        name = "compare" if isinstance(command, Compare) else "train"
+        raise ConfigError(f"which environment? For example: softstep {name} LunarLander-v3")
     values = {f.name: getattr(command.settings, f.name) for f in dataclasses.fields(Config)}
     if command.env is not None:
         values["env"] = command.env
@@ -261,73 +279,85 @@ def _config(command: Train | Compare) -> Config:
 
 
 def _train(command: Train) -> int:
-    return _run(command, "train", lambda config: config)
+    if command.resume is not None:
+        _refuse_env(command)
+        return _ended(command, _resumed(command, command.resume))
+    config = _config(command)
+    return _ended(command, _begun(command, config, command.out or runs.default_out(config, "train"), {}))
 
 
 def _compare(command: Compare) -> int:
-    return _run(command, "compare", comparison.arms_for)
+    plan, out = _plan(command)
+
+    def train(config: Config, folder: Path, files: Mapping[str, bytes]) -> runs.Run:
+        begun = command.resume is not None and (folder / "config.json").is_file()
+        return _resumed(command, folder) if begun else _begun(command, config, folder, files)
+
+    run = comparison.carry_out(plan, out, train)
+    conclusion = None
+    if run.path == out and run.summary["finished"]:
+        conclusion = softstep.conclude(run, margin=command.margin, floor=command.floor)
+    return _ended(command, run, conclusion)
 
 
-def _run(command: Train | Compare, label: str, prepare: Callable[[Config], Config]) -> int:
-    """Train or resume, with a view; the table, and for arms the picture and the answer."""
+def _plan(command: Compare) -> tuple[comparison.Plan, Path]:
+    """What is to be compared, and where."""
     if command.resume is not None:
-        return _resume(command)
-    if command.env is None and command.config is None:
-        raise ConfigError(f"which environment? For example: softstep {label} LunarLander-v3")
-    config = prepare(_config(command))
-    out = command.out if command.out is not None else runs.default_out(config, label)
-    return _watched(
-        config,
-        out,
-        command,
-        lambda view, stop: runs.train(
-            config, out, force=command.force, workers=command.workers, view=view, should_stop=stop
-        ),
-    )
+        _refuse_env(command)
+        return comparison.planned(command.resume), command.resume
+    config = _config(command)
+    if command.steps is not None:
+        config = dataclasses.replace(config, total_steps=command.steps)
+    arms = presets.preset(command.preset or "demo").arms if command.arms is None else command.arms.split(",")
+    plan = comparison.Plan(config, tuple(arms), command.inner_steps, command.selection_seeds)
+    declared(config, command.margin, command.floor)  # complains before hours of training, not after
+    return plan, command.out or runs.default_out(config, "compare")
 
 
-def _resume(command: Train | Compare) -> int:
-    if command.env is not None:
-        raise ConfigError(f"--resume {command.resume} continues its own environment: leave out {command.env!r}")
-    assert command.resume is not None
-    path, trusted = command.resume, _trusted(command.settings.env_modules, command.settings.network)
-    return _watched(
-        store.open_run(path).config,
-        path,
-        command,
-        lambda view, stop: runs.resume(path, workers=command.workers, view=view, should_stop=stop, trusted=trusted),
-    )
+def _begun(command: Train | Compare, config: Config, out: Path, files: Mapping[str, bytes]) -> runs.Run:
+    """A new run, watched."""
+    options = {"force": command.force, "workers": command.workers, "files": files}
+    with _watching(config, out, command, resuming=False) as (view, stopped):
+        return runs.train(config, out, view=view, should_stop=stopped, **options)
 
 
-def _watched(
-    config: Config, out: Path, command: RunArguments, start: Callable[[View, Callable[[], bool]], runs.Run]
-) -> int:
-    """Run `start` with a progress view, TensorBoard and Ctrl-C; then say what came out."""
-    console = Console()
-    if not command.json:
-        for line in [f"{config.env}: {_crowd(config)}, {config.total_steps} steps each", *echo_target(config)]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-    with _stop_on_interrupt() as stopped, _view(config, out, command) as view:
-        run = start(view, stopped)
-    interrupted = not run.summary["finished"]
+def _resumed(command: Train | Compare, out: Path) -> runs.Run:
+    """The rest of a run, watched."""
+    trusted = _trusted(command.settings.env_modules, command.settings.network)
+    with _watching(store.open_run(out).config, out, command, resuming=True) as (view, stopped):
+        return runs.resume(out, workers=command.workers, view=view, should_stop=stopped, trusted=trusted)
+
+
+def _ended(command: RunArguments, run: runs.Run, conclusion: Any = None) -> int:
+    """Say what came out; the exit code."""
     if command.json:
-        print(json_line({"kind": "end", "out": str(run.path), **run.summary}))
+        told = {} if conclusion is None else {"verdicts": conclusion.to_dicts()}
+        print(json_line({"kind": "end", "out": str(run.path), **run.summary, **told}))
     else:
-        _say_results(console, run)
-    if interrupted:
-        _complain(f"interrupted; continue with: softstep train --resume {run.path}")
-        return INTERRUPTED
-    return 0
+        _say_results(Console(), run, conclusion)
+    if run.summary["finished"]:
+        return 0
+    name = "compare" if isinstance(command, Compare) else "train"
+    begun = command.resume or command.out or run.path
+    _complain(f"interrupted; continue with: softstep {name} --resume {begun if name == 'compare' else run.path}")
+    return INTERRUPTED
 
 
-def _say_results(console: Console, run: runs.Run) -> None:
+def _say_results(console: Console, run: runs.Run, conclusion: Any) -> None:
     curves, config = run.curves, run.config
     if len(curves):
         console.print(summary_table(curves, config))
         console.print(CurvePicture(curves))
-    if config.arms and run.summary["finished"]:
+    if conclusion is not None:
+        console.print(conclusion.table())
         console.print(answer(curves, config), highlight=False, markup=False)
+        console.print(f"report: {conclusion.report}", highlight=False)
     console.print(f"run folder: {run.path}", highlight=False)
+
+
+def _refuse_env(command: Train | Compare) -> None:
+    if command.env is not None:
+        raise ConfigError(f"--resume {command.resume} continues its own environment: leave out {command.env!r}")
 
 
 def _crowd(config: Config) -> str:
@@ -362,14 +392,26 @@ class View:
 
 
 @contextmanager
-def _view(config: Config, out: Path, command: RunArguments) -> Iterator[View]:
+def _watching(
+    config: Config, out: Path, command: RunArguments, *, resuming: bool
+) -> Iterator[tuple[View, Callable[[], bool]]]:
+    """Say what is meant, then show progress, write TensorBoard's scalars and catch Ctrl-C."""
+    if not command.json:
+        for line in [f"{config.env}: {_crowd(config)}, {config.total_steps} steps each", *echo_target(config)]:
+            Console().print(line, highlight=False, markup=False, soft_wrap=True)
+    with _stop_on_interrupt() as stopped, _view(config, out, command, resuming=resuming) as view:
+        yield view, stopped
+
+
+@contextmanager
+def _view(config: Config, out: Path, command: RunArguments, *, resuming: bool) -> Iterator[View]:
     blocks = [len(block) for block in config.blocks()]
-    begun = store.steps_reached(store.RunFolder(out, config)) if command.resume else [0] * len(blocks)
+    begun = store.steps_reached(store.RunFolder(out, config)) if resuming else [0] * len(blocks)
     mode: Literal["json", "auto"] = "json" if command.json else "auto"
     stream = sys.stdout if command.json else sys.stderr
     with ProgressView(config.total_steps, blocks, mode, stream, begun=begun) as progress:
         agents = zip(config.blocks(), begun, strict=True)
-        resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if command.resume else None
+        resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if resuming else None
         board = ScalarWriter(out / "tensorboard", resumed_from) if command.tensorboard else None
         try:
             yield View(progress, board)

@@ -57,6 +57,9 @@ class Arm:
     """α of this arm (per gradient step)."""
     target: TargetUpdate | None = None
     """How this arm's target network follows."""
+    blended: bool = False
+    """One network that is blended with itself: it makes `target.period` gradient steps, then W ← c·W + (1−c)·W_new
+    and it goes on from W (more than one step: Lookahead)."""
 
     def __post_init__(self) -> None:
         _check_types(self, "arm.")
@@ -135,6 +138,8 @@ class Config:
     """The network that plays greedily: Q, or its slow average T."""
     solve_at: float | None = None
     """Stop a block once two evaluations in a row of each of its agents' policies average at least this return."""
+    probe: int = 0
+    """Transitions of the frozen probe on which Δy is measured at every gradient step; 0: at records only."""
     checkpoint_every: int = 10_000
     """Environment steps from one checkpoint to the next; never changes the run."""
     block_width: int | None = None
@@ -149,7 +154,7 @@ class Config:
             "record_every", "eval_episodes", "checkpoint_every", "learning_rate_decay_steps",
         ):  # fmt: skip
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("seed", "learning_starts", "eval_every"):
+        for name in ("seed", "learning_starts", "eval_every", "probe"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         _require(self.seed + self.seeds <= 2**31, "seed", self.seed, "below 2**31")
         _positive("learning_rate", self.learning_rate)
@@ -228,6 +233,7 @@ class Config:
                 seed=self.seed + s,
                 learning_rate=self.learning_rate if arm.learning_rate is None else arm.learning_rate,
                 target=self.target if arm.target is None else arm.target,
+                blended=arm.blended,
             )
             for arm in arms
             for s in range(self.seeds)
@@ -271,6 +277,8 @@ class Agent:
     seed: int
     learning_rate: float
     target: TargetUpdate
+    blended: bool = False
+    """Whether `target` blends the one network with itself instead of following it."""
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:

@@ -28,8 +28,15 @@ class Record(NamedTuple):
     """Mean over the gradient steps since the last record; NaN before the first."""
     q_mean: float
     y_drift: float
+    """Mean |Δy|: of every gradient step since the last record where the run has a probe, else of one more step."""
     target_gap: float
     diverged: bool
+    y_rms: float
+    """√ mean Δy², over the same."""
+    y_p99: float
+    """99th percentile of |Δy|, over the same."""
+    y_sd: float
+    """Standard deviation of y over the same transitions."""
 
 
 class Finished(NamedTuple):

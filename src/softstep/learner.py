@@ -4,6 +4,9 @@
     T ← c·T + (1 − c)·Q        at every `period`-th gradient step,    c = 1 − τ
 
 Written for one agent; a block of agents is a `jax.vmap` away, with α, τ, period and γ as data.
+
+A *blended* agent has one network W instead: `period` gradient steps from W, each with the moving network as its own
+target, then W ← c·W + (1 − c)·W_new, from where it goes on. T holds W.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from softstep import losses
 from softstep.config import Config, ConfigError, near
@@ -36,6 +39,8 @@ class Hyper(NamedTuple):
     """Gradient steps between two updates of the target."""
     gamma: Float[Array, ...] | float
     """Discount per step."""
+    blended: Bool[Array, ...] | bool = False
+    """Whether the network is blended with itself; obeyed by learners built for it."""
 
 
 class LearnerState(NamedTuple):
@@ -69,6 +74,7 @@ def make_learner(config: Config, observation_size: int, num_actions: int) -> Lea
         loss=losses.squared if config.loss == "mse" else losses.huber,
         double_q=config.double_q,
         max_grad_norm=config.max_grad_norm,
+        blending=any(arm.blended for arm in config.arms),
     )
 
 
@@ -79,8 +85,12 @@ def build_learner(
     loss: Callable[[Array], Array] = losses.squared,
     double_q: bool = False,
     max_grad_norm: float | None = None,
+    blending: bool = False,
 ) -> Learner:
-    """A learner from its parts; `optimizer` maps a learning rate (possibly traced) to an optax transformation."""
+    """A learner from its parts; `optimizer` maps a learning rate (possibly traced) to an optax transformation.
+
+    `blending`: whether `Hyper.blended` is obeyed, which costs a pass over the parameters.
+    """
     q_values = network.batch
 
     def transform(learning_rate: Any) -> optax.GradientTransformation:
@@ -95,7 +105,8 @@ def build_learner(
         return LearnerState(online, target, transform(0.0).init(online), *zeros)
 
     def td_targets(state: LearnerState, batch: Transition, hyper: Hyper) -> Float[Array, " B"]:
-        values = q_values(state.target, batch.next_observation)
+        valuing = _choose(hyper.blended, state.online, state.target) if blending else state.target
+        values = q_values(valuing, batch.next_observation)
         selector = q_values(state.online, batch.next_observation) if double_q else values
         return jax.vmap(losses.q_target)(batch.reward, hyper.gamma * batch.discount, values, selector)
 
@@ -110,7 +121,10 @@ def build_learner(
         step, opt_state = transform(hyper.learning_rate).update(gradient, state.opt_state, state.online)
         online = optax.apply_updates(state.online, step)
         count = state.gradient_steps + 1
-        target = update_target(state.target, online, hyper.tau, count % hyper.period == 0)
+        fire = count % hyper.period == 0
+        target = update_target(state.target, online, hyper.tau, fire)
+        if blending:
+            online = _choose(hyper.blended & fire, target, online)
         healthy = jnp.isfinite(value) & _all_finite(online)
         diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
         return LearnerState(online, target, opt_state, count, diverged_at), value
@@ -129,6 +143,11 @@ def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
         return jnp.where(fire, moved, old)
 
     return jax.tree.map(leaf, target, online)
+
+
+def _choose(condition: Any, where_true: Any, where_false: Any) -> Any:
+    """One of two pytrees, leaf by leaf."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), where_true, where_false)
 
 
 def target_gap(state: LearnerState) -> Float[Array, ""]:

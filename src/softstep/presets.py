@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from softstep.config import Arm, Config, ConfigError, Exploration, near
+from softstep.config import Config, ConfigError, Exploration, near
 from softstep.target import TargetUpdate
+
+_THREE = ("soft", "smaller-alpha", "same-alpha")
+_FIVE = (*_THREE, "blended", "hard")
+_ALL = (*_FIVE, "best-alpha", "best-soft")
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,8 @@ class Preset:
     name: str
     summary: str
     config: Config
+    arms: tuple[str, ...] = _THREE
+    """What `softstep compare` compares under it."""
 
 
 _LAB = Config(
@@ -65,28 +71,28 @@ _FAST = Config(
 _DEMO = replace(_LAB, total_steps=250_000, seeds=6, block_width=9, eval_every=50_000, eval_episodes=5)
 
 
-def comparison_arms(config: Config) -> tuple[Arm, ...]:
-    """The demo's three arms: the soft update, one network at (1 − c)·α, one network at α."""
-    alpha, tau = config.learning_rate, config.target.tau
-    return (
-        Arm("soft", alpha, config.target),
-        Arm("smaller-alpha", tau * alpha, TargetUpdate.none()),
-        Arm("same-alpha", alpha, TargetUpdate.none()),
-    )
-
+_FULL = replace(_LAB, total_steps=250_000, seeds=20, block_width=10, eval_every=25_000, eval_episodes=30)
 
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB),
+        Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB, _FIVE),
         Preset("fast", "our fastest way to a landing: stops at a greedy return of 225, twice in a row", _FAST),
         Preset("demo", "the lab's settings, 6 seeds, a few minutes: for `softstep compare`", _DEMO),
+        Preset(
+            "full", "the lab's settings, every arm, 20 judging seeds: an hour or two of `softstep compare`", _FULL, _ALL
+        ),
     )
 }
 
 
 def get(name: str) -> Config:
     """The preset's configuration; ConfigError for an unknown name."""
+    return preset(name).config
+
+
+def preset(name: str) -> Preset:
+    """The preset; ConfigError for an unknown name."""
     if name not in PRESETS:
         raise ConfigError(f"preset = {name!r} is none of {', '.join(PRESETS)}{near(name, list(PRESETS))}")
-    return PRESETS[name].config
+    return PRESETS[name]

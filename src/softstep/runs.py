@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -96,6 +96,7 @@ def train(
     view: View | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     execute: Execute = population.run_blocks,
+    files: Mapping[str, bytes] | None = None,
 ) -> Run:
     """Train every agent of `config`; the finished run.
 
@@ -107,6 +108,7 @@ def train(
         view: hears of progress.
         should_stop: asked again and again; once true, the run saves and ends, to be resumed.
         execute: how blocks are executed; worker processes by default.
+        files: further files for the folder, by name.
 
     Raises:
         ConfigError: a setting that cannot be meant. StoreError: a folder that cannot be written.
@@ -117,6 +119,7 @@ def train(
     path = Path(out) if out is not None else default_out(config, "train")
     folder = store.create(path, config, force=force)
     try:
+        store.write_results(folder, files or {})
         return _execute(folder, workers, view, should_stop, execute)
     except ConfigError:  # the environment or network cannot be made: as if nothing had been asked
         store.undo_creation(folder)

@@ -30,6 +30,9 @@ CURVE_COLUMNS = {
     "y_drift": pl.Float64,
     "target_gap": pl.Float64,
     "diverged": pl.Boolean,
+    "y_rms": pl.Float64,
+    "y_p99": pl.Float64,
+    "y_sd": pl.Float64,
 }
 
 EPISODE_COLUMNS = {

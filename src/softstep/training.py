@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from softstep import envs
-from softstep.block import DRAWN_AHEAD, Block, make_block
+from softstep.block import DRAWN_AHEAD, Block, make_block, since_record
 from softstep.config import Agent, Config
 from softstep.drivers import Driver, FusedDriver, HostDriver
 from softstep.evaluation import Evaluate, make_evaluate
 from softstep.events import Hooks, Outcome, Progress, Record, Restored, Snapshot
 from softstep.learner import make_learner
 from softstep.log import RETURN_WINDOW, Log
+from softstep.probe import make_probe
 
 PROGRESS_SECONDS = 0.1
 """Between two reports of progress."""
@@ -60,7 +60,8 @@ def warmup(config: Config) -> int:
 def make_trainer(config: Config, agents: Sequence[Agent], spec: envs.EnvSpec) -> Trainer:
     """A block ready for its first iteration."""
     learner = make_learner(config, spec.observation_size, spec.num_actions)
-    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions)
+    probe = None if config.probe == 0 else make_probe(config, spec, [agent.seed for agent in agents])
+    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions, probe)
     compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
     driver: Driver
     if compiled is not None:
@@ -172,11 +173,11 @@ def _evaluate(trainer: Trainer) -> np.ndarray:
 
 
 def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
-    """A row for every agent; the loss counter starts anew."""
+    """A row for every agent; the sums since the last record start anew."""
     driver, log = trainer.driver, trainer.log
     words = trainer.block.measure_words(trainer.env_steps)
     measures = trainer.block.measure(driver.state, driver.minibatch(words)[0])
-    q_mean, y_drift, gap, diverged_at = (np.asarray(m) for m in measures)
+    found = jax.tree.map(np.asarray, measures)
     losses = np.asarray(driver.state.loss_sum)
     since = trainer.gradient_steps - (log.records[-1].gradient_steps if log.records else 0)
     rows = [
@@ -192,14 +193,17 @@ def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
             train_return=log.episodes.train_return(w),
             eval_return=math.nan if eval_returns is None else float(eval_returns[w]),
             loss=float(losses[w]) / since if since else math.nan,
-            q_mean=float(q_mean[w]),
-            y_drift=float(y_drift[w]),
-            target_gap=float(gap[w]),
-            diverged=bool(diverged_at[w] > 0),
+            q_mean=float(found.q_mean[w]),
+            y_drift=float(found.y_drift[w]),
+            target_gap=float(found.target_gap[w]),
+            diverged=bool(found.diverged_at[w] > 0),
+            y_rms=float(found.y_rms[w]),
+            y_p99=float(found.y_p99[w]),
+            y_sd=float(found.y_sd[w]),
         )
         for w, agent in enumerate(trainer.block.agents)
     ]
-    driver.state = driver.state._replace(loss_sum=jnp.zeros_like(driver.state.loss_sum))
+    driver.state = since_record(driver.state)
     log.records += rows
     return rows
 
