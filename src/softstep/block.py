@@ -7,6 +7,7 @@ counter-based: every draw is a function of (seed, purpose, iteration), so nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -56,14 +57,25 @@ class Measures(NamedTuple):
     diverged_at: Int[Array, " W"]
 
 
+class Given(NamedTuple):
+    """What tells one block from another; an argument of its programs, so that all blocks of a run share them."""
+
+    seeds: UInt32[Array, " W"]
+    hyper: Hyper  # leaves (W,)
+    probe: Probe | None
+    """Transitions on which Δy is measured at every gradient step."""
+
+
 class Block(NamedTuple):
     """W agents' programs."""
 
     learner: Learner
     agents: tuple[Agent, ...]
+    given: Given
     init: Callable[[], BlockState]
-    learn: Callable[[BlockState, Any, Any], BlockState]
-    """(state, minibatches (U, W, B, width), factor on α) → state after U gradient steps; to be compiled by a driver."""
+    learn: Callable[[BlockState, Any, Any, Given], BlockState]
+    """(state, minibatches (U, W, B, width), factor on α, given) → state after U gradient steps; for drivers to
+    compile."""
     q_values: Callable[[Any, Any], Float[Array, "W E A"]]
     """(online parameters, observations (W, E, O)) → action values."""
     draw: Callable[[Any], Draws]
@@ -87,53 +99,61 @@ def make_block(
 
     `probe` holds the agents' probes (P, …), padded like them; without one Δy is measured at records only.
     """
-    empty = config.width - len(agents)
-    filled = tuple(agents) + (agents[0],) * empty
-    if probe is not None:
-        probe = jax.tree.map(lambda a: jnp.concatenate([a, *[a[:1]] * empty]), probe)
-    seeds = jnp.array([agent.seed for agent in filled], jnp.uint32)
-    hyper = block_hyper(config, filled)
+    given = _given(config, agents, probe)
 
-    def init() -> BlockState:
-        keys = jax.vmap(lambda seed: _key(seed, "init"))(seeds)
+    def init(given: Given) -> BlockState:
+        keys = jax.vmap(lambda seed: _key(seed, "init"))(given.seeds)
         fresh = jax.vmap(learner.init)(keys)
-        return BlockState(fresh, jnp.zeros(config.width), None if probe is None else first_drift(y_of(fresh)))
+        drift = None if given.probe is None else first_drift(y_of(fresh, given))
+        return BlockState(fresh, jnp.zeros(config.width), drift)
 
-    def y_of(state: LearnerState) -> Array:
-        return jax.vmap(lambda *each: probed_targets(learner, *each))(state, probe, hyper)
+    def y_of(state: LearnerState, given: Given) -> Array:
+        return jax.vmap(lambda *each: probed_targets(learner, *each))(state, given.probe, given.hyper)
 
-    def learn_once(state: BlockState, rows: Array, now: Hyper) -> tuple[BlockState, None]:
-        new, loss = jax.vmap(learner.update)(state.learner, unpack_rows(rows, observation_size), now)
-        drift = None if state.drift is None else moved(state.drift, y_of(new))
-        return BlockState(new, state.loss_sum + loss, drift), None
+    def learn(state: BlockState, minibatches: Array, factor: Array, given: Given) -> BlockState:
+        now = given.hyper._replace(learning_rate=given.hyper.learning_rate * factor)
 
-    def learn(state: BlockState, rows: Array, factor: Array) -> BlockState:
-        now = hyper._replace(learning_rate=hyper.learning_rate * factor)
-        state, _ = jax.lax.scan(lambda s, r: learn_once(s, r, now), state, rows)
-        return state
+        def once(state: BlockState, rows: Array) -> tuple[BlockState, None]:
+            new, loss = jax.vmap(learner.update)(state.learner, unpack_rows(rows, observation_size), now)
+            drift = None if state.drift is None else moved(state.drift, y_of(new, given))
+            return BlockState(new, state.loss_sum + loss, drift), None
 
-    def reset_keys() -> Key[Array, "W E"]:
-        return jax.vmap(lambda seed: jax.random.split(_key(seed, "reset"), config.num_envs))(seeds)
+        return jax.lax.scan(once, state, minibatches)[0]
 
-    def measure_words(step: Array) -> Array:
-        return jax.vmap(lambda seed: _words(seed, "measure", step, (1, config.batch_size)), out_axes=1)(seeds)
+    def reset_keys(given: Given) -> Key[Array, "W E"]:
+        return jax.vmap(lambda seed: jax.random.split(_key(seed, "reset"), config.num_envs))(given.seeds)
 
-    def measure(state: BlockState, rows: Array) -> Measures:
+    def measure_words(given: Given, step: Array) -> Array:
+        shape = (1, config.batch_size)
+        return jax.vmap(lambda seed: _words(seed, "measure", step, shape), out_axes=1)(given.seeds)
+
+    def measure(given: Given, state: BlockState, rows: Array) -> Measures:
         batch = unpack_rows(rows, observation_size)
-        found = jax.vmap(lambda *each: _measure(learner, *each))(state.learner, batch, hyper)
+        found = jax.vmap(lambda *each: _measure(learner, *each))(state.learner, batch, given.hyper)
         return found if state.drift is None else found._replace(**summary(state.drift)._asdict())
 
     return Block(
         learner=learner,
         agents=tuple(agents),
-        init=jax.jit(init),
+        given=given,
+        init=partial(jax.jit(init), given),
         learn=learn,
         q_values=jax.jit(jax.vmap(learner.network.batch)),
-        draw=jax.jit(lambda first: _draw(config, seeds, num_actions, first)),
-        reset_keys=jax.jit(reset_keys),
-        measure_words=jax.jit(measure_words),
-        measure=jax.jit(measure),
+        draw=partial(jax.jit(partial(_draw, config, num_actions)), given.seeds),
+        reset_keys=partial(jax.jit(reset_keys), given),
+        measure_words=partial(jax.jit(measure_words), given),
+        measure=partial(jax.jit(measure), given),
     )
+
+
+def _given(config: Config, agents: Sequence[Agent], probe: Probe | None) -> Given:
+    """The agents' own numbers, with copies of the first agent's in empty slots."""
+    empty = config.width - len(agents)
+    filled = (*agents, *[agents[0]] * empty)
+    seeds = jnp.array([agent.seed for agent in filled], jnp.uint32)
+    if probe is not None:
+        probe = jax.tree.map(lambda a: jnp.concatenate([a, *[a[:1]] * empty]), probe)
+    return Given(seeds, block_hyper(config, filled), probe)
 
 
 def since_record(state: BlockState) -> BlockState:
@@ -186,7 +206,7 @@ def _words(seed: Array, purpose: str, count: Array, shape: tuple[int, ...]) -> A
     return jax.random.bits(jax.random.fold_in(_key(seed, purpose), count), shape, jnp.uint32)
 
 
-def _draw(config: Config, seeds: Array, num_actions: int, first: Array) -> Draws:
+def _draw(config: Config, num_actions: int, seeds: Array, first: Array) -> Draws:
     acts = (config.vector_steps, config.num_envs)
 
     def one(iteration: Array, seed: Array) -> Draws:

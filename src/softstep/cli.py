@@ -310,15 +310,16 @@ def _plan(command: Compare) -> tuple[comparison.Plan, Path]:
         config = dataclasses.replace(config, total_steps=command.steps)
     arms = presets.preset(command.preset or "demo").arms if command.arms is None else command.arms.split(",")
     plan = comparison.Plan(config, tuple(arms), command.inner_steps, command.selection_seeds)
-    declared(config, command.margin, command.floor)  # complains before hours of training, not after
+    declared(config.env, command.margin, command.floor)  # complains before hours of training, not after
     return plan, command.out or runs.default_out(config, "compare")
 
 
 def _begun(command: Train | Compare, config: Config, out: Path, files: Mapping[str, bytes]) -> runs.Run:
     """A new run, watched."""
-    options = {"force": command.force, "workers": command.workers, "files": files}
     with _watching(config, out, command, resuming=False) as (view, stopped):
-        return runs.train(config, out, view=view, should_stop=stopped, **options)
+        return runs.train(
+            config, out, force=command.force, workers=command.workers, view=view, should_stop=stopped, files=files
+        )
 
 
 def _resumed(command: Train | Compare, out: Path) -> runs.Run:

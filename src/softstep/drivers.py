@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from softstep import replay as rp
-from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws
+from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws, Given
 from softstep.config import Config, Exploration
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
 from softstep.events import EnvironmentFailed, Finished
@@ -216,7 +216,7 @@ class HostDriver:
             packed = None
             if learning:
                 minibatches = self._padded(self._ring.sample(draws.words[n]), axis=1)
-                self._flat, packed = self._learn(self._flat, minibatches, now.rate[n])
+                self._flat, packed = self._learn(self._flat, minibatches, now.rate[n], self._block.given)
             keys = None if draws.env_keys is None else draws.env_keys[n]
             finished += self._collect(draws.uniform[n], draws.action[n], keys, now.epsilon[n])
             if packed is not None:
@@ -353,7 +353,7 @@ class FusedDriver:
         config = self._config
         now = schedule(config, self.iteration, DRAWN_AHEAD)
         draws = self._block.draw(self.iteration)
-        self._carry, closed = self._chunk(self._carry, draws, now, count, learning=learning)
+        self._carry, closed = self._chunk(self._carry, draws, now, count, self._block.given, learning=learning)
         lengths = np.asarray(closed.lengths)[:count, :, : self._agents]
         returns = np.asarray(closed.returns)[:count, :, : self._agents]
         finished = list[Finished]()
@@ -407,6 +407,7 @@ def fused_chunk(
     draws: Draws,
     now: Schedule,
     count: Any,
+    given: Given,
     *,
     learning: bool,
 ) -> tuple[Carry, Ended]:
@@ -432,7 +433,7 @@ def fused_chunk(
         replay, state = rp.write(carry.replay, new), carry.state
         if learning:  # reads after the write: the other way round XLA copies the whole ring at every iteration
             minibatches = rp.sample(replay, draw.words, carry.replay.written, capacity(config))
-            state = block.learn(state, minibatches, now.rate[n])
+            state = block.learn(state, minibatches, now.rate[n], given)
         ended = jax.tree.map(lambda all_, one: all_.at[n].set(one), ended, closed)
         return walked._replace(state=state, replay=replay), ended
 
@@ -462,8 +463,8 @@ def _flat_programs(block: Block, like: BlockState) -> tuple[Callable[..., Any], 
     """Compiled `learn` over flat states (which it consumes), `flatten` and `unflatten`."""
     flatten, unflatten = codec(like)
 
-    def learn(flat: Flat, minibatches: Any, factor: Any) -> tuple[Flat, Any]:
-        state = block.learn(unflatten(flat), minibatches, factor)
+    def learn(flat: Flat, minibatches: Any, factor: Any, given: Given) -> tuple[Flat, Any]:
+        state = block.learn(unflatten(flat), minibatches, factor, given)
         return flatten(state), jax.vmap(pack)(state.learner.online)
 
     return jax.jit(learn, donate_argnums=0), jax.jit(flatten), jax.jit(unflatten)

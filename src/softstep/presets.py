@@ -79,9 +79,7 @@ PRESETS = {
         Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB, _FIVE),
         Preset("fast", "our fastest way to a landing: stops at a greedy return of 225, twice in a row", _FAST),
         Preset("demo", "the lab's settings, 6 seeds, a few minutes: for `softstep compare`", _DEMO),
-        Preset(
-            "full", "the lab's settings, every arm, 20 judging seeds: an hour or two of `softstep compare`", _FULL, _ALL
-        ),
+        Preset("full", "the lab's settings, every arm, 20 judging seeds: an hour of `softstep compare`", _FULL, _ALL),
     )
 }
 
