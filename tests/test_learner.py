@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 
-from softstep.config import Config, ConfigError
+from softstep.config import Arm, Config, ConfigError
 from softstep.learner import Hyper, Learner, LearnerState, make_learner, optimizer_by_name, target_gap
 from softstep.target import TargetUpdate
 from softstep.types import Transition
@@ -290,3 +290,50 @@ def test_parameters_that_overflow_under_a_finite_loss_are_divergence() -> None:
     state, value = ours.update(ours.init(jax.random.key(0)), batch(0, scale=1e10), hyper(1e30))
     assert np.isfinite(value)
     assert state.diverged_at == 1
+
+
+# ---- one network, blended with itself ----
+
+
+def blended(**changes: Any) -> Learner:
+    return learner(arms=(Arm("blended", blended=True),), **changes)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_network_blended_with_itself_is_the_smaller_step(optimizer: str) -> None:
+    alpha, tau = 0.05, 0.1
+    literal = hyper(alpha, TargetUpdate(tau))._replace(blended=True)
+    with jax.enable_x64(True):
+        ours = blended(optimizer=optimizer)
+        states = [ours.init(jax.random.key(0)) for _ in range(2)]
+        states = [jax.tree.map(lambda a: a.astype(jnp.float64) if a.dtype == jnp.float32 else a, s) for s in states]
+        start = states[0].online[0]
+        for step in range(20):
+            data = batch(step, np.float64)
+            states[0], _ = ours.update(states[0], data, literal)
+            states[1], _ = ours.update(states[1], data, hyper(tau * alpha, TargetUpdate.none()))
+        for a, b in zip(states[0].online, states[1].online, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+        assert float(jnp.abs(states[0].online[0] - start).max()) > 1e-3
+
+
+def test_several_steps_between_blends_are_lookahead() -> None:
+    ours, plain, alpha, tau, inner = blended(optimizer="sgd"), learner(optimizer="sgd"), 0.05, 0.3, 3
+    literal = hyper(alpha, TargetUpdate(tau, inner))._replace(blended=True)
+    state = ours.init(jax.random.key(0))
+    slow = state.online
+    for cycle in range(4):
+        fast = plain.init(jax.random.key(0))._replace(online=slow, target=slow)
+        for step in range(inner):  # optax's own steps of a network that is its own target
+            data = batch(inner * cycle + step)
+            fast, _ = plain.update(fast, data, hyper(alpha, TargetUpdate.none()))
+            state, _ = ours.update(state, data, literal)
+        slow = jax.tree.map(lambda w, new: (1 - tau) * w + tau * new, slow, fast.online)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), state.online, slow)
+    assert_equal(state.online, state.target)
+
+
+def test_an_agent_that_is_not_blended_does_not_notice_that_others_are() -> None:
+    ours, plain = blended(), learner()
+    for a, b in zip(run(ours, 5, hyper()._replace(blended=False)), run(plain, 5, hyper()), strict=True):
+        assert_equal(a, b)

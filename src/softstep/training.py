@@ -23,9 +23,6 @@ from softstep.learner import make_learner
 from softstep.log import RETURN_WINDOW, Log
 from softstep.probe import make_probe
 
-PROGRESS_SECONDS = 0.1
-"""Between two reports of progress."""
-
 GATE_WINDOW = 40
 """Episodes whose mean opens the gate to evaluations."""
 
@@ -93,7 +90,6 @@ def run_block(
 def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
     config, driver = trainer.config, trainer.driver
     begun, first, mark, stopped = time.perf_counter(), trainer.env_steps, driver.written(), False
-    tell_at = begun
     end = math.ceil(config.total_steps / config.steps_per_iteration)
     while driver.iteration < end and not _all_solved(trainer):
         if hooks.should_stop():
@@ -106,10 +102,7 @@ def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
         returns = _evaluate(trainer) if evaluated else None
         if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
             hooks.on_records(_record(trainer, returns))
-        now = time.perf_counter()
-        if last or now >= tell_at:
-            hooks.on_progress(_progress(trainer, now - begun - trainer.eval_seconds))
-            tell_at = now + PROGRESS_SECONDS
+        hooks.on_progress(_progress(trainer, time.perf_counter() - begun - trainer.eval_seconds))
         if not last and _passed(config.checkpoint_every, before, trainer.env_steps):
             mark = _checkpoint(trainer, hooks, mark)
     jax.block_until_ready(driver.state)

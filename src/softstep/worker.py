@@ -11,16 +11,21 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from softstep import store
 from softstep.config import ConfigError
-from softstep.events import EnvironmentFailed, Hooks, ReplayMismatch
+from softstep.events import EnvironmentFailed, Hooks, Progress, ReplayMismatch
 from softstep.execution import execute_block
 from softstep.store import StoreError
+
+PROGRESS_SECONDS = 0.1
+"""Between two lines about progress."""
 
 
 def main() -> None:
@@ -51,11 +56,24 @@ def _listen(orders: SimpleQueue[dict[str, Any] | None], closing: threading.Event
     orders.put(None)
 
 
+def _now_and_then(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """`tell`, at most every `PROGRESS_SECONDS`."""
+    next_time = 0.0
+
+    def told(progress: Progress) -> None:
+        nonlocal next_time
+        if (now := time.monotonic()) >= next_time:
+            next_time = now + PROGRESS_SECONDS
+            tell(progress)
+
+    return told
+
+
 def _serve(order: dict[str, Any], say: Any, closing: threading.Event) -> None:
     block = order["block"]
     hooks = Hooks(
         on_records=lambda records: say("records", block=block, records=[r._asdict() for r in records]),
-        on_progress=lambda progress: say("progress", block=block, progress=progress._asdict()),
+        on_progress=_now_and_then(lambda progress: say("progress", block=block, progress=progress._asdict())),
         should_stop=closing.is_set,
     )
     try:
