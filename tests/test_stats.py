@@ -1,0 +1,206 @@
+"""The statistics against SciPy, against examples worked by hand, and against what they promise."""
+
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softstep.stats import (
+    EXACT,
+    bootstrap_interval,
+    holm,
+    interquartile_mean,
+    mean_interval,
+    paired_difference,
+    restricted_mean,
+    return_statistics,
+    sign_flip_p,
+)
+
+PROBABILITIES = st.lists(st.floats(0, 1) | st.just(math.nan), max_size=6)
+
+
+def normal(count, seed=0, mean=0.0):
+    return np.random.default_rng(seed).normal(mean, 1.0, count)
+
+
+def scipy_sign_flip(differences):
+    """SciPy's exact test: for one sample, it flips signs."""
+    return scipy.stats.permutation_test(
+        (differences,), np.sum, permutation_type="samples", n_resamples=np.inf, vectorized=True
+    ).pvalue
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("count", [2, 9])
+def test_the_paired_interval_is_scipys(count, level):
+    a, b = normal(count), normal(count, 1, 0.5)
+    found = paired_difference(a, b, level)
+    interval = scipy.stats.ttest_rel(a, b).confidence_interval(level)
+    assert found.estimate == pytest.approx(a.mean() - b.mean())
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.n == count
+
+
+@pytest.mark.parametrize("differences", [normal(2), normal(8, 1, 0.7), normal(11, 2, 0.3), np.arange(-2.0, 6.0)])
+def test_the_exact_sign_flip_p_is_scipys(differences):
+    assert sign_flip_p(differences) == pytest.approx(scipy_sign_flip(differences), abs=1e-12)
+
+
+def test_ties_count_despite_rounding():
+    assert sign_flip_p(np.full(10, 0.1)) == 2 / 2**10
+    assert sign_flip_p(np.array([0.1, 0.2, -0.3, 1e-17])) == 1.0
+
+
+def test_no_difference_at_all_has_p_one():
+    same = normal(8)
+    found = paired_difference(same, same)
+    assert (found.estimate, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_the_largest_exact_count_counts_every_pattern():
+    assert sign_flip_p(np.ones(EXACT)) == 2 / 2**EXACT
+
+
+@pytest.mark.parametrize("count", [EXACT - 8, EXACT + 5])
+def test_whole_numbers_are_counted_by_the_distribution_of_their_sum(count):
+    """Above the exact count, random patterns come near it and repeat."""
+    differences = np.rint(10 * normal(count, 3, 0.3))
+    sums = Counter({0.0: 1})
+    for d in differences:
+        sums = Counter({s: sums[s - d] + sums[s + d] for s in {s + sign * d for s in sums for sign in (-1, 1)}})
+    exact = sum(times for s, times in sums.items() if abs(s) >= abs(differences.sum())) / 2**count
+    found = sign_flip_p(differences)
+    assert 0.05 < exact < 0.95
+    assert found == pytest.approx(exact, abs=1e-12 if count <= EXACT else 0.006)
+    assert found == sign_flip_p(differences)
+
+
+def test_a_p_is_never_zero():
+    assert sign_flip_p(np.ones(40)) == 1 / 100_001
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_pairs_have_neither_interval_nor_p(count):
+    found = paired_difference(normal(count), normal(count, 1))
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert math.isnan(found.p)
+    assert math.isnan(found.estimate) == (count == 0)
+
+
+def test_a_difference_that_is_not_finite_has_no_p():
+    assert math.isnan(sign_flip_p(np.array([1.0, math.nan, 2.0])))
+
+
+@pytest.mark.parametrize("count", [8, 20])
+@pytest.mark.parametrize(
+    ("draw", "least"),
+    [
+        (lambda g, size: g.normal(0, 1, size), 0.93),
+        (lambda g, size: g.gamma(4, 1, size) - 4, 0.93),
+        (lambda g, size: g.exponential(1, size) - 1, 0.88),
+    ],
+    ids=["normal", "skewness 1", "skewness 2"],
+)
+def test_the_interval_covers_the_true_mean(draw, least, count):
+    samples = draw(np.random.default_rng(count), (1_500, count))
+    covered = [low <= 0 <= high for low, high in map(mean_interval, samples)]
+    assert np.mean(covered) >= least
+
+
+def test_the_sign_flip_test_keeps_its_level():
+    samples = np.random.default_rng(5).normal(0, 1, (1_000, 8))
+    assert np.mean([sign_flip_p(sample) <= 0.05 for sample in samples]) == pytest.approx(0.05, abs=0.02)
+
+
+def test_the_bootstrap_interval_covers_the_mean_and_repeats():
+    samples = np.random.default_rng(7).normal(1, 1, (100, 20))
+    intervals = [bootstrap_interval(sample, resamples=500) for sample in samples]
+    assert np.mean([low <= 1 <= high for low, high in intervals]) >= 0.88
+    assert intervals[0] == bootstrap_interval(samples[0], resamples=500)
+    assert intervals[0] != bootstrap_interval(samples[0], resamples=500, seed=1)
+
+
+def test_the_bootstrap_interval_widens_with_its_level():
+    differences = normal(12)
+    (low, high), (lower, higher) = bootstrap_interval(differences, 0.8), bootstrap_interval(differences, 0.99)
+    assert lower < low < differences.mean() < high < higher
+
+
+def test_the_bootstrap_of_equal_values_is_their_value():
+    assert bootstrap_interval(np.full(10, 3.0)) == (3.0, 3.0)
+
+
+def test_the_bootstrap_refuses_fewer_than_ten():
+    with pytest.raises(ValueError, match="bootstrap of 9 values"):
+        bootstrap_interval(normal(9))
+
+
+def test_holms_example():
+    """The example of Wikipedia's "Holm–Bonferroni method": H₁ and H₄ are rejected at 5 %, the others are not."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_does_not_count_what_is_not_there():
+    adjusted = holm([0.01, math.nan, 0.04])
+    assert adjusted[::2] == pytest.approx([0.02, 0.04])
+    assert math.isnan(adjusted[1])
+    assert holm([]) == []
+
+
+@given(PROBABILITIES)
+def test_holm_is_bonferroni_closed_over_every_set_of_hypotheses(p):
+    finite = [i for i in range(len(p)) if not math.isnan(p[i])]
+    sets = [s for size in range(1, len(finite) + 1) for s in itertools.combinations(finite, size)]
+    adjusted = holm(p)
+    for i in finite:
+        assert adjusted[i] == pytest.approx(max(min(1, len(s) * min(p[j] for j in s)) for s in sets if i in s))
+
+
+@given(PROBABILITIES)
+def test_holm_keeps_the_order_and_never_lowers_p(p):
+    pairs = sorted((raw, new) for raw, new in zip(p, holm(p), strict=True) if not math.isnan(raw))
+    assert all(raw <= new <= 1 for raw, new in pairs)
+    assert [new for _, new in pairs] == sorted(new for _, new in pairs)
+
+
+@given(
+    st.lists(st.tuples(st.floats(1, 200), st.booleans()), min_size=1, max_size=12),
+    st.sampled_from([50.0, 100.0, 250.0]),
+)
+def test_the_restricted_mean_is_the_area_below_kaplan_meiers_curve(runs, budget):
+    times, solved = np.array([t for t, _ in runs]), np.array([s for _, s in runs])
+    cut, events = np.where(solved, np.minimum(times, budget), budget), solved & (times <= budget)
+    sample = scipy.stats.CensoredData(uncensored=cut[events], right=cut[~events])
+    survival = scipy.stats.ecdf(sample).sf
+    knots = np.concatenate([[0.0], survival.quantiles[survival.quantiles < budget], [budget]])
+    area = float(np.sum(np.diff(knots) * survival.evaluate(knots[:-1])))
+    assert restricted_mean(times, solved, budget) == pytest.approx(area)
+
+
+def test_an_unsolved_run_counts_the_whole_budget_wherever_it_stopped():
+    assert restricted_mean(np.array([10.0, 30.0, math.nan]), np.array([True, False, False]), 100.0) == 70.0
+
+
+@pytest.mark.parametrize(("count", "budget"), [(0, 10.0), (2, 0.0), (2, math.nan)])
+def test_a_restricted_mean_needs_runs_and_a_budget(count, budget):
+    with pytest.raises(ValueError, match="at least one run"):
+        restricted_mean(np.ones(count), np.ones(count, bool), budget)
+
+
+def test_the_interquartile_mean_is_of_the_middle_half():
+    assert interquartile_mean(np.array([-1e6, 1.0, 2.0, 1e6])) == 1.5
+    assert interquartile_mean(np.array([0.0, 1.0, 2.0, 4.0, 90.0])) == pytest.approx(7 / 3)
+
+
+def test_return_statistics_put_it_together():
+    returns = np.array([1.0, 2.0, 4.0, 9.0])
+    found = return_statistics(returns)
+    interval = scipy.stats.ttest_1samp(returns, 0).confidence_interval()
+    assert found == pytest.approx((4.0, 3.0, math.sqrt(38 / 3), interval.low, interval.high))
