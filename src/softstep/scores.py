@@ -56,7 +56,7 @@ def learning_scores(curves: pl.DataFrame, config: Config, floor: float | None = 
 
 def final_return(agent: pl.DataFrame, floor: float) -> float:
     """Mean of the last ⌈10 %⌉ of an agent's evaluations; the floor if it ends diverged or has none."""
-    evaluations = column(agent, "eval_return")
+    evaluations = values_of(agent, "eval_return")
     finite = evaluations[np.isfinite(evaluations)]
     if agent["diverged"][-1] or not finite.size:
         return floor
@@ -69,6 +69,6 @@ def by_agent(curves: pl.DataFrame) -> dict[tuple[str, int], pl.DataFrame]:
     return {(str(arm), int(seed)): agent for (arm, seed), agent in parts.items()}
 
 
-def column(agent: pl.DataFrame, name: str) -> Float[np.ndarray, " records"]:
+def values_of(agent: pl.DataFrame, name: str) -> Float[np.ndarray, " records"]:
     """A column (records,) in float64, NaN where there is no value."""
     return agent[name].cast(pl.Float64).fill_null(math.nan).to_numpy()

@@ -18,6 +18,7 @@ import polars as pl
 from jaxtyping import Float
 
 from softstep.config import Config, ConfigError
+from softstep.scores import Declared, by_agent, declared, final_return, values_of
 from softstep.stats import Paired, holm, paired_difference
 
 Word = Literal["supported", "refuted", "equivalent", "inconclusive", "exploratory"]
@@ -31,24 +32,6 @@ EQUAL = 1e-8
 """Largest distance, relative to the distance travelled, that counts as equal in float64."""
 DIFFERENT = 1e-3
 """Smallest relative distance that counts as different."""
-
-
-class Declared(NamedTuple):
-    """What was fixed for an environment before any of its runs was seen."""
-
-    margin: float
-    """δ, the difference in return that matters."""
-    floor: float
-    """The score of an agent that diverged."""
-
-
-DECLARED = {
-    "LunarLander-v3": Declared(20.0, -500.0),
-    "CartPole-v1": Declared(47.5, 0.0),
-    "Acrobot-v1": Declared(10.0, -500.0),
-    "MountainCar-v0": Declared(11.0, -200.0),
-}
-"""By environment id without its maker; δ is 10 % of the size of Gymnasium's reward threshold."""
 
 
 class Claim(NamedTuple):
@@ -175,21 +158,6 @@ def to_json(verdicts: Sequence[Verdict]) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def declared(env: str, margin: float | None = None, floor: float | None = None) -> Declared:
-    """Margin and floor of an environment, those given before those of `DECLARED`; ConfigError where one is missing."""
-    name = env.rpartition(":")[2]
-    found = {"margin": margin, "floor": floor}
-    if name in DECLARED:
-        found = {key: getattr(DECLARED[name], key) if given is None else given for key, given in found.items()}
-    missing = [f"--{key}" for key, value in found.items() if value is None]
-    if missing:
-        raise ConfigError(f"{name} has no declared margin and floor for its returns: give {' and '.join(missing)}")
-    fixed = Declared(**{key: float(value) for key, value in found.items() if value is not None})
-    if not (0 < fixed.margin < math.inf and math.isfinite(fixed.floor)):
-        raise ConfigError(f"--margin {fixed.margin:g} must be above 0 and --floor {fixed.floor:g} finite")
-    return fixed
-
-
 def check_seeds(curves: pl.DataFrame) -> None:
     """Find a doubled seed: two seeds of an arm with the same records, returns and all; ConfigError names both.
 
@@ -197,9 +165,9 @@ def check_seeds(curves: pl.DataFrame) -> None:
     all score the same.
     """
     seen: dict[tuple[str, bytes], int] = {}
-    for (arm, seed), agent in _agents(curves).items():
+    for (arm, seed), agent in by_agent(curves).items():
         names = [name for name in ("train_return", "eval_return", "loss", "q_mean") if name in agent.columns]
-        columns = np.stack([_column(agent, name) for name in names])
+        columns = np.stack([values_of(agent, name) for name in names])
         if agent.height < 3 or not any(len(np.unique(c[np.isfinite(c)])) > 1 for c in columns):
             continue
         content = np.where(np.isnan(columns), np.nan, columns).tobytes()  # one bit pattern for NaN
@@ -208,17 +176,6 @@ def check_seeds(curves: pl.DataFrame) -> None:
             raise ConfigError(
                 f"seeds {other} and {seed} of arm {arm!r} are one run under two names: train them anew with two seeds"
             )
-
-
-def _agents(curves: pl.DataFrame) -> dict[tuple[str, int], pl.DataFrame]:
-    """Every agent's rows in time, by arm and seed."""
-    parts = curves.sort("env_steps", maintain_order=True).partition_by("arm", "seed", as_dict=True)
-    return {(str(arm), int(seed)): agent for (arm, seed), agent in parts.items()}
-
-
-def _column(agent: pl.DataFrame, name: str) -> Float[np.ndarray, " records"]:
-    """A column (records,) in float64, NaN where there is no value."""
-    return agent[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
 def _judge_first_steps(first_steps: Sequence[Any]) -> Iterator[Verdict]:
@@ -266,10 +223,10 @@ def _judge_returns(
     if not claims:
         return
     fixed = declared(config.env, margin, floor)
-    if not np.isfinite(_column(curves, "eval_return")).any():
+    if not np.isfinite(values_of(curves, "eval_return")).any():
         raise ConfigError(f"eval_every = {config.eval_every}: these runs have no evaluation to compare; set eval_every")
     for claim in claims:
-        found = paired_difference(*_paired(curves, claim, partial(_final_return, floor=fixed.floor)))
+        found = paired_difference(*_paired(curves, claim, partial(final_return, floor=fixed.floor)))
         word = _equal if claim.name == SOFT_EQUALS_HARD.name else _beats
         yield _Measured(claim, _return_estimand(claim, fixed), found, partial(word, margin=fixed.margin))
 
@@ -286,21 +243,12 @@ def _return_estimand(claim: Claim, fixed: Declared) -> str:
     )
 
 
-def _final_return(agent: pl.DataFrame, floor: float) -> float:
-    """Mean of the last ⌈10 %⌉ of an agent's evaluations; the floor if it ends diverged or has none."""
-    evaluations = _column(agent, "eval_return")
-    finite = evaluations[np.isfinite(evaluations)]
-    if agent["diverged"][-1] or not finite.size:
-        return floor
-    return float(finite[-math.ceil(finite.size / 10) :].mean())
-
-
 def _paired(
     curves: pl.DataFrame, claim: Claim, measure: Measure
 ) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
     """The measure of both arms (seeds,), over the seeds that both have; ConfigError where there is none."""
     first, second = (
-        {seed: measure(agent) for (_, seed), agent in _agents(curves.filter(pl.col("arm") == arm)).items()}
+        {seed: measure(agent) for (_, seed), agent in by_agent(curves.filter(pl.col("arm") == arm)).items()}
         for arm in claim.arms
     )
     seeds = sorted(first.keys() & second.keys())
@@ -330,8 +278,8 @@ def _judge_y(curves: pl.DataFrame) -> Iterator[_Measured]:
 
 def _moves(agent: pl.DataFrame, column: str) -> Float[np.ndarray, "2 records"]:
     """A column and y_sd, once learning has started, where both are finite."""
-    both = np.stack([_column(agent, column), _column(agent, "y_sd")])
-    return both[:, np.isfinite(both).all(axis=0) & (_column(agent, "gradient_steps") > 0)]
+    both = np.stack([values_of(agent, column), values_of(agent, "y_sd")])
+    return both[:, np.isfinite(both).all(axis=0) & (values_of(agent, "gradient_steps") > 0)]
 
 
 def _mean_move(agent: pl.DataFrame) -> float:
