@@ -18,7 +18,7 @@ FLOORS = (
     {"networks", "losses", "replay", "learner", "flat", "block", "envs"},
     {"log", "drivers", "training", "evaluation"},
     {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}
-    | {"study", "verdict", "equivalence"},
+    | {"study", "verdict", "equivalence", "first_steps"},
     {"report", "explorer"},
     {"cli", "__main__", "__init__"},
 )
@@ -26,7 +26,7 @@ FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 
 MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "block", "envs", "drivers", "training",
-                  "evaluation", "policy", "equivalence"}  # fmt: skip
+                  "evaluation", "policy", "equivalence", "first_steps"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "store",  # run folders
     "tables",  # reads their parquet files
