@@ -15,21 +15,22 @@ PACKAGE = Path(softstep.__file__).parent
 FLOORS = (
     {"types", "config", "target", "events", "presets"},
     {"theory", "stats"},
-    {"networks", "losses", "replay", "learner", "flat", "block", "envs"},
-    {"log", "drivers", "training", "evaluation"},
+    {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs"},
+    {"log", "probe", "drivers", "training", "evaluation"},
     {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}
-    | {"study", "verdict", "equivalence", "first_steps"},
+    | {"study", "scores", "verdict", "equivalence", "first_steps"},
     {"report", "explorer"},
     {"cli", "__main__", "__init__"},
 )
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 
-MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "block", "envs", "drivers", "training",
-                  "evaluation", "policy", "equivalence", "first_steps"}  # fmt: skip
+MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs", "probe", "drivers",
+                  "training", "evaluation", "policy", "equivalence", "first_steps"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "store",  # run folders
     "tables",  # reads their parquet files
+    "probe",  # reads the shipped reference agents
     "cli",  # reads --config
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events

@@ -288,7 +288,7 @@ def fused_program(memory_size: int) -> tuple[Any, int, str]:
     config = small(memory_size=memory_size, block_width=2, batch_size=16)
     driver: Any = make_driver(config)
     ring = driver._carry.replay.rows
-    given = driver._carry, driver._block.draw(0), schedule(config, 0, DRAWN_AHEAD), 1
+    given = driver._carry, driver._block.draw(0), schedule(config, 0, DRAWN_AHEAD), 1, driver._block.given
     compiled = driver._chunk.lower(*given, learning=True).compile()
     return compiled, ring.nbytes, f"f32[{','.join(map(str, ring.shape))}]"
 

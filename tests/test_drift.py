@@ -90,7 +90,7 @@ def test_a_hard_copy_moves_as_far_on_average_as_a_soft_update_but_in_jumps() -> 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "gymnax:CartPole-v1"])
 def test_a_probe_is_frozen_and_belongs_to_its_seed(env: str) -> None:
-    config = probed() if env == "CartPole-v1" else dataclasses.replace(probed(), env=env)
+    config = dataclasses.replace(probed(), env=env, block_width=2)
     spec = envs.describe(config)
     both = make_probe(config, spec, [3, 4])
     alone = make_probe(config, spec, [4])
@@ -101,7 +101,7 @@ def test_a_probe_is_frozen_and_belongs_to_its_seed(env: str) -> None:
 
 
 def test_the_second_half_comes_from_an_agent_that_plays_well() -> None:
-    config = dataclasses.replace(probed(), probe=64)
+    config = dataclasses.replace(probed(), probe=64, block_width=8)
     spec = envs.describe(config)
     assert reference_q_values(spec) is not None
     probe = make_probe(config, spec, list(range(8)))

@@ -184,6 +184,7 @@ def test_tables_have_the_promised_columns(run):
     assert found.curves.columns == [
         "arm", "seed", "learning_rate", "tau", "period", "env_steps", "gradient_steps", "episodes", "train_return",
         "eval_return", "loss", "q_mean", "y_drift", "target_gap", "diverged",
+        "y_rms", "y_p99", "y_sd",
     ]  # fmt: skip
     tables.write_tables(run, found, {"finished": True})
     assert tables.read_curves(run).equals(found.curves)

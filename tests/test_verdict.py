@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from softstep.config import Config, ConfigError
-from softstep.verdict import DECLARED, check_seeds, declared, judge, to_json
+from softstep.scores import DECLARED, declared
+from softstep.verdict import check_seeds, judge, to_json
 
 LANDER = Config(env="LunarLander-v3", eval_every=1_000)
 RECORDS = 20

@@ -296,7 +296,8 @@ def _compare(command: Compare) -> int:
     run = comparison.carry_out(plan, out, train)
     conclusion = None
     if run.path == out and run.summary["finished"]:
-        conclusion = softstep.conclude(run, margin=command.margin, floor=command.floor)
+        trusted = _trusted(command.settings.env_modules, command.settings.network)
+        conclusion = softstep.conclude(run, margin=command.margin, floor=command.floor, trusted=trusted)
     return _ended(command, run, conclusion)
 
 

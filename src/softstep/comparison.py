@@ -68,8 +68,14 @@ class Plan:
         for field in ("inner_steps", "selection_seeds"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"{field} = {getattr(self, field)} must be at least 1")
-        if self.tuned and self.config.eval_every == 0:
-            raise ConfigError("best-alpha and best-soft are selected by evaluations: set eval_every, for example 25000")
+        if self.config.eval_every == 0:
+            raise ConfigError("eval_every = 0: a comparison judges greedy evaluations; set it, for example to 25000")
+        for field in ("eval_gate", "solve_at"):
+            if getattr(self.config, field) is not None:
+                raise ConfigError(
+                    f"{field} = {getattr(self.config, field):g} leaves out evaluations that a comparison judges:"
+                    " set it to None"
+                )
         if self.tuned and self.config.seed + self.config.seeds > SELECTION_SEED:
             raise ConfigError(f"seed = {self.config.seed} reaches the selection seeds: stay below {SELECTION_SEED}")
 

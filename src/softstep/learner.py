@@ -39,8 +39,8 @@ class Hyper(NamedTuple):
     """Gradient steps between two updates of the target."""
     gamma: Float[Array, ...] | float
     """Discount per step."""
-    blended: Bool[Array, ...] | bool = False
-    """Whether the network is blended with itself; obeyed by learners built for it."""
+    blended: Bool[Array, ...] | bool | None = None
+    """Whether the network is blended with itself; only for learners built for it."""
 
 
 class LearnerState(NamedTuple):
@@ -105,7 +105,8 @@ def build_learner(
         return LearnerState(online, target, transform(0.0).init(online), *zeros)
 
     def td_targets(state: LearnerState, batch: Transition, hyper: Hyper) -> Float[Array, " B"]:
-        valuing = _choose(hyper.blended, state.online, state.target) if blending else state.target
+        own = blending and hyper.blended is not None
+        valuing = _choose(hyper.blended, state.online, state.target) if own else state.target
         values = q_values(valuing, batch.next_observation)
         selector = q_values(state.online, batch.next_observation) if double_q else values
         return jax.vmap(losses.q_target)(batch.reward, hyper.gamma * batch.discount, values, selector)
@@ -123,7 +124,7 @@ def build_learner(
         count = state.gradient_steps + 1
         fire = count % hyper.period == 0
         target = update_target(state.target, online, hyper.tau, fire)
-        if blending:
+        if blending and hyper.blended is not None:
             online = _choose(hyper.blended & fire, target, online)
         healthy = jnp.isfinite(value) & _all_finite(online)
         diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)

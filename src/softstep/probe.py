@@ -35,12 +35,13 @@ QValues = Callable[[np.ndarray], Any]
 
 
 def make_probe(config: Config, spec: envs.EnvSpec, seeds: Sequence[int]) -> Probe:
-    """The probes (W, P, …) of agents with these seeds; each depends on its own seed alone."""
-    rngs = [np.random.default_rng([_PURPOSE, seed]) for seed in seeds]
+    """The probes (P agents, …) of at most W agents with these seeds; at fixed W each depends on its own seed alone."""
+    filled = (*seeds, *[seeds[0]] * (config.width - len(seeds)))
+    rngs = [np.random.default_rng([_PURPOSE, seed]) for seed in filled]
     by_chance = config.probe // 2
     halves = ((None, by_chance), (reference_q_values(spec), config.probe - by_chance))
-    found = [_transitions(config, spec, seeds, player, count, rngs) for player, count in halves]
-    return Probe(*(np.concatenate(parts, axis=1) for parts in zip(*found, strict=True)))
+    found = [_transitions(config, spec, filled, player, count, rngs) for player, count in halves]
+    return Probe(*(np.concatenate(parts, axis=1)[: len(seeds)] for parts in zip(*found, strict=True)))
 
 
 def _transitions(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
 from softstep import first_steps, store, verdict
+from softstep.config import Config, ConfigError
+from softstep.policy import load
 from softstep.report.answer import answer
 from softstep.report.comparison_page import page
 from softstep.report.verdicts import verdict_table
-from softstep.runs import Run
+from softstep.report.watch import landing_gif
+from softstep.runs import Run, check_trust
+from softstep.scores import by_agent, final_return
 from softstep.verdict import Verdict
 
 
@@ -36,3 +44,61 @@ class Conclusion(NamedTuple):
         return verdict_table(self.to_dicts())
 
 
+def conclude(
+    run: Run | Path | str, *, margin: float | None = None, floor: float | None = None, trusted: Sequence[str] = ()
+) -> Conclusion:
+    """Judge a finished comparison; writes `verdict.json`, `first_steps.json` and `report.html` into its folder.
+
+    margin, floor: in place of those declared for the environment. trusted: the modules that the run's configuration
+    names, repeated. ConfigError for an environment without them;
+    StoreError for a run that is unfinished or no comparison.
+    """
+    run = run if isinstance(run, Run) else Run(store.open_run(run))
+    if not run.config.arms or not run.summary.get("finished"):
+        raise store.StoreError(f"{run.path} is no finished comparison: `softstep compare --resume {run.path}`")
+    check_trust(run.config, trusted)
+    replayed = first_steps.replay(_common(run.config))
+    verdicts = verdict.judge(run.curves, run.config, replayed.rows, margin=margin, floor=floor)
+    found = Conclusion(verdicts, replayed, answer(run.curves, run.config), run.path / "report.html")
+    files = {"verdict.json": verdict.to_json(verdicts), "first_steps.json": json.dumps(replayed.to_dicts(), indent=2)}
+    files["report.html"] = page(
+        run.curves,
+        run.episodes,
+        run.config,
+        found.to_dicts(),
+        replayed.to_dicts(),
+        found.answer,
+        store.versions(run.config),
+        _animation(run, trusted),
+    )
+    store.write_results(run.folder, {name: text.encode() for name, text in files.items()})
+    return found
+
+
+def _common(config: Config) -> Config:
+    """The comparison's settings with α and the target of its soft arm, and no arms."""
+    soft = next((arm for arm in config.arms if arm.name == "soft"), None)
+    plain = dataclasses.replace(config, arms=())
+    if soft is None or soft.learning_rate is None or soft.target is None:
+        return plain
+    return dataclasses.replace(plain, learning_rate=soft.learning_rate, target=soft.target)
+
+
+def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:
+    """A greedy episode of the best soft agent as a GIF; None without one, or where the environment draws nothing."""
+    scores = {
+        number: final_return(rows, -math.inf)
+        for number, agent in enumerate(run.config.agents())
+        if agent.arm in ("soft", "best-soft")
+        for rows in [by_agent(run.curves)[agent.arm, agent.seed]]
+    }
+    if not scores:
+        return None
+    policy = load(run, max(scores, key=lambda number: scores[number]), trusted=trusted)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "episode.gif"
+        try:
+            landing_gif(policy.q_values, policy.spec.name, out, 0)
+        except ConfigError:
+            return None
+        return out.read_bytes()
