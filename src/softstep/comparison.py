@@ -22,7 +22,7 @@ from softstep import runs
 from softstep.config import Arm, Config, ConfigError, near
 from softstep.runs import Run
 from softstep.scores import learning_scores
-from softstep.store import StoreError
+from softstep.store import StoreError, read_result
 from softstep.target import TargetUpdate
 
 ARMS = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")
@@ -166,8 +166,9 @@ def carry_out(plan: Plan, out: Path, train: Train) -> Run:
 def planned(out: Path) -> Plan:
     """The plan of a comparison that was begun in `out`; StoreError where none was."""
     for folder in (out, selection_folder(out)):
-        if (folder / PLAN).is_file():
-            return Plan.from_json((folder / PLAN).read_text())
+        text = read_result(folder, PLAN)
+        if text is not None:
+            return Plan.from_json(text)
     raise StoreError(f"{out} is no comparison (no {PLAN} in it or in {selection_folder(out)})")
 
 

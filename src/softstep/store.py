@@ -389,6 +389,12 @@ def write_results(run: RunFolder, files: Mapping[str, bytes]) -> None:
         raise StoreError(f"cannot write to {run.path}: {error.strerror}; the checkpoints are intact") from None
 
 
+def read_result(path: Path, name: str) -> str | None:
+    """A text file of a run folder; None where there is none."""
+    file = path / name
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
 def read_summary(run: RunFolder) -> dict[str, Any] | None:
     """`summary.json`; None while the run has not come to rest."""
     try:
