@@ -19,7 +19,8 @@ def config(problem: str) -> Config:
     return Config(
         env=f"planted/{problem}-v0", env_modules=("planted",), network="planted:linear", optimizer="sgd",
         gamma=0.9, seeds=8, block_width=8, learning_rate=ALPHA, target=TargetUpdate(TAU), learning_starts=2_000,
-        train_every=4, gradient_steps=64,        total_steps=4_000, record_every=1_000, eval_every=4_000, eval_episodes=2, checkpoint_every=4_000,
+        train_every=4, gradient_steps=64, total_steps=4_000, record_every=1_000, eval_every=4_000, eval_episodes=2,
+        checkpoint_every=4_000,
     )  # fmt: skip
 
 
