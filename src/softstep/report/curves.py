@@ -11,7 +11,7 @@ import polars as pl
 
 
 class Band(NamedTuple):
-    """An arm's curve over environment steps: the mean over its seeds, and the worst and the best of them."""
+    """An arm's curve over environment steps: the mean over its seeds, and what the band around it reaches."""
 
     steps: np.ndarray
     mean: np.ndarray
@@ -70,21 +70,30 @@ def bands(curves: pl.DataFrame, column: str) -> dict[str, Band]:
     Each seed's curve is linear between its own records. A band begins where every seed has a value; a seed that
     stopped early keeps its last one. Diverged agents are part of it.
     """
+    found = {}
+    for arm, seeds in finite_curves(curves, column).items():
+        grid, values = on_one_grid(seeds)
+        found[arm] = Band(grid, values.mean(0), values.min(0), values.max(0), len(seeds))
+    return found
+
+
+def finite_curves(curves: pl.DataFrame, column: str) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """Every seed's steps and finite values, by arm."""
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     finite = curves.filter(pl.col(column).cast(pl.Float64).is_finite()).sort("env_steps", maintain_order=True)
     for arm in arms_of(curves):
         agents = finite.filter(pl.col("arm") == arm).partition_by("seed", maintain_order=True)
         if agents:
             found[arm] = [(a["env_steps"].to_numpy().astype(float), a[column].to_numpy()) for a in agents]
-    return {arm: _band(seeds) for arm, seeds in found.items()}
+    return found
 
 
-def _band(seeds: list[tuple[np.ndarray, np.ndarray]]) -> Band:
+def on_one_grid(seeds: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (R,) and every seed's values there (S, R)."""
     begin = max(steps[0] for steps, _ in seeds)
     union = np.unique(np.concatenate([steps for steps, _ in seeds]))
     grid = union[union >= begin]
-    values = np.stack([np.interp(grid, steps, values) for steps, values in seeds])
-    return Band(grid, values.mean(0), values.min(0), values.max(0), len(seeds))
+    return grid, np.stack([np.interp(grid, steps, values) for steps, values in seeds])
 
 
 def show_range(found: dict[str, Band]) -> tuple[float, float]:

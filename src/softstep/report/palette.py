@@ -29,10 +29,11 @@ ARMS = {
     "hard": ArmStyle("#0fa08a", "H"),
     "blended": ArmStyle("#c76fe0", "B"),
     "best-alpha": ArmStyle("#8a5a00", "*"),
+    "best-soft": ArmStyle("#666699", "+"),
 }
 """The arms of the founding question."""
 
-FALLBACK = ("#1f63e0", "#da7b00", "#0fa08a", "#e0246a", "#8a5a00", "#c76fe0", "#64748b", "#5c8a00")
+FALLBACK = ("#1f63e0", "#da7b00", "#0fa08a", "#e0246a", "#8a5a00", "#c76fe0", "#666699", "#5c8a00")
 """For arms of other names, in this order, colours of the named arms present left out while others are left."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
