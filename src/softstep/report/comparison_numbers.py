@@ -12,7 +12,7 @@ import scipy.special
 
 from softstep.config import Config, ConfigError
 from softstep.report.curves import Band, arms_of, finite_curves, on_one_grid
-from softstep.scores import Declared, by_agent, column, declared, final_return
+from softstep.scores import Declared, by_agent, declared, final_return, values_of
 
 REWARD_THRESHOLDS = {"LunarLander-v3": 200.0, "CartPole-v1": 475.0, "Acrobot-v1": -100.0, "MountainCar-v0": -110.0}
 """Mean return at which Gymnasium calls an environment solved, by id without its maker."""
@@ -39,8 +39,8 @@ def interval_bands(curves: pl.DataFrame, name: str, *, geometric: bool = False) 
     found = {}
     for arm, seeds in finite_curves(kept, name).items():
         grid, values = on_one_grid([(steps, np.log(v) if geometric else v) for steps, v in seeds])
-        ends = mean_interval(values)
-        found[arm] = Band(grid, *(np.exp(end) if geometric else end for end in ends), len(seeds))
+        mean, low, high = (np.exp(end) if geometric else end for end in mean_interval(values))
+        found[arm] = Band(grid, mean, low, high, len(seeds))
     return found
 
 
@@ -90,9 +90,9 @@ def solved(curves: pl.DataFrame, threshold: float) -> list[Solved]:
     end = int(curves["env_steps"].max() or 0)  # type: ignore[arg-type]
     found: dict[str, list[float]] = {arm: [] for arm in arms_of(curves)}
     for (arm, _), agent in by_agent(curves).items():
-        returns = column(agent, "eval_return")
+        returns = values_of(agent, "eval_return")
         if np.isfinite(returns).any():
-            found[arm].append(_first_solved(column(agent, "env_steps"), returns, threshold))
+            found[arm].append(_first_solved(values_of(agent, "env_steps"), returns, threshold))
     return [
         Solved(arm, tuple(sorted(step for step in steps if math.isfinite(step))), len(steps), end)
         for arm, steps in found.items()

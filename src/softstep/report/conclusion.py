@@ -70,6 +70,8 @@ def conclude(
         found.answer,
         store.versions(run.config),
         _animation(run, trusted),
+        margin=margin,
+        floor=floor,
     )
     store.write_results(run.folder, {name: text.encode() for name, text in files.items()})
     return found
