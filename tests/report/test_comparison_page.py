@@ -323,5 +323,5 @@ def test_the_verdicts_fit_a_hundred_columns(verdicts):
     assert max(map(len, lines)) <= 100
     if verdicts:
         (row,) = [line for line in lines if line.startswith(" y ")]
-        assert row.split() == ["y", "×", "0.1", "[0.05,", "0.2]", "0.039", "8", "✓", "supported"]
+        assert row.split() == ["y", "✓", "supported", "×", "0.1", "[0.05,", "0.2]", "0.039", "8"]
         assert "nan" not in stream.getvalue()

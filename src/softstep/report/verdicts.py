@@ -57,17 +57,18 @@ def p_text(p: Any) -> str:
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
-    """One row per claim, in at most 100 columns."""
+    """One row per claim, the word beside it, in 80 columns."""
     caption = "estimate [95 % interval]: a difference of greedy returns; ×: a ratio. p: after Holm. n: pairs of seeds."
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, width=100, caption=caption)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=caption)
     table.caption_justify = "left"
-    table.add_column("claim", ratio=1)
-    for head in ("estimate", "p", "n"):
-        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("claim", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
+    table.add_column("estimate", justify="right")
+    for head in ("p", "n"):
+        table.add_column(head, justify="right", no_wrap=True)
     for verdict in verdicts:
         word = str(verdict["verdict"])
         told = Text(f"{SIGNS.get(word, '·')} {word}", style=f"bold {_COLOURS.get(word, 'default')}")
         cells = (estimate_text(verdict), p_text(verdict.get("p_holm")), str(verdict["n"]))
-        table.add_row(Text(str(verdict["claim"])), *cells, told)
+        table.add_row(Text(str(verdict["claim"])), told, *cells)
     return table
