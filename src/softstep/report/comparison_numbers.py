@@ -39,8 +39,8 @@ def interval_bands(curves: pl.DataFrame, name: str, *, geometric: bool = False) 
     found = {}
     for arm, seeds in finite_curves(kept, name).items():
         grid, values = on_one_grid([(steps, np.log(v) if geometric else v) for steps, v in seeds])
-        ends = mean_interval(values)
-        found[arm] = Band(grid, *(np.exp(end) if geometric else end for end in ends), len(seeds))
+        mean, low, high = (np.exp(end) if geometric else end for end in mean_interval(values))
+        found[arm] = Band(grid, mean, low, high, len(seeds))
     return found
 
 
