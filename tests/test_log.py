@@ -17,7 +17,7 @@ finished = st.lists(st.builds(Finished, st.integers(0, 2), st.integers(0, 2**40)
 
 def record(env_steps: int) -> Record:
     nan = math.nan
-    return Record("soft", 3, 1e-3, 0.01, 1, env_steps, 5, 2, nan, nan, 0.25, 1.5, 0.1, 0.2, False)
+    return Record("soft", 3, 1e-3, 0.01, 1, env_steps, 5, 2, nan, nan, 0.25, 1.5, 0.1, 0.2, False, 0.3, 0.4, nan)
 
 
 @given(st.lists(finished, max_size=4))

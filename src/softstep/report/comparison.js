@@ -52,7 +52,7 @@ function rows(table) {
 function csv(table) {
   const flat = rows(table).map(({ interval, ...row }) =>
     interval ? { ...row, low: interval[0], high: interval[1] } : row);
-  const names = Object.keys(flat[0] ?? {});
+  const names = [...new Set(flat.flatMap((row) => Object.keys(row)))];
   const cell = (value) => {
     const text = Array.isArray(value) ? value.join("; ") : String(value ?? "");
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

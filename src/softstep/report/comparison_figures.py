@@ -22,6 +22,9 @@ EXACT_ZERO = 1e-18
 
 STEPS = "environment steps"
 
+LOGARITHMIC = {"type": "log", "tickformat": "~g"}
+"""An axis whose ticks are whole numbers, not a digit of one."""
+
 Styles = Mapping[str, ArmStyle]
 Row = Mapping[str, Any]
 
@@ -52,7 +55,7 @@ def curve_figure(
     end = max((float(band.steps[-1]) for band in bands.values()), default=1.0)
     figure.update_xaxes(range=[0, 1.06 * end])
     axis = np.log10([low, high]).tolist() if log else [low, high]
-    return figure.update_yaxes(type="log" if log else "linear", range=axis)
+    return figure.update_yaxes(range=axis, **(LOGARITHMIC if log else {}))
 
 
 def _end_letters(
@@ -108,12 +111,13 @@ def solved_figure(found: Sequence[Solved], styles: Styles) -> go.Figure:
             line={"color": styles[arm.arm].colour, "width": 2.5}, hovertemplate="%{y:.0%}",
             legendgroup=arm.arm, showlegend=False,
         )  # fmt: skip
+    figure.update_xaxes(range=[0, 1.02 * max(arm.end for arm in found)])
     return figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%")
 
 
 def first_steps_figure(rows: Sequence[Row], limits: tuple[float, float]) -> go.Figure:
     """‖T − X‖/‖X − X₀‖ and ‖W − X‖/‖X − X₀‖ over updates for one optimizer, float32 dotted where it is there."""
-    figure = base("update", "relative distance from X", hovermode="x unified")
+    figure = base("update", "", hovermode="x unified")
     for name, column, colour in (("T − X", "t_x", ARMS["soft"].colour), ("W − X", "w_x", ARMS["blended"].colour)):
         for suffix, precision, dash in (("", "float64", "solid"), ("32", "float32", "dot")):
             points = [(row["update"], finite(row.get(column + suffix))) for row in rows]
@@ -125,7 +129,8 @@ def first_steps_figure(rows: Sequence[Row], limits: tuple[float, float]) -> go.F
                     name=f"{name}, {precision}", mode="lines+markers", line={"color": colour, "dash": dash},
                 )  # fmt: skip
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
-    return figure.update_xaxes(type="log").update_yaxes(type="log", range=np.log10(limits).tolist())
+    figure.update_xaxes(type="log", tickvals=sorted({row["update"] for row in rows}))
+    return figure.update_yaxes(type="log", exponentformat="power", range=np.log10(limits).tolist())
 
 
 def first_steps_range(rows: Sequence[Row]) -> tuple[float, float]:

@@ -43,8 +43,8 @@ def method(config: Config, fixed: Declared | None, styles: Mapping[str, ArmStyle
     ]
     settings = table(["arm", "α", "1 − c", "period", "what it is"], rows, css="worded")
     margin = (
-        f"Differences in return below δ = {short(fixed.margin)} do not matter. The margin is declared beforehand, as is"
-        f" the score of an agent that diverged, {short(fixed.floor)}."
+        f"Differences in return below δ = {short(fixed.margin)} do not matter. The margin is declared beforehand, and"
+        f" so is the score of an agent that diverged, {short(fixed.floor)}."
         if fixed
         else "No margin was declared for this environment."
     )

@@ -231,7 +231,7 @@ def _first_steps(rows: Sequence[Mapping[str, Any]]) -> str:
     limits = figures.first_steps_range(rows)
     optimizers = list(dict.fromkeys(str(row["optimizer"]) for row in rows))
     plots = "".join(
-        f"<div><h3>{escape(_OPTIMIZERS.get(name, name))}</h3>"
+        f"<div><h3>{escape(_OPTIMIZERS.get(name, name))}: distance from X, relative to X’s own path</h3>"
         + plot(
             f"first-steps-{place}",
             figures.first_steps_figure([row for row in rows if str(row["optimizer"]) == name], limits),
