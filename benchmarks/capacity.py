@@ -30,7 +30,7 @@ class Size(NamedTuple):
     warm: int
 
 
-FULL = Size(rounds=3, capacities=(10_000, 100_000, 1_000_000), compiled=150_000, host=150_000, warm=12_000)
+FULL = Size(rounds=3, capacities=(10_000, 100_000, 1_000_000), compiled=60_000, host=60_000, warm=12_000)
 QUICK = Size(rounds=1, capacities=(1_000, 5_000, 10_000), compiled=3_000, host=2_000, warm=1_000)
 
 

@@ -34,7 +34,7 @@ class Size(NamedTuple):
     sb3: int
 
 
-FULL = Size(rounds=3, ours=120_000, warm=12_000, rejax=20_000, sb3=6_000)
+FULL = Size(rounds=3, ours=60_000, warm=8_000, rejax=10_000, sb3=4_000)
 QUICK = Size(rounds=1, ours=4_000, warm=2_000, rejax=500, sb3=500)
 
 
