@@ -35,9 +35,8 @@ def test_the_verdict_flips_with_the_problem(
     assert soft_is_stable is (word == "supported")
 
     monkeypatch.chdir(Path(__file__).parent)  # where the workers find the environments
-    run = softstep.compare(config(problem), tmp_path / "run", arms=("soft", "same-alpha"))
-    (verdict,) = (
-        v for v in judge(run.curves, run.config, None, margin=0.1, floor=-1.0) if v.claim == "soft-beats-same-alpha"
-    )
+    declared = {"margin": 0.1, "floor": -1.0}
+    run = softstep.compare(config(problem), tmp_path / "run", arms=("soft", "same-alpha"), **declared)
+    (verdict,) = (v for v in judge(run.curves, run.config, None, **declared) if v.claim == "soft-beats-same-alpha")
     assert (verdict.verdict, verdict.n) == (word, 8)
     assert verdict.estimate == (1 if soft_is_stable else -1)  # every agent of one arm diverged, none of the other

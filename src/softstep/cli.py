@@ -28,7 +28,6 @@ from softstep.report.picture import CurvePicture
 from softstep.report.progress import ProgressView, json_line
 from softstep.report.tensorboard import ScalarWriter
 from softstep.report.terminal import echo_target, return_table, summary_table
-from softstep.scores import declared
 
 INTERRUPTED = 130
 USAGE = 2
@@ -297,7 +296,7 @@ def _compare(command: Compare) -> int:
     conclusion = None
     if run.path == out and run.summary["finished"]:
         trusted = _trusted(command.settings.env_modules, command.settings.network)
-        conclusion = softstep.conclude(run, margin=command.margin, floor=command.floor, trusted=trusted)
+        conclusion = softstep.conclude(run, trusted=trusted)
     return _ended(command, run, conclusion)
 
 
@@ -310,9 +309,11 @@ def _plan(command: Compare) -> tuple[comparison.Plan, Path]:
     if command.steps is not None:
         config = dataclasses.replace(config, total_steps=command.steps)
     arms = presets.preset(command.preset or "demo").arms if command.arms is None else command.arms.split(",")
-    plan = comparison.Plan(config, tuple(arms), command.inner_steps, command.selection_seeds)
-    declared(config.env, command.margin, command.floor)  # complains before hours of training, not after
-    return plan, command.out or runs.default_out(config, "compare")
+    given = (command.inner_steps, command.selection_seeds, command.margin, command.floor)
+    plan = comparison.Plan(config, tuple(arms), *given)
+    out = command.out or runs.default_out(config, "compare")
+    store.check_free(out, force=command.force)  # before the selection is trained
+    return plan, out
 
 
 def _begun(command: Train | Compare, config: Config, out: Path, files: Mapping[str, bytes]) -> runs.Run:

@@ -21,8 +21,8 @@ from typing import Any
 from softstep import runs
 from softstep.config import Arm, Config, ConfigError, near
 from softstep.runs import Run
-from softstep.scores import learning_scores
-from softstep.store import StoreError, read_result
+from softstep.scores import declared, learning_scores
+from softstep.store import StoreError, check_free, read_result
 from softstep.target import TargetUpdate
 
 ARMS = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")
@@ -53,8 +53,13 @@ class Plan:
     inner_steps: int = 1
     """Gradient steps of `blended` between two blends."""
     selection_seeds: int = 5
+    margin: float | None = None
+    """δ, the difference in return that matters; None takes the one declared for the environment."""
+    floor: float | None = None
+    """The return that a diverged agent scores; None takes the one declared for the environment."""
 
     def __post_init__(self) -> None:
+        declared(self.config.env, self.margin, self.floor)  # complains before hours of training, not after
         if self.config.target.kind != "soft":
             raise ConfigError(
                 f"target.tau = {self.config.target.tau:g} is no soft update, so there is nothing to compare a smaller"
@@ -118,7 +123,7 @@ class Plan:
         try:
             told = json.loads(text)
             config = Config.from_mapping(told["config"], source=PLAN)
-            return cls(config, tuple(told["arms"]), int(told["inner_steps"]), int(told["selection_seeds"]))
+            return cls(config, tuple(told.pop("arms")), **{k: v for k, v in told.items() if k != "config"})
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{PLAN}: {error}") from None
 
@@ -130,9 +135,9 @@ def candidates(config: Config) -> tuple[list[float], list[float]]:
     return [factor * config.learning_rate for factor in factors], [tau for tau in taus if tau < 1]
 
 
-def select(run: Run) -> dict[str, Arm]:
+def select(run: Run, floor: float) -> dict[str, Arm]:
     """The best candidate of each kind by its mean score over the selection seeds; of equals, the first."""
-    scores = learning_scores(run.curves, run.config)
+    scores = learning_scores(run.curves, floor)
     best: dict[str, tuple[float, Arm]] = {}
     for arm in run.config.arms:
         name = "best-alpha" if arm.name.startswith("alpha") else "best-soft"
@@ -159,7 +164,7 @@ def carry_out(plan: Plan, out: Path, train: Train) -> Run:
         run = train(plan.selection(), selection_folder(out), files)
         if not run.summary["finished"]:
             return run
-        selected = select(run)
+        selected = select(run, declared(plan.config.env, plan.margin, plan.floor).floor)
     return train(plan.judged(selected), out, files)
 
 
@@ -179,6 +184,9 @@ def compare(
     arms: Sequence[str] = ("soft", "smaller-alpha", "same-alpha"),
     inner_steps: int = 1,
     selection_seeds: int = 5,
+    margin: float | None = None,
+    floor: float | None = None,
+    force: bool = False,
     **options: Any,
 ) -> Run:
     """Train the arms on `config`'s environment and seeds, from the same initial parameters per seed.
@@ -187,10 +195,11 @@ def compare(
     `softstep.conclude` judges them. With best-alpha or best-soft among the arms, their candidates are trained first,
     on seeds of their own, into a folder beside `out`.
     """
-    plan = Plan(config, tuple(arms), inner_steps, selection_seeds)
+    plan = Plan(config, tuple(arms), inner_steps, selection_seeds, margin, floor)
     path = Path(out) if out is not None else runs.default_out(config, "compare")
+    check_free(path, force=force)
 
     def train(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
-        return runs.train(one, folder, files=files, **options)
+        return runs.train(one, folder, files=files, force=force, **options)
 
     return carry_out(plan, path, train)

@@ -133,7 +133,7 @@ class Config:
     eval_episodes: int = 10
     """Episodes per evaluation."""
     eval_gate: float | None = None
-    """Skip evaluations while the mean of a block's last 40 training returns is below this; None never skips."""
+    """Skip evaluations while the mean of its agents' last 40 training returns is below this; None never skips."""
     eval_network: Literal["online", "target"] = "online"
     """The network that plays greedily: Q, or its slow average T."""
     solve_at: float | None = None

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from softstep.config import Config, ConfigError
+from softstep.config import ConfigError
 
 
 class Declared(NamedTuple):
@@ -45,12 +45,11 @@ def declared(env: str, margin: float | None = None, floor: float | None = None) 
     return fixed
 
 
-def learning_scores(curves: pl.DataFrame, config: Config, floor: float | None = None) -> dict[str, dict[int, float]]:
-    """Every arm's scores by seed; `floor` in place of the environment's declared one."""
-    fixed = declared(config.env, 1.0, floor) if floor is not None else declared(config.env)
+def learning_scores(curves: pl.DataFrame, floor: float) -> dict[str, dict[int, float]]:
+    """Every arm's scores by seed."""
     scores: dict[str, dict[int, float]] = {}
     for (arm, seed), agent in by_agent(curves).items():
-        scores.setdefault(arm, {})[seed] = final_return(agent, fixed.floor)
+        scores.setdefault(arm, {})[seed] = final_return(agent, floor)
     return scores
 
 

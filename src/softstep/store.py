@@ -74,11 +74,8 @@ def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
 
     A replaced run lies beside the new one, hidden, until `settle_creation` or `undo_creation`.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        if not force:
-            raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
-        if not (path / "config.json").is_file():
-            raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
+    check_free(path, force=force)
+    if _taken(path):
         with locked(path):
             shutil.rmtree(_replaced(path), ignore_errors=True)
             path.rename(_replaced(path))
@@ -89,6 +86,20 @@ def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return RunFolder(path, config)
+
+
+def check_free(path: Path, *, force: bool = False) -> None:
+    """StoreError where `create` would refuse the folder."""
+    if not _taken(path):
+        return
+    if not force:
+        raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
+    if not (path / "config.json").is_file():
+        raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
+
+
+def _taken(path: Path) -> bool:
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
 
 
 def _replaced(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import tempfile
@@ -13,7 +12,8 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from softstep import first_steps, store, verdict
-from softstep.config import Config, ConfigError
+from softstep.comparison import planned
+from softstep.config import ConfigError
 from softstep.policy import load
 from softstep.report.answer import answer
 from softstep.report.comparison_page import page
@@ -44,21 +44,19 @@ class Conclusion(NamedTuple):
         return verdict_table(self.to_dicts())
 
 
-def conclude(
-    run: Run | Path | str, *, margin: float | None = None, floor: float | None = None, trusted: Sequence[str] = ()
-) -> Conclusion:
+def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusion:
     """Judge a finished comparison; writes `verdict.json`, `first_steps.json` and `report.html` into its folder.
 
-    margin, floor: in place of those declared for the environment. trusted: the modules that the run's configuration
-    names, repeated. ConfigError for an environment without them;
-    StoreError for a run that is unfinished or no comparison.
+    Margin and floor are those with which the comparison was begun. trusted: the modules that the run's configuration
+    names, repeated. StoreError for a run that is unfinished or no comparison.
     """
     run = run if isinstance(run, Run) else Run(store.open_run(run))
-    if not run.config.arms or not run.summary.get("finished"):
-        raise store.StoreError(f"{run.path} is no finished comparison: `softstep compare --resume {run.path}`")
+    if not run.summary.get("finished"):
+        raise store.StoreError(f"{run.path} is not finished: softstep compare --resume {run.path}")
     check_trust(run.config, trusted)
-    replayed = first_steps.replay(_common(run.config))
-    verdicts = verdict.judge(run.curves, run.config, replayed.rows, margin=margin, floor=floor)
+    plan = planned(run.path)
+    replayed = first_steps.replay(plan.config)
+    verdicts = verdict.judge(run.curves, run.config, replayed.rows, margin=plan.margin, floor=plan.floor)
     found = Conclusion(verdicts, replayed, answer(run.curves, run.config), run.path / "report.html")
     files = {"verdict.json": verdict.to_json(verdicts), "first_steps.json": json.dumps(replayed.to_dicts(), indent=2)}
     files["report.html"] = page(
@@ -70,20 +68,11 @@ def conclude(
         found.answer,
         store.versions(run.config),
         _animation(run, trusted),
-        margin=margin,
-        floor=floor,
+        margin=plan.margin,
+        floor=plan.floor,
     )
     store.write_results(run.folder, {name: text.encode() for name, text in files.items()})
     return found
-
-
-def _common(config: Config) -> Config:
-    """The comparison's settings with α and the target of its soft arm, and no arms."""
-    soft = next((arm for arm in config.arms if arm.name == "soft"), None)
-    plain = dataclasses.replace(config, arms=())
-    if soft is None or soft.learning_rate is None or soft.target is None:
-        return plain
-    return dataclasses.replace(plain, learning_rate=soft.learning_rate, target=soft.target)
 
 
 def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:
