@@ -71,7 +71,7 @@ _FAST = Config(
 _DEMO = replace(_LAB, total_steps=250_000, seeds=6, block_width=9, eval_every=50_000, eval_episodes=5)
 
 
-_FULL = replace(_LAB, total_steps=250_000, seeds=20, block_width=10, eval_every=25_000, eval_episodes=30)
+_FULL = replace(_LAB, total_steps=500_000, seeds=20, block_width=10, eval_every=25_000, eval_episodes=30)
 
 PRESETS = {
     preset.name: preset
@@ -79,7 +79,7 @@ PRESETS = {
         Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB, _FIVE),
         Preset("fast", "our fastest way to a landing: stops at a greedy return of 225, twice in a row", _FAST),
         Preset("demo", "the lab's settings, 6 seeds, a few minutes: for `softstep compare`", _DEMO),
-        Preset("full", "the lab's settings, every arm, 20 judging seeds: an hour of `softstep compare`", _FULL, _ALL),
+        Preset("full", "the lab's settings, every arm, 20 judging seeds: two hours of `softstep compare`", _FULL, _ALL),
     )
 }
 
