@@ -100,4 +100,4 @@ def first_gradient_step(flags: list[str]) -> Sample:
 
 def _has_learned(line: str) -> bool:
     event = json.loads(line) if line.startswith("{") else {}
-    return event.get("kind") == "record" and event["gradient_steps"] > 0
+    return event.get("gradient_steps", 0) > 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import subprocess
+import sys
 
 import gymnasium
 import jax
@@ -261,3 +263,15 @@ def test_an_environment_that_raises_is_passed_on_with_its_step() -> None:
     ) as error:
         tape.run()
     assert isinstance(error.value.__cause__, ArithmeticError)
+
+
+def test_gymnax_still_finds_the_plotting_that_was_left_for_later() -> None:
+    code = """
+import sys
+from softstep.envs.gymnax_maker import make_compiled
+make_compiled("CartPole-v1")
+assert not {"seaborn", "matplotlib.pyplot"} & set(sys.modules), "imported, or a stand-in left behind"
+from gymnax.environments.misc import pong
+assert callable(pong.sns.color_palette) and callable(pong.plt.figure)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

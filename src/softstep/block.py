@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from softstep.config import Agent, Config
@@ -60,7 +61,7 @@ class Measures(NamedTuple):
 class Given(NamedTuple):
     """What tells one block from another; an argument of its programs, so that all blocks of a run share them."""
 
-    seeds: UInt32[Array, " W"]
+    seeds: UInt32[Array | np.ndarray, " W"]
     hyper: Hyper  # leaves (W,)
     probe: Probe | None
     """Transitions on which Δy is measured at every gradient step."""
@@ -147,13 +148,17 @@ def make_block(
 
 
 def _given(config: Config, agents: Sequence[Agent], probe: Probe | None) -> Given:
-    """The agents' own numbers, with copies of the first agent's in empty slots."""
+    """The agents' own numbers, with copies of the first agent's in empty slots.
+
+    Put together in NumPy: an eager operation on the device is a program to load, and there would be a dozen.
+    """
     empty = config.width - len(agents)
     filled = (*agents, *[agents[0]] * empty)
-    seeds = jnp.array([agent.seed for agent in filled], jnp.uint32)
+    seeds = np.array([agent.seed for agent in filled], np.uint32)
     if probe is not None:
-        probe = jax.tree.map(lambda a: jnp.concatenate([a, *[a[:1]] * empty]), probe)
-    return Given(seeds, block_hyper(config, filled), probe)
+        probe = jax.tree.map(lambda a: np.concatenate([a, *[a[:1]] * empty]), probe)
+    given: Given = jax.device_put(Given(seeds, block_hyper(config, filled), probe))
+    return given
 
 
 def since_record(state: BlockState) -> BlockState:
@@ -165,11 +170,11 @@ def since_record(state: BlockState) -> BlockState:
 def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
     """The agents' own numbers as arrays (W,)."""
     return Hyper(
-        learning_rate=jnp.array([agent.learning_rate for agent in agents], jnp.float32),
-        tau=jnp.array([agent.target.tau for agent in agents], jnp.float32),
-        period=jnp.array([agent.target.period for agent in agents], jnp.int32),
-        gamma=jnp.full(len(agents), config.gamma, jnp.float32),
-        blended=jnp.array([agent.blended for agent in agents]),
+        learning_rate=np.array([agent.learning_rate for agent in agents], np.float32),
+        tau=np.array([agent.target.tau for agent in agents], np.float32),
+        period=np.array([agent.target.period for agent in agents], np.int32),
+        gamma=np.full(len(agents), config.gamma, np.float32),
+        blended=np.array([agent.blended for agent in agents]),
     )
 
 

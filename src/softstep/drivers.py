@@ -324,11 +324,9 @@ class FusedDriver:
         env_state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(block.reset_keys())
         width = row_width(env.spec.observation_size)
         slots = capacity(config) + config.steps_per_iteration
-        ring = jnp.zeros((config.width, slots, width), jnp.float32)
-        walk = jax.tree.map(jnp.asarray, first_walk(config, config.width))
-        self._carry = Carry(
-            block.init(), rp.DeviceReplay(ring, jnp.zeros((), jnp.int32)), env_state, observations, walk
-        )
+        ring = jax.device_put(np.zeros((config.width, slots, width), np.float32))
+        walk, written = jax.device_put((first_walk(config, config.width), np.int32(0)))
+        self._carry = Carry(block.init(), rp.DeviceReplay(ring, written), env_state, observations, walk)
         self.iteration = 0
         self._chunk = jax.jit(partial(fused_chunk, config, block, env), static_argnames="learning", donate_argnums=0)
         self._sample = jax.jit(partial(rp.sample, capacity=capacity(config)))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -31,15 +32,15 @@ from softstep.types import Transition
 class Hyper(NamedTuple):
     """What differs between agents that share one compiled program."""
 
-    learning_rate: Float[Array, ...] | float
+    learning_rate: Float[Array | np.ndarray, ...] | float
     """α."""
-    tau: Float[Array, ...] | float
+    tau: Float[Array | np.ndarray, ...] | float
     """Weight of the new parameters, in (0, 1]."""
-    period: Int[Array, ...] | int
+    period: Int[Array | np.ndarray, ...] | int
     """Gradient steps between two updates of the target."""
-    gamma: Float[Array, ...] | float
+    gamma: Float[Array | np.ndarray, ...] | float
     """Discount per step."""
-    blended: Bool[Array, ...] | bool | None = None
+    blended: Bool[Array | np.ndarray, ...] | bool | None = None
     """Whether the network is blended with itself; only for learners built for it."""
 
 

@@ -7,9 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from softstep import population, store
 from softstep.config import Config, ConfigError
@@ -18,6 +16,9 @@ from softstep.log import Log
 from softstep.population import View
 from softstep.store import RunFolder
 from softstep.tables import make_tables, read_curves, read_episodes, write_tables
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Silent:

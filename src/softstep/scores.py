@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 from jaxtyping import Float
 
 from softstep.config import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Declared(NamedTuple):
@@ -70,4 +72,4 @@ def by_agent(curves: pl.DataFrame) -> dict[tuple[str, int], pl.DataFrame]:
 
 def values_of(agent: pl.DataFrame, name: str) -> Float[np.ndarray, " records"]:
     """A column (records,) in float64, NaN where there is no value."""
-    return agent[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
+    return agent[name].cast(float).fill_null(math.nan).to_numpy()

@@ -6,42 +6,17 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from softstep.config import Config
+from softstep.events import Record
 from softstep.log import Log
 from softstep.store import RunFolder, StoreError, write_results
 
-CURVE_COLUMNS = {
-    "arm": pl.String,
-    "seed": pl.Int64,
-    "learning_rate": pl.Float64,
-    "tau": pl.Float64,
-    "period": pl.Int64,
-    "env_steps": pl.Int64,
-    "gradient_steps": pl.Int64,
-    "episodes": pl.Int64,
-    "train_return": pl.Float64,
-    "eval_return": pl.Float64,
-    "loss": pl.Float64,
-    "q_mean": pl.Float64,
-    "y_drift": pl.Float64,
-    "target_gap": pl.Float64,
-    "diverged": pl.Boolean,
-    "y_rms": pl.Float64,
-    "y_p99": pl.Float64,
-    "y_sd": pl.Float64,
-}
+if TYPE_CHECKING:
+    import polars as pl
 
-EPISODE_COLUMNS = {
-    "arm": pl.String,
-    "seed": pl.Int64,
-    "env_steps": pl.Int64,
-    "episode_return": pl.Float64,
-    "length": pl.Int64,
-}
+EPISODE_COLUMNS = {"arm": str, "seed": int, "env_steps": int, "episode_return": float, "length": int}
 
 
 class Tables(NamedTuple):
@@ -53,6 +28,8 @@ class Tables(NamedTuple):
 
 def make_tables(run: RunFolder, logs: Sequence[Log]) -> Tables:
     """Tables from the blocks' logs."""
+    import polars as pl  # at the end of a run: an eighth of a second
+
     records = [tuple(row) for log in logs for row in log.records]
     agents = run.config.blocks()
     episodes = [
@@ -61,13 +38,15 @@ def make_tables(run: RunFolder, logs: Sequence[Log]) -> Tables:
         for agent, *rest in log.episodes.rows.tolist()
     ]
     return Tables(
-        _in_order(pl.DataFrame(records, schema=CURVE_COLUMNS, orient="row"), run.config),
+        _in_order(pl.DataFrame(records, schema=get_type_hints(Record), orient="row"), run.config),
         _in_order(pl.DataFrame(episodes, schema=EPISODE_COLUMNS, orient="row"), run.config),
     )
 
 
 def _in_order(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
     """The rows arm by arm as the configuration has them, seed by seed, in time."""
+    import polars as pl
+
     arms = pl.Enum(list(dict.fromkeys(agent.arm for agent in config.agents())))
     return frame.sort(pl.col("arm").cast(arms), "seed", "env_steps", maintain_order=True)
 
@@ -99,6 +78,8 @@ def read_episodes(run: RunFolder) -> pl.DataFrame:
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:
+    import polars as pl
+
     try:
         return pl.read_parquet(io.BytesIO(path.read_bytes()))
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from softstep.config import Config
 from softstep.report.curves import ArmSummary, Contrast, contrast, summaries
 from softstep.report.terminal import find, number, plus_minus, rounded
 from softstep.target import TargetUpdate
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MEASURES = {
     "eval_return": "greedy return at the end",

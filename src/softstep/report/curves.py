@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Band(NamedTuple):
@@ -80,9 +82,9 @@ def bands(curves: pl.DataFrame, column: str) -> dict[str, Band]:
 def finite_curves(curves: pl.DataFrame, column: str) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
     """Every seed's steps and finite values, by arm."""
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    finite = curves.filter(pl.col(column).cast(pl.Float64).is_finite()).sort("env_steps", maintain_order=True)
+    finite = curves.filter(curves[column].cast(float).is_finite()).sort("env_steps", maintain_order=True)
     for arm in arms_of(curves):
-        agents = finite.filter(pl.col("arm") == arm).partition_by("seed", maintain_order=True)
+        agents = finite.filter(finite["arm"] == arm).partition_by("seed", maintain_order=True)
         if agents:
             found[arm] = [(a["env_steps"].to_numpy().astype(float), a[column].to_numpy()) for a in agents]
     return found
@@ -110,7 +112,7 @@ def summaries(curves: pl.DataFrame) -> list[ArmSummary]:
     """One summary per arm, in order of appearance."""
     ordered = curves.sort("env_steps", maintain_order=True)
     return [
-        _summary(arm, ordered.filter(pl.col("arm") == arm).partition_by("seed", maintain_order=True))
+        _summary(arm, ordered.filter(ordered["arm"] == arm).partition_by("seed", maintain_order=True))
         for arm in arms_of(curves)
     ]
 
@@ -119,7 +121,7 @@ def _summary(arm: str, agents: list[pl.DataFrame]) -> ArmSummary:
     agents = sorted(agents, key=lambda agent: agent["seed"][0])
 
     def each(of: Callable[[np.ndarray], float], column: str) -> np.ndarray:
-        return np.array([of(agent[column].cast(pl.Float64).fill_null(np.nan).to_numpy()) for agent in agents])
+        return np.array([of(agent[column].cast(float).fill_null(np.nan).to_numpy()) for agent in agents])
 
     return ArmSummary(
         arm=arm,

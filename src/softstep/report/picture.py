@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from rich.console import Console, ConsoleOptions
 from rich.style import Style
 from rich.text import Text
@@ -15,6 +15,9 @@ from rich.text import Text
 from softstep.report.axes import Limits, nice_limits, short, spread
 from softstep.report.curves import Band, arms_of, bands, show_range
 from softstep.report.palette import ArmStyle, arm_styles
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TITLES = {
     "train_return": "training return, mean of 100 episodes",

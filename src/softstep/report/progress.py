@@ -23,7 +23,7 @@ Mode = Literal["auto", "plain", "json"]
 WINDOW = 15.0
 """Seconds over which the speed is measured."""
 
-SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 1.0}
+SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 0.2}
 """Least time from one drawing, line or progress object to the next."""
 
 BAR = ARMS["soft"].colour

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +15,9 @@ from softstep.report.curves import ArmSummary, mean_sd, summaries
 from softstep.report.palette import arm_styles
 from softstep.target import TargetUpdate
 
-if TYPE_CHECKING:  # SciPy takes half a second to import: only for who computes with it
+if TYPE_CHECKING:
+    import polars as pl
+
     from softstep.stats import ReturnStatistics
 
 KINDS = {"soft": "soft", "hard": "hard", "none": "absent"}
