@@ -84,8 +84,8 @@ class Block(NamedTuple):
     reset_keys: Callable[[], Key[Array, "W E"]]
     """Keys (W, E) of the environments' first reset."""
     measure_words: Callable[[Any], UInt32[Array, "1 W B"]]
-    measure: Callable[[BlockState, Float[Array, "W B width"]], Measures]
-    """(state, minibatch) → measures; the state is kept."""
+    measure: Callable[[Given, BlockState, Float[Array, "W B width"]], Measures]
+    """(given, state, minibatch) → measures; the state is kept."""
 
 
 def make_block(
@@ -143,7 +143,7 @@ def make_block(
         draw=partial(jax.jit(partial(_draw, config, num_actions)), given.seeds),
         reset_keys=partial(jax.jit(reset_keys), given),
         measure_words=partial(jax.jit(measure_words), given),
-        measure=partial(jax.jit(measure), given),
+        measure=jax.jit(measure),
     )
 
 
@@ -152,13 +152,17 @@ def _given(config: Config, agents: Sequence[Agent], probe: Probe | None) -> Give
 
     Put together in NumPy: an eager operation on the device is a program to load, and there would be a dozen.
     """
-    empty = config.width - len(agents)
-    filled = (*agents, *[agents[0]] * empty)
-    seeds = np.array([agent.seed for agent in filled], np.uint32)
+    seeds = np.array([agent.seed for agent in _filled(config, agents)], np.uint32)
     if probe is not None:
+        empty = config.width - len(agents)
         probe = jax.tree.map(lambda a: np.concatenate([a, *[a[:1]] * empty]), probe)
-    given: Given = jax.device_put(Given(seeds, block_hyper(config, filled), probe))
+    given: Given = jax.device_put(Given(seeds, block_hyper(config, agents), probe))
     return given
+
+
+def _filled(config: Config, agents: Sequence[Agent]) -> tuple[Agent, ...]:
+    """The agents, and copies of the first in the block's empty slots."""
+    return (*agents, *[agents[0]] * (config.width - len(agents)))
 
 
 def since_record(state: BlockState) -> BlockState:
@@ -168,14 +172,18 @@ def since_record(state: BlockState) -> BlockState:
 
 
 def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
-    """The agents' own numbers as arrays (W,)."""
-    return Hyper(
-        learning_rate=np.array([agent.learning_rate for agent in agents], np.float32),
-        tau=np.array([agent.target.tau for agent in agents], np.float32),
-        period=np.array([agent.target.period for agent in agents], np.int32),
-        gamma=np.full(len(agents), config.gamma, np.float32),
-        blended=np.array([agent.blended for agent in agents]),
+    """The agents' own numbers as arrays (W,) on the device."""
+    agents = _filled(config, agents)
+    hyper: Hyper = jax.device_put(
+        Hyper(
+            learning_rate=np.array([agent.learning_rate for agent in agents], np.float32),
+            tau=np.array([agent.target.tau for agent in agents], np.float32),
+            period=np.array([agent.target.period for agent in agents], np.int32),
+            gamma=np.full(len(agents), config.gamma, np.float32),
+            blended=np.array([agent.blended for agent in agents]),
+        )
     )
+    return hyper
 
 
 def _measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) -> Measures:

@@ -20,7 +20,7 @@ from rich.table import Table
 
 import softstep
 from softstep import comparison, presets, runs, store
-from softstep.config import Arm, Config, ConfigError
+from softstep.config import Arm, Change, Config, ConfigError
 from softstep.events import EnvironmentFailed, Progress, ReplayMismatch
 from softstep.population import WorkerFailed
 from softstep.report.answer import answer
@@ -44,6 +44,7 @@ class Settings(Config):
     env_modules: Annotated[tuple[str, ...], tyro.conf.arg(name="env-module")] = ()
     """Modules to import that register environments of your own."""
     arms: tyro.conf.Suppress[tuple[Arm, ...]] = ()
+    changes: tyro.conf.Suppress[tuple[Change, ...]] = ()
 
 
 def _settings(config: Config) -> Settings:

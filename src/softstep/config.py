@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
+import itertools
 import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -66,6 +67,26 @@ class Arm:
         _require(bool(self.name), "arm.name", self.name, "a word")
         if self.learning_rate is not None:
             _positive("arm.learning_rate", self.learning_rate)
+
+
+@dataclass(frozen=True)
+class Change:
+    """New settings in mid-run, as a hand on a slider makes them; what is None stays as it is."""
+
+    env_steps: int
+    """They hold for every iteration that begins at or after this many environment steps of the agent."""
+    arm: str | None = None
+    """The arm they are for; None: every arm."""
+    learning_rate: float | None = None
+    """α from then on (per gradient step)."""
+    target: TargetUpdate | None = None
+    """How the target network follows from then on."""
+
+    def __post_init__(self) -> None:
+        _check_types(self, "change.")
+        _require(self.env_steps >= 0, "change.env_steps", self.env_steps, "at least 0")
+        if self.learning_rate is not None:
+            _positive("change.learning_rate", self.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -146,6 +167,8 @@ class Config:
     """Agents per compiled block, W; None takes 1 for one agent and 4 for more. Bits depend on it."""
     arms: tuple[Arm, ...] = ()
     """Named arms to compare; none means one arm with the settings above."""
+    changes: tuple[Change, ...] = ()
+    """What changes in mid-run, in order of time."""
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -191,6 +214,10 @@ class Config:
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
             raise ConfigError(f"arms {names} repeat a name: give every arm its own")
+        for arm in {change.arm for change in self.changes} - {None, *names}:
+            raise ConfigError(f"changes are for an arm {arm!r} that the run does not have{near(str(arm), names)}")
+        if any(later.env_steps < earlier.env_steps for earlier, later in itertools.pairwise(self.changes)):
+            raise ConfigError("changes are not in order of time: sort them by env_steps")
 
     @property
     def vector_steps(self) -> int:
@@ -279,6 +306,16 @@ class Agent:
     target: TargetUpdate
     blended: bool = False
     """Whether `target` blends the one network with itself instead of following it."""
+
+
+def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
+    """The agent after those of the changes that are meant for its arm."""
+    for change in changes:
+        if change.arm in (None, agent.arm):
+            rate = agent.learning_rate if change.learning_rate is None else change.learning_rate
+            target = agent.target if change.target is None else change.target
+            agent = dataclasses.replace(agent, learning_rate=rate, target=target)
+    return agent
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:

@@ -126,6 +126,8 @@ class Driver(Protocol):
 
     state: BlockState
     iteration: int
+    given: Given
+    """The agents' numbers, which may change between iterations."""
 
     @property
     def walk(self) -> Walk:
@@ -170,7 +172,7 @@ class HostDriver:
     """Steps host environments while the block learns."""
 
     def __init__(self, config: Config, block: Block, envs: HostEnvs, *, numpy_acting: bool = True) -> None:
-        self._config, self._block, self._envs = config, block, envs
+        self._config, self._block, self._envs, self.given = config, block, envs, block.given
         self._agents = len(block.agents)
         self._load = _actor(config, block, envs.spec) if numpy_acting else None
         self._width = row_width(envs.spec.observation_size)
@@ -216,7 +218,7 @@ class HostDriver:
             packed = None
             if learning:
                 minibatches = self._padded(self._ring.sample(draws.words[n]), axis=1)
-                self._flat, packed = self._learn(self._flat, minibatches, now.rate[n], self._block.given)
+                self._flat, packed = self._learn(self._flat, minibatches, now.rate[n], self.given)
             keys = None if draws.env_keys is None else draws.env_keys[n]
             finished += self._collect(draws.uniform[n], draws.action[n], keys, now.epsilon[n])
             if packed is not None:
@@ -320,7 +322,7 @@ class FusedDriver:
     """Runs whole iterations inside one compiled program."""
 
     def __init__(self, config: Config, block: Block, env: CompiledEnv) -> None:
-        self._config, self._block, self._agents = config, block, len(block.agents)
+        self._config, self._block, self._agents, self.given = config, block, len(block.agents), block.given
         env_state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(block.reset_keys())
         width = row_width(env.spec.observation_size)
         slots = capacity(config) + config.steps_per_iteration
@@ -351,7 +353,7 @@ class FusedDriver:
         config = self._config
         now = schedule(config, self.iteration, DRAWN_AHEAD)
         draws = self._block.draw(self.iteration)
-        self._carry, closed = self._chunk(self._carry, draws, now, count, self._block.given, learning=learning)
+        self._carry, closed = self._chunk(self._carry, draws, now, count, self.given, learning=learning)
         lengths = np.asarray(closed.lengths)[:count, :, : self._agents]
         returns = np.asarray(closed.returns)[:count, :, : self._agents]
         finished = list[Finished]()

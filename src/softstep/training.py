@@ -5,23 +5,25 @@ Knows no files and no terminals: what happens is handed to `Hooks`.
 
 from __future__ import annotations
 
+import bisect
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
 import numpy as np
 
 from softstep import envs
-from softstep.block import DRAWN_AHEAD, Block, make_block, since_record
-from softstep.config import Agent, Config
+from softstep.block import DRAWN_AHEAD, Block, block_hyper, make_block, since_record
+from softstep.config import Agent, Config, changed
 from softstep.drivers import Driver, FusedDriver, HostDriver
 from softstep.evaluation import Evaluate, make_evaluate
 from softstep.events import Hooks, Outcome, Progress, Record, Restored, Snapshot
 from softstep.learner import make_learner
 from softstep.log import RETURN_WINDOW, Log
 from softstep.probe import make_probe
+from softstep.types import row_width
 
 GATE_WINDOW = 40
 """Episodes whose mean opens the gate to evaluations."""
@@ -32,10 +34,14 @@ class Trainer:
     """The parts of a running block."""
 
     config: Config
+    spec: envs.EnvSpec
     block: Block
     driver: Driver
     evaluate: Evaluate
     log: Log
+    agents: tuple[Agent, ...]
+    """As they are now: changes move their α and their target."""
+    changes_made: int = 0
     eval_seconds: float = 0.0
 
     @property
@@ -47,6 +53,11 @@ class Trainer:
     def gradient_steps(self) -> int:
         """Gradient steps of each agent so far."""
         return max(0, self.driver.iteration - warmup(self.config)) * self.config.updates
+
+
+def iterations(config: Config) -> int:
+    """Iterations of a whole run."""
+    return math.ceil(config.total_steps / config.steps_per_iteration)
 
 
 def warmup(config: Config) -> int:
@@ -67,7 +78,7 @@ def make_trainer(config: Config, agents: Sequence[Agent], spec: envs.EnvSpec) ->
         host = envs.make_host(spec, [agent.seed for agent in agents], config.num_envs)
         driver = HostDriver(config, block, host)
     evaluate = make_evaluate(config, block, spec, compiled)
-    return Trainer(config, block, driver, evaluate, Log.empty(len(agents)))
+    return Trainer(config, spec, block, driver, evaluate, Log.empty(len(agents)), tuple(agents))
 
 
 def run_block(
@@ -90,18 +101,14 @@ def run_block(
 def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
     config, driver = trainer.config, trainer.driver
     begun, first, mark, stopped = time.perf_counter(), trainer.env_steps, driver.written(), False
-    end = math.ceil(config.total_steps / config.steps_per_iteration)
+    end = iterations(config)
     while driver.iteration < end and not _all_solved(trainer):
         if hooks.should_stop():
             stopped = True
             break
         before = trainer.env_steps
-        _advance(trainer, min(end, _next_event(config, before)))
+        go_on(trainer, end, hooks.on_records)
         last = driver.iteration == end
-        evaluated = _evaluation_due(trainer, before, last)
-        returns = _evaluate(trainer) if evaluated else None
-        if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
-            hooks.on_records(_record(trainer, returns))
         hooks.on_progress(_progress(trainer, time.perf_counter() - begun - trainer.eval_seconds))
         if not last and _passed(config.checkpoint_every, before, trainer.env_steps):
             mark = _checkpoint(trainer, hooks, mark)
@@ -119,18 +126,42 @@ def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
     )
 
 
+def go_on(trainer: Trainer, until: int, on_records: Callable[[list[Record]], None]) -> None:
+    """Run on, at most to the next event or to iteration `until`; evaluate and record where it is time."""
+    config, before = trainer.config, trainer.env_steps
+    _advance(trainer, min(until, _next_event(config, before)))
+    last = trainer.driver.iteration == iterations(config)
+    evaluated = _evaluation_due(trainer, before, last)
+    returns = _evaluate(trainer) if evaluated else None
+    if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
+        on_records(record(trainer, returns))
+
+
 def _advance(trainer: Trainer, until: int) -> None:
     """Run iterations up to number `until`, not across the start of learning."""
     driver, start = trainer.driver, warmup(trainer.config)
+    make_changes(trainer)
     learning = driver.iteration >= start
     until = min(until, driver.iteration + DRAWN_AHEAD, until if learning else start)
     trainer.log.episodes.add(driver.advance(until - driver.iteration, learning=learning))
 
 
+def make_changes(trainer: Trainer) -> None:
+    """Let the changes that are due by now take effect."""
+    changes, now = trainer.config.changes, trainer.env_steps
+    due = bisect.bisect_right(changes, now, key=lambda change: change.env_steps)
+    if due > trainer.changes_made:
+        new = changes[trainer.changes_made : due]
+        trainer.agents = tuple(changed(agent, new) for agent in trainer.agents)
+        trainer.driver.given = trainer.block.given._replace(hyper=block_hyper(trainer.config, trainer.agents))
+        trainer.changes_made = due
+
+
 def _next_event(config: Config, env_steps: int) -> int:
-    """The iteration at whose end the next record, evaluation or checkpoint is due."""
+    """The iteration at whose end the next record, evaluation, checkpoint or change is due."""
     every = [n for n in (config.record_every, config.eval_every, config.checkpoint_every) if n]
-    return min(math.ceil((env_steps // n + 1) * n / config.steps_per_iteration) for n in every)
+    due = [(env_steps // n + 1) * n for n in every] + [c.env_steps for c in config.changes if c.env_steps > env_steps]
+    return math.ceil(min(due) / config.steps_per_iteration)
 
 
 def _passed(every: int, before: int, after: int) -> bool:
@@ -165,11 +196,11 @@ def _evaluate(trainer: Trainer) -> np.ndarray:
     return returns
 
 
-def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
+def record(trainer: Trainer, eval_returns: np.ndarray | None = None) -> list[Record]:
     """A row for every agent; the sums since the last record start anew."""
     driver, log = trainer.driver, trainer.log
     words = trainer.block.measure_words(trainer.env_steps)
-    measures = trainer.block.measure(driver.state, driver.minibatch(words)[0])
+    measures = trainer.block.measure(driver.given, driver.state, driver.minibatch(words)[0])
     found = jax.tree.map(np.asarray, measures)
     losses = np.asarray(driver.state.loss_sum)
     since = trainer.gradient_steps - (log.records[-1].gradient_steps if log.records else 0)
@@ -194,7 +225,7 @@ def _record(trainer: Trainer, eval_returns: np.ndarray | None) -> list[Record]:
             y_p99=float(found.y_p99[w]),
             y_sd=float(found.y_sd[w]),
         )
-        for w, agent in enumerate(trainer.block.agents)
+        for w, agent in enumerate(trainer.agents)
     ]
     driver.state = since_record(driver.state)
     log.records += rows
@@ -215,10 +246,23 @@ def _mean_return(trainer: Trainer, window: int = RETURN_WINDOW) -> float:
 def _checkpoint(trainer: Trainer, hooks: Hooks, mark: np.ndarray) -> np.ndarray:
     """Hand over a snapshot; the new mark of replay rows."""
     driver = trainer.driver
-    arrays = driver.snapshot() | {"iteration": np.array(driver.iteration)} | trainer.log.to_arrays()
+    arrays = snapshot_arrays(trainer)
     written = driver.written()
     hooks.on_checkpoint(Snapshot(trainer.env_steps, arrays, driver.new_rows(mark), written))
     return written
+
+
+def snapshot_arrays(trainer: Trainer) -> dict[str, np.ndarray]:
+    """Everything but the replay's rows."""
+    return trainer.driver.snapshot() | {"iteration": np.array(trainer.driver.iteration)} | trainer.log.to_arrays()
+
+
+def begin_anew(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]) -> None:
+    """Back to `arrays`, the snapshot of a trainer that had not begun, with the arms and changes of `config`."""
+    width = row_width(trainer.spec.observation_size)
+    restore(trainer, Restored(arrays, [np.empty((0, width), np.float32) for _ in trainer.block.agents]))
+    trainer.config, trainer.agents, trainer.changes_made = config, config.blocks()[0], 0
+    trainer.driver.given = trainer.block.given._replace(hyper=block_hyper(config, trainer.agents))
 
 
 def restore(trainer: Trainer, restored: Restored) -> None:
