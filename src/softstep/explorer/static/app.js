@@ -1,0 +1,113 @@
+// The page: rooms and the way between them, the theme, and the state in the address.
+
+import { isStatic } from "./api.js";
+import { el, whenQuiet } from "./dom.js";
+import * as oneNetwork from "./rooms/one_network.js";
+import * as twoNetworks from "./rooms/two_networks.js";
+import * as stability from "./rooms/stability.js";
+import * as noise from "./rooms/noise.js";
+
+const root = document.documentElement;
+const main = document.getElementById("room");
+const navigation = document.getElementById("rooms");
+const rooms = [oneNetwork, twoNetworks, stability, noise];
+const later = isStatic ? [] : ["./rooms/live.js", "./rooms/reports.js"];
+let current = null;
+
+// ---- theme ----
+
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+const tellTheme = () => document.dispatchEvent(new CustomEvent("softstep:theme"));
+
+function remembered(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
+}
+
+function remember(name, value) {
+  try { localStorage.setItem(name, value); } catch { /* a page from a file may not store anything */ }
+}
+
+function startTheme() {
+  const theme = remembered("softstep-theme");
+  if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+  document.getElementById("theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    remember("softstep-theme", root.dataset.theme);
+    tellTheme();
+  });
+  systemDark.addEventListener("change", tellTheme);
+}
+
+// ---- state in the address: #/two-networks?alpha=0.1&c=0.9 ----
+
+function readAddress() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const room = rooms.find(({ id }) => id === path);
+  return { room: room ?? rooms[0], state: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+const writeAddress = whenQuiet((id, state) => {
+  const query = new URLSearchParams(state).toString();
+  history.replaceState(null, "", `#/${id}${query ? `?${query}` : ""}`);
+}, 120);
+
+/** What a room is given: its state as text, and a way to change it. */
+function contextFor(room, state) {
+  const context = {
+    state: { ...state },
+    isStatic,
+    reducedMotion: matchMedia("(prefers-reduced-motion: reduce)").matches,
+    number(name, fallback) {
+      const value = Number(context.state[name]);
+      return context.state[name] === undefined || Number.isNaN(value) ? fallback : value;
+    },
+    text(name, fallback) {
+      return context.state[name] ?? fallback;
+    },
+    set(patch) {
+      for (const [name, value] of Object.entries(patch))
+        if (value === undefined || value === null) delete context.state[name];
+        else context.state[name] = String(value);
+      if (current?.room === room) writeAddress(room.id, context.state);
+    },
+  };
+  return context;
+}
+
+function enter() {
+  const { room, state } = readAddress();
+  if (current?.room === room) {
+    current.context.state = { ...state };
+    current.mounted.update(state);
+    return;
+  }
+  const before = current;
+  before?.mounted.unmount();
+  const container = el("div", { class: "room", id: `room-${room.id}` });
+  const heading = el("header", { class: "opening" }, el("h1", {}, room.title), el("p", { class: "lead" }, room.lead));
+  main.replaceChildren(heading, container);
+  document.title = `${room.title} · softstep explorer`;
+  for (const link of navigation.querySelectorAll("a"))
+    link.toggleAttribute("aria-current", false);
+  navigation.querySelector(`[href="#/${room.id}"]`)?.setAttribute("aria-current", "page");
+  const context = contextFor(room, state);
+  current = { room, context, mounted: null };
+  current.mounted = room.mount(container, context);
+  if (before) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
+}
+
+function drawNavigation() {
+  navigation.replaceChildren(...rooms.map(({ id, title, short }) => el("a", { href: `#/${id}` }, short ?? title)));
+}
+
+async function start() {
+  startTheme();
+  const found = await Promise.all(later.map((path) => import(path).catch(() => null)));
+  rooms.push(...found.filter(Boolean));
+  drawNavigation();
+  enter();
+  addEventListener("hashchange", enter);
+}
+
+start();
