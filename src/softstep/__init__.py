@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from softstep.config import Exploration as Exploration
     from softstep.envs import describe as describe
     from softstep.events import EnvironmentFailed as EnvironmentFailed
+    from softstep.explorer.server import explore as explore
     from softstep.learner import Hyper as Hyper
     from softstep.learner import Learner as Learner
     from softstep.learner import make_learner as make_learner
@@ -54,6 +55,7 @@ _PUBLIC = {
     "conclude": "report.conclusion",
     "describe": "envs",
     "equivalence": "equivalence",
+    "explore": "explorer.server",
     "evaluate": "policy",
     "landing_gif": "report.watch",
     "load": "policy",

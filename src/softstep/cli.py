@@ -178,12 +178,29 @@ class Theory:
     """Where the page is written."""
 
 
+@dataclass(frozen=True)
+class Explore:
+    """A page in the browser: sliders for α and c, and an agent that learns while you watch."""
+
+    runs: Path = field(default_factory=lambda: Path("runs"))
+    """Folder where live runs are saved, and whose reports are shown."""
+    host: str = "127.0.0.1"
+    """Address to serve at; anything but this machine's own lets others in who have the link."""
+    port: int = 0
+    """Port to serve at; 0 takes a free one."""
+    live_agents: int = 2
+    """How many live agents may train at once."""
+    no_browser: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the link only."""
+
+
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "train agents on an environment"),
     "compare": (Compare, "soft update, or just a smaller step? named arms, and a verdict"),
     "eval": (Eval, "greedy returns of a run's agents on held-out episodes"),
     "watch": (Watch, "a GIF of one greedy episode, with the action values beside it"),
     "theory": (Theory, "what a pair (α, c) means, exactly"),
+    "explore": (Explore, "sliders for α and c in the browser, and an agent learning live"),
     "envs": (Envs, "environments that can be trained on here"),
     "presets": (Presets, "named configurations"),
     "runs": (Runs, "runs in a folder, and where each stands"),
@@ -224,6 +241,7 @@ def _dispatch(arguments: list[str]) -> int:
         Eval: _eval,
         Watch: _watch,
         Theory: _theory,
+        Explore: _explore,
         Envs: _envs,
         Presets: _presets,
         Runs: _runs,
@@ -478,6 +496,17 @@ def _theory(command: Theory) -> int:
     print(told.text)
     if told.page is not None:
         print(f"page: {told.page}")
+    return 0
+
+
+def _explore(command: Explore) -> int:
+    softstep.explore(
+        command.runs,
+        host=command.host,
+        port=command.port,
+        live_agents=command.live_agents,
+        open_browser=not command.no_browser,
+    )
     return 0
 
 
