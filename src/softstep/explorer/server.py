@@ -48,7 +48,7 @@ def explore(
         raise ConfigError(f"port = {port} must be in 0 … 65535 (0 takes a free one)")
     if live_agents < 0:
         raise ConfigError(f"live_agents = {live_agents} must be at least 0")
-    listening = _bind(host, port)
+    listening = bind(host, port)
     port = listening.getsockname()[1]
     live = LiveRuns(live_agents)
     names = ["127.0.0.1", "localhost", "[::1]"] if host in ("127.0.0.1", "localhost", "::1") else [host]
@@ -61,7 +61,7 @@ def explore(
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """A listening socket; ConfigError where the address is taken or none of ours."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

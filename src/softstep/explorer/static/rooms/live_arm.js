@@ -22,7 +22,7 @@ export class ArmCard {
     this.facts = el("p", { class: "tabular quiet", id: `live-facts-${name}` }, "not yet started");
     this.element = el("section", { class: "arm", id: `live-card-${name}`, "aria-label": words },
       el("h2", {}, words), this.canvas, this.facts,
-      el("table", { class: "q-values" }, el("caption", { class: "quiet" }, "Q-values: what each action seems worth"), el("tbody", {}, rows)));
+      el("table", { class: "q-values" }, el("caption", { class: "quiet" }, "Q-values; the bars compare them"), el("tbody", {}, rows)));
     this.element.style.setProperty("--arm", colour);
     this.sliders();
   }
@@ -53,16 +53,15 @@ export class ArmCard {
     if (!still || scene.episode !== this.episode || scene.ended) this.scene.show(scene, this.colour);
     this.episode = scene.episode;
     this.facts.textContent = arm.diverged ? "Diverged: its numbers are no longer finite."
-      : `return ${show(arm.return, 3)} (last 20 of ${arm.episodes} episodes)   this game ${show(scene.return, 3)}`;
+      : `return ${show(arm.return, 3)}, last 20 of ${arm.episodes} episodes\nthis game ${show(scene.return, 3)}`;
     this.facts.classList.toggle("wrong", arm.diverged);
     const finite = arm.q_values.map((value) => value ?? 0);
-    const low = Math.min(0, ...finite);
-    const height = Math.max(1e-9, Math.max(0, ...finite) - low);
+    const low = Math.min(...finite);
+    const height = Math.max(1e-9, Math.max(...finite) - low);
     const best = finite.indexOf(Math.max(...finite));
     this.bars.forEach((entry, i) => {
       entry.value.textContent = show(arm.q_values[i], 3);
-      entry.bar.style.width = `${(100 * Math.abs(finite[i])) / height}%`;
-      entry.bar.style.marginLeft = `${(100 * (Math.min(0, finite[i]) - low)) / height}%`;
+      entry.bar.style.width = `${6 + (94 * (finite[i] - low)) / height}%`;
       entry.row.classList.toggle("chosen", i === best);
     });
   }

@@ -65,7 +65,7 @@ export class LiveCharts {
     const shapes = this.marks.map(({ at, arm }) => ({ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1,
       line: { color: colours.get(arm), width: 1, dash: "dot" } }));
     const layout = { xaxis: { title: { text: "environment steps" }, rangemode: "tozero", tickformat: "~s" },
-      yaxis: log ? { type: "log", dtick: 1 } : {}, shapes, uirevision: undefined };
+      yaxis: log ? { type: "log", dtick: "D2" } : {}, shapes, uirevision: undefined };
     return { traces, layout, label: `${title} over environment steps, a line for each arm` };
   }
 

@@ -1,0 +1,227 @@
+"""The server's doors: who gets in, what is refused and how, and that nothing makes it fall over."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from explorer.serving import Explorer, serve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from softstep.explorer.api import ENDPOINTS
+from softstep.explorer.guard import MAX_BODY
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "first").mkdir()
+    (folder / "first" / "report.html").write_text("<h1>A report</h1>")
+    (folder / "secret.html").write_text("not a report")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def explorer(runs: Path) -> Iterator[Explorer]:
+    with serve(runs) as explorer:
+        yield explorer.enter()
+
+
+# ---- who gets in ----
+
+
+def test_the_link_works_once_and_leaves_a_cookie_scripts_cannot_read(tmp_path: Path) -> None:
+    with serve(tmp_path) as explorer:
+        assert explorer.client.get("/").status_code == 403
+        assert explorer.client.get("/?token=wrong").status_code == 403
+        first = explorer.client.get(explorer.link)
+        assert first.status_code == 303
+        assert first.headers["location"] == "/"
+        cookie = first.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert explorer.client.get("/").status_code == 200
+        assert httpx.get(explorer.link).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/static/app.js", "/openapi.json", "/reports", "/live/x/events"])
+def test_nothing_is_shown_without_the_cookie(explorer: Explorer, path: str) -> None:
+    assert httpx.get(explorer.url + path).status_code == 403
+    name = next(iter(explorer.client.cookies))
+    assert httpx.get(explorer.url + path, cookies={name: "x" * 43}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost:1", ""])
+def test_a_foreign_host_is_refused(explorer: Explorer, host: str) -> None:
+    assert explorer.client.get("/", headers={"host": host}).status_code in (400, 403)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", None])
+def test_a_post_from_elsewhere_is_refused(explorer: Explorer, origin: str | None) -> None:
+    with httpx.Client(base_url=explorer.url, cookies=explorer.client.cookies) as bare:
+        headers = {} if origin is None else {"origin": origin}
+        for path in ("/api/filter", "/live", "/live/x/stop"):
+            assert bare.post(path, json={}, headers=headers).status_code == 403
+
+
+def test_another_sites_page_cannot_even_read(explorer: Explorer) -> None:
+    assert explorer.client.get("/reports", headers={"origin": "http://evil.example"}).status_code == 403
+    with httpx.Client(base_url=explorer.url, cookies=explorer.client.cookies) as bare:
+        assert bare.get("/reports", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(explorer: Explorer) -> None:
+    for path in ("/", "/static/app.js", "/openapi.json", "/nothing"):
+        policy = explorer.client.get(path).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+    assert httpx.get(explorer.url).headers["x-content-type-options"] == "nosniff"
+
+
+# ---- what is refused, and how ----
+
+
+def test_a_bad_parameter_is_named_with_one_line(explorer: Explorer) -> None:
+    response = explorer.post("/api/filter", {"c": 7})
+    assert response.status_code == 422
+    error = response.json()["error"]
+    assert error["parameter"] == "c"
+    assert "7" in error["reason"]
+    assert "\n" not in error["reason"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'{"c": NaN}', b'{"c": 1e999}', b"\xff\xfe", b"[" * 50_000])
+def test_a_body_that_is_no_object_is_refused(explorer: Explorer, body: bytes) -> None:
+    assert explorer.client.post("/api/filter", content=body).status_code == 422
+
+
+def test_a_large_body_is_refused_with_and_without_its_length(explorer: Explorer) -> None:
+    large = b" " * (MAX_BODY + 1)
+    assert explorer.client.post("/api/filter", content=large).status_code == 413
+    assert explorer.client.post("/api/filter", content=(large[i::2] for i in range(2))).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("settings_", "parameter"),
+    [
+        ({"env": "gymnax:CartPole-v1"}, "env"),
+        ({"env": "os:system"}, "env"),
+        ({"seed": -1}, "seed"),
+        ({"arms": []}, "arms"),
+        ({"arms": [{"alpha": 0}]}, "alpha"),
+        ({"arms": [{"name": "a"}] * 5}, "arms"),
+        ({"arms": [{"name": "a"}, {"name": "a"}]}, "settings"),
+        ({"out": "/tmp/x"}, "out"),
+    ],
+)
+def test_a_live_run_that_cannot_be_meant_is_refused(explorer: Explorer, settings_: dict, parameter: str) -> None:
+    response = explorer.post("/live", settings_)
+    assert (response.status_code, response.json()["error"]["parameter"]) == (422, parameter)
+    assert len(explorer.live) == 0
+
+
+@pytest.mark.parametrize("path", ["/api/nothing", "/live/nothing/play", "/live/nothing/change"])
+def test_what_is_not_there_is_not_found(explorer: Explorer, path: str) -> None:
+    assert explorer.post(path).status_code == 404
+
+
+def test_reports_are_listed_and_sandboxed_and_no_other_file_is_served(explorer: Explorer) -> None:
+    (line,) = explorer.client.get("/reports").json()["reports"]
+    assert line["name"] == "first"
+    report = explorer.client.get("/reports/first")
+    assert report.text == "<h1>A report</h1>"
+    assert report.headers["content-security-policy"].startswith("sandbox allow-scripts allow-downloads;")
+    for name in ("secret.html", "../secret", "first/report.html", "..%2f..%2fetc%2fpasswd", "%2e%2e/first", "/etc"):
+        assert explorer.client.get(f"/reports/{name}").status_code == 404
+    for path in ("/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py"):
+        assert explorer.client.get(path).status_code == 404
+
+
+# ---- the description, and everything it allows ----
+
+
+def test_the_description_names_every_route(explorer: Explorer) -> None:
+    described = explorer.client.get("/openapi.json").json()
+    assert described["openapi"].startswith("3.1")
+    assert {f"/api/{name}" for name in ENDPOINTS} < set(described["paths"])
+    assert {"/live", "/live/{id}/events", "/live/{id}/change", "/reports", "/reports/{name}"} < set(described["paths"])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def conforming(schema: dict) -> st.SearchStrategy:
+    """Values of a JSON schema, as far as the description uses it."""
+    match schema.get("type"):
+        case "number":
+            return st.floats(schema["minimum"], schema["maximum"], allow_nan=False)
+        case "integer":
+            return st.integers(schema["minimum"], min(schema["maximum"], 200))
+        case "string":
+            return st.sampled_from(schema["enum"]) if "enum" in schema else st.text(max_size=schema["maxLength"])
+        case "array":
+            return st.lists(conforming(schema["items"]), min_size=1, max_size=min(4, schema["maxItems"]))
+        case "boolean":
+            return st.booleans()
+    properties = {name: conforming(inner) for name, inner in schema.get("properties", {}).items()}
+    return st.fixed_dictionaries({}, optional=properties)
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_request_breaks_the_server(explorer: Explorer, name: str, data: st.DataObject) -> None:
+    path = f"/api/{name}"
+    body = explorer.client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]
+    schema = body["content"]["application/json"]["schema"]
+    values = data.draw(conforming(schema) | st.dictionaries(st.sampled_from([*schema["properties"], "x"]), JSON))
+    response = explorer.client.post(path, content=__import__("json").dumps(values).encode())
+    assert response.status_code in (200, 422), response.text
+    if response.status_code == 422:
+        assert set(response.json()["error"]) == {"parameter", "reason"}
+
+
+# ---- the command ----
+
+
+def test_the_command_prints_a_link_that_works_and_ends_on_interrupt(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "softstep", "explore", "--no-browser", "--runs", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        (link,) = re.findall(r"http://\S+", process.stdout.readline())
+        with httpx.Client(follow_redirects=True) as client:
+            for _ in range(100):
+                try:
+                    assert client.get(link).status_code == 200
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [(["--port", "99999"], "must be in"), (["--live-agents", "-1"], "at least 0"), (["--host", "256.1.1.1"], "--port")],
+)
+def test_an_address_that_cannot_be_had_is_one_line(flags: list[str], words: str) -> None:
+    command = [sys.executable, "-m", "softstep", "explore", "--no-browser", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
