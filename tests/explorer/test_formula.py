@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -72,14 +74,19 @@ def test_signs_powers_and_juxtaposition_bind_as_in_mathematics(text, value):
     assert float(parse(text)(x=2.0)) == pytest.approx(value, rel=1e-14)
 
 
+def parsed_or_refused(text: str) -> tuple[formula.Expression, str]:
+    """The expression (a number where there is none) and the reason why there is none."""
+    try:
+        return parse(text), ""
+    except FormulaError as error:
+        return formula.number(0), str(error)
+
+
 @given(st.text(max_size=150) | st.text("x0123456789.+-*/^() sincoexplogtaqrbh", max_size=150))
 def test_the_parser_answers_or_refuses_in_one_line(text):
-    try:
-        tree = parse(text)
-    except FormulaError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 200
-        return
+    tree, reason = parsed_or_refused(text)
+    assert "\n" not in reason
+    assert len(reason) < 200
     tree.derivative("x").derivative("x")(x=np.linspace(-1, 1, 3))
 
 
@@ -100,9 +107,8 @@ def test_the_python_of_a_formula_has_its_value(text, x, y):
     ],
 )  # fmt: skip
 def test_refusals_say_what_is_wrong(text, part):
-    with pytest.raises(FormulaError, match=".*") as refusal:
+    with pytest.raises(FormulaError, match=re.escape(part)):
         parse(text)
-    assert part in str(refusal.value)
 
 
 def test_nothing_of_a_text_is_run():
