@@ -45,7 +45,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 """Every question the page may ask, by the last part of its path."""
 
 
-def answer(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def answer(name: str, values: Any) -> dict[str, Any]:
     """The answer of an endpoint as plain JSON values. KeyError for an unknown name, BadParameter for a bad value."""
     endpoint = ENDPOINTS[name]
     result: dict[str, Any] = plain(endpoint.answer(**check_all(endpoint.parameters, values)))
@@ -69,9 +69,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _plain_array(array: np.ndarray[Any, Any]) -> Any:
+def _plain_array(array: Any) -> Any:
     if np.iscomplexobj(array):
         return _plain_array(np.stack([array.real, array.imag], axis=-1))
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return array.tolist()
-    return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    held = array.astype(object)
+    held[~np.isfinite(array)] = None
+    return held.tolist()

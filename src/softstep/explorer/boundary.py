@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from softstep.theory.checks import Array
+from softstep.theory.checks import Array, Mask
 
 Edge = tuple[int, int, int]
 """(0, row, column) leads to the next column, (1, row, column) to the next row."""
@@ -67,7 +67,7 @@ def _roots(height: Callable[[Array, Array], Array], low: Array, high: Array) -> 
     return np.asarray(np.exp(start + (0.5 * (a + b))[:, None] * span))
 
 
-def _segments(negative: Array) -> list[tuple[Edge, Edge]]:
+def _segments(negative: Mask) -> list[tuple[Edge, Edge]]:
     """Pairs of edges that a line joins within a cell; at a saddle the negative corners are kept apart."""
     corners = negative[:-1, :-1] * 1 + negative[:-1, 1:] * 2 + negative[1:, 1:] * 4 + negative[1:, :-1] * 8
     found: list[tuple[Edge, Edge]] = []

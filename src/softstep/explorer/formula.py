@@ -223,6 +223,7 @@ def _python(root: Expression) -> str:
 
 # ---- reading ----
 
+_TYPED = {ord("−"): "-", ord("·"): "*", ord("×"): "*", ord("²"): "^2", ord("³"): "^3"}
 _TOKEN = re.compile(r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z]+)|(\*\*|[-+*/^()]))")
 
 
@@ -238,7 +239,7 @@ def parse(text: str, variables: tuple[str, ...] = ("x",)) -> Expression:
 
 
 def _tokens(text: str) -> list[str]:
-    plain = text.translate(str.maketrans({"−": "-", "·": "*", "×": "*", "²": "^2", "³": "^3"})).rstrip()  # noqa: B005
+    plain = text.translate(_TYPED).rstrip()
     if not plain:
         raise FormulaError("is empty: write a formula such as x^2/2")
     tokens, place = [], 0

@@ -17,8 +17,8 @@ from softstep.theory import one_dimension
 
 PARAMETERS: Mapping[str, Spec] = {
     "alpha": Number("α, the size of a gradient step", 0.5, 1e-4, 10.0),
-    "c": Number("c, the share of the old target that is kept", 0.9, 0.0, 0.9999),
-    "a": Number("a, how much of T is in the regression target (γ, roughly)", 0.9, -5.0, 5.0),
+    "c": Number("c, the share of the old target that is kept", 0.8, 0.0, 0.9999),
+    "a": Number("a, how much of T is in the regression target (γ, roughly)", 0.5, -5.0, 5.0),
     "b": Number("b, the curvature of QN's regression", 1.0, 0.01, 5.0),
     "steps": Whole("gradient steps of the noisy run", 300, 10, 600),
     "seed": Whole("of the noise", 0, 0, 9999),
@@ -28,38 +28,41 @@ PARAMETERS: Mapping[str, Spec] = {
 def trade(alpha: float, c: float, a: float, b: float, steps: int, seed: int) -> dict[str, Any]:
     """Rate against variance: the single networks' curve, Q and T for every c at this α, and this pair."""
     here = _here(alpha, c, a, b)
-    shares = np.geomspace(1e-4, 1.0, 60)
+    shares = np.geomspace(min(1e-3, 1 - c), 1.0, 60)
     family = [_point(alpha, 1 - float(share), a, b) for share in shares]
     rates = [point["decay"] for point in (*family, here) if point["decay"]]
+    columns = {key: [point[key] for point in family] for key in family[0]}
     return {
-        **here, "beta": b - a, "family": {key: [point[key] for point in family] for key in ("decay", "T", "Q")},
+        **here, "beta": b - a, "family": {"share": shares, **columns},
         "single": _single(rates, b - a), "run": _run(alpha, c, a, b, here["alpha_same_rate"], steps, seed),
         "python": noise_lines(alpha, c, a, b, here["V1"] is not None),
     }  # fmt: skip
 
 
 def _point(alpha: float, c: float, a: float, b: float) -> dict[str, Any]:
-    """Decay per step 1 − ρ, and the variances of Q and T; nan where there is no stationary variance."""
+    """Decay per step 1 − ρ, the variances of Q and T, and their ratios to V₁; nan where they do not exist."""
     if not alpha < one_dimension.alpha_max(c, a, b):
-        return {"decay": np.nan, "T": np.nan, "Q": np.nan}
-    variance = one_dimension.variance(alpha, c, a, b)
-    decay = 1 - abs(one_dimension.eigenvalues(alpha, c, a, b)[0])
-    return {"decay": decay, "T": variance.T, "Q": variance.Q}
+        return dict.fromkeys(("decay", "T", "Q", "T_ratio", "Q_ratio"), np.nan)
+    variance, pair = one_dimension.variance(alpha, c, a, b), one_dimension.eigenvalues(alpha, c, a, b)
+    compared = np.abs(pair.imag).max() == 0
+    ratios = one_dimension.ratios(alpha, c, a, b) if compared else one_dimension.Ratios(np.nan, np.nan)
+    return {
+        "decay": 1 - abs(pair[0]), "T": variance.T, "Q": variance.Q, "T_ratio": ratios.T, "Q_ratio": ratios.Q,
+    }  # fmt: skip
 
 
 def _here(alpha: float, c: float, a: float, b: float) -> dict[str, Any]:
-    """This pair, the single network of the same rate, and the two ratios, as far as they exist."""
+    """This pair and the single network of the same rate, as far as it exists."""
     point = {"c": c, **_point(alpha, c, a, b)}
-    nothing = {"V1": None, "T_ratio": None, "Q_ratio": None, "alpha_same_rate": None}
     if np.isnan(point["decay"]):
-        return {**point, **nothing, "says": _unstable(alpha, c, a, b)}
-    pair = one_dimension.eigenvalues(alpha, c, a, b)
-    if np.abs(pair.imag).max() > 0:
-        return {**point, **nothing, "says": "Q and T swing here: no single network has this rate to compare with."}
-    ratios, rate = one_dimension.ratios(alpha, c, a, b), float(pair.real[0])
+        return {**point, "V1": None, "alpha_same_rate": None, "says": _unstable(alpha, c, a, b)}
+    if np.isnan(point["T_ratio"]):
+        says = "Q and T swing here: no single network has this rate to compare with."
+        return {**point, "V1": None, "alpha_same_rate": None, "says": says}
+    rate = float(one_dimension.eigenvalues(alpha, c, a, b)[0].real)
     return {
-        **point, "V1": one_dimension.single_variance(rate, b - a), "T_ratio": ratios.T, "Q_ratio": ratios.Q,
-        "alpha_same_rate": (1 - rate) / (b - a), "says": _compared(ratios.T, ratios.Q),
+        **point, "V1": one_dimension.single_variance(rate, b - a), "alpha_same_rate": (1 - rate) / (b - a),
+        "says": _compared(point["T_ratio"], point["Q_ratio"]),
     }  # fmt: skip
 
 

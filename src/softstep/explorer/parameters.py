@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 JSON = dict[str, Any]
 
@@ -18,6 +18,7 @@ class BadParameter(ValueError):
         self.parameter, self.reason = parameter, reason
 
 
+@runtime_checkable
 class Spec(Protocol):
     """One parameter. `check` returns a hashable value, or raises `BadParameter`."""
 
@@ -152,7 +153,7 @@ class Grid:
         return {"type": "array", "minItems": 1, "maxItems": self.tallest, "items": self._row.schema()}
 
 
-def check_all(specs: Mapping[str, Spec], values: Mapping[str, Any]) -> dict[str, Any]:
+def check_all(specs: Mapping[str, Spec], values: Any) -> dict[str, Any]:
     """Every parameter checked, defaults for those not given. BadParameter names the first that does not fit."""
     if not isinstance(values, Mapping):
         raise BadParameter("body", f"{_short(values)} is no JSON object: send names and values")

@@ -6,11 +6,12 @@ Each ends in a dictionary `numbers`, whose entries equal those of the answer; a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from softstep.explorer.formula import Expression, FormulaError
 
 
+@runtime_checkable
 class LossLike(Protocol):
     """What is needed of a loss to write its gradient."""
 
@@ -121,7 +122,8 @@ def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float,
         "hard = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())",
         f"twin = problem.simulate(alpha, hard, {steps}, q0=[{start!r}])",
         f"share = theory.ledger_weights(c, {at})",
-        'numbers = {"Q": run.Q[:, 0], "T": run.T[:, 0], "X": X[:, 0], "T_hard": twin.T[:, 0], "ledger": {"share": share}}',
+        'numbers = {"Q": run.Q[:, 0], "T": run.T[:, 0], "X": X[:, 0], "T_hard": twin.T[:, 0],',
+        '           "ledger": {"share": share}}',
     ])  # fmt: skip
 
 

@@ -37,7 +37,7 @@ PROBLEM: Mapping[str, Spec] = {
     "P": Grid("P, where each state leads to; rows sum to 1", ((0.0, 1.0), (0.0, 1.0)), STATES, STATES, 0.0, 1.0),
     "d": Row("d, how often each state is updated", (0.5, 0.5), STATES, 0.0, 100.0),
 }  # fmt: skip
-MAP: Mapping[str, Spec] = {**PROBLEM, "resolution": Whole("points along each side of the map", 61, 5, 81)}
+MAP: Mapping[str, Spec] = {**PROBLEM, "resolution": Whole("points along each side of the map", 101, 5, 121)}
 POINT: Mapping[str, Spec] = {
     **PROBLEM,
     "alpha": Number("α, the size of a gradient step", 0.1, 1e-4, 100.0),
@@ -128,7 +128,7 @@ def _growth_map(resolution: int, *ingredients: Any) -> dict[str, Any]:
 def shade(rho: Any) -> Array:
     """Height of a growth in the map's colours, in [−1, 1]: asinh(ln ρ / FAINT), scaled so that e per step is 1."""
     with np.errstate(all="ignore"):
-        return np.clip(np.arcsinh(np.log(np.asarray(rho)) / FAINT) / np.arcsinh(1 / FAINT), -1, 1)
+        return np.asarray(np.clip(np.arcsinh(np.log(np.asarray(rho)) / FAINT) / np.arcsinh(1 / FAINT), -1, 1))
 
 
 def _ticks() -> dict[str, Any]:
@@ -152,12 +152,13 @@ def point(alpha: float, c: float, steps: int, **source: Any) -> dict[str, Any]:
     python = stability_lines(
         source, f"alpha, c = {alpha!r}, {c!r}", "rho = problem.spectral_radius(alpha, c)",
         f"run = problem.simulate(alpha, c, {steps})",
-        'numbers = {"rho": rho, "eigenvalues": np.linalg.eigvals(problem.iteration_matrix(alpha, c)),',
+        "eigenvalues = np.linalg.eigvals(problem.iteration_matrix(alpha, c)).astype(complex)",
+        'numbers = {"rho": rho, "eigenvalues": eigenvalues,',
         '           "Q": np.linalg.norm(run.Q, axis=1), "T": np.linalg.norm(run.T, axis=1)}',
     )  # fmt: skip
     return {
         "alpha_prime": small, "rho": rho, "rho_single": rho_single, "stable": bool(rho < 1), "shade": shade(rho),
-        "eigenvalues": np.linalg.eigvals(pair), "eigenvalues_single": np.linalg.eigvals(single), **sizes,
+        "eigenvalues": spectrum.eigenvalues(pair), "eigenvalues_single": spectrum.eigenvalues(single), **sizes,
         "trend": np.where(trend < ESCAPED, trend, np.nan), "says": _says(rho, rho_single), "python": python,
     }  # fmt: skip
 

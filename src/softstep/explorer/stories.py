@@ -44,7 +44,7 @@ STORIES: tuple[Story, ...] = (
     ),
     Story(
         "baird", "Baird's star",
-        "Seven states, and the classic example of divergence: from γ = 15/17 on, one network fails at every learning rate. "
+        "Seven states, and the classic example of divergence: from γ = 15/17 on, one network fails at every rate. "
         "A slow target works; at α = 0.01 it needs c above 0.980.",
         "baird", 0.99, 0.01, 0.995,
     ),

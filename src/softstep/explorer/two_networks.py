@@ -55,9 +55,9 @@ def steps(alpha: float, c: float, a: float, b: float, start: float, steps: int, 
     }  # fmt: skip
 
 
-def _second(alpha: float, c: float, a: float, b: float, start: float) -> Array:
+def _second(alpha: float, c: float, a: float, b: float, start: float) -> float:
     """T_2 − X_2 = α(1−c)·[c·s_0 + step(Q_1, T_1) − step(T_1, T_1)], from the theory."""
-    return theory.first_difference(lambda q, t: a * t - b * q, alpha, c, np.float64(start))
+    return float(theory.first_difference(lambda q, t: a * t - b * q, alpha, c, start))
 
 
 def _ledger(step: Array, alpha: float, c: float, start: float, at: int) -> dict[str, Any]:
@@ -105,4 +105,4 @@ def low_pass(c: float) -> dict[str, Any]:
 
 def _copied(period: int, horizon: int) -> Array:
     """Share of a sudden change, made right after a copy, that the twin shows after 1 … horizon gradient steps."""
-    return 1.0 * (np.arange(1, horizon + 1) >= period)
+    return np.asarray(np.arange(1, horizon + 1) >= period, dtype=float)

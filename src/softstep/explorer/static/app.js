@@ -90,7 +90,9 @@ function enter() {
   document.title = `${room.title} · softstep explorer`;
   for (const link of navigation.querySelectorAll("a"))
     link.toggleAttribute("aria-current", false);
-  navigation.querySelector(`[href="#/${room.id}"]`)?.setAttribute("aria-current", "page");
+  const link = navigation.querySelector(`[href="#/${room.id}"]`);
+  link?.setAttribute("aria-current", "page");
+  if (link) navigation.scrollLeft = link.offsetLeft - navigation.offsetLeft - 40;
   const context = contextFor(room, state);
   current = { room, context, mounted: null };
   current.mounted = room.mount(container, context);

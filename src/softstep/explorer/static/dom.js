@@ -23,7 +23,7 @@ function mathNode(tag, ...children) {
 
 /** One symbol and what hangs on it: T_{t+1}, c^k. `next` is where reading goes on. */
 function symbol(text, start) {
-  const word = /^(?:[A-Za-zα-ωΑ-Ω∇ρκμβ]+[′]?|[\d.]+)/.exec(text.slice(start));
+  const word = /^(?:[A-Za-z]+′?|[α-ωΑ-Ω∇]′?|[\d.]+)/.exec(text.slice(start));
   const piece = word ? word[0] : text[start];
   const kind = word ? (/^[\d.]/.test(piece) ? "mn" : "mi") : "mo";
   let node = mathNode(kind, piece);

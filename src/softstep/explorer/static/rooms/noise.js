@@ -10,8 +10,9 @@ export const title = "Noise";
 export const lead = "Every gradient is noisy. A faster network is a noisier one, and the target changes the bargain: " +
   "at the same rate T is quieter than a single network, and Q is noisier.";
 
+const cTicks = { tickvals: [1, 0.1, 0.01, 0.001, 0.0001], ticktext: ["0", "0.9", "0.99", "0.999", "0.9999"] };
 const ENDPOINT = "noise";
-const DEFAULTS = { alpha: 0.5, c: 0.9, a: 0.9, b: 1, seed: 0 };
+const DEFAULTS = { alpha: 0.5, c: 0.8, a: 0.5, b: 1, seed: 0 };
 const SPECS = [
   { kind: "slider", name: "alpha", label: "$α$ step size", scale: "log", min: 0.001, max: 10 },
   { kind: "slider", name: "c", label: "$c$ share of the old target that is kept", scale: "complement", max: 0.999 },
@@ -31,16 +32,19 @@ class Noise {
     const stage = el("div", { class: "stage" });
     container.append(stage);
     this.says = el("p", { class: "readout", id: "noise-says", "aria-live": "polite" });
-    const ratio = (name, of) => {
+    const ratio = (name, of, rest = "") => {
       const value = el("dd", { id: `noise-${name}` }, "–");
-      return { value, item: el("div", {}, el("dt", {}, math(of)), value) };
+      return { value, item: el("div", {}, el("dt", {}, math(of), rest), value) };
     };
     this.ratios = { T_ratio: ratio("ratio-t", "V_T / V_1"), Q_ratio: ratio("ratio-q", "V_Q / V_1"),
-      alpha_same_rate: ratio("same-rate", "α_{same rate}") };
+      alpha_same_rate: ratio("same-rate", "α", " of the single network that is as fast") };
     stage.append(el("div", { class: "formulas" }, math("Q ← Q + α ( a T − b Q + noise )", true), math("T ← c T + ( 1 − c ) Q", true)),
       el("div", { class: "answer" }, this.says, el("dl", { class: "ratios" }, Object.values(this.ratios).map(({ item }) => item))));
-    this.map = new Picture(stage, { id: "noise-map", title: "Rate against variance", kind: "tall",
+    const pair = stage.appendChild(el("div", { class: "pair" }));
+    this.map = new Picture(pair, { id: "noise-map", title: "Rate against variance", kind: "tall",
       note: "To the right is faster, down is quieter. The lines of Q and T run over every c at this α; the large marks are this pair." });
+    this.compared = new Picture(pair, { id: "noise-ratio", title: "Against a single network of the same rate", kind: "tall",
+      note: "Variance over V₁, that of the single network that is exactly as fast. T lies below 1, Q above." });
     this.run = new Picture(stage, { id: "noise-run", title: "The same noise on all three",
       note: "Q, T and the single network of the same rate, under the same kicks." });
     this.python = new PythonBox(stage);
@@ -60,14 +64,14 @@ class Noise {
     this.says.textContent = answer.says;
     for (const [name, { value }] of Object.entries(this.ratios)) value.textContent = show(answer[name], 5);
     this.map.draw((ink) => trade(answer, ink));
+    this.compared.draw((ink) => ratios(answer, ink));
     this.run.draw((ink) => kicked(answer.run, ink));
     this.python.show(answer.python);
   }
 
   unmount() {
     this.questions.close();
-    this.map.remove();
-    this.run.remove();
+    for (const picture of [this.map, this.compared, this.run]) picture.remove();
   }
 }
 
@@ -82,9 +86,27 @@ function trade(answer, ink) {
   return {
     traces: [line("single networks", answer.single.decay, answer.single.V, ink.single), line("Q", answer.family.decay, answer.family.Q, ink.online),
       line("T", answer.family.decay, answer.family.T, ink.target), ...here],
-    layout: { xaxis: { type: "log", title: { text: "rate: share of the error lost per step" } },
-      yaxis: { type: "log", title: { text: "variance" } } },
+    layout: { xaxis: { type: "log", dtick: 1, title: { text: "rate: share of the error lost per step" } },
+      yaxis: { type: "log", dtick: 1, title: { text: "variance" } } },
     label: `Variance over rate. Here T has ${show(answer.T_ratio)} and Q ${show(answer.Q_ratio)} times the variance of the single network.`,
+  };
+}
+
+function ratios(answer, ink) {
+  const { share, T_ratio: T, Q_ratio: Q } = answer.family;
+  const line = (name, y, color) => ({ name, x: share, y, mode: "lines", line: { color, width: 2.5 },
+    hovertemplate: `%{y:.4f}<extra>${name}</extra>` });
+  const mark = (name, y, color) => ({ name: `${name}, this pair`, showlegend: false, x: [1 - answer.c], y: [y], mode: "markers",
+    marker: { color, size: 15, line: { color: ink.ground, width: 2 } }, hovertemplate: `%{y:.4f}<extra>${name}, this pair</extra>` });
+  const known = [...T, ...Q, 1].filter((y) => y !== null);
+  const ends = [Math.min(...known), Math.min(10, Math.max(...known))].map(Math.log10);
+  return {
+    traces: [{ name: "single network of the same rate", x: [share[0], 1], y: [1, 1], mode: "lines", line: { color: ink.single, width: 2.5 } },
+      line("Q", Q, ink.online), line("T", T, ink.target), mark("Q", answer.Q_ratio, ink.online), mark("T", answer.T_ratio, ink.target)],
+    layout: { xaxis: { type: "log", title: { text: "c   (slower target →)" }, range: [0, Math.log10(share[0])], ...cTicks },
+      yaxis: { type: "log", title: { text: "variance / V₁" }, range: [ends[0] - 0.04, ends[1] + 0.04], tickvals: [0.5, 0.7, 0.8, 0.9, 1, 1.5, 2, 3, 5, 10],
+        ticktext: ["0.5", "0.7", "0.8", "0.9", "1", "1.5", "2", "3", "5", "10"] } },
+    label: `Variance over that of the single network of the same rate: T ${show(answer.T_ratio)}, Q ${show(answer.Q_ratio)}.`,
   };
 }
 

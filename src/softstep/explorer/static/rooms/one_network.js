@@ -132,8 +132,8 @@ class OneNetwork {
 function apartInWords({ difference, step_ulp: ulp, escaped }) {
   const gone = Object.entries(escaped).filter(([, step]) => step !== null)
     .map(([name, step]) => `${NAMES[name]} has left the picture for good at step ${step}`);
-  const apart = `Largest distance between the second and third path: ${show(difference, 3)}`;
-  const rounding = ulp <= 4 ? ` (step by step ${show(ulp, 2)} units in the last place: rounding)` : "";
+  const apart = `Largest distance between soft update and descent at α′: ${show(difference, 3)}`;
+  const rounding = ulp > 0 && ulp <= 4 ? ` (each step agrees to ${show(ulp, 2)} units in the last place: rounding)` : "";
   return [`${apart}${rounding}`, ...gone].join(". ") + ".";
 }
 

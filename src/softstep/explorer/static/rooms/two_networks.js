@@ -36,6 +36,8 @@ class TwoNetworks {
     this.paths = new Picture(stage, { id: "two-networks-paths", title: "Q, T and the single network", kind: "tall",
       note: "All three start at 1. The line marks the step looked at." });
     const pair = stage.appendChild(el("div", { class: "pair" }));
+    this.first = new Picture(pair, { id: "two-networks-first", title: "The first steps, close up",
+      note: "Equal after the first update, apart from the second." });
     this.ledger = new Picture(pair, { id: "two-networks-ledger", title: "The ledger of T",
       note: "How much of each past step has arrived in T. Every step arrives whole in the end: it is delayed, not shrunk." });
     this.twin = new Picture(pair, { id: "two-networks-staircase", title: "The hard-copy twin",
@@ -117,6 +119,7 @@ class TwoNetworks {
       .concat(`T − X = ${show(answer.apart[answer.at], 3)}`).join("    ");
     this.rate.textContent = answer.says;
     this.paths.draw((ink) => paths(answer, ink));
+    this.first.draw((ink) => firstSteps(answer, ink));
     this.ledger.draw((ink) => ledger(answer, ink));
     this.twin.draw((ink) => staircase(answer, ink));
     this.pythonText();
@@ -135,7 +138,7 @@ class TwoNetworks {
   unmount() {
     this.stop();
     this.questions.close();
-    for (const picture of [this.paths, this.ledger, this.twin, this.response, this.sudden]) picture.remove();
+    for (const picture of [this.paths, this.first, this.ledger, this.twin, this.response, this.sudden]) picture.remove();
   }
 }
 
@@ -172,6 +175,22 @@ function paths(answer, ink) {
   };
 }
 
+/** T on X for the first steps: one mark where they are equal, two where they are not. */
+function firstSteps(answer, ink) {
+  const few = Math.min(5, answer.T.length);
+  const line = (name, label, color, more) => ({ name: label, x: steps(answer.T.slice(0, few)), y: answer[name].slice(0, few),
+    mode: "lines+markers", hovertemplate: `step %{x}: %{y:.8g}<extra>${label}</extra>`, line: { color, width: 2 },
+    marker: { color, size: 7 }, ...more });
+  return {
+    traces: [
+      line("X", "X, the single network", ink.single, { line: { color: tint(ink.single, 0.5), width: 9 }, marker: { color: tint(ink.single, 0.6), size: 17 }, meta: "wide" }),
+      line("T", "T, the target", ink.target),
+    ],
+    layout: { xaxis: { title: { text: "gradient steps" }, dtick: 1 }, yaxis: { title: { text: "value" } } },
+    label: `After the first update T is ${show(answer.first.T, 7)} and X is ${show(answer.first.X, 7)}; after the second T is ${show(answer.second.T, 7)} and X is ${show(answer.second.X, 7)}.`,
+  };
+}
+
 function ledger({ ledger: book, at, hard_period: period }, ink) {
   return {
     traces: [
@@ -179,7 +198,7 @@ function ledger({ ledger: book, at, hard_period: period }, ink) {
         customdata: book.moved, hovertemplate: "step %{x}: %{y:.4f} of it has arrived, it moved T by %{customdata:.4g}<extra></extra>" },
       { name: `hard copies every ${period}`, x: book.k, y: book.hard, mode: "lines", line: { color: ink.hard, width: 2, shape: "hvh" } },
     ],
-    layout: { xaxis: { title: { text: `past step (T is looked at after ${at})` } }, bargap: 0.15,
+    layout: { xaxis: { title: { text: `past step (T is looked at after ${at})` }, range: [-0.6, Math.max(at, 12) - 0.4] }, bargap: 0.15,
       yaxis: { title: { text: "share that has arrived" }, range: [0, 1.04] } },
     label: `Share of each of ${at} past steps that has arrived in T.`,
   };
@@ -201,7 +220,7 @@ function response(low, ink) {
     y: [low.cutoff_db], mode: "markers", marker: { color: ink.ink, size: 10, symbol: "diamond" } }];
   return {
     traces: [{ name: "gain from Q to T", x: low.omega, y: low.gain_db, mode: "lines", line: { color: ink.target, width: 2 } }, ...marks],
-    layout: { xaxis: { type: "log", title: { text: "frequency ω, radians per step" } }, yaxis: { title: { text: "gain, dB" } } },
+    layout: { xaxis: { type: "log", dtick: 1, title: { text: "frequency ω, radians per step" } }, yaxis: { title: { text: "gain, dB" } } },
     label: "Gain of the target over frequency.",
   };
 }
