@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -188,7 +189,7 @@ def test_no_request_breaks_the_server(explorer: Explorer, name: str, data: st.Da
     body = explorer.client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]
     schema = body["content"]["application/json"]["schema"]
     values = data.draw(conforming(schema) | st.dictionaries(st.sampled_from([*schema["properties"], "x"]), JSON))
-    response = explorer.client.post(path, content=__import__("json").dumps(values).encode())
+    response = explorer.client.post(path, content=json.dumps(values).encode())
     assert response.status_code in (200, 422), response.text
     if response.status_code == 422:
         assert set(response.json()["error"]) == {"parameter", "reason"}
@@ -211,7 +212,7 @@ def test_the_command_prints_a_link_that_works_and_ends_on_interrupt(tmp_path: Pa
                     time.sleep(0.1)
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=20)
-    assert process.returncode in (0, 130)
+    assert process.returncode == 0
     assert "Traceback" not in errors
 
 

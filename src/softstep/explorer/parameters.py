@@ -159,7 +159,7 @@ def check_all(specs: Mapping[str, Spec], values: Any) -> dict[str, Any]:
         raise BadParameter("body", f"{_short(values)} is no JSON object: send names and values")
     for name in values:
         if name not in specs:
-            raise BadParameter(_short(name, 40), f"is not a parameter here: known are {', '.join(specs) or 'none'}")
+            raise BadParameter(str(name)[:40], f"is not a parameter here: known are {', '.join(specs) or 'none'}")
     return {name: spec.check(name, values.get(name, spec.default)) for name, spec in specs.items()}
 
 

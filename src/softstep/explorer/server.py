@@ -58,7 +58,8 @@ def explore(
     if open_browser:
         webbrowser.open(link)
     config = uvicorn.Config(guard, log_level="warning", access_log=False, timeout_graceful_shutdown=1, ws="none")
-    uvicorn.Server(config).run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):  # how one stops it
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def bind(host: str, port: int) -> socket.socket:

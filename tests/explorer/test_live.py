@@ -1,0 +1,170 @@
+"""Live agents: a hand on their sliders acts at once, is written down, and can be replayed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from explorer.serving import Explorer, is_frame, serve
+
+import softstep
+from softstep.config import Config, ConfigError
+from softstep.explorer.live import live_config
+from softstep.runs import Run
+from softstep.store import open_run
+from softstep.target import TargetUpdate
+
+SOFT = {"name": "soft", "alpha": 1e-3, "c": 0.99, "target": "on"}
+NONE = {"name": "none", "alpha": 1e-3, "c": 0.99, "target": "off"}
+
+
+@pytest.fixture
+def explorer(tmp_path: Path) -> Iterator[Explorer]:
+    with serve(tmp_path / "runs") as explorer:
+        yield explorer.enter()
+
+
+def arm(frame: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(arm for arm in frame["arms"] if arm["name"] == name)
+
+
+def past(steps: int) -> Any:
+    """Whether a picture shows at least so many environment steps."""
+    return lambda event: is_frame(event) and event["env_steps"] >= steps
+
+
+# ---- one agent's life ----
+
+
+def test_a_slider_acts_on_the_running_agent_and_a_replay_reproduces_it(explorer: Explorer, tmp_path: Path) -> None:
+    run = explorer.start(env="CartPole-v1", seed=3, arms=[SOFT, NONE])
+    first = explorer.watch(run, is_frame)[-1]
+    assert (first["paused"], first["env_steps"]) == (True, 0)
+    explorer.post(f"/live/{run}/play")
+    explorer.watch(run, past(1_200))
+    explorer.post(f"/live/{run}/change", {"arm": "soft", "alpha": 5e-3, "c": 0.5, "target": "on"})
+    explorer.watch(run, lambda e: is_frame(e) and arm(e, "soft")["tau"] == 0.5)
+    explorer.post(f"/live/{run}/change", {"arm": "soft", "alpha": 5e-3, "c": 0.5, "target": "off"})
+    seen = explorer.watch(run, lambda e: is_frame(e) and arm(e, "soft")["tau"] == 1.0)
+    assert arm(seen[-1], "none")["learning_rate"] == 1e-3
+    explorer.watch(run, past(seen[-1]["env_steps"] + 700))
+    explorer.post(f"/live/{run}/save")
+    saved = explorer.watch(run, lambda e: e["kind"] in ("saved", "not-saved"))[-1]
+    later = explorer.watch(run, past(saved["env_steps"] + 600))
+    folder = tmp_path / "runs" / saved["path"]
+    config = open_run(folder).config
+    assert [(c.arm, c.learning_rate, c.target) for c in config.changes] == [
+        ("soft", 5e-3, TargetUpdate(0.5)),
+        ("soft", 5e-3, TargetUpdate.none()),
+    ]
+    assert 1_200 <= config.changes[0].env_steps < config.changes[1].env_steps < config.total_steps
+    streamed = [row for event in later if event["kind"] == "records" for row in event["rows"]]
+    replayed = softstep.train(Config.from_json((folder / "config.json").read_text()), tmp_path / "again", workers=1)
+    assert replayed.curves.equals(Run(open_run(folder)).curves)
+    assert replayed.episodes.equals(Run(open_run(folder)).episodes)
+    told = {(row["arm"], row["env_steps"]): row for row in streamed}
+    for row in replayed.curves.iter_rows(named=True):
+        if row["env_steps"] % config.record_every == 0:
+            assert told[row["arm"], row["env_steps"]]["loss"] == pytest.approx(row["loss"], abs=0, nan_ok=True)
+    assert len(softstep.evaluate(folder, 2).returns) == 2
+
+
+def test_pause_step_reset_and_stop(explorer: Explorer) -> None:
+    run = explorer.start(env="CartPole-v1", arms=[SOFT])
+    explorer.post(f"/live/{run}/play")
+    explorer.watch(run, past(1_100))
+    explorer.post(f"/live/{run}/pause")
+    stood = explorer.watch(run, lambda e: is_frame(e) and e["paused"])[-1]["env_steps"]
+    explorer.post(f"/live/{run}/step")
+    after = explorer.watch(run, lambda e: is_frame(e) and e["env_steps"] != stood)[-1]
+    assert (after["env_steps"], after["paused"]) == (stood + 2, True)  # one iteration
+    rows = [e["rows"] for e in explorer.watch(run, is_frame) if e["kind"] == "records"]
+    explorer.post(f"/live/{run}/reset")
+    explorer.watch(run, lambda e: e["kind"] == "reset")
+    assert explorer.watch(run, is_frame)[-1]["env_steps"] == 0
+    explorer.post(f"/live/{run}/play")
+    again = [e["rows"] for e in explorer.watch(run, past(1_100)) if e["kind"] == "records"]
+    assert again[:2] == rows[:2]  # the same seed, the same start
+    assert explorer.post(f"/live/{run}/stop").status_code == 200
+    assert explorer.post(f"/live/{run}/play").status_code == 404
+
+
+def test_a_lander_is_told_as_something_to_draw(explorer: Explorer) -> None:
+    run = explorer.start(env="LunarLander-v3", arms=[SOFT])
+    scene = arm(explorer.watch(run, is_frame)[-1], "soft")["scene"]
+    assert len(scene["craft"]) == 3
+    assert len(scene["legs"]) == 2
+    assert len(scene["ground"]) >= 10
+    assert scene["pad"][0] < scene["pad"][1]
+    assert 0 <= scene["craft"][0] <= 20
+
+
+def test_changes_that_cannot_be_meant_are_refused_and_change_nothing(explorer: Explorer) -> None:
+    run = explorer.start(env="CartPole-v1", arms=[SOFT])
+    for values, parameter in (
+        ({"arm": "hard"}, "arm"),
+        ({"arm": "soft", "c": 1}, "c"),
+        ({"arm": "soft", "alpha": "x"}, "alpha"),
+    ):
+        response = explorer.post(f"/live/{run}/change", values)
+        assert (response.status_code, response.json()["error"]["parameter"]) == (422, parameter)
+    assert explorer.post(f"/live/{run}/save").status_code == 200
+    assert "let it run" in explorer.watch(run, lambda e: e["kind"] == "not-saved")[-1]["message"]
+    assert arm(explorer.watch(run, is_frame)[-1], "soft")["tau"] == pytest.approx(0.01)
+
+
+# ---- many watchers, and none ----
+
+
+def test_an_agent_that_nobody_watches_is_freed(tmp_path: Path) -> None:
+    with serve(tmp_path, live_agents=1, patience=0.5) as explorer:
+        explorer.enter()
+        run = explorer.start(env="CartPole-v1")
+        full = explorer.post("/live", {})
+        assert full.status_code == 422
+        assert "stop one first" in full.json()["error"]["reason"]
+        explorer.watch(run, is_frame)  # and away again
+        deadline = time.monotonic() + 20
+        while len(explorer.live) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(explorer.live) == 0
+        assert explorer.start(env="CartPole-v1") != run
+
+
+def test_a_slow_watcher_keeps_nobody_waiting_and_misses_no_record(explorer: Explorer) -> None:
+    run = explorer.start(env="CartPole-v1", arms=[SOFT])
+    explorer.post(f"/live/{run}/play")
+    with explorer.client.stream("GET", f"/live/{run}/events"):  # reads nothing at all
+        watchers = [threading.Thread(target=explorer.watch, args=(run, past(2_000))) for _ in range(8)]
+        for watcher in watchers:
+            watcher.start()
+        for watcher in watchers:
+            watcher.join(60)
+        assert not any(watcher.is_alive() for watcher in watchers)
+        begun = time.perf_counter()
+        assert explorer.post("/api/filter", {"c": 0.5}).status_code == 200
+        assert time.perf_counter() - begun < 30  # it answers at all
+    rows = [row["env_steps"] for e in explorer.watch(run, past(2_000)) if e["kind"] == "records" for row in e["rows"]]
+    assert rows == sorted(rows)
+    assert rows[:3] == [500, 1_000, 1_500]
+
+
+def test_stopping_the_server_ends_its_agents(tmp_path: Path) -> None:
+    with serve(tmp_path) as explorer:
+        explorer.enter()
+        run = explorer.start(env="CartPole-v1")
+        process = explorer.live.get(run)._process
+    assert process.returncode is not None
+    with pytest.raises(httpx.ConnectError):
+        explorer.client.get("/")
+
+
+@pytest.mark.parametrize("env", ["Acrobot-v1", "gymnax:CartPole-v1"])
+def test_other_environments_are_not_trained_live(env: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be trained live"):
+        live_config(env, 0, [SOFT])
