@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def test_a_slider_acts_on_the_running_agent_and_a_replay_reproduces_it(explorer:
     told = {(row["arm"], row["env_steps"]): row for row in streamed}
     for row in replayed.curves.iter_rows(named=True):
         if row["env_steps"] % config.record_every == 0:
-            assert told[row["arm"], row["env_steps"]]["loss"] == pytest.approx(row["loss"], abs=0, nan_ok=True)
+            assert told[row["arm"], row["env_steps"]]["loss"] == (None if math.isnan(row["loss"]) else row["loss"])
     assert len(softstep.evaluate(folder, 2).returns) == 2
 
 

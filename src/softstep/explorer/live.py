@@ -100,12 +100,17 @@ class LiveRun:
             if event["kind"] == "frame":
                 self._frame = event
             else:
-                if event["kind"] == "reset" or len(self._events) >= KEPT_EVENTS:
-                    gone = len(self._events) if event["kind"] == "reset" else KEPT_EVENTS // 2
-                    self._first += gone
-                    del self._events[:gone]
+                if event["kind"] == "reset":
+                    self._frame = None
+                    self._forget(len(self._events))
+                elif len(self._events) >= KEPT_EVENTS:
+                    self._forget(KEPT_EVENTS // 2)
                 self._events.append(event)
             self._news.notify_all()
+
+    def _forget(self, count: int) -> None:
+        self._first += count
+        del self._events[:count]
 
     async def watch(self, silence: float) -> AsyncIterator[dict[str, Any]]:
         """Everything kept, then what happens, {} after `silence` seconds of nothing; who is slow misses pictures."""
