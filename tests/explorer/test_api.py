@@ -99,11 +99,19 @@ def test_the_second_updates_are_apart():
     assert found["X"][2] == pytest.approx(0.990025, abs=1e-15)
 
 
-@given(ALPHAS, WEIGHTS, st.integers(0, 40))
+@given(ALPHAS, WEIGHTS, st.integers(1, 40))
 def test_the_ledger_adds_up_to_the_target(alpha, c, at):
-    found = answer("two-networks", {"alpha": alpha, "c": c, "at": at})
-    assert found["ledger"]["T"] == pytest.approx(found["T"][at], rel=1e-9, abs=1e-9)
-    assert len(found["ledger"]["share"]) == at
+    """T_t = Q_0 + α·Σ share_k·s_k, with the shares of one answer and the steps and T of the other."""
+    share = np.array(answer("ledger", {"c": c, "at": at})["share"])
+    found = answer("two-networks", {"alpha": alpha, "c": c})
+    assert found["T"][at] == pytest.approx(1 + alpha * (share @ found["step"][:at]), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("c", [0.5, 0.8, 0.9])
+def test_a_hard_copy_holds_all_steps_before_it_and_none_after(c):
+    found = answer("ledger", {"c": c, "at": 40})
+    copied = 40 // found["hard_period"] * found["hard_period"]
+    assert found["hard"] == [1.0] * copied + [0.0] * (40 - copied)
 
 
 def test_two_networks_by_hand():
@@ -362,7 +370,8 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("one-network", {"loss": "own", "formula": "*".join(["sin(x+x*x)"] * 10), "alpha": 0.1}),
     ("one-network", {"loss": "double-well", "variant": "lookahead", "k": 3, "alpha": 0.2}),
     ("one-network", {"loss": "valley", "variant": "nesterov", "mu": 0.7, "alpha": 0.05}),
-    ("two-networks", {"alpha": 0.123, "c": 0.77, "a": -0.3, "b": 0.9, "start": -2, "steps": 33, "at": 12}),
+    ("two-networks", {"alpha": 0.123, "c": 0.77, "a": -0.3, "b": 0.9, "start": -2, "steps": 33}),
+    ("ledger", {"c": 0.77, "at": 12}),
     ("filter", {"c": 0.0}),
     ("filter", {"c": 0.995}),
     ("stability-point", {"problem": "baird", "gamma": 0.99, "alpha": 0.01, "c": 0.995}),

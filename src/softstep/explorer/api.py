@@ -32,8 +32,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         "Descent at α, the soft update of one network, and descent at (1−c)·α.", one_network.PATHS, one_network.walk
     ),
     "two-networks": Endpoint(
-        "QN and TQN beside the single network at (1−c)·α, and the ledger.", two_networks.STEPS, two_networks.steps
+        "QN and TQN beside the single network at (1−c)·α, step by step.", two_networks.STEPS, two_networks.steps
     ),
+    "ledger": Endpoint("How much of each past step has arrived in TQN.", two_networks.LEDGER, two_networks.ledger),
     "filter": Endpoint("The target as a low-pass filter of QN.", two_networks.FILTER, two_networks.low_pass),
     "stories": Endpoint("The stories of the stability room.", {}, stories.stories),
     "problem": Endpoint("Φ, P, d of a problem and its two limits.", stability.PROBLEM, stability.ingredients),

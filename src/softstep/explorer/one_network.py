@@ -223,7 +223,7 @@ def _rates(loss: Loss, start: Array, alpha: float, c: float, k: int) -> dict[str
     """α′(b) of a blend every k steps over the curvature b; flat for k = 1, which makes it a learning rate."""
     here = loss.curvatures(start)
     top = float(np.clip(1.25 * np.nanmax(np.append(here, 1.6 / alpha)), 0.1, 1e4))
-    b = np.linspace(top / 200, top, 120)
+    b = np.linspace(top / 200, top, 80)
     return {
         "b": b, "alpha_prime": [theory.lookahead_alpha(alpha, c, k, float(value)) for value in b],
         "here_b": here,

@@ -112,18 +112,26 @@ def one_network_lines(
     return "\n".join([*head, *body, f'numbers = {{"alpha_prime": alpha_prime, {entries}}}'])
 
 
-def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float, steps: int, at: int) -> str:
-    """Room 2: Q, T, X and the ledger's shares."""
+def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> str:
+    """Room 2: Q, T, X and the hard-copy twin."""
     return "\n".join([
-        "import numpy as np", "from softstep import TargetUpdate, theory", "",
+        "from softstep import TargetUpdate, theory", "",
         f"problem, alpha, c = theory.LinearTD.scalar(a={a!r}, b={b!r}), {alpha!r}, {c!r}",
         f"run = problem.simulate(alpha, c, {steps}, q0=[{start!r}])",
         f"X = problem.simulate(theory.blended_alpha(alpha, c), 0.0, {steps}, q0=[{start!r}]).Q",
         "hard = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())",
         f"twin = problem.simulate(alpha, hard, {steps}, q0=[{start!r}])",
-        f"share = theory.ledger_weights(c, {at})",
-        'numbers = {"Q": run.Q[:, 0], "T": run.T[:, 0], "X": X[:, 0], "T_hard": twin.T[:, 0],',
-        '           "ledger": {"share": share}}',
+        'numbers = {"Q": run.Q[:, 0], "T": run.T[:, 0], "X": X[:, 0], "T_hard": twin.T[:, 0]}',
+    ])  # fmt: skip
+
+
+def ledger_lines(c: float, at: int) -> str:
+    """Room 2: what has arrived in T."""
+    return "\n".join([
+        "from softstep import TargetUpdate, theory", "", f"c, at = {c!r}, {at}",
+        "hard = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())",
+        'numbers = {"share": theory.ledger_weights(c, at),',
+        '           "hard": theory.ledger_weights(theory.schedule(hard, at), at)}',
     ])  # fmt: skip
 
 

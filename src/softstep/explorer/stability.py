@@ -157,7 +157,8 @@ def point(alpha: float, c: float, steps: int, **source: Any) -> dict[str, Any]:
         '           "Q": np.linalg.norm(run.Q, axis=1), "T": np.linalg.norm(run.T, axis=1)}',
     )  # fmt: skip
     return {
-        "alpha_prime": small, "rho": rho, "rho_single": rho_single, "stable": bool(rho < 1), "shade": shade(rho),
+        "alpha": alpha, "c": c, "alpha_prime": small, "rho": rho, "rho_single": rho_single,
+        "stable": bool(rho < 1), "shade": shade(rho),
         "eigenvalues": spectrum.eigenvalues(pair), "eigenvalues_single": spectrum.eigenvalues(single), **sizes,
         "trend": np.where(trend < ESCAPED, trend, np.nan), "says": _says(rho, rho_single), "python": python,
     }  # fmt: skip
@@ -184,15 +185,20 @@ def _in_words(rho: float) -> str:
 
 
 @lru_cache(maxsize=256)
-def _windows(alpha: float, c: float, *ingredients: Any) -> tuple[Any, Any]:
-    chosen = linear_problem(*ingredients)
-    return chosen.stable_c(alpha), chosen.stable_alpha(c)
+def _stable_c(alpha: float, *ingredients: Any) -> Any:
+    return linear_problem(*ingredients).stable_c(alpha)
+
+
+@lru_cache(maxsize=256)
+def _stable_alpha(c: float, *ingredients: Any) -> Any:
+    return linear_problem(*ingredients).stable_alpha(c)
 
 
 def windows(alpha: float, c: float, **source: Any) -> dict[str, Any]:
     """The exact intervals of c that are stable at this α, and of α at this c; an open end is null."""
+    key = [source[name] for name in PROBLEM]
     try:
-        of_c, of_alpha = _windows(alpha, c, *(source[name] for name in PROBLEM))
+        of_c, of_alpha = _stable_c(alpha, *key), _stable_alpha(c, *key)
     except ValueError as error:
         raise BadParameter("phi", str(error)) from None
     python = stability_lines(source, f"stable_c = problem.stable_c({alpha!r})",

@@ -12,7 +12,7 @@ import numpy as np
 
 from softstep import theory
 from softstep.explorer.parameters import Number, Spec, Whole
-from softstep.explorer.snippets import filter_lines, two_networks_lines
+from softstep.explorer.snippets import filter_lines, ledger_lines, two_networks_lines
 from softstep.target import TargetUpdate
 from softstep.theory.checks import Array
 
@@ -29,46 +29,42 @@ STEPS: Mapping[str, Spec] = {
     **PAIR,
     "start": Number("where Q, T and X start", 1.0, -10.0, 10.0),
     "steps": Whole("gradient steps", 40, 2, LONGEST),
-    "at": Whole("the step that is looked at", 1, 0, LONGEST),
 }
+LEDGER: Mapping[str, Spec] = {"c": PAIR["c"], "at": Whole("the step at which T is looked at", 1, 0, LONGEST)}
 FILTER: Mapping[str, Spec] = {"c": PAIR["c"]}
 
 
-def steps(alpha: float, c: float, a: float, b: float, start: float, steps: int, at: int) -> dict[str, Any]:
-    """Paths of Q, T, X and the hard-copy twin; the first two updates; the ledger of T at step `at`."""
-    problem, small, at = theory.LinearTD.scalar(a, b), theory.blended_alpha(alpha, c), min(at, steps)
+def steps(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> dict[str, Any]:
+    """Paths of Q, T, X and the hard-copy twin, and the first two updates."""
+    problem, small = theory.LinearTD.scalar(a, b), theory.blended_alpha(alpha, c)
     twin = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())
     with np.errstate(all="ignore"):
         Q, T = (run[:, 0] for run in problem.simulate(alpha, c, steps, q0=[start]))
         X = problem.simulate(small, 0.0, steps, q0=[start]).Q[:, 0]
         Q_hard, T_hard = (run[:, 0] for run in problem.simulate(alpha, twin, steps, q0=[start]))
-        step = a * T - b * Q
-    with np.errstate(all="ignore"):
-        apart = T - X
+        apart, step = T - X, a * T - b * Q
     return {
         "alpha_prime": small, "Q": Q, "T": T, "X": X, "step": step, "apart": apart,
         "hard_period": twin.period, "Q_hard": Q_hard, "T_hard": T_hard,
         "first": {"T": T[1], "X": X[1], "apart": apart[1]},
         "second": {"T": T[2], "X": X[2], "apart": apart[2], "predicted": _second(alpha, c, a, b, start)},
-        "at": at, "ledger": _ledger(step, alpha, c, start, at), "says": _says(alpha, c, a, b),
-        "python": two_networks_lines(alpha, c, a, b, start, steps, at),
+        "says": _says(alpha, c, a, b), "python": two_networks_lines(alpha, c, a, b, start, steps),
+    }  # fmt: skip
+
+
+def ledger(c: float, at: int) -> dict[str, Any]:
+    """What T is made of after `at` steps: the share of each past step k that has arrived, 1 − c^{at−k}."""
+    period = TargetUpdate.from_c(c).lag_matched_period()
+    hard = theory.ledger_weights(theory.schedule(TargetUpdate.hard(period), at), at)
+    return {
+        "at": at, "k": np.arange(at), "share": theory.ledger_weights(c, at), "hard": hard, "hard_period": period,
+        "python": ledger_lines(c, at),
     }  # fmt: skip
 
 
 def _second(alpha: float, c: float, a: float, b: float, start: float) -> float:
     """T_2 − X_2 = α(1−c)·[c·s_0 + step(Q_1, T_1) − step(T_1, T_1)], from the theory."""
     return float(theory.first_difference(lambda q, t: a * t - b * q, alpha, c, start))
-
-
-def _ledger(step: Array, alpha: float, c: float, start: float, at: int) -> dict[str, Any]:
-    """What T_at is made of: the share of each past step that has arrived, and how far it has moved T."""
-    share = theory.ledger_weights(c, at)
-    period = TargetUpdate.from_c(c).lag_matched_period()
-    hard = theory.ledger_weights(theory.schedule(TargetUpdate.hard(period), at), at)
-    with np.errstate(all="ignore"):
-        moved = alpha * share * step[:at]
-        total = start + moved.sum()
-    return {"k": np.arange(at), "share": share, "hard": hard, "moved": moved, "T": total}
 
 
 def _says(alpha: float, c: float, a: float, b: float) -> str:

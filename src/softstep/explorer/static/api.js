@@ -21,7 +21,7 @@ async function askServer(endpoint, values) {
   throw new Refusal(error?.parameter ?? "", error?.reason ?? `The server answered ${response.status}.`);
 }
 
-// ---- exported grids: data/<endpoint>.<chunk>.js calls softstepChunk(name, answers) ----
+// ---- exported grids: data/<endpoint>.<indices>.js calls softstepChunk(name, answers) ----
 
 const chunks = new Map();
 
@@ -49,7 +49,7 @@ export function nearest(axis, value) {
 async function askGrids(endpoint, values) {
   const grid = window.softstepGrids[endpoint];
   const indices = grid.axes.map(({ name, values: axis }) => nearest(axis, values[name] ?? grid.defaults[name]));
-  const answers = await loadChunk(`${endpoint}.${indices[0] ?? 0}`);
+  const answers = await loadChunk([endpoint, ...indices.slice(0, grid.split)].join("."));
   return answers[indices.join(",")];
 }
 

@@ -74,7 +74,7 @@ class Stability {
 
   listen() {
     this.questions = new Questions({
-      [POINT]: (answer, values) => { this.point = answer; this.pair = values; this.panel.clear(); this.drawPoint(); },
+      [POINT]: (answer) => { this.point = answer; this.panel.clear(); this.drawPoint(); },
       "stability-map": (answer) => { this.field = answer; this.panel.clear(); this.map.draw((ink) => map(this.field, ink)); },
       "stability-windows": (answer) => { this.windows.textContent = answer.says; },
       problem: (answer) => { this.limits = answer; if (answer.phi) this.editor?.show(answer); },
@@ -133,16 +133,13 @@ class Stability {
   /** Look at a place of the map; keep it where the pointer is down. */
   aim(alpha, share, keep) {
     const inside = (value, low, high) => Number(Math.min(high, Math.max(low, value)).toPrecision(4));
-    this.pointer = { alpha: inside(alpha, 1e-3, 10), share: inside(share, 1e-4, 1) };
-    if (keep) this.context.set({ alpha: this.snapped("alpha", this.pointer.alpha), c: this.snapped("c", this.pair_c()) });
+    const c = this.snapped("c", Number((1 - inside(share, 1e-4, 1)).toFixed(7)));
+    this.pointer = { alpha: this.snapped("alpha", inside(alpha, 1e-3, 10)), share: 1 - c };
+    if (keep) this.context.set({ alpha: this.pointer.alpha, c });
     this.putCross(this.pointer.alpha, this.pointer.share);
     this.putHandle();
     this.askPoint();
     if (keep) this.showState();
-  }
-
-  pair_c() {
-    return Number((1 - this.pointer.share).toFixed(7));
   }
 
   snapped(name, value) {
@@ -203,8 +200,8 @@ class Stability {
   }
 
   drawPoint() {
-    const { point, pair } = this;
-    this.readout.textContent = `α = ${show(pair.alpha)}, c = ${show(pair.c, 5)}: ρ = ${show(point.rho, 7)}, ` +
+    const { point } = this;
+    this.readout.textContent = `α = ${show(point.alpha)}, c = ${show(point.c, 5)}: ρ = ${show(point.rho, 7)}, ` +
       `${point.stable ? "settles" : "runs away"}. ${point.says}`;
     this.readout.dataset.stable = point.stable;
     this.trajectory.draw((ink) => trajectory(point, ink));

@@ -1,6 +1,6 @@
 // Room 2: QN and TQN beside the single network at (1−c)α, one step at a time; the ledger; the filter.
 
-import { Questions, isStatic } from "../api.js";
+import { Questions } from "../api.js";
 import { Panel, PythonBox } from "../controls.js";
 import { el, math, show } from "../dom.js";
 import { Picture, tint } from "../figures.js";
@@ -27,6 +27,7 @@ export function mount(container, context) {
 class TwoNetworks {
   constructor(container, context) {
     this.context = context;
+    this.asked = {};
     this.panel = new Panel(container, SPECS, (name, value) => this.change({ [name]: value }));
     const stage = el("div", { class: "stage" });
     container.append(stage);
@@ -48,7 +49,8 @@ class TwoNetworks {
       note: "Half of it has reached T at the half-life; its twin waits, then takes all of it." });
     this.python = new PythonBox(stage);
     this.questions = new Questions({
-      [ENDPOINT]: (answer, values) => { this.answer = answer; this.values = values; this.panel.clear(); this.draw(); },
+      [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clear(); this.draw(); },
+      ledger: (answer) => { this.book = answer; this.draw(); },
       filter: (answer) => { this.low = answer; this.drawFilter(); },
     }, (parameter, reason) => { this.panel.clear(); this.panel.refuse(parameter, reason); this.stop(); });
     this.update();
@@ -106,13 +108,22 @@ class TwoNetworks {
   update() {
     const state = this.state();
     this.panel.show(state);
-    this.questions.ask(ENDPOINT, { ...state, at: Math.min(state.at, 400) });
-    if (state.c !== this.filtered) this.questions.ask("filter", { c: state.c });
-    this.filtered = state.c;
+    const { at, ...values } = state;
+    this.askNew(ENDPOINT, values);
+    this.askNew("ledger", { c: state.c, at: Math.min(at, state.steps) });
+    this.askNew("filter", { c: state.c });
+  }
+
+  /** Ask again only where something has changed. */
+  askNew(endpoint, values) {
+    const text = JSON.stringify(values);
+    if (this.asked[endpoint] !== text) this.questions.ask(endpoint, values);
+    this.asked[endpoint] = text;
   }
 
   draw() {
-    const { answer } = this;
+    if (!this.answer || !this.book) return;
+    const answer = { ...this.answer, at: Math.min(this.book.at, this.answer.Q.length - 1) };
     this.where.textContent = `step ${answer.at} of ${answer.Q.length - 1}`;
     this.says.textContent = comparedInWords(answer);
     this.numbers.textContent = ["Q", "T", "X"].map((name) => `${name} = ${show(answer[name][answer.at], 7)}`)
@@ -120,7 +131,7 @@ class TwoNetworks {
     this.rate.textContent = answer.says;
     this.paths.draw((ink) => paths(answer, ink));
     this.first.draw((ink) => firstSteps(answer, ink));
-    this.ledger.draw((ink) => ledger(answer, ink));
+    this.ledger.draw((ink) => ledger(this.book, ink));
     this.twin.draw((ink) => staircase(answer, ink));
     this.pythonText();
   }
@@ -132,7 +143,8 @@ class TwoNetworks {
   }
 
   pythonText() {
-    if (this.answer && this.low) this.python.show(`${this.answer.python}\n\n# the filter\n${this.low.python}`);
+    if (this.answer && this.book && this.low)
+      this.python.show([this.answer.python, this.book.python, this.low.python].join("\n\n"));
   }
 
   unmount() {
@@ -191,11 +203,12 @@ function firstSteps(answer, ink) {
   };
 }
 
-function ledger({ ledger: book, at, hard_period: period }, ink) {
+function ledger(book, ink) {
+  const { at, hard_period: period } = book;
   return {
     traces: [
       { type: "bar", name: "arrived in T", x: book.k, y: book.share, marker: { color: ink.target },
-        customdata: book.moved, hovertemplate: "step %{x}: %{y:.4f} of it has arrived, it moved T by %{customdata:.4g}<extra></extra>" },
+        hovertemplate: "step %{x}: %{y:.4f} of it has arrived<extra></extra>" },
       { name: `hard copies every ${period}`, x: book.k, y: book.hard, mode: "lines", line: { color: ink.hard, width: 2, shape: "hvh" } },
     ],
     layout: { xaxis: { title: { text: `past step (T is looked at after ${at})` }, range: [-0.6, Math.max(at, 12) - 0.4] }, bargap: 0.15,
