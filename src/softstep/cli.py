@@ -190,6 +190,8 @@ class Explore:
     """Port to serve at; 0 takes a free one."""
     live_agents: int = 2
     """How many live agents may train at once."""
+    export: Path | None = None
+    """Write the rooms as static pages into this folder instead (all but the live agents)."""
     no_browser: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print the link only."""
 
@@ -505,6 +507,7 @@ def _explore(command: Explore) -> int:
         host=command.host,
         port=command.port,
         live_agents=command.live_agents,
+        export=command.export,
         open_browser=not command.no_browser,
     )
     return 0

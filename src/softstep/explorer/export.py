@@ -72,7 +72,7 @@ def export(directory: str | Path, grids: Mapping[str, Grid] = GRIDS, told: Calla
     folder = Path(directory)
     for name in ("static", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for name in ("app.css", "icon.svg"):
+    for name in ("app.css", "live.css", "icon.svg"):
         (folder / "static" / name).write_bytes((page.STATIC / name).read_bytes())
     (folder / "static" / "plotly.js").write_bytes(page.plotly_path().read_bytes())
     (folder / "static" / "app.js").write_text(bundle("app.js", _module), encoding="utf-8")
