@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,4 +135,5 @@ def _index() -> str:
     text = (page.STATIC / "index.html").read_text(encoding="utf-8")
     module = '<script src="static/app.js" type="module"></script>'
     scripts = '<script src="data/grids.js" defer></script>\n<script src="static/app.js" defer></script>'
+    text = re.sub(r'<link rel="modulepreload"[^>]*>\n', "", text)
     return text.replace('<html lang="en">', '<html lang="en" data-source="static">').replace(module, scripts)

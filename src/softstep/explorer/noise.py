@@ -28,7 +28,7 @@ PARAMETERS: Mapping[str, Spec] = {
 def trade(alpha: float, c: float, a: float, b: float, steps: int, seed: int) -> dict[str, Any]:
     """Rate against variance: the single networks' curve, Q and T for every c at this α, and this pair."""
     here = _here(alpha, c, a, b)
-    shares = np.geomspace(min(1e-3, 1 - c), 1.0, 60)
+    shares = np.geomspace(min(1e-3, 1 - c), 1.0, 40)
     family = [_point(alpha, 1 - float(share), a, b) for share in shares]
     rates = [point["decay"] for point in (*family, here) if point["decay"]]
     columns = {key: [point[key] for point in family] for key in family[0]}
@@ -90,7 +90,7 @@ def _single(rates: list[float], beta: float) -> dict[str, Any]:
     """Variance of single networks over their decay per step, 0 < 1 − λ < 1."""
     if not rates or beta <= 0:
         return {"decay": [], "V": []}
-    decay = np.geomspace(max(min(rates) / 2, 1e-7), 0.999, 80)
+    decay = np.geomspace(max(min(rates) / 2, 1e-7), 0.999, 50)
     return {"decay": decay, "V": [one_dimension.single_variance(1 - float(d), beta) for d in decay]}
 
 

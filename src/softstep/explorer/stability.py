@@ -76,13 +76,13 @@ def _problem(source: Mapping[str, Any]) -> LinearTD:
 def ingredients(**source: Any) -> dict[str, Any]:
     """Φ, P, d and γ of a problem, to start one's own from, and what its two limits say."""
     chosen = _problem(source)
-    mdp = chosen.mdp
-    limits = _limits(chosen)
+    spelled = {name: source[name] for name in ("phi", "P", "d")}  # as it was given, not on its row space
+    if source["problem"] != "own" and chosen.mdp is not None:
+        spelled = {name: getattr(chosen.mdp, name) for name in spelled}
     lines = stability_lines(source, 'numbers = {"A": problem.A, "B": problem.B}')
     return {
-        "phi": None if mdp is None else mdp.phi, "P": None if mdp is None else mdp.P,
-        "d": None if mdp is None else mdp.d, "gamma": source["gamma"], "size": chosen.size,
-        "A": chosen.A, "B": chosen.B, **limits, "python": lines,
+        **spelled, "gamma": source["gamma"], "size": chosen.size, "A": chosen.A, "B": chosen.B, **_limits(chosen),
+        "python": lines,
     }  # fmt: skip
 
 
@@ -181,7 +181,9 @@ def _in_words(rho: float) -> str:
         return "neither grows nor shrinks"
     if rho == 0:
         return "arrives at once"
-    return f"{'halves' if rho < 1 else 'doubles'} every {abs(np.log(2) / np.log(rho)):.3g} steps"
+    steps = abs(np.log(2) / np.log(rho))
+    told = f"{steps:.3g}" if steps < 1000 else f"{float(f'{steps:.3g}'):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{'halves' if rho < 1 else 'doubles'} every {told} steps"
 
 
 @lru_cache(maxsize=256)
@@ -197,6 +199,7 @@ def _stable_alpha(c: float, *ingredients: Any) -> Any:
 def windows(alpha: float, c: float, **source: Any) -> dict[str, Any]:
     """The exact intervals of c that are stable at this α, and of α at this c; an open end is null."""
     key = [source[name] for name in PROBLEM]
+    _problem(source)  # refuses what is no problem
     try:
         of_c, of_alpha = _stable_c(alpha, *key), _stable_alpha(c, *key)
     except ValueError as error:

@@ -44,7 +44,7 @@ function startTheme() {
 function readAddress() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const room = rooms.find(({ id }) => id === path);
-  return { room: room ?? rooms[0], state: Object.fromEntries(new URLSearchParams(query)) };
+  return { room, path, state: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 const writeAddress = whenQuiet((id, state) => {
@@ -76,7 +76,7 @@ function contextFor(room, state) {
 }
 
 function enter() {
-  const { room, state } = readAddress();
+  const { room = rooms[0], state } = readAddress();
   if (current?.room === room) {
     current.context.state = { ...state };
     current.mounted.update(state);
@@ -88,11 +88,7 @@ function enter() {
   const heading = el("header", { class: "opening" }, el("h1", {}, room.title), el("p", { class: "lead" }, room.lead));
   main.replaceChildren(heading, container);
   document.title = `${room.title} · softstep explorer`;
-  for (const link of navigation.querySelectorAll("a"))
-    link.toggleAttribute("aria-current", false);
-  const link = navigation.querySelector(`[href="#/${room.id}"]`);
-  link?.setAttribute("aria-current", "page");
-  if (link) navigation.scrollLeft = link.offsetLeft - navigation.offsetLeft - 40;
+  markNavigation(room);
   const context = contextFor(room, state);
   current = { room, context, mounted: null };
   current.mounted = room.mount(container, context);
@@ -103,12 +99,26 @@ function drawNavigation() {
   navigation.replaceChildren(...rooms.map(({ id, title, short }) => el("a", { href: `#/${id}` }, short ?? title)));
 }
 
+function markNavigation(room) {
+  for (const link of navigation.querySelectorAll("a")) {
+    if (link.hash !== `#/${room.id}`) link.removeAttribute("aria-current");
+    else {
+      link.setAttribute("aria-current", "page");
+      navigation.scrollLeft = link.offsetLeft - navigation.offsetLeft - 40;
+    }
+  }
+}
+
 async function start() {
   startTheme();
-  const found = await Promise.all(later.map((path) => import(path).catch(() => null)));
+  drawNavigation();
+  const { room, path } = readAddress();
+  if (room || !path || isStatic) enter(); // the other rooms may still be on their way
+  const found = await Promise.all(later.map((module) => import(module).catch(() => null)));
   rooms.push(...found.filter(Boolean));
   drawNavigation();
-  enter();
+  if (current) markNavigation(current.room);
+  else enter();
   addEventListener("hashchange", enter);
 }
 

@@ -26,7 +26,9 @@ function symbol(text, start) {
   const word = /^(?:[A-Za-z]+′?|[α-ωΑ-Ω∇]′?|[\d.]+)/.exec(text.slice(start));
   const piece = word ? word[0] : text[start];
   const kind = word ? (/^[\d.]/.test(piece) ? "mn" : "mi") : "mo";
-  let node = mathNode(kind, piece);
+  let node = piece.endsWith("′")
+    ? mathNode("msup", mathNode("mi", piece.slice(0, -1)), mathNode("mo", "′"))
+    : mathNode(kind, piece);
   let next = start + piece.length;
   for (const [mark, tag] of [["_", "msub"], ["^", "msup"]]) {
     if (text[next] !== mark) continue;

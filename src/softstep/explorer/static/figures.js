@@ -57,22 +57,30 @@ export class Picture {
           button("CSV", "CSV", () => save(`${id}.csv`, csv(this.plot.data ?? []), "text/csv")))),
       this.note, this.keys, this.frame = el("div", { class: "frame" }, this.plot));
     parent.append(this.element);
-    this.redraw = () => this.build && this.draw(this.build);
+    this.redraw = () => {
+      this.painted = null;
+      if (this.build) this.draw(this.build);
+    };
     document.addEventListener("softstep:theme", this.redraw);
   }
 
   /** build(colours) gives { traces, layout, label }; it is asked again when the theme changes. */
   draw(build) {
     this.build = build;
-    if (this.waiting) return;
-    this.waiting = true;
-    requestAnimationFrame(() => this.paint());
+    clearTimeout(this.later);
+    if (this.inSight() || !this.plot.data) requestAnimationFrame(() => this.paint());
+    else this.later = setTimeout(() => this.paint(), 120); // what is in sight comes first while a finger moves
+  }
+
+  inSight() {
+    const { top, bottom } = this.plot.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight;
   }
 
   async paint() {
     const plotly = await ready;
-    this.waiting = false;
-    if (!this.plot.isConnected) return;
+    if (!this.plot.isConnected || this.painted === this.build) return;
+    this.painted = this.build;
     const ink = colours();
     const { traces, layout = {}, label } = this.build(ink);
     await plotly.react(this.plot, traces, dressed(layout, ink), { displayModeBar: false, responsive: true });

@@ -24,10 +24,10 @@ export class ProblemEditor {
   /** Show a problem. */
   show({ phi, P, d }) {
     const same = JSON.stringify({ phi, P, d });
-    if (same === this.shown) return;
+    if (same === this.shown || this.table.contains(document.activeElement)) return;
     this.shown = same;
     this.values = { phi: phi.map((row) => [...row]), P: P.map((row) => [...row]), d: [...d] };
-    if (!this.table.contains(document.activeElement)) this.build();
+    this.build();
   }
 
   build() {

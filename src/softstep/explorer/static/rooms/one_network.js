@@ -38,6 +38,12 @@ const NAMES = {
   descent: "descent at α", soft: "soft update at (α, c)", smaller: "descent at α′ = (1−c)α", fast: "steps between blends",
 };
 
+const NOTES = {
+  "every-step": "The loss after each step. The wide line and the dots lie on each other.",
+  lookahead: "The loss after each step. The slow network waits for its blend; the wide line is something else.",
+  nesterov: "The loss after each step. The wide line and the dots part.",
+};
+
 export function mount(container, context) {
   return new OneNetwork(container, context);
 }
@@ -57,8 +63,7 @@ class OneNetwork {
     this.paths = new Picture(stage, { id: "one-network-paths", title: "Three paths from one start", kind: "tall",
       note: isStatic ? "" : "Drag the round handle, or use the arrow keys on it." });
     const pair = stage.appendChild(el("div", { class: "pair" }));
-    this.over = new Picture(pair, { id: "one-network-steps", title: "Step by step",
-      note: "The loss after each step. The wide line and the dots lie on each other." });
+    this.over = new Picture(pair, { id: "one-network-steps", title: "Step by step" });
     this.rates = new Picture(pair, { id: "one-network-rate", title: "The rate each curvature sees",
       note: "A learning rate is one number for every curvature: a flat line." });
     this.python = new PythonBox(stage);
@@ -113,6 +118,7 @@ class OneNetwork {
     this.over.draw((ink) => lossOverSteps(answer, ink));
     this.rates.draw((ink) => ratesOverCurvature(answer, ink));
     this.relation.textContent = answer.relation;
+    this.over.note.textContent = NOTES[this.state().variant] ?? "";
     this.apart.textContent = apartInWords(answer);
     this.python.show(answer.python);
   }
@@ -133,7 +139,7 @@ function apartInWords({ difference, step_ulp: ulp, escaped }) {
   const gone = Object.entries(escaped).filter(([, step]) => step !== null)
     .map(([name, step]) => `${NAMES[name]} has left the picture for good at step ${step}`);
   const apart = `Largest distance between soft update and descent at α′: ${show(difference, 3)}`;
-  const rounding = ulp > 0 && ulp <= 4 ? ` (each step agrees to ${show(ulp, 2)} units in the last place: rounding)` : "";
+  const rounding = ulp > 0 && ulp <= 4 ? ", which is rounding: every single step agrees to the last digit" : "";
   return [`${apart}${rounding}`, ...gone].join(". ") + ".";
 }
 
@@ -158,7 +164,7 @@ function onCurve(answer, surface, ink) {
   const heights = { ...answer.loss, fast: answer.fast_loss };
   const place = (name) => ({ x: answer[name].x, y: heights[name] });
   const curve = { name: `f(x) = ${surface.formula}`, x: surface.x, y: surface.z, mode: "lines",
-    line: { color: ink.quiet, width: 2 }, hoverinfo: "skip" };
+    line: { color: ink.quiet, width: 2, simplify: false }, hoverinfo: "skip" };
   const margin = 0.06 * (high - low) || 1;
   return {
     traces: [curve, ...walks(answer, ink, place)],

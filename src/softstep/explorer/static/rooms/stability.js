@@ -42,7 +42,7 @@ class Stability {
     this.pictures(stage);
     this.python = new PythonBox(stage);
     this.listen();
-    this.askWindows = whenQuiet((values) => this.questions.ask("stability-windows", values), 150);
+    this.askWindows = whenQuiet((values) => this.questions.ask("stability-windows", values), 250);
     this.update();
     this.questions.ask("stories", {});
   }
@@ -50,7 +50,7 @@ class Stability {
   editing(stage) {
     if (isStatic) return;
     this.details = stage.appendChild(el("details", { class: "own" }, el("summary", {}, "Edit the problem"), meaning()));
-    this.editor = new ProblemEditor(this.details, (own) => this.change({ problem: "own", ...own }, true));
+    this.editor = new ProblemEditor(this.details, (own) => { this.forgetStory(); this.change({ problem: "own", ...own }); });
   }
 
   pictures(stage) {
@@ -117,6 +117,7 @@ class Stability {
   }
 
   changed(name, value) {
+    if (name === "problem" || name === "gamma") this.forgetStory();
     if (name === "problem" && value === "own" && this.limits?.phi)
       this.change({ problem: "own", phi: this.limits.phi, P: this.limits.P, d: this.limits.d });
     else this.change({ [name]: value });
@@ -124,7 +125,7 @@ class Stability {
   }
 
   change(patch) {
-    const text = Object.entries(patch).map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : value]);
+    const text = Object.entries(patch).map(([name, value]) => [name, Array.isArray(value) ? JSON.stringify(value) : value]);
     this.context.set(Object.fromEntries(text));
     this.pointer = null;
     this.update();
@@ -221,6 +222,12 @@ class Stability {
     this.story.textContent = story.text;
     const { problem, gamma, alpha, c } = story;
     this.change({ problem, gamma, alpha, c, story: story.id, phi: null, P: null, d: null });
+    this.markStory();
+  }
+
+  forgetStory() {
+    this.context.set({ story: null });
+    this.story.textContent = "";
     this.markStory();
   }
 

@@ -41,11 +41,12 @@ class TwoNetworks {
       note: "Equal after the first update, apart from the second." });
     this.ledger = new Picture(pair, { id: "two-networks-ledger", title: "The ledger of T",
       note: "How much of each past step has arrived in T. Every step arrives whole in the end: it is delayed, not shrunk." });
-    this.twin = new Picture(pair, { id: "two-networks-staircase", title: "The hard-copy twin",
+    const trio = stage.appendChild(el("div", { class: "pair trio" }));
+    this.twin = new Picture(trio, { id: "two-networks-staircase", title: "The hard-copy twin",
       note: "A target that is copied now and then, with the same mean lag." });
-    this.response = new Picture(pair, { id: "two-networks-response", title: "What the target lets through",
+    this.response = new Picture(trio, { id: "two-networks-response", title: "What the target lets through",
       note: "T follows slow changes of Q and mutes fast ones." });
-    this.sudden = new Picture(pair, { id: "two-networks-sudden", title: "After a sudden change of Q",
+    this.sudden = new Picture(trio, { id: "two-networks-sudden", title: "After a sudden change of Q",
       note: "Half of it has reached T at the half-life; its twin waits, then takes all of it." });
     this.python = new PythonBox(stage);
     this.questions = new Questions({
