@@ -16,6 +16,7 @@ BENCHMARKS = {
     "lander": "environment steps/s on Lunar Lander beside stable-baselines3",
     "checkpoint": "what checkpoints cost",
     "capacity": "the cost of a step against replay capacity, and peak memory",
+    "explorer": "the explorer's start, its sliders, and what the live stream costs training",
     "fast": "time to a landing with --preset fast, 10 seeds, judged on 100 fresh episodes",
 }
 """Name and purpose, in the order they run."""

@@ -44,7 +44,8 @@ def explore(
     """Serve the explorer until interrupted.
 
     runs: where live runs are saved and finished comparisons are found. port: 0 takes a free one. live_agents: how
-    many may train at once. export: a folder to write rooms 1 to 4 into as static pages; nothing is served then. Errors: ConfigError for an address that cannot be had.
+    many may train at once. export: a folder to write rooms 1 to 4 into as static pages; nothing is served
+    then. Errors: ConfigError for an address that cannot be had.
     """
     if export is not None:
         say(f"The pages begin at {export_pages(export)}")
