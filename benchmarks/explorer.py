@@ -27,7 +27,7 @@ SLIDERS = {
     "one-network": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
     "two-networks": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
     "filter": {"c": [0.5, 0.9, 0.99, 0.995]},
-    "stability-point": {"alpha": [0.01, 0.1, 0.5], "share": [0.01, 0.1, 0.5]},
+    "stability-point": {"alpha": [0.01, 0.1, 0.5], "c": [0.5, 0.9, 0.99]},
     "noise": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
 }
 """Endpoints behind a slider or the pointer, and values that a hand passes over."""
@@ -57,9 +57,9 @@ print(json.dumps({"seconds": shown, "share": 100 * shown / (time.perf_counter() 
 """
 
 NOTES = [
-    "a slider: POST /api/NAME over a kept connection, every value once per round; the 95th percentile of all of them.",
+    "a slider: POST /api/NAME over a kept connection, 60 of them; the 95th percentile.",
     "with an agent: while a live CartPole agent trains on the same machine and its stream is read.",
-    "the stream's cost: time spent on pictures (playing, reading the networks, JSON) over all time of the live process.",
+    "the stream's cost: time spent on pictures (playing, networks, JSON) over all time of the live process.",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import webbrowser
 from collections.abc import AsyncIterator, Callable
@@ -39,7 +40,7 @@ def explore(
     live_agents: int = 2,
     export: Path | str | None = None,
     open_browser: bool = True,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = functools.partial(print, flush=True),
 ) -> None:
     """Serve the explorer until interrupted.
 
