@@ -103,8 +103,7 @@ def test_the_pages_modules_and_the_bundle_have_the_same_parts():
 
 def test_a_bundle_in_small():
     texts = {
-        "app.js": 'import { one, two as zwei } from "./lib/a.js";\nimport * as b from "./lib/b.js";\n'
-        "run(one, b.four);\n",
+        "app.js": 'import { one, two as zwei } from "./lib/a.js";\nimport * as b from "./lib/b.js";\nrun(one, b);\n',
         "lib/a.js": 'import { three } from "./b.js";\nexport const one = three;\nexport function two() {}\n',
         "lib/b.js": "export const three = 3;\nexport class Four {}\nexport async function five() {}\n",
     }

@@ -15,6 +15,7 @@ import numpy as np
 
 from softstep import theory
 from softstep.explorer import formula
+from softstep.explorer.expression import evaluator
 from softstep.explorer.parameters import BadParameter, Choice, Number, Spec, Text, Whole
 from softstep.explorer.snippets import one_network_lines
 from softstep.target import TargetUpdate, blend
@@ -67,7 +68,7 @@ class Loss:
             bends = tuple(slope.derivative(name) for slope in self.slopes for name in self.names)
         except formula.FormulaError as error:
             raise BadParameter("formula", str(error)) from None
-        self._slopes, self._bends = formula.evaluator(*self.slopes), formula.evaluator(*bends)
+        self._slopes, self._bends = evaluator(*self.slopes), evaluator(*bends)
 
     def gradient(self, x: Array) -> Array:
         """∇f at x, shape (dimensions,)."""
@@ -162,7 +163,7 @@ def walk(
         **{name: _columns(path) for name, path in paths.items()},
         "fast": None if fast is None else _columns(_cut(fast)),
         "fast_loss": None if fast is None else _heights(found, _cut(fast)),
-        **_apart(found, paths, alpha, update.tau, small),
+        **_apart(found, paths, alpha, update.tau, variant == "every-step"),
         "rates": _rates(found, start, alpha, c, k if variant == "lookahead" else 1),
         "python": one_network_lines(found, start.tolist(), alpha, c, steps, variant, k, mu),
     }  # fmt: skip
@@ -193,24 +194,29 @@ def _heights(loss: Loss, path: Array) -> Any:
     return np.broadcast_to(loss.value(**_columns(path)), len(path)) + 0 * path[:, 0]
 
 
-def _apart(loss: Loss, paths: Mapping[str, Array], alpha: float, tau: float, small: float) -> dict[str, Any]:
-    """The distance of the second path from the third, whole, and step by step from the same points.
-
-    step_ulp counts units in the last place of the numbers that were added: rounding, where it is about 1.
-    """
-    soft, smaller = paths["soft"], paths["smaller"]
-    largest = np.abs(soft - smaller)[np.isfinite(soft - smaller)]
-    x = smaller[np.isfinite(smaller).all(axis=1)]
-    with np.errstate(all="ignore"):
-        slope = np.array([loss.gradient(point) for point in x])
-        one, other = blend(x, x - alpha * slope, tau, where=np.where), x - small * slope
-        ulp = np.abs(one - other) / np.spacing(np.maximum(np.abs(x), np.abs(x - alpha * slope)))
-    finite = ulp[np.isfinite(ulp)]
+def _apart(loss: Loss, paths: Mapping[str, Array], alpha: float, tau: float, every_step: bool) -> dict[str, Any]:
+    """How far the second path is from the third, and where paths escape; step by step where they are to be equal."""
+    difference = np.abs(paths["soft"] - paths["smaller"])
+    finite = difference[np.isfinite(difference)]
     return {
-        "difference": largest.max() if largest.size else 0.0,
-        "step_ulp": finite.max() if finite.size else 0.0,
+        "difference": finite.max() if finite.size else 0.0,
+        "step_ulp": _step_ulp(loss, paths["smaller"], alpha, tau) if every_step else None,
         "escaped": {name: _escape(path) for name, path in paths.items()},
     }
+
+
+def _step_ulp(loss: Loss, path: Array, alpha: float, tau: float) -> float:
+    """The largest distance of x ← c·x + (1−c)·(x − α∇f) from x ← x − (1−c)·α∇f over the points x of a path.
+
+    In units in the last place of the numbers that are added: rounding alone makes about 1.
+    """
+    x = path[np.isfinite(path).all(axis=1)]
+    with np.errstate(all="ignore"):
+        slope = np.array([loss.gradient(point) for point in x])
+        blended_once, descended = blend(x, x - alpha * slope, tau, where=np.where), x - tau * alpha * slope
+        ulp = np.abs(blended_once - descended) / np.spacing(np.maximum(np.abs(x), np.abs(x - alpha * slope)))
+    finite = ulp[np.isfinite(ulp)]
+    return float(finite.max()) if finite.size else 0.0
 
 
 def _escape(path: Array) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from softstep.explorer.formula import Expression, FormulaError
+from softstep.explorer.expression import Expression, FormulaError
 
 
 @runtime_checkable

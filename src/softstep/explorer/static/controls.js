@@ -193,7 +193,7 @@ export class PythonBox {
         el("button", { type: "button", onclick: () => this.copy() }, "Copy as Python"),
         el("button", { type: "button", onclick: () => save("softstep_state.py", this.code.textContent + "\n", "text/x-python") }, "Save"),
         this.said),
-      el("pre", { tabindex: 0, "aria-label": "Python lines" }, this.code));
+      el("pre", { tabindex: 0, role: "region", "aria-label": "Python lines" }, this.code));
     parent.append(this.element);
   }
 

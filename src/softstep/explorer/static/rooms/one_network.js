@@ -139,7 +139,7 @@ function apartInWords({ difference, step_ulp: ulp, escaped }) {
   const gone = Object.entries(escaped).filter(([, step]) => step !== null)
     .map(([name, step]) => `${NAMES[name]} has left the picture for good at step ${step}`);
   const apart = `Largest distance between soft update and descent at α′: ${show(difference, 3)}`;
-  const rounding = ulp > 0 && ulp <= 4 ? ", which is rounding: every single step agrees to the last digit" : "";
+  const rounding = difference > 0 && ulp !== null && ulp <= 4 ? ", which is rounding: every single step agrees to the last digit" : "";
   return [`${apart}${rounding}`, ...gone].join(". ") + ".";
 }
 
@@ -176,8 +176,8 @@ function onCurve(answer, surface, ink) {
 
 function onMap(answer, surface, ink) {
   const map = { type: "contour", name: surface.formula, showlegend: false, x: surface.x, y: surface.y, z: surface.z,
-    ncontours: 22, showscale: false, hoverinfo: "skip", line: { color: ink.line, width: 1 },
-    colorscale: [[0, ink.ground], [1, ink.panel]], contours: { coloring: "fill" } };
+    ncontours: 22, showscale: false, hoverinfo: "skip", line: { color: tint(ink.other, 0.35), width: 1 },
+    colorscale: [[0, tint(ink.other, 0)], [1, tint(ink.other, 0.22)]], contours: { coloring: "fill" } };
   const place = (name) => ({ x: answer[name].x, y: answer[name].y });
   return {
     traces: [map, ...walks(answer, ink, place)],
