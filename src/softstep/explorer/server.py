@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import socket
 import webbrowser
 from collections.abc import AsyncIterator, Callable
@@ -32,6 +31,10 @@ from softstep.explorer.page import STATIC, palette_js, plotly_path
 from softstep.explorer.reports import REPORT_PATHS, report_routes
 
 
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
 def explore(
     runs: Path | str = "runs",
     *,
@@ -40,7 +43,7 @@ def explore(
     live_agents: int = 2,
     export: Path | str | None = None,
     open_browser: bool = True,
-    say: Callable[[str], None] = functools.partial(print, flush=True),
+    say: Callable[[str], None] = _say,
 ) -> None:
     """Serve the explorer until interrupted.
 
