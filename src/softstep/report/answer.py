@@ -28,7 +28,7 @@ def answer(curves: pl.DataFrame, config: Config) -> str:
     arms = summaries(curves)
     soft, smaller, same = (find(arms, name) for name in ("soft", "smaller-alpha", "same-alpha"))
     present = [arm for arm in (soft, smaller, same) if arm is not None]
-    sentences = ["A soft update, or just a smaller step?", _exact(soft)]
+    sentences = ["A soft update, or just a smaller step?", exact(soft)]
     if present:
         measure = _measure(present)
         sentences.append(_measured(present, measure, config))
@@ -42,7 +42,7 @@ def answer(curves: pl.DataFrame, config: Config) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _exact(soft: ArmSummary | None) -> str:
+def exact(soft: ArmSummary | None) -> str:
     """What holds whatever the environment: equal at the first update, delayed but not shrunk after it."""
     first = "Exactly: T starts as a copy of Q, so at its first update"
     if soft is None or soft.tau == 1 or soft.period != 1:

@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from softstep import first_steps, store, verdict
-from softstep.comparison import planned
+from softstep.comparison import Plan, planned
 from softstep.config import ConfigError
 from softstep.policy import load
 from softstep.report.answer import answer
 from softstep.report.comparison_page import page
+from softstep.report.judged_answer import is_judged, judged_answer
 from softstep.report.verdicts import verdict_table
 from softstep.report.watch import landing_gif
 from softstep.runs import Run, check_trust
-from softstep.scores import by_agent, final_return
+from softstep.scores import by_agent, declared, final_return, learning_scores
 from softstep.verdict import Verdict
 
 
@@ -57,7 +58,7 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
     plan = planned(run.path)
     replayed = first_steps.replay(plan.config)
     verdicts = verdict.judge(run.curves, run.config, replayed.rows, margin=plan.margin, floor=plan.floor)
-    found = Conclusion(verdicts, replayed, answer(run.curves, run.config), run.path / "report.html")
+    found = Conclusion(verdicts, replayed, _answer(run, plan, verdicts), run.path / "report.html")
     files = {"verdict.json": verdict.to_json(verdicts), "first_steps.json": json.dumps(replayed.to_dicts(), indent=2)}
     files["report.html"] = page(
         run.curves,
@@ -73,6 +74,15 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
     )
     store.write_results(run.folder, {name: text.encode() for name, text in files.items()})
     return found
+
+
+def _answer(run: Run, plan: Plan, verdicts: Sequence[verdict.Verdict]) -> str:
+    """From the verdicts, where there are seeds enough for any."""
+    told = json.loads(verdict.to_json(verdicts))
+    if not is_judged(told):
+        return answer(run.curves, run.config)
+    fixed = declared(run.config.env, plan.margin, plan.floor)
+    return judged_answer(told, learning_scores(run.curves, fixed.floor), run.curves, run.config, fixed)
 
 
 def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:
