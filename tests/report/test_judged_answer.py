@@ -66,7 +66,7 @@ def test_an_estimate_on_the_margin_is_not_settled_by_seeds() -> None:
 
 
 def test_few_seeds_are_no_judgement() -> None:
-    exact = verdict("supported", claim="first-update-equal", interval=[None, None], estimate=0.0)
+    exact = verdict("supported") | {"claim": "first-update-equal", "interval": [None, None]}
     assert is_judged([exact, verdict("inconclusive")])
     assert not is_judged([exact, verdict("exploratory")])
     assert not is_judged([exact])

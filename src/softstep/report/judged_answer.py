@@ -55,7 +55,7 @@ def judged_answer(
         exact(find(summaries(curves), "soft")),
         _SHORT[str(headline["verdict"])] if headline else "",
         f"Measured on {config.env} with {seeds} seeds per arm (greedy return over the last tenth of the"
-        f" evaluations, mean ± standard deviation; what differs by less than {fixed.margin:g} does not matter): {returns}.",
+        f" evaluations, mean ± standard deviation; less than {fixed.margin:g} apart does not matter): {returns}.",
         *[_sentence(v) for v in measured],
         *[_to_settle(v, fixed.margin) for v in measured if v["verdict"] == "inconclusive" and not is_ratio(v)],
     ]
