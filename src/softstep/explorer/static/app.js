@@ -118,8 +118,8 @@ async function start() {
   rooms.push(...found.filter(Boolean));
   drawNavigation();
   if (current) markNavigation(current.room);
-  else enter();
   addEventListener("hashchange", enter);
+  enter(); // the address may have changed meanwhile
 }
 
 start();
