@@ -45,7 +45,7 @@ def test_an_arm_without_a_value_has_no_band(make_curves):
 
 def test_an_abyss_is_cut_off_and_a_slope_is_not(make_curves):
     abyss = {"soft": lambda seed, step: -1e6 if step == 10_000 and seed == 0 else step / 1000}
-    low, high = show_range(bands(make_curves(abyss, seeds=8), "train_return") | {})
+    low, high = show_range(bands(make_curves(abyss, seeds=7), "train_return") | {})
     assert high == 100
     assert low == -1e6  # one of ten lows: not rare enough to hide
     rare = {"soft": lambda seed, step: step / 1000, "same-alpha": lambda seed, step: step / 1000, "hard": abyss["soft"]}
@@ -78,3 +78,9 @@ def test_contrast_is_paired_by_seed(make_curves):
     assert difference.error == pytest.approx(0.5)
     assert (difference.higher, difference.pairs) == (2, 2)
     assert not difference.clear  # three standard errors, but two pairs
+
+
+def test_many_seeds_are_shaded_over_their_middle_half(make_curves):
+    few, many = (bands(make_curves({"soft": lambda s, t: float(s)}, seeds=n), "train_return")["soft"] for n in (7, 9))
+    assert (few.low[0], few.high[0]) == (0, 6)
+    assert (many.low[0], many.high[0]) == (2, 6)

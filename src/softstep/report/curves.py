@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+MANY_SEEDS = 8
+"""From here on a band spans the middle half of the seeds."""
+
+
 class Band(NamedTuple):
     """An arm's curve over environment steps: the mean over its seeds, and what the band around it reaches."""
 
@@ -61,6 +65,11 @@ class Contrast(NamedTuple):
         return self.pairs >= 3 and abs(self.difference) > 2 * self.error
 
 
+def reach(seeds: int) -> str:
+    """What a band of so many seeds spans, in words."""
+    return "the middle half" if seeds >= MANY_SEEDS else "worst to best"
+
+
 def arms_of(curves: pl.DataFrame) -> list[str]:
     """Arms in order of appearance."""
     return curves["arm"].unique(maintain_order=True).to_list()
@@ -70,12 +79,14 @@ def bands(curves: pl.DataFrame, column: str) -> dict[str, Band]:
     """A band for every arm that has a finite value in `column`.
 
     Each seed's curve is linear between its own records. A band begins where every seed has a value; a seed that
-    stopped early keeps its last one. Diverged agents are part of it.
+    stopped early keeps its last one. Diverged agents are part of it. It reaches from the worst to the best seed, and
+    over the middle half of many: extremes say less the more seeds there are.
     """
     found = {}
     for arm, seeds in finite_curves(curves, column).items():
         grid, values = on_one_grid(seeds)
-        found[arm] = Band(grid, values.mean(0), values.min(0), values.max(0), len(seeds))
+        low, high = (0.25, 0.75) if len(seeds) >= MANY_SEEDS else (0, 1)
+        found[arm] = Band(grid, values.mean(0), np.quantile(values, low, 0), np.quantile(values, high, 0), len(seeds))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Learning curves as a stand-alone SVG: one line per arm, its name at its end, the worst to the best seed shaded."""
+"""Learning curves as a stand-alone SVG: one line per arm, its name at its end, its seeds' band shaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from softstep.config import ConfigError
 from softstep.report.axes import Limits, nice_limits, short, spread
-from softstep.report.curves import Band, arms_of, bands, show_range
+from softstep.report.curves import Band, arms_of, bands, reach, show_range
 from softstep.report.files import write_whole
 from softstep.report.palette import DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK, ArmStyle, arm_styles
 from softstep.report.terminal import rounded
@@ -113,7 +113,7 @@ def curves_svg(
         f"<title>{escape(_alternative(found, column))}</title><style>{STYLE}</style>",
         f'<rect class="ground" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="14"/>',
         *_heading(title, note),
-        *_axes(frame, Y_NAMES.get(column, column), f"{seeds} seeds: mean, worst to best shaded" if seeds > 1 else ""),
+        *_axes(frame, Y_NAMES.get(column, column), f"{seeds} seeds: mean, {reach(seeds)} shaded" if seeds > 1 else ""),
         *(_area(frame, band, styles[arm]) for arm, band in reversed(found.items())),
         *(_line(frame, band, styles[arm]) for arm, band in reversed(found.items())),
         *_labels(frame, found, styles, details),

@@ -1,4 +1,4 @@
-"""Learning curves as text: braille lines, light shading between the worst and the best seed, labels at the ends."""
+"""Learning curves as text: braille lines, light shading over the seeds' band, labels at the ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.style import Style
 from rich.text import Text
 
 from softstep.report.axes import Limits, nice_limits, short, spread
-from softstep.report.curves import Band, arms_of, bands, show_range
+from softstep.report.curves import Band, arms_of, bands, reach, show_range
 from softstep.report.palette import ArmStyle, arm_styles
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _title(found: dict[str, Band], column: str, width: int) -> Text:
     """What is drawn, over how many seeds; the second half goes where there is no room."""
     seeds = max(band.seeds for band in found.values())
     title = TITLES.get(column, column)
-    band = f" · {seeds} seeds, worst to best shaded" if seeds > 1 else ""
+    band = f" · {seeds} seeds, {reach(seeds)} shaded" if seeds > 1 else ""
     text = Text(title if len(title + band) > width else title + band)
     text.truncate(width, overflow="ellipsis")
     return text
