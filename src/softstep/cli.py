@@ -313,7 +313,8 @@ def _compare(command: Compare) -> int:
         begun = command.resume is not None and (folder / "config.json").is_file()
         return _resumed(command, folder) if begun else _begun(command, config, folder, files)
 
-    run = comparison.carry_out(plan, out, train)
+    selected = command.resume is not None and (out / "config.json").is_file()  # the judged run has begun
+    run = _resumed(command, out) if selected else comparison.carry_out(plan, out, train)
     conclusion = None
     if run.path == out and run.summary["finished"]:
         trusted = _trusted(command.settings.env_modules, command.settings.network)
