@@ -23,7 +23,6 @@ from softstep import comparison, presets, runs, store
 from softstep.config import Arm, Change, Config, ConfigError
 from softstep.events import EnvironmentFailed, Progress, ReplayMismatch
 from softstep.population import WorkerFailed
-from softstep.report.answer import answer
 from softstep.report.picture import CurvePicture
 from softstep.report.progress import ProgressView, json_line
 from softstep.report.tensorboard import ScalarWriter
@@ -375,7 +374,7 @@ def _say_results(console: Console, run: runs.Run, conclusion: Any) -> None:
         console.print(CurvePicture(curves))
     if conclusion is not None:
         console.print(conclusion.table())
-        console.print(answer(curves, config), highlight=False, markup=False)
+        console.print(conclusion.answer, highlight=False, markup=False)
         console.print(f"report: {conclusion.report}", highlight=False)
     console.print(f"run folder: {run.path}", highlight=False)
 
