@@ -13,7 +13,7 @@ import softstep
 
 PACKAGE = Path(softstep.__file__).parent
 FLOORS = (
-    {"types", "config", "target", "events", "presets"},
+    {"types", "config", "target", "events", "presets", "orders"},
     {"theory", "stats"},
     {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs"},
     {"log", "probe", "drivers", "training", "evaluation"},
@@ -31,7 +31,7 @@ MAY_TOUCH_FILES = {
     "store",  # run folders
     "tables",  # reads their parquet files
     "probe",  # reads the shipped reference agents
-    "cli",  # reads --config
+    "cli.arguments",  # reads --config
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events
     "explorer",  # serves its own page

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import softstep
-from softstep import cli
+from softstep.cli.arguments import parse
+from softstep.cli.main import main
 
 FAILING_ENV = """
 import gymnasium
@@ -59,7 +60,7 @@ def test_json_lines_tell_records_progress_and_the_end(finished):
 
 
 def test_eval_prints_statistics_of_every_agent(finished, capsys):
-    assert cli.main(["eval", str(finished / "run"), "--episodes", "5", "--json"]) == 0
+    assert main(["eval", str(finished / "run"), "--episodes", "5", "--json"]) == 0
     agents = json.loads(capsys.readouterr().out)["agents"]
     assert [a["seed"] for a in agents] == [0, 1]
     assert all(a["low"] <= a["mean"] <= a["high"] for a in agents)
@@ -68,7 +69,7 @@ def test_eval_prints_statistics_of_every_agent(finished, capsys):
 
 
 def test_runs_lists_the_run(finished, capsys):
-    assert cli.main(["runs", str(finished)]) == 0
+    assert main(["runs", str(finished)]) == 0
     assert "CartPole-v1" in capsys.readouterr().out
 
 
@@ -83,7 +84,7 @@ def test_echo_says_alpha_tau_c_period_half_life(tmp_path):
 def test_presets_and_files_and_flags_override_in_that_order(tmp_path):
     file = tmp_path / "settings.json"
     file.write_text('{"gamma": 0.9, "target": {"period": 3}, "batch_size": 32}')
-    command = cli._parse("train", ["--preset", "lab", "--config", str(file), "--batch-size", "16"])
+    command = parse("train", ["--preset", "lab", "--config", str(file), "--batch-size", "16"])
     settings = command.settings
     assert (settings.target.tau, settings.target.period) == (0.001, 3)
     assert (settings.gamma, settings.batch_size, settings.initializer) == (0.9, 16, "glorot")
@@ -91,7 +92,7 @@ def test_presets_and_files_and_flags_override_in_that_order(tmp_path):
 
 def test_every_field_of_the_configuration_is_a_flag_with_its_unit(capsys):
     with pytest.raises(SystemExit) as end:
-        cli.main(["train", "--help"])
+        main(["train", "--help"])
     assert end.value.code == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for flag in ("--target.tau", "--target.period", "--learning-rate", "--batch-size", "--total-steps", "--out",
@@ -145,7 +146,7 @@ USAGE_ERRORS = [
 def test_bad_input_gets_a_clear_message_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     try:
-        code = cli.main(arguments)
+        code = main(arguments)
     except SystemExit as end:
         code = end.code
     told = capsys.readouterr().err
@@ -157,9 +158,9 @@ def test_bad_input_gets_a_clear_message_and_exit_code_2(arguments, message, tmp_
 
 def test_an_existing_run_is_kept_without_force_and_when_the_new_one_cannot_be(finished, capsys):
     before = (finished / "run" / "config.json").read_bytes()
-    assert cli.main(["train", "CartPole-v1", "--out", str(finished / "run")]) == 2
+    assert main(["train", "CartPole-v1", "--out", str(finished / "run")]) == 2
     assert "--force" in capsys.readouterr().err
-    assert cli.main(["train", "NoSuch-v1", "--out", str(finished / "run"), "--force"]) == 2
+    assert main(["train", "NoSuch-v1", "--out", str(finished / "run"), "--force"]) == 2
     assert (finished / "run" / "config.json").read_bytes() == before
 
 
@@ -205,16 +206,16 @@ def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path):
     assert len(run.curves)
     reached = softstep.store.steps_reached(run.folder)[0]
     assert reached > 2000
-    assert cli.main(["train", "CartPole-v1", "--resume", str(tmp_path / "run")]) == 2
+    assert main(["train", "CartPole-v1", "--resume", str(tmp_path / "run")]) == 2
 
 
 def test_theory_explains_a_pair_and_writes_its_page(tmp_path, capsys):
     page = tmp_path / "page.html"
-    assert cli.main(["theory", "--alpha", "0.1", "--tau", "0.1", "--problem", "only_target", "--out", str(page)]) == 0
+    assert main(["theory", "--alpha", "0.1", "--tau", "0.1", "--problem", "only_target", "--out", str(page)]) == 0
     assert "0.999069598709" in capsys.readouterr().out  # the growth rate of THEORY's example at c = .9
     assert "<html" in page.read_text()[:500]
 
 
 def test_watch_writes_a_gif(finished):
-    assert cli.main(["watch", str(finished / "run"), "--seed", "1"]) == 0
+    assert main(["watch", str(finished / "run"), "--seed", "1"]) == 0
     assert (finished / "run" / "watch-0-1.gif").read_bytes()[:6] == b"GIF89a"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import softstep
-from softstep.comparison import ARMS, Plan, candidates
+from softstep.cli.main import main
+from softstep.comparison import ARMS, Plan, candidates, selection_folder
 from softstep.config import Config, ConfigError
 from softstep.store import StoreError
 from softstep.target import TargetUpdate
@@ -68,3 +70,57 @@ def test_a_taken_folder_is_refused_before_the_selection(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="exists already"):
         softstep.compare(config(), tmp_path / "run", arms=("soft", "best-alpha"))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+TINY = {"total_steps": 2_000, "learning_starts": 100, "checkpoint_every": 500, "eval_episodes": 1, "hidden": (8,)}
+
+
+def compare_tiny(out: Path, **options: Any) -> softstep.Run:
+    return softstep.compare(config(**TINY), out, arms=("soft", "best-alpha"), selection_seeds=1, workers=1, **options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> softstep.Run:
+    return compare_tiny(tmp_path_factory.mktemp("runs") / "whole")
+
+
+class Stop:
+    """Stops the run at the first checkpoint of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self) -> bool:
+        return any(self._folder.glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize("selecting", [True, False], ids=["in the selection", "in the judged run"])
+def test_an_interrupted_comparison_goes_on_to_the_same_end(
+    selecting: bool, undisturbed: softstep.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    hit = selection_folder(out) if selecting else out
+    stopped = compare_tiny(out, should_stop=Stop(hit))
+    assert stopped.path == hit
+    assert not stopped.summary["finished"]
+    assert main(["train", "--resume", str(hit)]) == 2
+    assert f"softstep compare --resume {out}" in capsys.readouterr().err
+    if not selecting:
+        shutil.rmtree(selection_folder(out))  # what it selected stands in the judged run
+    assert main(["compare", "--resume", str(hit), "--margin", "20"]) == 2
+    assert "leave out --margin 20" in capsys.readouterr().err
+    assert main(["compare", "--resume", str(hit), "--no-tensorboard", "--workers", "1"]) == 0
+    assert selection_folder(out).exists() is selecting
+    assert (out / "verdict.json").is_file()
+    run = softstep.Run(softstep.store.open_run(out))
+    assert run.config == undisturbed.config
+    assert run.curves.equals(undisturbed.curves)
+    again = softstep.resume_comparison(out)
+    assert (again.path, again.summary) == (run.path, run.summary)
+
+
+def test_no_comparison_is_taken_for_a_selection(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="named as a selection"):
+        compare_tiny(tmp_path / "my-selection")
+    with pytest.raises(StoreError, match="is no comparison"):
+        softstep.resume_comparison(tmp_path / "nothing")

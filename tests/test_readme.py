@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softstep import cli
+from softstep.cli.arguments import parse
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -38,6 +38,6 @@ def test_a_shell_line_can_be_run(line, tmp_path):
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif words[0].endswith("softstep"):
         assert words[1] in cli.COMMANDS
-        cli._parse(words[1], words[2:])
+        parse(words[1], words[2:])
     else:
         assert words[0] in ("git", "cd", ".venv/bin/python")

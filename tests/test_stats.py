@@ -9,6 +9,7 @@ import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
+from rliable import library, metrics
 
 from softstep.stats import (
     EXACT,
@@ -197,6 +198,23 @@ def test_a_restricted_mean_needs_runs_and_a_budget(count, budget):
 def test_the_interquartile_mean_is_of_the_middle_half():
     assert interquartile_mean(np.array([-1e6, 1.0, 2.0, 1e6])) == 1.5
     assert interquartile_mean(np.array([0.0, 1.0, 2.0, 4.0, 90.0])) == pytest.approx(7 / 3)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=40))
+def test_the_interquartile_mean_is_rliables(values):
+    theirs = metrics.aggregate_iqm(np.array(values)[:, None])
+    assert interquartile_mean(np.array(values)) == pytest.approx(theirs, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:random_state is deprecated")
+@pytest.mark.parametrize("count", [10, 20])
+def test_the_bootstrap_interval_is_rliables(count):
+    differences = np.random.default_rng(count).exponential(1.0, count)
+    draws = {"reps": 20_000, "random_state": np.random.RandomState(1)}
+    _, theirs = library.get_interval_estimates({"d": differences[:, None]}, metrics.aggregate_mean, "bca", **draws)
+    low, high = theirs["d"].ravel()
+    ours = bootstrap_interval(differences, resamples=20_000)
+    assert ours == pytest.approx((low, high), abs=0.03 * (high - low))  # what the draws leave open
 
 
 def test_return_statistics_put_it_together():

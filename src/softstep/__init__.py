@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from softstep import presets as presets
     from softstep import theory as theory
     from softstep.comparison import compare as compare
+    from softstep.comparison import resume_comparison as resume_comparison
     from softstep.config import Agent as Agent
     from softstep.config import Arm as Arm
     from softstep.config import Config as Config
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from softstep.config import Exploration as Exploration
     from softstep.envs import describe as describe
     from softstep.events import EnvironmentFailed as EnvironmentFailed
+    from softstep.explorer.export import export_explorer as export_explorer
     from softstep.explorer.server import explore as explore
     from softstep.learner import Hyper as Hyper
     from softstep.learner import Learner as Learner
@@ -55,13 +57,15 @@ _PUBLIC = {
     "conclude": "report.conclusion",
     "describe": "envs",
     "equivalence": "equivalence",
-    "explore": "explorer.server",
     "evaluate": "policy",
+    "explore": "explorer.server",
+    "export_explorer": "explorer.export",
     "landing_gif": "report.watch",
     "load": "policy",
     "make_learner": "learner",
     "presets": "presets",
     "resume": "runs",
+    "resume_comparison": "comparison",
     "theory": "theory",
     "theory_page": "report.theory_page",
     "train": "runs",

@@ -1,5 +1,5 @@
 """`python -m softstep`."""
 
-from softstep.cli import main
+from softstep.cli.main import main
 
 raise SystemExit(main())

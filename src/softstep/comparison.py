@@ -16,13 +16,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from softstep import runs
 from softstep.config import Arm, Config, ConfigError, near
 from softstep.runs import Run
 from softstep.scores import declared, learning_scores
-from softstep.store import StoreError, check_free, read_result
+from softstep.store import StoreError, check_free, is_run, read_result
 from softstep.target import TargetUpdate
 
 ARMS = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")
@@ -147,25 +147,46 @@ def select(run: Run, floor: float) -> dict[str, Arm]:
     return {name: dataclasses.replace(arm, name=name) for name, (_, arm) in best.items()}
 
 
-Train = Callable[[Config, Path, Mapping[str, bytes]], Run]
-"""Trains a configuration into a folder that also gets the given files, or goes on with the run that is there."""
+Begin = Callable[[Config, Path, Mapping[str, bytes]], Run]
+"""Trains a configuration into a new folder, which also gets the given files."""
+
+GoOn = Callable[[Path], Run]
+"""Goes on with the run in a folder; a finished one is returned as it is."""
+
+_SELECTION = "-selection"
 
 
 def selection_folder(out: Path) -> Path:
     """Beside the run that is judged."""
-    return out.with_name(f"{out.name}-selection")
+    return out.with_name(f"{out.name}{_SELECTION}")
 
 
-def carry_out(plan: Plan, out: Path, train: Train) -> Run:
-    """Selection, then the run that is judged; the run at which `train` was stopped, or the judged one."""
-    selected: dict[str, Arm] = {}
+def carry_out(plan: Plan, out: Path, begin: Begin, go_on: GoOn | None = None) -> Run:
+    """Selection, then the run that is judged; the run that was stopped, or the judged one.
+
+    With `go_on`, what has begun is gone on with: a judged run that has begun needs no selection any more.
+    """
     files = {PLAN: plan.to_json().encode()}
+
+    def carried(folder: Path, config: Callable[[], Config]) -> Run:
+        return go_on(folder) if go_on and is_run(folder) else begin(config(), folder, files)
+
+    if go_on and is_run(out):
+        return go_on(out)
+    selected: dict[str, Arm] = {}
     if plan.tuned:
-        run = train(plan.selection(), selection_folder(out), files)
+        run = carried(selection_folder(out), plan.selection)
         if not run.summary["finished"]:
             return run
         selected = select(run, declared(plan.config.env, plan.margin, plan.floor).floor)
-    return train(plan.judged(selected), out, files)
+    return begin(plan.judged(selected), out, files)
+
+
+def belongs_to(folder: Path) -> Path | None:
+    """The folder of the judged run, where `folder` holds that run or its selection; else None."""
+    if read_result(folder, PLAN) is None:
+        return None
+    return folder.with_name(folder.name.removesuffix(_SELECTION))
 
 
 def planned(out: Path) -> Plan:
@@ -175,6 +196,13 @@ def planned(out: Path) -> Plan:
         if text is not None:
             return Plan.from_json(text)
     raise StoreError(f"{out} is no comparison (no {PLAN} in it or in {selection_folder(out)})")
+
+
+def check_out(out: Path, *, force: bool) -> None:
+    """StoreError where no comparison can be begun in this folder: before hours of selection, not after."""
+    if out.name.endswith(_SELECTION):
+        raise StoreError(f"{out} is named as a selection, which gets a folder of its own: choose another --out")
+    check_free(out, force=force)
 
 
 def compare(
@@ -187,7 +215,7 @@ def compare(
     margin: float | None = None,
     floor: float | None = None,
     force: bool = False,
-    **options: Any,
+    **options: Unpack[runs.Options],
 ) -> Run:
     """Train the arms on `config`'s environment and seeds, from the same initial parameters per seed.
 
@@ -197,9 +225,25 @@ def compare(
     """
     plan = Plan(config, tuple(arms), inner_steps, selection_seeds, margin, floor)
     path = Path(out) if out is not None else runs.default_out(config, "compare")
-    check_free(path, force=force)
+    check_out(path, force=force)
 
-    def train(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
+    def begin(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
         return runs.train(one, folder, files=files, force=force, **options)
 
-    return carry_out(plan, path, train)
+    return carry_out(plan, path, begin)
+
+
+def resume_comparison(out: Path | str, *, trusted: Sequence[str] = (), **options: Unpack[runs.Options]) -> Run:
+    """Continue an interrupted comparison exactly where it stands; a finished one is returned as it is.
+
+    out: the folder of the comparison, or of its selection. trusted: the modules that its configuration names,
+    repeated. StoreError where no comparison was begun there.
+    """
+    path = belongs_to(Path(out)) or Path(out)
+    plan = planned(path)
+    runs.check_trust(plan.config, trusted)
+
+    def begin(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
+        return runs.train(one, folder, files=files, **options)
+
+    return carry_out(plan, path, begin, lambda folder: runs.resume(folder, trusted=trusted, **options))

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 from softstep import population, store
 from softstep.config import Config, ConfigError
@@ -45,6 +45,15 @@ class Execute(Protocol):
         ...
 
 
+class Options(TypedDict, total=False):
+    """How a run is carried out; none of it changes its numbers (see `train`)."""
+
+    workers: int | None
+    view: View | None
+    should_stop: Callable[[], bool]
+    execute: Execute
+
+
 class Run:
     """A run folder with its results."""
 
@@ -80,10 +89,10 @@ class Run:
         return f"Run({str(self.path)!r})"
 
 
-def default_out(config: Config, label: str) -> Path:
+def default_out(config: Config, label: str, folder: Path = Path("runs")) -> Path:
     """`runs/ENV-LABEL-TIME`, a name that is free."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    base = Path("runs") / f"{config.env.replace(':', '-')}-{label}-{stamp}"
+    base = folder / f"{config.env.replace(':', '-')}-{label}-{stamp}"
     taken = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
     return base if not base.exists() else next(path for path in taken if not path.exists())
 
@@ -118,9 +127,8 @@ def train(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers = {workers} must be at least 1")
     path = Path(out) if out is not None else default_out(config, "train")
-    folder = store.create(path, config, force=force)
+    folder = store.create(path, config, force=force, files=files)
     try:
-        store.write_results(folder, files or {})
         return _execute(folder, workers, view, should_stop, execute)
     except ConfigError:  # the environment or network cannot be made: as if nothing had been asked
         store.undo_creation(folder)

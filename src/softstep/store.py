@@ -69,8 +69,8 @@ class RunFolder:
 # ---- making and opening ----
 
 
-def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
-    """A new run folder; an existing run is replaced only with `force`, anything else never.
+def create(path: Path, config: Config, *, force: bool = False, files: Mapping[str, bytes] | None = None) -> RunFolder:
+    """A new run folder with further `files`; an existing run is replaced only with `force`, anything else never.
 
     A replaced run lies beside the new one, hidden, until `settle_creation` or `undo_creation`.
     """
@@ -81,8 +81,10 @@ def create(path: Path, config: Config, *, force: bool = False) -> RunFolder:
             path.rename(_replaced(path))
     try:
         path.mkdir(parents=True, exist_ok=True)
+        for name, data in (files or {}).items():
+            _write(path / name, data)
         _write(path / "versions.json", json.dumps(versions(config), indent=2).encode())
-        _write(path / "config.json", config.to_json().encode())
+        _write(path / "config.json", config.to_json().encode())  # the last: with it the folder is a run
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return RunFolder(path, config)
@@ -94,7 +96,7 @@ def check_free(path: Path, *, force: bool = False) -> None:
         return
     if not force:
         raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
-    if not (path / "config.json").is_file():
+    if not is_run(path):
         raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
 
 
@@ -118,11 +120,16 @@ def undo_creation(run: RunFolder) -> None:
         _replaced(run.path).rename(run.path)
 
 
+def is_run(path: Path) -> bool:
+    """Whether a run has begun in this folder."""
+    return (path / "config.json").is_file()
+
+
 def open_run(path: Path | str) -> RunFolder:
     """An existing run folder; StoreError where it is none, newer than this softstep, or damaged."""
     path = Path(path)
     file = path / "config.json"
-    if not file.is_file():
+    if not is_run(path):
         raise StoreError(f"{path} is not a run folder (no config.json in it): `softstep runs` lists those there are")
     try:
         return RunFolder(path, Config.from_json(file.read_text(), source=str(file)))

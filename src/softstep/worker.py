@@ -7,21 +7,19 @@ lines on standard output. When its input closes (the parent is gone, or wants it
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from softstep import store
 from softstep.config import ConfigError
 from softstep.events import EnvironmentFailed, Hooks, Progress, ReplayMismatch
 from softstep.execution import execute_block
+from softstep.orders import listen, open_line
 from softstep.store import StoreError
 
 PROGRESS_SECONDS = 0.1
@@ -31,29 +29,18 @@ PROGRESS_SECONDS = 0.1
 def main() -> None:
     """Serve orders until the input closes."""
     warnings.showwarning = lambda message, *_, **__: print(f"softstep: warning: {message}", file=sys.stderr)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what environments print must not mix with the protocol
-    orders: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-    closing = threading.Event()
-    threading.Thread(target=_listen, args=(orders, closing), daemon=True).start()
+    news, closing = open_line(), threading.Event()
+    orders = listen(on_close=closing.set)
 
     def say(event: str, **values: Any) -> None:
         try:
-            out.write(json.dumps({"event": event, **values}) + "\n")
+            news.write(json.dumps({"event": event, **values}) + "\n")
         except (BrokenPipeError, ValueError):
             closing.set()
 
     say("ready")
     while (order := orders.get()) is not None:
         _serve(order, say, closing)
-
-
-def _listen(orders: SimpleQueue[dict[str, Any] | None], closing: threading.Event) -> None:
-    for line in sys.stdin:
-        orders.put(json.loads(line))
-    closing.set()
-    orders.put(None)
 
 
 def _now_and_then(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:

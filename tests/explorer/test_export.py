@@ -19,7 +19,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    return export.export(tmp_path_factory.mktemp("pages") / "new" / "folder", SMALL).parent
+    return export.export_explorer(tmp_path_factory.mktemp("pages") / "new" / "folder", SMALL).parent
 
 
 def payload(text: str, call: str) -> object:

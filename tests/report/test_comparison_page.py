@@ -1,16 +1,20 @@
 """The comparison's page: nothing fetched, nothing lost, nothing injected, whatever the run has and has not."""
 
+import base64
+import gzip
 import html.parser
 import io
 import json
 import math
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import plotly.offline
 import polars as pl
 import pytest
+from playwright.sync_api import sync_playwright
 from rich.console import Console
 
 from softstep.config import Arm, Config
@@ -107,7 +111,7 @@ class Parsed(html.parser.HTMLParser):
         return " ".join(self.texts)
 
     def data(self, name):
-        return strict(self.scripts[f"data-{name}"])
+        return strict(gzip.decompress(base64.b64decode(self.scripts[f"data-{name}"])))
 
     def figure(self, name):
         return strict(self.scripts[f"{name}-figure"])
@@ -326,3 +330,26 @@ def test_the_verdicts_fit_a_terminal(verdicts):
         (row,) = [line for line in lines if line.startswith(" y ")]
         assert row.split() == ["y", "✓", "supported", "×", "0.1", "[0.05,", "0.2]", "0.039", "8"]
         assert "nan" not in stream.getvalue()
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
+def test_a_browser_saves_the_numbers_from_the_file_alone(learned, tmp_path):
+    curves = learned()
+    (tmp_path / "report.html").write_text(rendered(curves), encoding="utf-8")
+    wrong = []
+    with sync_playwright() as playwright:
+        tab = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
+        tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.goto((tmp_path / "report.html").as_uri())
+        for kind, read in (("csv", pl.read_csv), ("json", pl.read_json)):
+            with tab.expect_download() as saved:
+                tab.click(f"button[data-table=curves][data-format={kind}]")
+            found = read(saved.value.path())
+            assert found["arm"].to_list() == curves["arm"].to_list()
+            assert np.array_equal(found["eval_return"], curves["eval_return"], equal_nan=True)
+    assert not wrong

@@ -62,11 +62,13 @@ GRIDS: Mapping[str, Grid] = {
     "stability-windows": Grid({**_PROBLEM, **_PLANE}, {}, 2),
     "noise": Grid({"a": (0.0, 0.5, 0.9), "alpha": _ALPHAS, "c": _WEIGHTS}, {"steps": 200}, 1),
 }  # fmt: skip
-"""What `export` computes; a test shows that every endpoint is there and that the stories lie on the grids."""
+"""What `export_explorer` computes; a test shows that every endpoint is there and that the stories lie on the grids."""
 
 
-def export(directory: str | Path, grids: Mapping[str, Grid] = GRIDS, told: Callable[[str], None] | None = None) -> Path:
-    """Write the page into `directory` (made where it is missing); returns the path of its index.html.
+def export_explorer(
+    directory: str | Path, grids: Mapping[str, Grid] = GRIDS, told: Callable[[str], None] | None = None
+) -> Path:
+    """Write rooms 1 to 4 as static pages into `directory`, made where it is missing; the path of its index.html.
 
     told: is given the name of each endpoint before its answers are computed.
     """

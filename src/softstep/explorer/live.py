@@ -10,10 +10,9 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from softstep import runtime
+from softstep import presets, runtime
 from softstep.config import Arm, Config, ConfigError, Exploration
 from softstep.target import TargetUpdate
 
@@ -31,10 +30,9 @@ _CART_POLE = Config(
     learning_starts=500, train_every=2, hidden=(64, 64), exploration=Exploration(end=0.02, steps=4_000),
     record_every=500,
 )  # fmt: skip
-_LANDER = Config(
-    env="LunarLander-v3", total_steps=ENDLESS, num_envs=16, learning_rate=1e-3, reward_scale=0.1, gamma=0.99,
-    batch_size=64, memory_size=100_000, learning_starts=1_000, train_every=4, loss="huber", max_grad_norm=1.0,
-    double_q=True, hidden=(128, 128), exploration=Exploration(end=0.02, steps=20_000), record_every=1_000,
+_LANDER = replace(
+    presets.get("fast"), total_steps=ENDLESS, learning_rate_decay=1.0, record_every=1_000,
+    eval_every=0, eval_gate=None, eval_network="online", solve_at=None,
 )  # fmt: skip
 BASES = {base.env: base for base in (_CART_POLE, _LANDER)}
 """What can be trained live, with everything but α and the target."""
@@ -202,10 +200,3 @@ class LiveRuns:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*(self.stop(run) for run in list(self._runs.values())))
-
-
-def free_folder(runs: Path, config: Config, stamp: str) -> Path:
-    """Where a live run is saved: a name of ours under `runs`, not yet taken."""
-    base = runs / f"{config.env}-live-{stamp}"
-    taken = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
-    return base if not base.exists() else next(path for path in taken if not path.exists())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -12,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from softstep.explorer.live import BASES, MAX_ARMS, LiveRun, LiveRuns, free_folder, live_config, target_of
+from softstep.explorer.live import BASES, MAX_ARMS, LiveRun, LiveRuns, live_config, target_of
 from softstep.explorer.openapi import refusal
 from softstep.explorer.parameters import JSON, BadParameter, Choice, Number, Spec, Text, Whole, check_all, schema_of
 from softstep.explorer.wire import json_object
+from softstep.runs import default_out
 
 SETTINGS: Mapping[str, Spec] = {
     "alpha": Number("α, the size of a gradient step of Q.", 1e-3, 1e-6, 1.0),
@@ -67,8 +67,7 @@ def live_routes(live: LiveRuns, runs: Path) -> list[Route]:
         if do == "change":
             await _change(run, values)
         elif do == "save":
-            stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-            await run.order("save", path=str(free_folder(runs, run.config, stamp).resolve()))
+            await run.order("save", path=str(default_out(run.config, "live", runs).resolve()))
         elif do == "stop":
             await live.stop(run)
         elif do in PLAIN_ORDERS:

@@ -10,12 +10,9 @@ import dataclasses
 import json
 import math
 import os
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from softstep import envs, training
@@ -23,6 +20,7 @@ from softstep.config import Change, Config, ConfigError
 from softstep.events import EnvironmentFailed, Record
 from softstep.explorer.saving import save
 from softstep.explorer.show import Show
+from softstep.orders import Orders, listen, open_line
 from softstep.store import StoreError
 from softstep.target import TargetUpdate
 
@@ -139,15 +137,12 @@ def _plain(record: Record) -> dict[str, Any]:
 
 def main() -> None:
     """Live until the input closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what environments print must not mix with the protocol
+    news = open_line()
     config = Config.from_json(sys.stdin.readline(), source="order")
-    orders: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    orders = listen()
 
     def say(kind: str, **values: Any) -> None:
-        out.write(json.dumps({"kind": kind, **values}, allow_nan=False) + "\n")
+        news.write(json.dumps({"kind": kind, **values}, allow_nan=False) + "\n")
 
     try:
         _live(LiveAgent(config, say), orders)
@@ -157,7 +152,7 @@ def main() -> None:
         os._exit(0)
 
 
-def _live(agent: LiveAgent, orders: SimpleQueue[dict[str, Any] | None]) -> None:
+def _live(agent: LiveAgent, orders: Orders) -> None:
     while True:
         while not orders.empty():
             order = orders.get()
@@ -165,12 +160,6 @@ def _live(agent: LiveAgent, orders: SimpleQueue[dict[str, Any] | None]) -> None:
                 return
             agent.obey(order)
         agent.live_on()
-
-
-def _listen(orders: SimpleQueue[dict[str, Any] | None]) -> None:
-    for line in sys.stdin:
-        orders.put(json.loads(line))
-    orders.put(None)
 
 
 if __name__ == "__main__":

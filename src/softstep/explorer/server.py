@@ -22,7 +22,6 @@ except ImportError as error:
     raise ConfigError(f"the explorer needs {error.name}: pip install 'softstep[web]'") from None
 
 from softstep.explorer import api, wire
-from softstep.explorer.export import export as export_pages
 from softstep.explorer.guard import Guard
 from softstep.explorer.live import LiveRuns
 from softstep.explorer.live_routes import live_paths, live_routes
@@ -41,19 +40,14 @@ def explore(
     host: str = "127.0.0.1",
     port: int = 0,
     live_agents: int = 2,
-    export: Path | str | None = None,
     open_browser: bool = True,
     say: Callable[[str], None] = _say,
 ) -> None:
     """Serve the explorer until interrupted.
 
     runs: where live runs are saved and finished comparisons are found. port: 0 takes a free one. live_agents: how
-    many may train at once. export: a folder to write rooms 1 to 4 into as static pages; nothing is served
-    then. Errors: ConfigError for an address that cannot be had.
+    many may train at once. Errors: ConfigError for an address that cannot be had.
     """
-    if export is not None:
-        say(f"The pages begin at {export_pages(export)}")
-        return
     if not 0 <= port < 2**16:
         raise ConfigError(f"port = {port} must be in 0 … 65535 (0 takes a free one)")
     if live_agents < 0:

@@ -69,10 +69,15 @@ function save(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
 for (const button of document.querySelectorAll("button[data-table]"))
-  button.addEventListener("click", () => {
+  button.addEventListener("click", async () => {
     const { table, format } = button.dataset;
-    const data = parsed(`data-${table}`);
+    const data = await unpacked(`data-${table}`);
     if (format === "csv") save(`${table}.csv`, csv(data), "text/csv");
     else save(`${table}.json`, JSON.stringify(rows(data), null, 1), "application/json");
   });

@@ -20,7 +20,7 @@ from softstep.report import comparison_numbers as numbers
 from softstep.report.axes import short
 from softstep.report.comparison_method import MEANINGS, downloads, method, provenance
 from softstep.report.curves import Band, arms_of
-from softstep.report.markup import badge, counted, document, json_script, paragraph, plot, section, table
+from softstep.report.markup import badge, counted, document, packed_script, paragraph, plot, section, table
 from softstep.report.palette import ArmStyle, arm_styles
 from softstep.report.terminal import rounded
 from softstep.report.verdict_cards import cards
@@ -87,7 +87,7 @@ def page(
         "verdicts": numbers.as_rows(verdicts),
         "first_steps": numbers.as_rows(first_steps),
     }
-    embedded = "".join(json_script(f"data-{name}", json.dumps(held, **_STRICT)) for name, held in data.items())
+    embedded = "".join(packed_script(f"data-{name}", json.dumps(held, **_STRICT)) for name, held in data.items())
     return document(f"softstep: {config.env}", "comparison", "".join(content) + embedded)
 
 

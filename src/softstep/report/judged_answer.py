@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 HEADLINE = "no-smaller-alpha-matches-soft"
 """The claim that answers the question's practical half."""
 
+TWO_SIDED = ("soft-equals-hard",)
+"""Claims of equality: settled on either side of either margin."""
+
 _SHORT: Mapping[str, str] = {
     "supported": "No smaller step we tried did in returns what the soft target did.",
     "refuted": "In returns a smaller step did as well, or better: its best α was not beaten by the soft target.",
@@ -31,8 +34,13 @@ _SHORT: Mapping[str, str] = {
 
 def is_judged(verdicts: Sequence[Verdict]) -> bool:
     """Whether there were seeds enough for words on the claims with chance in them."""
-    measured = [v for v in verdicts if math.isfinite(sum(interval(v)))]
+    measured = _measured(verdicts)
     return bool(measured) and all(v["verdict"] != "exploratory" for v in measured)
+
+
+def _measured(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The claims with chance in them: those that have an interval."""
+    return [v for v in verdicts if math.isfinite(sum(interval(v)))]
 
 
 def judged_answer(
@@ -46,7 +54,7 @@ def judged_answer(
 
     verdicts: as in `verdict.json`. scores: every arm's final greedy returns by seed. fixed: margin and floor.
     """
-    measured = [v for v in verdicts if math.isfinite(sum(interval(v)))]
+    measured = _measured(verdicts)
     headline = next((v for v in measured if v["claim"] == HEADLINE), None)
     seeds = max(len(of) for of in scores.values())
     returns = ", ".join(f"{arm} {_spread(list(of.values()))}" for arm, of in scores.items())
@@ -77,9 +85,8 @@ def _sentence(verdict: Verdict) -> str:
 def _to_settle(verdict: Verdict, margin: float) -> str:
     """How many seeds would bring the interval to one side of the margin, were estimate and spread to stay."""
     low, high = interval(verdict)
-    distance = min(abs(finite(verdict["estimate"]) - bound) for bound in (margin, -margin))
-    if verdict["claim"] != "soft-equals-hard":
-        distance = abs(finite(verdict["estimate"]) - margin)
+    bounds = (margin, -margin) if verdict["claim"] in TWO_SIDED else (margin,)
+    distance = min(abs(finite(verdict["estimate"]) - bound) for bound in bounds)
     needed = math.ceil(int(verdict["n"]) * ((high - low) / 2 / distance) ** 2) if distance > 0 else math.inf
     if needed > 100 * int(verdict["n"]):
         return f"More seeds will hardly settle {verdict['claim']}: its estimate lies on the margin."

@@ -1,0 +1,1 @@
+"""The `softstep` command: arguments, printing and exit codes; the work is done elsewhere."""
