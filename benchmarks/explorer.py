@@ -6,6 +6,7 @@ import collections
 import contextlib
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from functools import partial
 from http.cookiejar import CookieJar
 from typing import Any
 
+from playwright.sync_api import sync_playwright
+
 from benchmarks import machine, measure
 from benchmarks.measure import ROOT, SOFTSTEP, Failed, Result, Sample
 from benchmarks.table import Row, spread
@@ -31,6 +34,9 @@ SLIDERS = {
     "noise": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
 }
 """Endpoints behind a slider or the pointer, and values that a hand passes over."""
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+"""The browser that the page is opened in; without one it is not measured."""
 
 LIVE = {"env": "CartPole-v1", "arms": [{"name": "soft"}]}
 
@@ -57,6 +63,7 @@ print(json.dumps({"seconds": shown, "share": 100 * shown / (time.perf_counter() 
 """
 
 NOTES = [
+    "page ready: from asking a running Chromium for the page to its first figure drawn; a server just started.",
     "a slider: POST /api/NAME over a kept connection, 60 of them; the 95th percentile.",
     "with an agent: while a live CartPole agent trains on the same machine and its stream is read.",
     "the stream's cost: time spent on pictures (playing, networks, JSON) over all time of the live process.",
@@ -67,6 +74,7 @@ def run(*, quick: bool) -> Result:
     """Starts, sliders alone and beside a training agent, the stream's cost."""
     rounds, seconds = (1, 2.0) if quick else (5, 20.0)
     samples = measure.alternate({"server answers": server_start}, rounds)
+    pages = measure.alternate({"page ready": page_ready}, rounds) if CHROMIUM else {}
     with served() as (opener, url):
         alone = measure.alternate({f"slider {name}": partial(slider, opener, url, name) for name in SLIDERS}, rounds)
         with training(opener, url):
@@ -81,6 +89,10 @@ def run(*, quick: bool) -> Result:
     starts = spread([s["seconds"] for s in samples["server answers"]])
     rows = [Row("server answers", "s", starts, required=2.0, sense="at most")]
     rows += [
+        Row("page ready, after the server", "s", spread([s["seconds"] for s in taken]), required=1.5, sense="at most")
+        for taken in pages.values()
+    ]
+    rows += [
         Row(f"{name}, p95", "s", spread([s["seconds"] for s in taken]), required=0.025, sense="at most")
         for name, taken in (alone | beside).items()
     ]
@@ -88,12 +100,26 @@ def run(*, quick: bool) -> Result:
         Row(f"{name}, share of its time", "%", spread([s["share"] for s in taken]), required=10.0, sense="at most")
         for name, taken in streams.items()
     ]
-    return Result("explorer", "The explorer", rows, samples | alone | beside | streams, NOTES)
+    return Result("explorer", "The explorer", rows, samples | pages | alone | beside | streams, NOTES)
+
+
+def page_ready() -> Sample:
+    """Seconds from asking for the page to its first figure drawn, in a Chromium that is running already."""
+    with served(enter=False) as (_, link), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        tab.goto("about:blank")
+        begun = time.perf_counter()
+        tab.goto(link, wait_until="commit")
+        tab.wait_for_function("document.querySelector('.js-plotly-plot')?.data?.length > 0")
+        seconds = time.perf_counter() - begun
+        browser.close()
+    return {"seconds": seconds}
 
 
 @contextlib.contextmanager
-def served() -> Iterator[tuple[urllib.request.OpenerDirector, str]]:
-    """A running server, entered by its link."""
+def served(*, enter: bool = True) -> Iterator[tuple[urllib.request.OpenerDirector, str]]:
+    """A running server: entered, and where it is; or its link, which works once."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(SOFTSTEP), "explore", "--no-browser", "--runs", folder]
         environment = machine.environment(one_thread=False)
@@ -104,8 +130,9 @@ def served() -> Iterator[tuple[urllib.request.OpenerDirector, str]]:
                 if found is None:
                     raise Failed("softstep explore printed no link")
                 opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-                _enter(opener, found[0])
-                yield opener, found[1]
+                if enter:
+                    _enter(opener, found[0])
+                yield opener, found[1] if enter else found[0]
             finally:
                 process.terminate()
 

@@ -7,7 +7,7 @@ nesterov     v ← μv − α∇f(x + μv), x ← c·x + (1−c)·(x + v): the g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -71,8 +71,10 @@ class Loss:
         self._slopes, self._bends = evaluator(*self.slopes), evaluator(*bends)
 
     def gradient(self, x: Array) -> Array:
-        """∇f at x, shape (dimensions,)."""
-        return np.array(self._slopes(**dict(zip(self.names, x, strict=True))), float)
+        """∇f at the points x, shape (..., dimensions)."""
+        places = {name: x[..., i] for i, name in enumerate(self.names)}
+        slopes = np.broadcast_arrays(*self._slopes(**places), x[..., 0])[:-1]
+        return np.stack(slopes, -1)
 
     def curvatures(self, x: Array) -> Array:
         """Eigenvalues of the Hessian at x, rising; nan outside the formula's domain."""
@@ -89,20 +91,20 @@ def _loss(name: str, dimensions: int, text: str) -> Loss:
 # ---- the ways to walk ----
 
 
-def descent(gradient: Gradient, start: Array, alpha: float, steps: int) -> Array:
-    """x ← x − α∇f(x). Shape (steps + 1, dimensions)."""
-    path = [start]
-    for _ in range(steps):
-        path.append(path[-1] - alpha * gradient(path[-1]))
-    return np.array(path)
+def walk_together(
+    gradient: Gradient, start: Array, rates: Sequence[float], taus: Sequence[float], steps: int, mu: float = 0.0
+) -> Array:
+    """v ← μv − α∇f(x + μv), x ← c·x + (1−c)·(x + v) for pairs of α and τ = 1 − c, shape (steps + 1, pairs, dimensions).
 
-
-def blended(gradient: Gradient, start: Array, alpha: float, tau: float, steps: int) -> Array:
-    """x ← c·x + (1−c)·(x − α∇f(x)), τ = 1 − c: the lecture's soft update of one network."""
-    path = [start]
+    At μ = 0 it is the lecture's soft update of one network; at τ = 1 descent, or Nesterov's.
+    """
+    alpha, tau = np.array(rates)[:, None], np.array(taus)[:, None]
+    path = [np.tile(start, (len(rates), 1))]
+    v = np.zeros_like(path[0])
     for _ in range(steps):
         x = path[-1]
-        path.append(blend(x, x - alpha * gradient(x), tau, where=np.where))
+        v = mu * v - alpha * gradient(x + mu * v)
+        path.append(blend(x, x + v, tau, where=np.where))
     return np.array(path)
 
 
@@ -115,16 +117,6 @@ def lookahead(gradient: Gradient, start: Array, alpha: float, update: TargetUpda
         slow.append(blend(slow[-1], x, update.tau, where=np.where) if fires else slow[-1])
         fast.append(slow[-1] if fires else x)
     return np.array(fast), np.array(slow)
-
-
-def nesterov(gradient: Gradient, start: Array, alpha: float, mu: float, tau: float, steps: int) -> Array:
-    """v ← μv − α∇f(x + μv), x ← c·x + (1−c)·(x + v), τ = 1 − c; plain Nesterov at τ = 1."""
-    path, v = [start], np.zeros_like(start)
-    for _ in range(steps):
-        x = path[-1]
-        v = mu * v - alpha * gradient(x + mu * v)
-        path.append(blend(x, x + v, tau, where=np.where))
-    return np.array(path)
 
 
 # ---- the endpoints ----
@@ -148,15 +140,11 @@ def walk(
     update, small = TargetUpdate.from_c(c), theory.blended_alpha(alpha, c)
     fast = None
     with np.errstate(all="ignore"):
-        if variant == "nesterov":
-            walks = [nesterov(found.gradient, start, rate, mu, tau, steps)
-                     for rate, tau in ((alpha, 1.0), (alpha, update.tau), (small, 1.0))]  # fmt: skip
-        else:
-            walks = [descent(found.gradient, start, rate, steps) for rate in (alpha, small)]
-            walks.insert(1, blended(found.gradient, start, alpha, update.tau, steps))
+        pairs = (alpha, alpha, small), (1.0, update.tau, 1.0)
+        walks = walk_together(found.gradient, start, *pairs, steps, mu if variant == "nesterov" else 0.0)
         if variant == "lookahead":
-            fast, walks[1] = lookahead(found.gradient, start, alpha, TargetUpdate(update.tau, k), steps)
-    paths = {name: _cut(path) for name, path in zip(("descent", "soft", "smaller"), walks, strict=True)}
+            fast, walks[:, 1] = lookahead(found.gradient, start, alpha, TargetUpdate(update.tau, k), steps)
+    paths = {name: _cut(walks[:, i]) for i, name in enumerate(("descent", "soft", "smaller"))}
     return {
         "formula": found.text, "alpha_prime": small, "relation": _relation(alpha, c, small, variant, k),
         "start": start, "loss": {name: _heights(found, path) for name, path in paths.items()},
@@ -212,7 +200,7 @@ def _step_ulp(loss: Loss, path: Array, alpha: float, tau: float) -> float:
     """
     x = path[np.isfinite(path).all(axis=1)]
     with np.errstate(all="ignore"):
-        slope = np.array([loss.gradient(point) for point in x])
+        slope = loss.gradient(x)
         blended_once, descended = blend(x, x - alpha * slope, tau, where=np.where), x - tau * alpha * slope
         ulp = np.abs(blended_once - descended) / np.spacing(np.maximum(np.abs(x), np.abs(x - alpha * slope)))
     finite = ulp[np.isfinite(ulp)]
