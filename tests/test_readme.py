@@ -37,7 +37,6 @@ def test_a_shell_line_can_be_run(line, tmp_path):
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif words[0].endswith("softstep"):
-        assert words[1] in cli.COMMANDS
         parse(words[1], words[2:])
     else:
         assert words[0] in ("git", "cd", ".venv/bin/python")

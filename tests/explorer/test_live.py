@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from explorer.serving import Explorer, is_frame, serve
 
 import softstep
 from softstep.config import Config, ConfigError
-from softstep.explorer.live import live_config
+from softstep.explorer.live import LiveRun, live_config
 from softstep.runs import Run
 from softstep.store import open_run
 from softstep.target import TargetUpdate
@@ -169,3 +171,31 @@ def test_stopping_the_server_ends_its_agents(tmp_path: Path) -> None:
 def test_other_environments_are_not_trained_live(env: str) -> None:
     with pytest.raises(ConfigError, match="cannot be trained live"):
         live_config(env, 0, [SOFT])
+
+
+def test_who_watches_between_a_reset_and_its_picture_waits() -> None:
+    """A watcher that finds neither event nor picture must sleep, or it holds up the server for good."""
+
+    async def watched() -> list[dict[str, Any]]:
+        line = asyncio.subprocess.PIPE
+        echo = await asyncio.create_subprocess_exec("cat", stdin=line, stdout=line)  # tells what it is told
+        run, seen = LiveRun(live_config("CartPole-v1", 0, [SOFT | {"target": True}]), echo), list[dict[str, Any]]()
+        await run._write('{"kind": "frame"}')
+        async for event in run.watch(silence=0.2):
+            seen.append(event)
+            if event == {"kind": "frame"}:
+                await run._write('{"kind": "reset"}')
+            if not event:
+                await run.stop()
+        return seen
+
+    def late(*_: Any) -> None:
+        raise AssertionError("the watcher never slept")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(30)
+    try:
+        assert asyncio.run(watched()) == [{"kind": "frame"}, {"kind": "reset"}, {}, {"kind": "ended"}]
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -113,7 +113,8 @@ class LiveRun:
     async def watch(self, silence: float) -> AsyncIterator[dict[str, Any]]:
         """Everything kept, then what happens, {} after `silence` seconds of nothing; who is slow misses pictures."""
         self.watchers += 1
-        number, shown = 0, None
+        number = 0
+        shown: dict[str, Any] | None = None
         try:
             while True:
                 number = max(number, self._first)
@@ -121,7 +122,7 @@ class LiveRun:
                     number += 1
                     yield self._events[number - 1 - self._first]
                     number = max(number, self._first)
-                if self._frame is not None and self._frame is not shown:
+                if self._frame is not None and self._is_new(shown):
                     shown = self._frame
                     yield shown
                 if self.ended:
@@ -131,6 +132,10 @@ class LiveRun:
         finally:
             self.watchers -= 1
 
+    def _is_new(self, shown: Any) -> bool:
+        """Whether there is a picture other than the one shown; after a reset there is none for a moment."""
+        return self._frame is not None and self._frame is not shown
+
     @property
     def _end(self) -> int:
         return self._first + len(self._events)
@@ -139,7 +144,7 @@ class LiveRun:
         """Wait for an event past `number` or another picture; whether one came in time."""
         try:
             async with asyncio.timeout(silence), self._news:
-                await self._news.wait_for(lambda: number < self._end or self._frame is not shown)
+                await self._news.wait_for(lambda: number < self._end or self._is_new(shown))
         except TimeoutError:
             return False
         return True
