@@ -8,6 +8,14 @@ const ready = new Promise((resolve) => {
   else document.getElementById("plotly").addEventListener("load", () => resolve(window.Plotly));
 });
 
+let turn = ready;
+
+/** First pictures one after another, each shown before the next is begun. */
+function inTurn(paint) {
+  const shown = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  turn = turn.then(() => paint().catch(reportError)).then(shown);
+}
+
 /** The colours of this moment: those of the arms, and the page's own. */
 export function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -68,7 +76,8 @@ export class Picture {
   draw(build) {
     this.build = build;
     clearTimeout(this.later);
-    if (this.inSight() || !this.plot.data) requestAnimationFrame(() => this.paint());
+    if (!this.plot.data) inTurn(() => this.paint());
+    else if (this.inSight()) requestAnimationFrame(() => this.paint());
     else this.later = setTimeout(() => this.paint(), 120); // what is in sight comes first while a finger moves
   }
 
@@ -84,6 +93,7 @@ export class Picture {
     const ink = colours();
     const { traces, layout = {}, label } = this.build(ink);
     await plotly.react(this.plot, traces, dressed(layout, ink), { displayModeBar: false, responsive: true });
+    if (!performance.getEntriesByName("first-figure").length) performance.mark("first-figure");
     if (label) this.plot.setAttribute("aria-label", label);
     this.legend(traces);
     this.drawn?.();
