@@ -31,6 +31,12 @@ SLIDERS = {
     "two-networks": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
     "filter": {"c": [0.5, 0.9, 0.99, 0.995]},
     "stability-point": {"alpha": [0.01, 0.1, 0.5], "c": [0.5, 0.9, 0.99]},
+    "stability-map": {
+        "gamma": [0.9 + i / 1000 for i in range(60)],
+        "problem": ["baird"],
+        "resolution": [25],
+        "tolerance": [0.01],
+    },
     "noise": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
 }
 """Endpoints behind a slider or the pointer, and values that a hand passes over."""
@@ -111,22 +117,24 @@ def page_ready() -> Sample:
 
     Nobody inspects the page meanwhile: a debugger makes every script it loads slower.
     """
-    with served(enter=False) as (_, link), tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
-        with chromium(profile) as address:
-            request = urllib.request.Request(f"{address}/json/new?{link}", method="PUT")
-            urllib.request.urlopen(request).read()
-            time.sleep(SETTLED)
-            pages = playwright.chromium.connect_over_cdp(address).contexts[0].pages
-            (page,) = (page for page in pages if page.url.startswith("http"))
-            return {"seconds": page.evaluate("performance.getEntriesByName('first-figure')[0].startTime") / 1e3}
+    with served(enter=False) as (_, link), chromium() as address, sync_playwright() as playwright:
+        urllib.request.urlopen(urllib.request.Request(f"{address}/json/new?{link}", method="PUT")).read()
+        time.sleep(SETTLED)
+        pages = playwright.chromium.connect_over_cdp(address).contexts[0].pages
+        (page,) = (page for page in pages if page.url.startswith("http"))
+        return {"seconds": page.evaluate("performance.getEntriesByName('first-figure')[0].startTime") / 1e3}
 
 
 @contextlib.contextmanager
-def chromium(profile: str) -> Iterator[str]:
+def chromium() -> Iterator[str]:
     """A running browser without a page; the address of its tools."""
     command = [str(CHROMIUM), "--headless=new", "--no-sandbox", "--remote-debugging-port=0", "--window-size=1280,900"]
-    command += [f"--user-data-dir={profile}", "about:blank"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        subprocess.Popen(
+            [*command, f"--user-data-dir={profile}", "about:blank"], stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         try:
             assert process.stderr is not None
             told = (re.search(r"ws://([\w.:]+)/", line) for line in process.stderr)

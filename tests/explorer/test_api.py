@@ -153,6 +153,15 @@ def test_the_boundary_is_where_the_windows_end(name):
         assert min(abs(end / (share if on_column else alpha) - 1) for end in ends if end > 0) < 1e-7
 
 
+def test_a_boundary_in_passing_is_the_boundary_to_its_tolerance():
+    question = {"problem": "only_target", "resolution": 33}
+    exact, coarse = (answer("stability-map", question | {"tolerance": t})["boundary"] for t in (1e-13, 0.01))
+    cell = np.log(1e4) / 32  # both axes span four decades
+    for one, other in zip(exact, coarse, strict=True):
+        apart = [np.abs(np.log(np.array(one[k]) / np.array(other[k]))) for k in ("alpha", "share")]
+        assert 0 < max(map(np.max, apart)) < 0.01 * cell
+
+
 @pytest.mark.parametrize("name", problems.NAMED)
 def test_the_map_is_the_spectral_radius(name):
     found = answer("stability-map", {"problem": name, "resolution": 7})

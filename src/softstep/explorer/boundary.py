@@ -1,6 +1,6 @@
 """Where a function of two logarithmic axes changes its sign, as lines whose every vertex is a root.
 
-Marching squares on a grid gives the lines' topology; each vertex, on an edge of the grid, is then polished to rounding
+Marching squares on a grid gives the lines' topology; each vertex, on an edge of the grid, is then polished
 along that edge. Source: Lorensen & Cline 1987 (marching cubes), one dimension lower.
 """
 
@@ -15,13 +15,19 @@ from softstep.theory.checks import Array, Mask
 Edge = tuple[int, int, int]
 """(0, row, column) leads to the next column, (1, row, column) to the next row."""
 
+EXACT = 1e-13
+"""A tolerance to rounding."""
+
 _ROUNDS = 60
 
 
-def zero_lines(height: Callable[[Array, Array], Array], x: Array, y: Array, values: Array) -> list[Array]:
+def zero_lines(
+    height: Callable[[Array, Array], Array], x: Array, y: Array, values: Array, tolerance: float = EXACT
+) -> list[Array]:
     """Lines on which height(x, y) = 0, each of shape (points, 2).
 
     height: vectorised over pairs; x, y: rising positive grids; values: height on the grid, a row for each y.
+    tolerance: how well a crossing is found, as a share of the cell's edge.
     """
     negative = values < 0
     edges = [(0, int(j), int(i)) for j, i in np.argwhere(negative[:, 1:] != negative[:, :-1])]
@@ -30,13 +36,13 @@ def zero_lines(height: Callable[[Array, Array], Array], x: Array, y: Array, valu
         return []
     low = np.array([(x[i], y[j]) for _, j, i in edges])
     high = np.array([(x[i + (way == 0)], y[j + (way == 1)]) for way, j, i in edges])
-    roots = _roots(height, low, high)
+    roots = _roots(height, low, high, tolerance)
     places = dict(zip(edges, roots, strict=True))
     return [np.array([places[edge] for edge in line]) for line in _linked(_segments(negative))]
 
 
-def _roots(height: Callable[[Array, Array], Array], low: Array, high: Array) -> Array:
-    """The sign change between each pair of points, shapes (m, 2), to rounding.
+def _roots(height: Callable[[Array, Array], Array], low: Array, high: Array, tolerance: float) -> Array:
+    """The sign change between each pair of points, shapes (m, 2).
 
     False position in the Illinois form, all edges at once: where one end stays twice, its value counts half; every
     fourth turn halves the interval, so that a kink cannot stall it.
@@ -46,7 +52,7 @@ def _roots(height: Callable[[Array, Array], Array], low: Array, high: Array) -> 
     fa, fb = height(low[:, 0], low[:, 1]), height(high[:, 0], high[:, 1])
     falls = fb < 0
     for turn in range(_ROUNDS):
-        (here,) = np.nonzero(b - a > 1e-13)
+        (here,) = np.nonzero(b - a > tolerance)
         if not len(here):
             break
         with np.errstate(all="ignore"):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from softstep import theory
-from softstep.explorer.boundary import zero_lines
+from softstep.explorer.boundary import EXACT, zero_lines
 from softstep.explorer.parameters import BadParameter, Choice, Grid, Number, Row, Spec, Whole
 from softstep.explorer.snippets import stability_lines
 from softstep.theory import problems, spectrum
@@ -37,7 +37,13 @@ PROBLEM: Mapping[str, Spec] = {
     "P": Grid("P, where each state leads to; rows sum to 1", ((0.0, 1.0), (0.0, 1.0)), STATES, STATES, 0.0, 1.0),
     "d": Row("d, how often each state is updated", (0.5, 0.5), STATES, 0.0, 100.0),
 }  # fmt: skip
-MAP: Mapping[str, Spec] = {**PROBLEM, "resolution": Whole("points along each side of the map", 101, 5, 121)}
+MAP: Mapping[str, Spec] = {
+    **PROBLEM,
+    "resolution": Whole("points along each side of the map", 101, 5, 121),
+    "tolerance": Number(
+        "how well the boundary is found, as a share of the distance between two points", EXACT, EXACT, 0.5
+    ),
+}
 POINT: Mapping[str, Spec] = {
     **PROBLEM,
     "alpha": Number("α, the size of a gradient step", 0.1, 1e-4, 100.0),
@@ -103,17 +109,17 @@ def _limits(chosen: LinearTD) -> dict[str, Any]:
 # ---- the map ----
 
 
-def growth_map(resolution: int, **source: Any) -> dict[str, Any]:
+def growth_map(resolution: int, tolerance: float, **source: Any) -> dict[str, Any]:
     """ρ over α (columns) and 1 − c (rows), the colours' heights, and the exact boundary ρ = 1 as lines."""
-    return _growth_map(resolution, *(source[name] for name in PROBLEM))
+    return _growth_map(resolution, tolerance, *(source[name] for name in PROBLEM))
 
 
 @lru_cache(maxsize=32)
-def _growth_map(resolution: int, *ingredients: Any) -> dict[str, Any]:
+def _growth_map(resolution: int, tolerance: float, *ingredients: Any) -> dict[str, Any]:
     chosen, source = linear_problem(*ingredients), dict(zip(PROBLEM, ingredients, strict=True))
     alpha, share = np.geomspace(*ALPHA_RANGE, resolution), np.geomspace(*SHARE_RANGE, resolution)
     excess = spectrum.growth(chosen.A, chosen.B, alpha[None, :], share[:, None])
-    lines = zero_lines(lambda a, s: spectrum.growth(chosen.A, chosen.B, a, s), alpha, share, excess)
+    lines = zero_lines(lambda a, s: spectrum.growth(chosen.A, chosen.B, a, s), alpha, share, excess, tolerance)
     rho = 1 + excess
     grid = f"alpha, share = np.geomspace{ALPHA_RANGE!r}, np.geomspace{SHARE_RANGE!r}"
     grid = grid.replace(")", f", {resolution})")

@@ -29,6 +29,8 @@ export function mount(container, context) {
   return new Stability(container, context);
 }
 
+const IN_PASSING = { resolution: 25, tolerance: 0.01 }; // a map while a finger moves
+
 class Stability {
   constructor(container, context) {
     this.context = context;
@@ -42,6 +44,7 @@ class Stability {
     this.pictures(stage);
     this.python = new PythonBox(stage);
     this.listen();
+    this.askMap = whenQuiet((source) => this.questions.ask("stability-map", source), 250);
     this.askWindows = whenQuiet((values) => this.questions.ask("stability-windows", values), 250);
     this.update();
     this.questions.ask("stories", {});
@@ -163,7 +166,10 @@ class Stability {
     const source = this.source();
     const wanted = JSON.stringify(source);
     if (wanted !== this.wanted) {
-      this.questions.ask("stability-map", source);
+      if (this.wanted && !isStatic) { // a coarse map while a finger moves, the fine one when it rests
+        this.questions.ask("stability-map", { ...source, ...IN_PASSING });
+        this.askMap(source);
+      } else this.questions.ask("stability-map", source);
       this.questions.ask("problem", source);
       this.editor?.refuse("");
     }
