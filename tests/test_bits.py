@@ -23,7 +23,7 @@ from softstep.target import TargetUpdate
 
 GEOMETRIC = Exploration(schedule="geometric", start=1.0, end=0.1, decay=0.8)
 AGENTS = tuple(
-    Agent("arm", seed, rate, target)
+    Agent("arm", seed, rate, target, 0.99)
     for seed, rate, target in [
         (0, 1e-3, TargetUpdate(0.01)),
         (1, 3e-3, TargetUpdate.hard(5)),

@@ -67,7 +67,7 @@ def test_steps_between_iterations_count_from_the_next_iteration() -> None:
 
 
 def test_what_a_change_leaves_open_stays() -> None:
-    agent = Agent("left", 0, 1e-3, TargetUpdate(0.1))
+    agent = Agent("left", 0, 1e-3, TargetUpdate(0.1), 0.99)
     assert changed(agent, [Change(0, "right", 1.0)]) == agent
     assert changed(agent, [Change(0, None, 0.5)]) == dataclasses.replace(agent, learning_rate=0.5)
     assert changed(agent, [Change(0, "left", target=TargetUpdate.none())]).learning_rate == 1e-3

@@ -179,7 +179,7 @@ def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
             learning_rate=np.array([agent.learning_rate for agent in agents], np.float32),
             tau=np.array([agent.target.tau for agent in agents], np.float32),
             period=np.array([agent.target.period for agent in agents], np.int32),
-            gamma=np.full(len(agents), config.gamma, np.float32),
+            gamma=np.array([agent.gamma for agent in agents], np.float32),
             blended=np.array([agent.blended for agent in agents]),
         )
     )

@@ -58,6 +58,8 @@ class Arm:
     """α of this arm (per gradient step)."""
     target: TargetUpdate | None = None
     """How this arm's target network follows."""
+    gamma: float | None = None
+    """γ of this arm, the discount per environment step."""
     blended: bool = False
     """One network that is blended with itself: it makes `target.period` gradient steps, then W ← c·W + (1−c)·W_new
     and it goes on from W (more than one step: Lookahead)."""
@@ -67,6 +69,8 @@ class Arm:
         _require(bool(self.name), "arm.name", self.name, "a word")
         if self.learning_rate is not None:
             _positive("arm.learning_rate", self.learning_rate)
+        if self.gamma is not None:
+            _require(0 <= self.gamma <= 1, "arm.gamma", self.gamma, "in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,11 @@ class Config:
         return self.vector_steps * self.num_envs
 
     @property
+    def iterations(self) -> int:
+        """Iterations of a whole run."""
+        return math.ceil(self.total_steps / self.steps_per_iteration)
+
+    @property
     def env_steps_per_gradient_step(self) -> float:
         """Environment steps per gradient step, once learning has started."""
         return self.steps_per_iteration / self.updates
@@ -260,6 +269,7 @@ class Config:
                 seed=self.seed + s,
                 learning_rate=self.learning_rate if arm.learning_rate is None else arm.learning_rate,
                 target=self.target if arm.target is None else arm.target,
+                gamma=self.gamma if arm.gamma is None else arm.gamma,
                 blended=arm.blended,
             )
             for arm in arms
@@ -304,6 +314,7 @@ class Agent:
     seed: int
     learning_rate: float
     target: TargetUpdate
+    gamma: float
     blended: bool = False
     """Whether `target` blends the one network with itself instead of following it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol, runtime_checkable
 
-from softstep import runtime
+from softstep import runtime, store
 from softstep.config import ConfigError
 from softstep.events import EnvironmentFailed, Outcome, Progress, ReplayMismatch
 from softstep.store import RunFolder, StoreError
@@ -49,36 +50,117 @@ _ERRORS: Mapping[str, type[Exception]] = {
 
 
 def run_blocks(
-    run: RunFolder, lock: int, view: View, *, workers: int | None = None, should_stop: Callable[[], bool]
+    run: RunFolder,
+    lock: int,
+    view: View,
+    *,
+    workers: int | None = None,
+    should_stop: Callable[[], bool],
+    failed: dict[int, str] | None = None,
 ) -> list[Outcome | None]:
-    """Train every block; None for those that had not begun when `should_stop` said so.
+    """Train every block that is not yet at its end; None for those that had not begun when `should_stop` said so.
 
-    The workers hold the folder's `lock` too, so that nobody else writes while one of them still does.
+    The workers hold the folder's `lock` too, so that nobody else writes while one of them still does. With `failed`,
+    a block whose environment raises is noted there and the others go on, and a worker that dies is replaced by
+    another that continues its block, a few times.
     """
-    blocks = len(run.config.blocks())
-    count = min(blocks, workers or runtime.cores())
-    said: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
-    pool = [Worker(run, lock, said, overlap=count < runtime.cores()) for _ in range(count)]
-    waiting, stopping = deque(range(blocks)), False
-    outcomes: list[Outcome | None] = [None] * blocks
+    done = store.blocks_done(run)
+    waiting = deque(block for block, is_done in enumerate(done) if not is_done)
+    count = min(len(waiting), workers or runtime.cores())
+    pool = Pool(run, lock, count, waiting, failed)
     try:
-        for worker in pool:
-            worker.order(waiting)
-        while any(worker.block is not None for worker in pool):
+        pool.work(view, should_stop)
+    finally:
+        pool.close()
+    end = run.config.iterations * run.config.steps_per_iteration
+    at_end = Outcome(end, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0)
+    return [at_end if is_done else found for is_done, found in zip(done, pool.outcomes, strict=True)]
+
+
+MOST_DEATHS = 3
+"""Times a block may lose its worker before it counts as failed."""
+
+
+class Pool:
+    """Worker processes side by side, and the blocks that wait for one."""
+
+    def __init__(
+        self, run: RunFolder, lock: int, count: int, waiting: deque[int], failed: dict[int, str] | None
+    ) -> None:
+        self._run, self._lock, self._waiting, self._failed = run, lock, waiting, failed
+        self._said: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
+        self._overlap = count < runtime.cores()
+        self._deaths: collections.Counter[int] = collections.Counter()
+        self._workers = [self._hire() for _ in range(count)]
+        self.outcomes: list[Outcome | None] = [None] * len(run.config.blocks())
+
+    def _hire(self) -> Worker:
+        return Worker(self._run, self._lock, self._said, overlap=self._overlap)
+
+    def work(self, view: View, should_stop: Callable[[], bool]) -> None:
+        """Until no block is left, or all have stopped."""
+        stopping = False
+        for worker in self._workers:
+            worker.order(self._waiting)
+        while any(worker.block is not None for worker in self._workers):
             if should_stop() and not stopping:
                 stopping = True
-                waiting.clear()
-                for worker in pool:
+                self._waiting.clear()
+                for worker in self._workers:
                     worker.finish()
             with contextlib.suppress(queue.Empty):
-                worker, line = said.get(timeout=0.1)
-                _hear(worker, line, view, outcomes, waiting)
-    finally:
-        for worker in pool:
+                worker, line = self._said.get(timeout=0.1)
+                self._hear(worker, line, view)
+
+    def close(self) -> None:
+        """Let every worker save and end."""
+        for worker in self._workers:
             worker.finish()
-        for worker in pool:
+        for worker in self._workers:
             worker.end()
-    return outcomes
+
+    def _hear(self, worker: Worker, line: bytes, view: View) -> None:
+        """Take in one line of a worker; an empty one says that it has ended."""
+        if not line:
+            self._lost(worker)
+            return
+        event = json.loads(line)
+        match event["event"]:
+            case "progress":
+                view.update(event["block"], Progress(**event["progress"]))
+            case "records":
+                view.records(event["block"], event["records"])
+            case "done":
+                self.outcomes[event["block"]] = Outcome(**event["outcome"])
+                view.finished(event["block"])
+                worker.order(self._waiting)
+            case "failed":
+                self._note(worker, _ERRORS[event["kind"]](event["message"]))
+
+    def _note(self, worker: Worker, error: Exception) -> None:
+        """A block has failed: raise, or remember it and go on with the next."""
+        block, worker.block = worker.block, None
+        if self._failed is None or block is None or not isinstance(error, (EnvironmentFailed, WorkerFailed)):
+            raise error
+        self._failed[block] = str(error)
+        worker.order(self._waiting)
+
+    def _lost(self, worker: Worker) -> None:
+        """A worker has ended: as it was told, or by itself."""
+        if worker.block is None:
+            return
+        error = WorkerFailed(f"the worker of block {worker.block} ended with exit code {worker.exit_code}")
+        if self._failed is None:
+            raise error
+        self._deaths[worker.block] += 1
+        successor = self._hire()
+        self._workers[self._workers.index(worker)] = successor
+        if self._deaths[worker.block] < MOST_DEATHS:
+            self._waiting.appendleft(worker.block)
+            successor.order(self._waiting)
+        else:
+            successor.block = worker.block
+            self._note(successor, error)
 
 
 class Worker:
@@ -136,24 +218,3 @@ class Worker:
     def exit_code(self) -> int | None:
         """Its exit code, once it has ended."""
         return self._process.wait()
-
-
-def _hear(worker: Worker, line: bytes, view: View, outcomes: list[Outcome | None], waiting: deque[int]) -> None:
-    """Take in one line of a worker; an empty one says that it has ended."""
-    if not line:
-        if worker.block is None:
-            return
-        raise WorkerFailed(f"the worker of block {worker.block} ended with exit code {worker.exit_code}")
-    event = json.loads(line)
-    match event["event"]:
-        case "progress":
-            view.update(event["block"], Progress(**event["progress"]))
-        case "records":
-            view.records(event["block"], event["records"])
-        case "done":
-            outcomes[event["block"]] = Outcome(**event["outcome"])
-            view.finished(event["block"])
-            worker.order(waiting)
-        case "failed":
-            worker.block = None
-            raise _ERRORS[event["kind"]](event["message"])

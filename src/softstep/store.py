@@ -427,6 +427,22 @@ def steps_reached(run: RunFolder) -> list[int]:
     return [_steps(found[0]) if found else 0 for found in newest]
 
 
+def blocks_done(run: RunFolder) -> list[bool]:
+    """Which blocks have a sound checkpoint at the run's end; none where agents may end early, which only they know."""
+    config = run.config
+    end = config.iterations * config.steps_per_iteration
+    newest = [_checkpoints(run.path, block)[-1:] for block in range(len(config.blocks()))]
+    return [config.solve_at is None and bool(of) and _steps(of[0]) >= end and _is_sound(of[0]) for of in newest]
+
+
+def _is_sound(checkpoint: Path) -> bool:
+    try:
+        _load(checkpoint, with_replay=False)
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError):
+        return False
+    return True
+
+
 def delete_replay(run: RunFolder) -> None:
     """Remove a finished run's replay segments: nothing will be learned from them any more."""
     for segment in run.path.glob("replay-*.rows"):

@@ -55,11 +55,6 @@ class Trainer:
         return max(0, self.driver.iteration - warmup(self.config)) * self.config.updates
 
 
-def iterations(config: Config) -> int:
-    """Iterations of a whole run."""
-    return math.ceil(config.total_steps / config.steps_per_iteration)
-
-
 def warmup(config: Config) -> int:
     """Iterations before learning starts; at least one, so that there is something to replay."""
     return max(1, math.ceil(config.learning_starts / config.steps_per_iteration))
@@ -101,7 +96,7 @@ def run_block(
 def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
     config, driver = trainer.config, trainer.driver
     begun, first, mark, stopped = time.perf_counter(), trainer.env_steps, driver.written(), False
-    end = iterations(config)
+    end = config.iterations
     while driver.iteration < end and not _all_solved(trainer):
         if hooks.should_stop():
             stopped = True
@@ -130,7 +125,7 @@ def go_on(trainer: Trainer, until: int, on_records: Callable[[list[Record]], Non
     """Run on, at most to the next event or to iteration `until`; evaluate and record where it is time."""
     config, before = trainer.config, trainer.env_steps
     _advance(trainer, min(until, _next_event(config, before)))
-    last = trainer.driver.iteration == iterations(config)
+    last = trainer.driver.iteration == config.iterations
     evaluated = _evaluation_due(trainer, before, last)
     returns = _evaluate(trainer) if evaluated else None
     if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
