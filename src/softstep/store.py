@@ -82,9 +82,9 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
     try:
         path.mkdir(parents=True, exist_ok=True)
         for name, data in (files or {}).items():
-            _write(path / name, data)
-        _write(path / "versions.json", json.dumps(versions(config), indent=2).encode())
-        _write(path / "config.json", config.to_json().encode())  # the last: with it the folder is a run
+            write_whole(path / name, data)
+        write_whole(path / "versions.json", json.dumps(versions(config), indent=2).encode())
+        write_whole(path / "config.json", config.to_json().encode())  # the last: with it the folder is a run
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return RunFolder(path, config)
@@ -249,7 +249,7 @@ class CheckpointWriter:
             "chunks": json.dumps(self._chunks),
         }
         data = safetensors.numpy.save(contiguous, metadata)
-        _write(self._run.path / f"checkpoint-{self._block:04}-{env_steps:012}.safetensors", data)
+        write_whole(self._run.path / f"checkpoint-{self._block:04}-{env_steps:012}.safetensors", data)
         self._delete_old()
 
     def _append(self, new_rows: Sequence[np.ndarray]) -> None:
@@ -379,7 +379,7 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
     return crc
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a whole file or none: temporary file, fsync, rename, fsync of the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -402,7 +402,7 @@ def write_results(run: RunFolder, files: Mapping[str, bytes]) -> None:
     """Write whole files of results into the folder."""
     try:
         for name, data in files.items():
-            _write(run.path / name, data)
+            write_whole(run.path / name, data)
     except OSError as error:
         raise StoreError(f"cannot write to {run.path}: {error.strerror}; the checkpoints are intact") from None
 
@@ -433,6 +433,12 @@ def blocks_done(run: RunFolder) -> list[bool]:
     end = config.iterations * config.steps_per_iteration
     newest = [_checkpoints(run.path, block)[-1:] for block in range(len(config.blocks()))]
     return [config.solve_at is None and bool(of) and _steps(of[0]) >= end and _is_sound(of[0]) for of in newest]
+
+
+def damaged_results(run: RunFolder) -> list[Path]:
+    """Checkpoints that cannot be read as they were written."""
+    paths = sorted(run.path.glob("checkpoint-*.safetensors"), key=_steps)
+    return [path for path in paths if not _is_sound(path)]
 
 
 def _is_sound(checkpoint: Path) -> bool:

@@ -6,12 +6,26 @@ import argparse
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import tyro
 
 from softstep import presets
 from softstep.config import Arm, Change, Config, ConfigError, near
+
+
+class Told(Protocol):
+    """How progress is told."""
+
+    @property
+    def json(self) -> bool:
+        """Whether as JSON."""
+        ...
+
+    @property
+    def tensorboard(self) -> bool:
+        """Whether into TensorBoard's files too."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -174,9 +188,77 @@ class Explore:
     """Print the link only."""
 
 
+@dataclass(frozen=True)
+class StudyRun:
+    """A grid of settings × seeds: every cell trained, what is there already kept."""
+
+    spec: tyro.conf.Positional[Path]
+    """TOML file with the study's base, axes, seeds and claims (`softstep study new` prints one)."""
+    out: Path | None = None
+    """Folder of the study; by default runs/ with the name of the spec."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on with the study in --out; the spec may have got more seeds and more values since."""
+    workers: str = "auto"
+    """Worker processes: a number, or auto for one per core."""
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Say what it would take: agents, steps, time and memory, from a short trial on this machine."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object per line instead of a progress bar."""
+    env_module: tuple[str, ...] = ()
+    """Repeat the modules that the spec names, if you trust them."""
+    network: str | None = None
+    """Repeat the network that the spec names, if you trust it."""
+    tensorboard: tyro.conf.Suppress[bool] = False
+
+
+@dataclass(frozen=True)
+class StudyNew:
+    """A spec to begin from, with comments."""
+
+    out: Path | None = None
+    """File to write; by default it is printed."""
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How far a study is."""
+
+    study: tyro.conf.Positional[Path]
+    """Folder of the study."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """A study's maps, verdicts and numbers as one page."""
+
+    study: tyro.conf.Positional[Path]
+    """Folder of the study."""
+    out: Path | None = None
+    """File to write; by default report.html in the study's folder."""
+
+
+@dataclass(frozen=True)
+class StudyExport:
+    """A study's table as a file."""
+
+    study: tyro.conf.Positional[Path]
+    """Folder of the study."""
+    csv: Path | None = None
+    """CSV file to write."""
+    parquet: Path | None = None
+    """Parquet file to write."""
+
+
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "train agents on an environment"),
     "compare": (Compare, "soft update, or just a smaller step? named arms, and a verdict"),
+    "study run": (StudyRun, "a grid of α, c, … × seeds: every cell trained"),
+    "study new": (StudyNew, "a study's spec to begin from"),
+    "study status": (StudyStatus, "how far a study is"),
+    "study report": (StudyReport, "a study's maps, verdicts and numbers as one page"),
+    "study export": (StudyExport, "a study's table as CSV or Parquet"),
     "eval": (Eval, "greedy returns of a run's agents on held-out episodes"),
     "watch": (Watch, "a GIF of one greedy episode, with the action values beside it"),
     "theory": (Theory, "what a pair (α, c) means, exactly"),

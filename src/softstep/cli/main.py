@@ -8,8 +8,25 @@ from collections.abc import Callable
 from typing import Any
 
 import softstep
-from softstep.cli import looking, training
-from softstep.cli.arguments import COMMANDS, Compare, Envs, Eval, Explore, Presets, Runs, Theory, Train, Watch, parse
+from softstep.cli import looking, studies, training
+from softstep.cli.arguments import (
+    COMMANDS,
+    Compare,
+    Envs,
+    Eval,
+    Explore,
+    Presets,
+    Runs,
+    StudyExport,
+    StudyNew,
+    StudyReport,
+    StudyRun,
+    StudyStatus,
+    Theory,
+    Train,
+    Watch,
+    parse,
+)
 from softstep.config import ConfigError
 from softstep.events import EnvironmentFailed, ReplayMismatch
 from softstep.population import WorkerFailed
@@ -20,6 +37,11 @@ USAGE = 2
 HANDLERS: dict[type[Any], Callable[[Any], int]] = {
     Train: training.train,
     Compare: training.compare,
+    StudyRun: studies.run,
+    StudyNew: studies.new,
+    StudyStatus: studies.status,
+    StudyReport: studies.report,
+    StudyExport: studies.export,
     Eval: looking.evaluate,
     Watch: looking.watch,
     Theory: looking.theory,
@@ -55,13 +77,14 @@ def _dispatch(arguments: list[str]) -> int:
     if name == "--version":
         print(f"softstep {softstep.__version__}")
         return 0
-    command = parse(name, arguments[1:])
+    words = 2 if name == "study" and arguments[1:] and not arguments[1].startswith("-") else 1
+    command = parse(" ".join(arguments[:words]), arguments[words:])
     return HANDLERS[type(command)](command)
 
 
 def _usage() -> str:
     lines = ["usage: softstep COMMAND [OPTIONS]   (softstep COMMAND --help tells more)", "", softstep.__doc__ or "", ""]
-    return "\n".join(lines + [f"  {name:9} {summary}" for name, (_, summary) in COMMANDS.items()])
+    return "\n".join(lines + [f"  {name:13} {summary}" for name, (_, summary) in COMMANDS.items()])
 
 
 def _complain(message: str) -> None:

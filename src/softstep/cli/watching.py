@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from softstep import store
-from softstep.cli.arguments import RunArguments
+from softstep.cli.arguments import Told
 from softstep.config import Config
 from softstep.events import Progress
 from softstep.report.progress import ProgressView
@@ -52,9 +52,7 @@ class View:
 
 
 @contextmanager
-def watching(
-    config: Config, out: Path, command: RunArguments, *, resuming: bool
-) -> Iterator[tuple[View, Callable[[], bool]]]:
+def watching(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterator[tuple[View, Callable[[], bool]]]:
     """Say what is meant, then show progress, write TensorBoard's scalars and catch Ctrl-C."""
     if not command.json:
         for line in [f"{config.env}: {_crowd(config)}, {config.total_steps} steps each", *echo_target(config)]:
@@ -64,7 +62,7 @@ def watching(
 
 
 @contextmanager
-def _view(config: Config, out: Path, command: RunArguments, *, resuming: bool) -> Iterator[View]:
+def _view(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterator[View]:
     blocks = [len(block) for block in config.blocks()]
     begun = store.steps_reached(store.RunFolder(out, config)) if resuming else [0] * len(blocks)
     mode: Literal["json", "auto"] = "json" if command.json else "auto"

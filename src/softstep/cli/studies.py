@@ -1,0 +1,118 @@
+"""`study run`, `new`, `status`, `report` and `export`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from softstep import runs, store
+from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
+from softstep.cli.watching import watching
+from softstep.config import Config, ConfigError
+from softstep.runs import Run
+from softstep.study import folder, running
+from softstep.study.example import EXAMPLE
+from softstep.study.plan import members
+from softstep.study.spec import Spec
+
+INTERRUPTED = 130
+
+
+def run(command: StudyRun) -> int:
+    """`softstep study run`."""
+    spec, out = _read_spec(command), command.out or Path("runs") / command.spec.stem
+    running.check_out(out, resume=command.resume)
+    workers = _workers(command.workers)
+
+    def carry(config: Config, path: Path, execute: runs.Execute) -> Run:
+        begun = store.is_run(path)
+        with watching(config, path, command, resuming=begun) as (view, stopped):
+            options = runs.Options(workers=workers, view=view, should_stop=stopped, execute=execute)
+            if begun:
+                return runs.resume(path, trusted=trusted_names(command.env_module, command.network), **options)
+            return runs.train(config, path, **options)
+
+    study = running.carry_out(spec, out, carry, resume=command.resume)
+    _say(study, as_json=command.json)
+    if study.finished:
+        return 0
+    print(
+        f"softstep: interrupted; continue with: softstep study run {command.spec} --out {out} --resume", file=sys.stderr
+    )
+    return INTERRUPTED
+
+
+def _read_spec(command: StudyRun) -> Spec:
+    try:
+        text = command.spec.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {command.spec}: {error}") from None
+    spec = Spec.from_toml(text, source=str(command.spec))
+    runs.check_trust(spec.base, trusted_names(command.env_module, command.network))
+    return spec
+
+
+def _workers(given: str) -> int | None:
+    if given == "auto":
+        return None
+    if not given.isdigit() or int(given) < 1:
+        raise ConfigError(f"--workers {given} must be auto or a number of at least 1")
+    return int(given)
+
+
+def new(command: StudyNew) -> int:
+    """`softstep study new`."""
+    if command.out is None:
+        print(EXAMPLE, end="")
+        return 0
+    if command.out.exists():
+        raise ConfigError(f"{command.out} exists already: choose another --out")
+    folder.save(command.out.parent, command.out.name, EXAMPLE.encode())
+    print(f"{command.out}: change it, then softstep study run {command.out}")
+    return 0
+
+
+def status(command: StudyStatus) -> int:
+    """`softstep study status`."""
+    _say(running.Study(command.study), as_json=command.json)
+    return 0
+
+
+def _say(study: running.Study, *, as_json: bool) -> None:
+    now, wanted = study.standing, members(study.spec)
+    facts = {
+        "study": str(study.path), "env": study.spec.base.env, "cells": len(study.spec.cells()),
+        "seeds": study.spec.seeds, "agents": len(wanted), "finished": len(now.covered), "failed": len(now.failed),
+    }  # fmt: skip
+    if as_json:
+        failed = [{"cell": m.cell, "seed": m.seed, "error": told} for m, told in now.failed.items()]
+        print(json.dumps({"kind": "study", **facts, "failures": failed}))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    for member, told in now.failed.items():
+        table.add_row("failed", f"{member.cell}, seed {member.seed}: {told}")
+    Console().print(table)
+
+
+def report(command: StudyReport) -> int:
+    """`softstep study report`."""
+    raise ConfigError("not yet")
+
+
+def export(command: StudyExport) -> int:
+    """`softstep study export`."""
+    if (command.csv is None) == (command.parquet is None):
+        raise ConfigError("give either --csv FILE or --parquet FILE")
+    frame = running.Study(command.study).frame
+    out = command.csv or command.parquet
+    assert out is not None
+    data = frame.write_csv().encode() if command.csv else (command.study / folder.TABLE).read_bytes()
+    folder.save(out.parent, out.name, data)
+    print(f"{out}: {frame.height} rows")
+    return 0

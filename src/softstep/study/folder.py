@@ -1,0 +1,161 @@
+"""A study's folder: what was asked, the runs that answer it, and what has failed.
+
+study.json             the spec
+parts/HASH/            run folders (`softstep.store`), each a population
+parts/HASH/failed.json blocks whose environment raised, with the error
+study.parquet          one row per agent and record
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from softstep import store
+from softstep.store import RunFolder, StoreError
+from softstep.study.plan import Member, members
+from softstep.study.spec import Spec
+
+SPEC, FAILED, TABLE = "study.json", "failed.json", "study.parquet"
+
+
+class Standing(NamedTuple):
+    """How far a study is."""
+
+    covered: dict[Member, RunFolder]
+    """Agents at their end, and the run they are in."""
+    failed: dict[Member, str]
+    """Agents whose environment raised while they ran alone, and what it said."""
+    suspects: list[Member]
+    """Agents of a block that failed: one of them is to blame."""
+    open: list[RunFolder]
+    """Runs that have begun and are not at their end."""
+
+
+def begin(path: Path, spec: Spec) -> None:
+    """A new study's folder; StoreError where something else is there."""
+    store.check_free(path, force=False)
+    save(path, SPEC, spec.to_json().encode())
+
+
+def save(path: Path, name: str, data: bytes) -> None:
+    """Write a whole file into the study's folder; StoreError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        store.write_whole(path / name, data)
+    except OSError as error:
+        raise StoreError(f"cannot write {path / name}: {error.strerror}; what was there is intact") from None
+
+
+def read_spec(path: Path) -> Spec:
+    """What the study in this folder was asked."""
+    text = store.read_result(path, SPEC)
+    if text is None:
+        raise StoreError(f"{path} is no study (no {SPEC} in it)")
+    try:
+        return Spec.from_json(text, source=str(path / SPEC))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path / SPEC} is damaged: {error}") from None
+
+
+def extend(path: Path, spec: Spec) -> None:
+    """Let the study go on with `spec`, which may add seeds and values; StoreError with the difference otherwise."""
+    before = read_spec(path)
+    told, asked = json.loads(before.to_json()), json.loads(spec.to_json())
+    for key in ("axes", "seeds", "agent_steps"):
+        told.pop(key), asked.pop(key)
+    changes = list(_differences(told, asked))
+    if list(before.axes) != list(spec.axes):
+        changes.append(f"axes: {', '.join(before.axes)} → {', '.join(spec.axes)}")
+    if changes:
+        raise StoreError(
+            f"the spec has changed since {path} was begun ({'; '.join(changes)}): choose another --out for it."
+            " Only seeds and values on the axes may be added"
+        )
+    wanted = set(members(spec))
+    lost = [member for member in members(before) if member not in wanted]
+    if lost:
+        raise StoreError(
+            f"the spec no longer asks for {lost[0].cell!r}, seed {lost[0].seed}, and {len(lost) - 1} more agents that"
+            f" {path} was begun with: keep them, or choose another --out"
+        )
+    save(path, SPEC, spec.to_json().encode())
+
+
+def _differences(a: Any, b: Any, where: str = "") -> list[str]:
+    """What differs between two JSON values, each as `name: old → new`."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        keys = list(dict.fromkeys([*a, *b]))
+        each = (_differences(a.get(k), b.get(k), f"{where}.{k}".lstrip(".")) for k in keys)
+        return list(itertools.chain.from_iterable(each))
+    return [] if a == b else [f"{where}: {a} → {b}"]
+
+
+def part_folder(path: Path, name: str) -> Path:
+    """Where a population of the study lies."""
+    return path / "parts" / name
+
+
+def runs_of(path: Path) -> list[RunFolder]:
+    """The study's runs, in the order of their names."""
+    return [store.open_run(found.parent) for found in sorted((path / "parts").glob("*/config.json"))]
+
+
+def note_failures(run: RunFolder, failed: Mapping[int, str]) -> None:
+    """Remember which blocks of a run have failed."""
+    store.write_results(run, {FAILED: json.dumps({str(block): told for block, told in failed.items()}).encode()})
+
+
+def forget_failures(path: Path) -> None:
+    """Let failed blocks be tried again."""
+    for run in runs_of(path):
+        note_failures(run, {})
+
+
+def failures(run: RunFolder) -> dict[int, str]:
+    """The blocks of a run that have failed."""
+    return {int(block): told for block, told in json.loads(store.read_result(run.path, FAILED) or "{}").items()}
+
+
+def standing(path: Path, spec: Spec) -> Standing:
+    """Every agent's state; a damaged result is dropped with a warning, so that it is computed again."""
+    wanted = set(members(spec))
+    found = Standing({}, {}, [], [])
+    for run in runs_of(path):
+        _drop_damaged(run)
+        broken = failures(run)
+        for block, (agents, done) in enumerate(zip(run.config.blocks(), store.blocks_done(run), strict=True)):
+            held = [Member(agent.arm, agent.seed) for agent in agents]
+            if done:
+                found.covered.update((member, run) for member in held if member in wanted)
+            elif block in broken and len(held) == 1:
+                found.failed[held[0]] = broken[block]
+            elif block in broken:
+                found.suspects.extend(held)
+            elif run not in found.open:
+                found.open.append(run)
+    return found
+
+
+def _drop_damaged(run: RunFolder) -> None:
+    for path in store.damaged_results(run):
+        warnings.warn(f"{path} is damaged: its block is computed again", RuntimeWarning, stacklevel=3)
+        path.unlink()
+
+
+def missing(spec: Spec, now: Standing) -> Sequence[Member]:
+    """The agents that no run of the study has, nor has begun."""
+    begun = {Member(a.arm, a.seed) for run in now.open for a in run.config.agents()}
+    suspects = set(now.suspects)
+    known = {*now.covered, *now.failed, *(begun - suspects)}
+    return [member for member in members(spec) if member not in known]
+
+
+def check_is_study(path: Path) -> None:
+    """StoreError where no study was begun."""
+    if store.read_result(path, SPEC) is None:
+        raise StoreError(f"{path} is no study (no {SPEC} in it): softstep study run SPEC.toml --out {path}")
