@@ -32,6 +32,7 @@ MAY_TOUCH_FILES = {
     "tables",  # reads their parquet files
     "probe",  # reads the shipped reference agents
     "cli.arguments",  # reads --config
+    "cli.studies",  # reads the spec
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events
     "explorer",  # serves its own page

@@ -14,10 +14,13 @@ from rliable import library, metrics
 from softstep.stats import (
     EXACT,
     bootstrap_interval,
+    exact_interval,
     holm,
     interquartile_mean,
     mean_interval,
     paired_difference,
+    performance_profile,
+    probability_of_improvement,
     restricted_mean,
     return_statistics,
     sign_flip_p,
@@ -215,6 +218,29 @@ def test_the_bootstrap_interval_is_rliables(count):
     low, high = theirs["d"].ravel()
     ours = bootstrap_interval(differences, resamples=20_000)
     assert ours == pytest.approx((low, high), abs=0.03 * (high - low))  # what the draws leave open
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.lists(st.integers(0, 9), min_size=1, max_size=20))
+def test_profiles_and_the_probability_of_improvement_are_rliables(first, second):
+    x, y = np.array(first, float), np.array(second, float)
+    assert probability_of_improvement(x, y) == pytest.approx(
+        metrics.probability_of_improvement(x[:, None], y[:, None]), abs=1e-12
+    )
+    thresholds = np.arange(-0.5, 10)
+    theirs = [library.run_score_deviation(x[:, None], threshold) for threshold in thresholds]
+    np.testing.assert_allclose(performance_profile(x, thresholds), theirs)
+
+
+@pytest.mark.parametrize(("successes", "count"), [(0, 3), (2, 3), (3, 3), (7, 20)])
+def test_the_exact_interval_is_where_the_tails_are_a_fortieth(successes, count):
+    low, high = exact_interval(successes, count)
+    assert (low == 0) if successes == 0 else scipy.stats.binom.sf(successes - 1, count, low) == pytest.approx(0.025)
+    assert (high == 1) if successes == count else scipy.stats.binom.cdf(successes, count, high) == pytest.approx(0.025)
+
+
+def test_no_count_of_successes():
+    with pytest.raises(ValueError, match="4 of 3"):
+        exact_interval(4, 3)
 
 
 def test_return_statistics_put_it_together():

@@ -147,3 +147,28 @@ def restricted_mean(times: Float[np.ndarray, " n"], solved: Bool[np.ndarray, " n
     if not len(times) or not budget > 0:
         raise ValueError(f"a restricted mean needs at least one run and a budget above 0: {len(times)} runs, {budget}")
     return float(np.mean(np.where(solved, np.minimum(times, budget), budget)))
+
+
+def exact_interval(successes: int, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a rate: it covers at least as often as it says, at any count.
+
+    Errors: ValueError where successes are not in 0 … count. Source: Clopper and Pearson 1934.
+    """
+    if not 0 <= successes <= count or count < 1:
+        raise ValueError(f"{successes} of {count} is no count of successes")
+    interval = scipy.stats.binomtest(successes, count).proportion_ci(level, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def performance_profile(scores: Float[np.ndarray, " n"], thresholds: Float[np.ndarray, " t"]) -> np.ndarray:
+    """Share of the scores (n,) above each threshold (t,). Source: Agarwal et al. 2021, section 4.2 (rliable)."""
+    return (scores[:, None] > thresholds).mean(0)
+
+
+def probability_of_improvement(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> float:
+    """P(X > Y) + P(X = Y)/2 for scores X of `first` (n,) and Y of `second` (m,): Mann and Whitney's U over n·m.
+
+    Source: Agarwal et al. 2021, section 4.3 (rliable).
+    """
+    gaps = first[:, None] - second
+    return float(np.mean(gaps > 0) + np.mean(gaps == 0) / 2)

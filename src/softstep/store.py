@@ -407,6 +407,15 @@ def write_results(run: RunFolder, files: Mapping[str, bytes]) -> None:
         raise StoreError(f"cannot write to {run.path}: {error.strerror}; the checkpoints are intact") from None
 
 
+def save_file(folder: Path, name: str, data: bytes) -> None:
+    """Write a whole file into a folder that need not be a run's, made where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, data)
+    except OSError as error:
+        raise StoreError(f"cannot write {folder / name}: {error.strerror}; what was there is intact") from None
+
+
 def read_result(path: Path, name: str) -> str | None:
     """A text file of a run folder; None where there is none."""
     file = path / name
@@ -435,10 +444,13 @@ def blocks_done(run: RunFolder) -> list[bool]:
     return [config.solve_at is None and bool(of) and _steps(of[0]) >= end and _is_sound(of[0]) for of in newest]
 
 
-def damaged_results(run: RunFolder) -> list[Path]:
-    """Checkpoints that cannot be read as they were written."""
+def drop_damaged(run: RunFolder) -> list[Path]:
+    """Remove the checkpoints that cannot be read as they were written; which those were."""
     paths = sorted(run.path.glob("checkpoint-*.safetensors"), key=_steps)
-    return [path for path in paths if not _is_sound(path)]
+    damaged = [path for path in paths if not _is_sound(path)]
+    for path in damaged:
+        path.unlink()
+    return damaged
 
 
 def _is_sound(checkpoint: Path) -> bool:

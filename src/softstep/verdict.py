@@ -227,7 +227,7 @@ def _judge_returns(
         raise ConfigError(f"eval_every = {config.eval_every}: these runs have no evaluation to compare; set eval_every")
     for claim in claims:
         found = paired_difference(*_paired(curves, claim, partial(final_return, floor=fixed.floor)))
-        word = _equal if claim.name == SOFT_EQUALS_HARD.name else _beats
+        word = _equal if claim.name == SOFT_EQUALS_HARD.name else beats
         yield _Measured(claim, _return_estimand(claim, fixed), found, partial(word, margin=fixed.margin))
 
 
@@ -303,7 +303,7 @@ def _exponentiated(found: Paired) -> Paired:
     return found._replace(estimate=math.exp(found.estimate), low=math.exp(found.low), high=math.exp(found.high))
 
 
-def _beats(found: Paired, p_holm: float, margin: float) -> Word:
+def beats(found: Paired, p_holm: float, margin: float) -> Word:
     if -margin < found.low and found.high < margin:
         return "equivalent"
     if found.low > margin and p_holm < LEVEL:

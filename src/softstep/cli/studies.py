@@ -14,7 +14,7 @@ from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun,
 from softstep.cli.watching import watching
 from softstep.config import Config, ConfigError
 from softstep.runs import Run
-from softstep.study import folder, running
+from softstep.study import running, table
 from softstep.study.example import EXAMPLE
 from softstep.study.plan import members
 from softstep.study.spec import Spec
@@ -71,7 +71,7 @@ def new(command: StudyNew) -> int:
         return 0
     if command.out.exists():
         raise ConfigError(f"{command.out} exists already: choose another --out")
-    folder.save(command.out.parent, command.out.name, EXAMPLE.encode())
+    store.save_file(command.out.parent, command.out.name, EXAMPLE.encode())
     print(f"{command.out}: change it, then softstep study run {command.out}")
     return 0
 
@@ -112,7 +112,7 @@ def export(command: StudyExport) -> int:
     frame = running.Study(command.study).frame
     out = command.csv or command.parquet
     assert out is not None
-    data = frame.write_csv().encode() if command.csv else (command.study / folder.TABLE).read_bytes()
-    folder.save(out.parent, out.name, data)
+    data = frame.write_csv().encode() if command.csv else table.parquet(frame)
+    store.save_file(out.parent, out.name, data)
     print(f"{out}: {frame.height} rows")
     return 0

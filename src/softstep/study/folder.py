@@ -39,16 +39,7 @@ class Standing(NamedTuple):
 def begin(path: Path, spec: Spec) -> None:
     """A new study's folder; StoreError where something else is there."""
     store.check_free(path, force=False)
-    save(path, SPEC, spec.to_json().encode())
-
-
-def save(path: Path, name: str, data: bytes) -> None:
-    """Write a whole file into the study's folder; StoreError where that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        store.write_whole(path / name, data)
-    except OSError as error:
-        raise StoreError(f"cannot write {path / name}: {error.strerror}; what was there is intact") from None
+    store.save_file(path, SPEC, spec.to_json().encode())
 
 
 def read_spec(path: Path) -> Spec:
@@ -83,7 +74,7 @@ def extend(path: Path, spec: Spec) -> None:
             f"the spec no longer asks for {lost[0].cell!r}, seed {lost[0].seed}, and {len(lost) - 1} more agents that"
             f" {path} was begun with: keep them, or choose another --out"
         )
-    save(path, SPEC, spec.to_json().encode())
+    store.save_file(path, SPEC, spec.to_json().encode())
 
 
 def _differences(a: Any, b: Any, where: str = "") -> list[str]:
@@ -142,9 +133,8 @@ def standing(path: Path, spec: Spec) -> Standing:
 
 
 def _drop_damaged(run: RunFolder) -> None:
-    for path in store.damaged_results(run):
-        warnings.warn(f"{path} is damaged: its block is computed again", RuntimeWarning, stacklevel=3)
-        path.unlink()
+    for path in store.drop_damaged(run):
+        warnings.warn(f"{path} was damaged: its block is computed again", RuntimeWarning, stacklevel=3)
 
 
 def missing(spec: Spec, now: Standing) -> Sequence[Member]:

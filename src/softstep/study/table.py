@@ -6,9 +6,10 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from softstep import store
 from softstep.runs import Run
 from softstep.store import StoreError
-from softstep.study.folder import TABLE, Standing, save
+from softstep.study.folder import TABLE, Standing
 from softstep.study.spec import Spec, cell_name
 
 if TYPE_CHECKING:
@@ -53,10 +54,15 @@ def _extra(cell: Any, columns: list[str]) -> dict[str, Any]:
 def write(path: Path, spec: Spec, now: Standing) -> pl.DataFrame:
     """Gather the table into the study's folder."""
     found = gather(spec, now)
-    buffer = io.BytesIO()
-    found.write_parquet(buffer)
-    save(path, TABLE, buffer.getvalue())
+    store.save_file(path, TABLE, parquet(found))
     return found
+
+
+def parquet(frame: pl.DataFrame) -> bytes:
+    """The table as a Parquet file."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def read(path: Path) -> pl.DataFrame:
