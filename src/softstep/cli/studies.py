@@ -13,6 +13,7 @@ from softstep import runs, store
 from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
 from softstep.cli.watching import watching
 from softstep.config import Config, ConfigError
+from softstep.report.study_page import study_page
 from softstep.runs import Run
 from softstep.study import running, table
 from softstep.study.example import EXAMPLE
@@ -102,7 +103,13 @@ def _say(study: running.Study, *, as_json: bool) -> None:
 
 def report(command: StudyReport) -> int:
     """`softstep study report`."""
-    raise ConfigError("not yet")
+    study = running.Study(command.study)
+    failures = {f"{m.cell}, seed {m.seed}": told for m, told in study.standing.failed.items()}
+    page = study_page(study.frame, study.spec, store.versions(study.spec.base), failures)
+    out = command.out or command.study / "report.html"
+    store.save_file(out.parent, out.name, page.encode())
+    print(f"report: {out}")
+    return 0
 
 
 def export(command: StudyExport) -> int:

@@ -76,8 +76,8 @@ def _settings(agent: Agent | None) -> list[str]:
     ]
 
 
-def downloads() -> str:
-    """Buttons that save the page's tables."""
+def downloads(tables: Mapping[str, str] = TABLES) -> str:
+    """Buttons that save the page's tables, each with what it holds."""
     rows = "".join(
         f"<span>{name.replace('_', ' ')}</span>"
         + "".join(
@@ -85,7 +85,7 @@ def downloads() -> str:
             for kind in ("csv", "json")
         )
         + f"<small>{told}</small>"
-        for name, told in TABLES.items()
+        for name, told in tables.items()
     )
     told = "All numbers are part of this page, in full precision; empty where a value is missing or not finite."
     return section("The numbers", paragraph(told), f'<div class="downloads">{rows}</div>')
