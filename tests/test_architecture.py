@@ -18,7 +18,7 @@ FLOORS = (
     {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs"},
     {"log", "probe", "drivers", "training", "evaluation"},
     {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}
-    | {"study", "scores", "verdict", "equivalence", "first_steps"},
+    | {"studies", "scores", "verdict", "equivalence", "first_steps"},
     {"report", "explorer"},
     {"cli", "__main__", "__init__"},
 )

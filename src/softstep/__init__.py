@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from softstep.runs import resume as resume
     from softstep.runs import train as train
     from softstep.store import StoreError as StoreError
+    from softstep.studies.running import Study as Study
+    from softstep.studies.running import study as study
+    from softstep.studies.spec import Spec as Spec
     from softstep.target import TargetUpdate as TargetUpdate
     from softstep.types import Transition as Transition
 
@@ -50,7 +53,9 @@ _PUBLIC = {
     "Learner": "learner",
     "Policy": "policy",
     "Run": "runs",
+    "Spec": "studies.spec",
     "StoreError": "store",
+    "Study": "studies.running",
     "TargetUpdate": "target",
     "Transition": "types",
     "compare": "comparison",
@@ -66,6 +71,7 @@ _PUBLIC = {
     "presets": "presets",
     "resume": "runs",
     "resume_comparison": "comparison",
+    "study": "studies.running",
     "theory": "theory",
     "theory_page": "report.theory_page",
     "train": "runs",

@@ -152,7 +152,7 @@ def resume(
     """
     folder = store.open_run(path)
     check_trust(folder.config, trusted)
-    if Run(folder).summary.get("finished"):
+    if Run(folder).summary.get("finished") and all(steps > 0 for steps in store.steps_reached(folder)):
         return Run(folder)
     for change in store.version_changes(folder):
         warnings.warn(f"{change}: the run continues, but its bits may differ from an undisturbed one", stacklevel=2)

@@ -445,11 +445,12 @@ def blocks_done(run: RunFolder) -> list[bool]:
 
 
 def drop_damaged(run: RunFolder) -> list[Path]:
-    """Remove the checkpoints that cannot be read as they were written; which those were."""
-    paths = sorted(run.path.glob("checkpoint-*.safetensors"), key=_steps)
-    damaged = [path for path in paths if not _is_sound(path)]
+    """Find checkpoints that cannot be read as they were written, and forget their blocks; which those were."""
+    damaged = [path for path in sorted(run.path.glob("checkpoint-*.safetensors")) if not _is_sound(path)]
     for path in damaged:
-        path.unlink()
+        block = path.name.split("-")[1]
+        for kept in [*run.path.glob(f"checkpoint-{block}-*.safetensors"), *run.path.glob(f"replay-{block}-*.rows")]:
+            kept.unlink()
     return damaged
 
 

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import tyro
 
@@ -14,6 +14,7 @@ from softstep import presets
 from softstep.config import Arm, Change, Config, ConfigError, near
 
 
+@runtime_checkable
 class Told(Protocol):
     """How progress is told."""
 

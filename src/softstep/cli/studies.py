@@ -15,10 +15,11 @@ from softstep.cli.watching import watching
 from softstep.config import Config, ConfigError
 from softstep.report.study_page import study_page
 from softstep.runs import Run
-from softstep.study import running, table
-from softstep.study.example import EXAMPLE
-from softstep.study.plan import members
-from softstep.study.spec import Spec
+from softstep.studies import forecast, running
+from softstep.studies import table as tables
+from softstep.studies.example import EXAMPLE
+from softstep.studies.plan import members
+from softstep.studies.spec import Spec
 
 INTERRUPTED = 130
 
@@ -26,8 +27,10 @@ INTERRUPTED = 130
 def run(command: StudyRun) -> int:
     """`softstep study run`."""
     spec, out = _read_spec(command), command.out or Path("runs") / command.spec.stem
-    running.check_out(out, resume=command.resume)
     workers = _workers(command.workers)
+    if command.dry_run:
+        return _foretell(spec, workers, as_json=command.json)
+    running.check_out(out, resume=command.resume)
 
     def carry(config: Config, path: Path, execute: runs.Execute) -> Run:
         begun = store.is_run(path)
@@ -45,6 +48,18 @@ def run(command: StudyRun) -> int:
         f"softstep: interrupted; continue with: softstep study run {command.spec} --out {out} --resume", file=sys.stderr
     )
     return INTERRUPTED
+
+
+def _foretell(spec: Spec, workers: int | None, *, as_json: bool) -> int:
+    found = forecast.forecast(spec, workers)
+    if as_json:
+        print(json.dumps({"kind": "forecast", **found._asdict()}))
+        return 0
+    table = Table(show_header=False, box=None)
+    for name, value in forecast.in_words(found):
+        table.add_row(name, value)
+    Console().print(table)
+    return 0
 
 
 def _read_spec(command: StudyRun) -> Spec:
@@ -119,7 +134,7 @@ def export(command: StudyExport) -> int:
     frame = running.Study(command.study).frame
     out = command.csv or command.parquet
     assert out is not None
-    data = frame.write_csv().encode() if command.csv else table.parquet(frame)
+    data = frame.write_csv().encode() if command.csv else tables.parquet(frame)
     store.save_file(out.parent, out.name, data)
     print(f"{out}: {frame.height} rows")
     return 0

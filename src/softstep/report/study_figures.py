@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from softstep.report.comparison_figures import base
-from softstep.study.predictor import Predictor
+from softstep.studies.predictor import Predictor
 from softstep.target import TargetUpdate
 
 SCALE = "Cividis"
@@ -33,7 +33,8 @@ def map_figure(cells: pl.DataFrame, column: str, unit: str, *, log: bool = False
         values[np.searchsorted(weights, c), np.searchsorted(alphas, alpha)] = math.nan if value is None else value
     heights = np.log10(np.where(values > 0, values, np.nan)) if log else values
     figure = base("α", "c (half-life in gradient steps)")
-    words = [[f"{value:.3g}" if math.isfinite(value) else "–" for value in row] for row in values]
+    figure.update_layout(margin_b=62)
+    words = [[_word(value) for value in row] for row in values]
     bar = {"title": {"text": unit}, "thickness": 12, "outlinewidth": 0}
     if log:
         ticks = np.arange(math.floor(np.nanmin(heights)), math.ceil(np.nanmax(heights)) + 1)
@@ -48,6 +49,13 @@ def map_figure(cells: pl.DataFrame, column: str, unit: str, *, log: bool = False
     labels = [f"{c:g} ({h:.3g})" for c, h in zip(weights.tolist(), half, strict=True)]
     figure.update_xaxes(tickvals=x.tolist(), ticktext=[f"{alpha:g}" for alpha in alphas.tolist()], range=_edges(x))
     return figure.update_yaxes(tickvals=y.tolist(), ticktext=labels, range=_edges(y), automargin=True)
+
+
+def _word(value: float) -> str:
+    """Three digits; – where there is no value."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value / 1000:.3g} k" if abs(value) >= 10_000 else f"{float(f'{value:.3g}'):g}"
 
 
 def _edges(places: np.ndarray) -> list[float]:

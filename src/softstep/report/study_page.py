@@ -17,10 +17,10 @@ from softstep.report.markup import counted, document, packed_script, paragraph, 
 from softstep.report.terminal import rounded
 from softstep.report.verdict_cards import cards
 from softstep.stats import performance_profile
-from softstep.study import claims, outcomes, predictor
-from softstep.study.claims import ClaimVerdict
-from softstep.study.predictor import Predictor
-from softstep.study.spec import Spec
+from softstep.studies import claims, outcomes, predictor
+from softstep.studies.claims import ClaimVerdict
+from softstep.studies.predictor import Predictor
+from softstep.studies.spec import Spec
 from softstep.theory.one_dimension import effective_alpha_approx
 
 TABLES = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from softstep import stats
-from softstep.study.spec import Spec
+from softstep.studies.spec import Spec
 from softstep.target import TargetUpdate
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from softstep import store
 from softstep.store import RunFolder, StoreError
-from softstep.study.plan import Member, members
-from softstep.study.spec import Spec
+from softstep.studies.plan import Member, members
+from softstep.studies.spec import Spec
 
 SPEC, FAILED, TABLE = "study.json", "failed.json", "study.parquet"
 

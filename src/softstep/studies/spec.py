@@ -41,6 +41,8 @@ from softstep.target import TargetUpdate
 WIDTH = 8
 """W of a study's blocks, unless its base says otherwise: so that cells and seeds added later fit the same programs."""
 
+_SIDES = ("first", "second")
+
 ALIASES = {"alpha": "learning_rate", "tau": "target.tau", "period": "target.period", "c": "c"}
 """Short names of axes; c = 1 − τ is one of its own."""
 
@@ -148,7 +150,10 @@ class Spec:
         told = json.loads(text)
         base = Config.from_mapping(told.pop("base"), source=source)
         axes = {name: tuple(map(_frozen, values)) for name, values in told.pop("axes").items()}
-        claims = tuple(Claim(**claim) for claim in told.pop("claims"))
+        claims = tuple(
+            Claim(claim["name"], *({a: tuple(map(_frozen, of)) for a, of in claim[side].items()} for side in _SIDES))
+            for claim in told.pop("claims")
+        )
         return cls(base, axes, claims=claims, **told)
 
     @classmethod

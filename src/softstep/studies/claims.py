@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from softstep.stats import Paired, holm, paired_difference, probability_of_improvement
-from softstep.study.spec import Spec, cell_name
+from softstep.studies.spec import Spec, cell_name
 from softstep.verdict import LEVEL, Word, beats
 
 if TYPE_CHECKING:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, runtime_checkable
 
 from softstep import population, runs, store
 from softstep.config import Config
 from softstep.runs import Run
 from softstep.store import StoreError
-from softstep.study import folder, table
-from softstep.study.plan import parts
-from softstep.study.spec import Spec
+from softstep.studies import folder, table
+from softstep.studies.plan import parts
+from softstep.studies.spec import Spec
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,6 +45,7 @@ class Study:
         return f"Study({str(self.path)!r})"
 
 
+@runtime_checkable
 class Carry(Protocol):
     """Trains one population of a study: a new one, or the rest of one that has begun."""
 
@@ -91,9 +91,8 @@ def carry_out(
         if resume:
             folder.extend(out, spec)
             folder.forget_failures(out)
-        for _ in itertools.count():
-            if not _carry_round(spec, out, carry, engine):
-                break
+        while _carry_round(spec, out, carry, engine):
+            pass
         table.write(out, spec, folder.standing(out, spec))
     return Study(out)
 
@@ -111,6 +110,8 @@ def _carry_round(spec: Spec, out: Path, carry: Carry, engine: Callable[..., Any]
         settled = not any(o is None or o["stopped"] for i, o in enumerate(run.summary["blocks"]) if i not in failed)
         if not settled:
             return False
+    if todo and folder.standing(out, spec) == now:
+        raise StoreError(f"{out}: {todo[0][1]} comes to no end; move it away and go on with --resume")
     return bool(todo)
 
 

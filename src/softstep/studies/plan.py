@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from softstep.config import Config
-from softstep.study.spec import Cell, Spec, arm_of, cell_name, shaped
+from softstep.studies.spec import Cell, Spec, arm_of, cell_name, shaped
 
 
 class Member(NamedTuple):

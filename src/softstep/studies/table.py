@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from softstep import store
 from softstep.runs import Run
 from softstep.store import StoreError
-from softstep.study.folder import TABLE, Standing
-from softstep.study.spec import Spec, cell_name
+from softstep.studies.folder import TABLE, Standing
+from softstep.studies.spec import Spec, cell_name
 
 if TYPE_CHECKING:
     import polars as pl

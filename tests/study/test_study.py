@@ -1,0 +1,238 @@
+"""Studies survive what happens to them: interruptions, kills, damage, changed specs, failing cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from softstep import store
+from softstep.cli.main import main
+from softstep.store import StoreError
+from softstep.studies import claims, folder, outcomes
+from softstep.studies.running import Study, study
+from softstep.studies.spec import Spec
+
+TEXT = """
+env = "CartPole-v1"
+[base]
+total_steps = 1_500
+learning_starts = 100
+checkpoint_every = 300
+record_every = 300
+eval_every = 500
+eval_episodes = 1
+hidden = [8]
+block_width = 2
+[axes]
+learning_rate = [1e-3, 1e-2]
+c = [0.0, 0.9]
+[seeds]
+count = 2
+selection = 1
+[[claims]]
+name = "a-target-helps"
+first = { c = 0.9 }
+second = { c = 0.0 }
+"""
+SPEC = Spec.from_toml(TEXT, source="test")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return study(SPEC, tmp_path_factory.mktemp("studies") / "whole", workers=2)
+
+
+def test_every_cell_and_seed_is_in_the_table_in_order(whole: Study) -> None:
+    frame = whole.frame
+    assert whole.finished
+    assert frame["cell"].unique(maintain_order=True).to_list() == [
+        f"learning_rate={rate} c={c}" for rate in ("0.001", "0.01") for c in ("0", "0.9")
+    ]
+    assert frame.group_by("cell", "seed").len()["len"].to_list() == [7] * 8  # every 300 steps, and at evaluations
+    assert set(frame.filter(pl.col("cell").str.ends_with("c=0.9"))["c"].round(12)) == {0.9}
+
+
+def test_seeds_and_values_added_later_cost_only_themselves_and_change_nothing(whole: Study, tmp_path: Path) -> None:
+    out = tmp_path / "grown"
+    first = dataclasses.replace(SPEC, seeds=1, selection=0, claims=(), axes=SPEC.axes | {"c": (0.9,)})
+    study(first, out, workers=1)
+    before = {path.name for path in (out / "parts").iterdir()}
+    grown = study(dataclasses.replace(SPEC, selection=0, claims=()), out, resume=True, workers=2)
+    executed = [
+        store.read_summary(run)["blocks"] for run in folder.runs_of(out) if run.path.name not in before
+    ]  # fmt: skip
+    assert sum(len(block) for block in executed) >= 3
+    assert sum(run.config.num_agents for run in folder.runs_of(out)) == 8
+    assert grown.frame.equals(whole.frame)
+
+
+def test_a_changed_spec_is_refused_with_the_difference(whole: Study) -> None:
+    changed = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, batch_size=32))
+    with pytest.raises(StoreError, match=r"base.batch_size: 64 → 32.*another --out"):
+        study(changed, whole.path, resume=True)
+    fewer = dataclasses.replace(SPEC, axes=SPEC.axes | {"learning_rate": (1e-3,)})
+    with pytest.raises(StoreError, match=r"no longer asks for .learning_rate=0\.01 c=0., seed 0, and 3 more"):
+        study(fewer, whole.path, resume=True)
+    assert Study(whole.path).spec == SPEC
+
+
+def test_a_study_has_one_writer_and_keeps_its_folder(whole: Study, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(store, "LOCK_PATIENCE", 0.1)
+    with store.locked(whole.path), pytest.raises(StoreError, match="being written by another"):
+        study(SPEC, whole.path, resume=True)
+    with pytest.raises(StoreError, match="exists already"):
+        study(SPEC, whole.path)
+    with pytest.raises(StoreError, match="is no study"):
+        study(SPEC, tmp_path / "nothing", resume=True)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_damaged_result_is_computed_again_and_said_so(whole: Study, tmp_path: Path) -> None:
+    out = tmp_path / "damaged"
+    study(SPEC, out, workers=2)
+    for path in out.glob("parts/*/checkpoint-0001-*.safetensors"):
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 0xFF
+        path.write_bytes(bytes(data))
+    with pytest.warns(RuntimeWarning, match="was damaged: its block is computed again"):
+        again = study(SPEC, out, resume=True, workers=1)
+    assert again.finished
+    assert again.frame.equals(whole.frame)
+
+
+FAILING = """
+import gymnasium
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+from softstep.envs.contract import episode_seed
+
+class Moody(CartPoleEnv):
+    first, steps = None, 0
+
+    def reset(self, seed=None, options=None):
+        self.first = self.first or seed
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        self.steps += 1
+        if self.first == episode_seed(1, 0, 0) and self.steps > 400:
+            raise ValueError("out of sorts")
+        return super().step(action)
+
+gymnasium.register("Moody-v0", Moody, max_episode_steps=500)
+"""
+
+
+def test_a_cell_whose_environment_raises_is_recorded_and_the_others_complete(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "moody.py").write_text(FAILING)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    base = dataclasses.replace(SPEC.base, env="Moody-v0", env_modules=("moody",))
+    spec = dataclasses.replace(SPEC, base=base, margin=10.0, floor=0.0, claims=(), selection=0)
+    found = study(spec, tmp_path / "out", workers=2, trusted=("moody",))
+    now = found.standing
+    assert found.finished
+    assert {member.seed for member in now.failed} == {1}
+    assert [member.seed for member in now.covered] == [0] * 4
+    assert all("out of sorts" in told for told in now.failed.values())
+    assert found.frame.select("cell", "seed").unique().height == len(now.covered)
+
+
+def test_a_diverging_cell_scores_the_floor(tmp_path: Path) -> None:
+    wild = dataclasses.replace(SPEC, axes={"learning_rate": (1e-3, 1e30), "c": (0.0,)}, claims=(), selection=0)
+    found = study(wild, tmp_path / "wild", workers=2)
+    each = outcomes.agents(found.frame, wild, 475.0)
+    assert each["diverged"].to_list() == [False, False, True, True]
+    assert each["final_return"].to_list()[2:] == [0.0, 0.0]
+    cells = outcomes.cells(each)
+    assert cells["diverged"].to_list() == [0, 2]
+    assert cells["diverged_low"][1] == pytest.approx(0.025**0.5)
+
+
+def test_the_outcomes_are_those_of_a_comparison(whole: Study) -> None:
+    from softstep.scores import learning_scores
+
+    each = outcomes.agents(whole.frame, SPEC)
+    theirs = learning_scores(whole.frame.rename({"cell": "arm"}), 0.0)
+    ours = {(row["cell"], row["seed"]): row["final_return"] for row in each.iter_rows(named=True)}
+    assert ours == {(arm, seed): score for arm, of in theirs.items() for seed, score in of.items()}
+
+
+def test_claims_are_selected_on_selection_seeds_and_judged_on_the_others() -> None:
+    rows = [
+        {"cell": f"learning_rate={rate} c={c}", "seed": seed, "final_return": value}
+        for rate, c, values in (
+            ("0.001", "0", (0, 9, 9, 9, 9, 9, 9, 9, 9)), ("0.01", "0", (1, 0, 1, 0, 1, 0, 1, 0, 1)),
+            ("0.001", "0.9", (100, 200, 201, 202, 203, 204, 205, 206, 207)), ("0.01", "0.9", (50, *[900] * 8)),
+        )
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+    each = pl.DataFrame(rows).cast({"final_return": pl.Float64})
+    (found,) = claims.judge(each, dataclasses.replace(SPEC, seeds=9))
+    assert (found.first, found.second) == ("learning_rate=0.001 c=0.9", "learning_rate=0.01 c=0")  # best on seed 0
+    assert (found.n, found.verdict, found.improvement) == (8, "supported", 1.0)
+    assert found.p == 2 / 2**8
+    few = claims.judge(each.filter(pl.col("seed") < 4), dataclasses.replace(SPEC, seeds=4))
+    assert few[0].verdict == "exploratory"
+
+
+def test_the_command_runs_tells_exports_and_reports(whole: Study, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "spec.toml"
+    file.write_text(TEXT)
+    assert main(["study", "run", str(file), "--out", str(whole.path), "--resume", "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["agents"], last["finished"], last["failed"]) == (8, 8, 0)
+    assert main(["study", "export", str(whole.path), "--csv", str(tmp_path / "t.csv")]) == 0
+    assert pl.read_csv(tmp_path / "t.csv").height == whole.frame.height
+    assert main(["study", "report", str(whole.path), "--out", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "map-return" in page
+    assert "a-target-helps" in page
+    for wrong in (["run", str(file), "--out", str(whole.path)], ["run", "no.toml"], ["status", str(tmp_path)],
+                  ["export", str(whole.path)], ["run", str(file), "--workers", "many"]):  # fmt: skip
+        assert main(["study", *wrong]) == 2, wrong
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def children(of: int) -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(of)], capture_output=True, text=True).stdout
+    return [int(pid) for pid in listed.split()]
+
+
+@pytest.mark.heavy
+def test_killed_twenty_times_the_table_is_that_of_an_undisturbed_study(tmp_path: Path) -> None:
+    """Parent or worker, at random moments; at least half of the kills hit a study at work."""
+    longer = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, total_steps=24_000, checkpoint_every=500))
+    reference = study(longer, tmp_path / "undisturbed", workers=2)
+    (tmp_path / "spec.json").write_text(longer.to_json())
+    script = (
+        "import sys; from pathlib import Path; from softstep.studies.running import study;"
+        " from softstep.studies.spec import Spec; spec = Spec.from_json(Path(sys.argv[1]).read_text(), source='s');"
+        " out = Path(sys.argv[2]); study(spec, out, resume=(out / 'study.json').exists(), workers=2)"
+    )
+    out, moments, hits = tmp_path / "killed", random.Random(1), 0
+    command = [sys.executable, "-c", script, str(tmp_path / "spec.json"), str(out)]
+    for number in range(20):
+        process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(1.0, 5.0))
+        workers = children(process.pid)
+        if number % 2 and workers and process.poll() is None:
+            os.kill(moments.choice(workers), signal.SIGKILL)  # a worker: it is replaced
+            time.sleep(moments.uniform(0.5, 2.0))
+        hits += process.poll() is None
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert hits >= 10
+    last = study(longer, out, resume=(out / "study.json").exists(), workers=2)
+    assert last.finished
+    assert last.frame.equals(reference.frame)
