@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softstep.cli.arguments import parse
+from softstep.cli.arguments import command_of, parse
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -31,12 +31,19 @@ def test_a_python_block_prints_what_stands_below_it(code, output, tmp_path):
     assert done.stdout == output, done.stderr
 
 
+def test_the_page_on_studies_prints_what_stands_below_its_code():
+    page = (ROOT / "docs" / "studies.md").read_text()
+    ((code, output),) = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == output, done.stderr
+
+
 @pytest.mark.parametrize("line", SHELL)
 def test_a_shell_line_can_be_run(line, tmp_path):
     words = shlex.split(line, comments=True)
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif words[0].endswith("softstep"):
-        parse(words[1], words[2:])
+        parse(*command_of(words[1:]))
     else:
         assert words[0] in ("git", "cd", ".venv/bin/python")

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from softstep import store
 from softstep.cli.main import main
 from softstep.store import StoreError
-from softstep.studies import claims, folder, outcomes
+from softstep.studies import claims, folder, outcomes, ray_engine
 from softstep.studies.running import Study, study
 from softstep.studies.spec import Spec
 
@@ -236,3 +237,32 @@ def test_killed_twenty_times_the_table_is_that_of_an_undisturbed_study(tmp_path:
     last = study(longer, out, resume=(out / "study.json").exists(), workers=2)
     assert last.finished
     assert last.frame.equals(reference.frame)
+
+
+@pytest.mark.heavy
+def test_a_ray_cluster_gives_the_same_table_though_a_worker_is_killed(whole: Study, tmp_path: Path) -> None:
+    import ray
+
+    longer = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, total_steps=12_000, checkpoint_every=500))
+    reference = study(longer, tmp_path / "local", workers=2)
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
+    killed: list[int] = []
+
+    def kill_one_at_work() -> None:
+        out = tmp_path / "ray"
+        while not list(out.glob("parts/*/checkpoint-*")):
+            time.sleep(0.05)
+        at_work = subprocess.run(["pgrep", "-f", "ray::train_block"], capture_output=True, text=True).stdout.split()
+        os.kill(int(at_work[0]), signal.SIGKILL)
+        killed.append(int(at_work[0]))
+
+    killer = threading.Thread(target=kill_one_at_work)
+    killer.start()
+    try:
+        found = study(longer, tmp_path / "ray", engine=ray_engine.run_blocks)
+    finally:
+        killer.join(60)
+        ray.shutdown()
+    assert killed
+    assert found.finished
+    assert found.frame.equals(reference.frame)

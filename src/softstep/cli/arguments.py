@@ -200,7 +200,7 @@ class StudyRun:
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on with the study in --out; the spec may have got more seeds and more values since."""
     workers: str = "auto"
-    """Worker processes: a number, or auto for one per core."""
+    """Worker processes: a number, auto for one per core, or ray for a Ray cluster (RAY_ADDRESS, or this machine)."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
     """Say what it would take: agents, steps, time and memory, from a short trial on this machine."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -268,6 +268,12 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "presets": (Presets, "named configurations"),
     "runs": (Runs, "runs in a folder, and where each stands"),
 }
+
+
+def command_of(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command's name, of one word or two (study run), and what follows it."""
+    words = 2 if arguments[0] == "study" and arguments[1:] and not arguments[1].startswith("-") else 1
+    return " ".join(arguments[:words]), arguments[words:]
 
 
 def parse(name: str, arguments: list[str]) -> Any:

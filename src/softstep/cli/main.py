@@ -25,6 +25,7 @@ from softstep.cli.arguments import (
     Theory,
     Train,
     Watch,
+    command_of,
     parse,
 )
 from softstep.config import ConfigError
@@ -77,8 +78,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name == "--version":
         print(f"softstep {softstep.__version__}")
         return 0
-    words = 2 if name == "study" and arguments[1:] and not arguments[1].startswith("-") else 1
-    command = parse(" ".join(arguments[:words]), arguments[words:])
+    command = parse(*command_of(arguments))
     return HANDLERS[type(command)](command)
 
 

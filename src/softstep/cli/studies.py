@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from softstep import runs, store
+from softstep import population, runs, store
 from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
 from softstep.cli.watching import watching
 from softstep.config import Config, ConfigError
 from softstep.report.study_page import study_page
 from softstep.runs import Run
-from softstep.studies import forecast, running
+from softstep.studies import forecast, ray_engine, running
 from softstep.studies import table as tables
 from softstep.studies.example import EXAMPLE
 from softstep.studies.plan import members
@@ -27,7 +29,7 @@ INTERRUPTED = 130
 def run(command: StudyRun) -> int:
     """`softstep study run`."""
     spec, out = _read_spec(command), command.out or Path("runs") / command.spec.stem
-    workers = _workers(command.workers)
+    workers, engine = _workers(command.workers)
     if command.dry_run:
         return _foretell(spec, workers, as_json=command.json)
     running.check_out(out, resume=command.resume)
@@ -40,7 +42,9 @@ def run(command: StudyRun) -> int:
                 return runs.resume(path, trusted=trusted_names(command.env_module, command.network), **options)
             return runs.train(config, path, **options)
 
-    study = running.carry_out(spec, out, carry, resume=command.resume)
+    study = running.carry_out(spec, out, carry, resume=command.resume, engine=engine)
+    if study.finished:
+        _write_report(study, out / "report.html")
     _say(study, as_json=command.json)
     if study.finished:
         return 0
@@ -72,12 +76,16 @@ def _read_spec(command: StudyRun) -> Spec:
     return spec
 
 
-def _workers(given: str) -> int | None:
+def _workers(given: str) -> tuple[int | None, Callable[..., Any]]:
+    """How many worker processes, and what runs the blocks."""
+    if given == "ray":
+        ray_engine.connect()  # complains before a folder is made
+        return None, ray_engine.run_blocks
     if given == "auto":
-        return None
+        return None, population.run_blocks
     if not given.isdigit() or int(given) < 1:
-        raise ConfigError(f"--workers {given} must be auto or a number of at least 1")
-    return int(given)
+        raise ConfigError(f"--workers {given} must be auto, ray or a number of at least 1")
+    return int(given), population.run_blocks
 
 
 def new(command: StudyNew) -> int:
@@ -108,6 +116,8 @@ def _say(study: running.Study, *, as_json: bool) -> None:
         failed = [{"cell": m.cell, "seed": m.seed, "error": told} for m, told in now.failed.items()]
         print(json.dumps({"kind": "study", **facts, "failures": failed}))
         return
+    if (study.path / "report.html").is_file():
+        facts["report"] = str(study.path / "report.html")
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, str(value))
@@ -118,13 +128,16 @@ def _say(study: running.Study, *, as_json: bool) -> None:
 
 def report(command: StudyReport) -> int:
     """`softstep study report`."""
-    study = running.Study(command.study)
-    failures = {f"{m.cell}, seed {m.seed}": told for m, told in study.standing.failed.items()}
-    page = study_page(study.frame, study.spec, store.versions(study.spec.base), failures)
     out = command.out or command.study / "report.html"
-    store.save_file(out.parent, out.name, page.encode())
+    _write_report(running.Study(command.study), out)
     print(f"report: {out}")
     return 0
+
+
+def _write_report(study: running.Study, out: Path) -> None:
+    failures = {f"{m.cell}, seed {m.seed}": told for m, told in study.standing.failed.items()}
+    page = study_page(study.frame, study.spec, store.versions(study.spec.base), failures)
+    store.save_file(out.parent, out.name, page.encode())
 
 
 def export(command: StudyExport) -> int:

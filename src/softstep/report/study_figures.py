@@ -46,7 +46,7 @@ def map_figure(cells: pl.DataFrame, column: str, unit: str, *, log: bool = False
     for slope, dash in ((1.0, "solid"), (-1.0, "dot")):
         _iso_lines(figure, x, y, slope, dash)
     half = [TargetUpdate(1 - c).half_life for c in weights.tolist()]
-    labels = [f"{c:g} ({h:.3g})" for c, h in zip(weights.tolist(), half, strict=True)]
+    labels = [f"{c:g} ({_word(h)})" for c, h in zip(weights.tolist(), half, strict=True)]
     figure.update_xaxes(tickvals=x.tolist(), ticktext=[f"{alpha:g}" for alpha in alphas.tolist()], range=_edges(x))
     return figure.update_yaxes(tickvals=y.tolist(), ticktext=labels, range=_edges(y), automargin=True)
 
@@ -105,7 +105,7 @@ def slices_figure(cells: pl.DataFrame) -> go.Figure:
     for alpha, colour in zip(alphas, colours, strict=True):
         row = cells.filter(pl.col("alpha") == alpha).sort("c")
         mean, low, high = (row[name].to_numpy() for name in ("mean", "low", "high"))
-        labels = [f"{c:g} ({TargetUpdate(1 - c).half_life:.3g})" for c in row["c"].to_list()]
+        labels = [f"{c:g} ({_word(TargetUpdate(1 - c).half_life)})" for c in row["c"].to_list()]
         figure.add_scatter(
             x=labels, y=mean, mode="lines+markers", name=f"α = {alpha:g}", line={"color": colour},
             error_y={"array": high - mean, "arrayminus": mean - low, "thickness": 1, "width": 3},

@@ -31,7 +31,7 @@ def gather(spec: Spec, now: Standing) -> pl.DataFrame:
         tables.append(Run(run).curves.join(keys, on=["arm", "seed"], how="semi", maintain_order="left"))
     if not tables:
         return pl.DataFrame(schema={"cell": pl.String, "seed": pl.Int64})
-    whole = pl.concat(tables).rename({"arm": "cell"})
+    whole = pl.concat(tables).with_columns(cell="arm").drop("arm")
     axes = pl.DataFrame([{"cell": name} | _extra(cell, whole.columns) for name, cell in cells.items()])
     order = pl.Enum(list(cells))
     rows = whole.join(axes, on="cell", how="left", maintain_order="left").with_columns(c=1 - pl.col("tau"))
