@@ -17,6 +17,7 @@ BENCHMARKS = {
     "checkpoint": "what checkpoints cost",
     "capacity": "the cost of a step against replay capacity, and peak memory",
     "explorer": "the explorer's start, its sliders, and what the live stream costs training",
+    "study": "populations of 8 to 256 agents beside rejax; Lander populations; the arithmetic floor",
     "fast": "time to a landing with --preset fast, 10 seeds, judged on 100 fresh episodes",
 }
 """Name and purpose, in the order they run."""

@@ -76,6 +76,14 @@ def test_throughput_of_one_worker_adds_up_its_blocks() -> None:
     assert (agent_steps, seconds) == (pytest.approx(6 * 200), pytest.approx(2 + 4))
 
 
+def test_throughput_of_more_blocks_than_workers_ends_when_a_worker_has_none_left() -> None:
+    blocks = [_timeline(4, 0.0, 100.0), _timeline(4, 0.0, 100.0), _timeline(4, 5.0, 100.0), _timeline(4, 5.0, 50.0)]
+    agent_steps, seconds = ours.throughput(blocks, warm=100, workers=2)
+    end = min(blocks[2].end, blocks[3].end)
+    expected = sum(block.agent_steps(1.0, end) for block in blocks)
+    assert (agent_steps, seconds) == (pytest.approx(expected), pytest.approx(end - 1.0))
+
+
 def test_throughput_refuses_windows_that_do_not_meet() -> None:
     with pytest.raises(ValueError, match="more steps"):
         ours.throughput([_timeline(4, 0.0, 100.0), _timeline(4, 60.0, 100.0)], warm=100, workers=2)
