@@ -34,7 +34,7 @@ SLIDERS = {
     "stability-map": {
         "gamma": [0.9 + i / 1000 for i in range(60)],
         "problem": ["baird"],
-        "resolution": [17],
+        "resolution": [13],
         "tolerance": [0.05],
     },
     "noise": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},

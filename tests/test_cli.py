@@ -209,6 +209,18 @@ def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path):
     assert main(["train", "CartPole-v1", "--resume", str(tmp_path / "run")]) == 2
 
 
+def test_help_loads_nothing_heavy(tmp_path):
+    code = (
+        "import sys; from softstep.cli.main import main; main(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "study run" in done.stdout
+    loaded = {
+        name for name in ("jax", "polars", "plotly", "gymnasium", "ray", "starlette") if f"'{name}'" in done.stderr
+    }
+    assert not loaded
+
+
 def test_theory_explains_a_pair_and_writes_its_page(tmp_path, capsys):
     page = tmp_path / "page.html"
     assert main(["theory", "--alpha", "0.1", "--tau", "0.1", "--problem", "only_target", "--out", str(page)]) == 0

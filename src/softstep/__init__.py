@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from softstep.policy import load as load
     from softstep.report import theory_page as theory_page
     from softstep.report.conclusion import conclude as conclude
+    from softstep.report.study_page import report_study as report_study
     from softstep.report.watch import landing_gif as landing_gif
     from softstep.runs import Run as Run
     from softstep.runs import resume as resume
     from softstep.runs import train as train
     from softstep.store import StoreError as StoreError
+    from softstep.studies import ray_engine as ray_engine
+    from softstep.studies.forecast import forecast_study as forecast_study
     from softstep.studies.running import Study as Study
     from softstep.studies.running import study as study
     from softstep.studies.spec import Spec as Spec
@@ -65,10 +68,13 @@ _PUBLIC = {
     "evaluate": "policy",
     "explore": "explorer.server",
     "export_explorer": "explorer.export",
+    "forecast_study": "studies.forecast",
     "landing_gif": "report.watch",
     "load": "policy",
     "make_learner": "learner",
     "presets": "presets",
+    "ray_engine": "studies.ray_engine",
+    "report_study": "report.study_page",
     "resume": "runs",
     "resume_comparison": "comparison",
     "study": "studies.running",

@@ -11,13 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import softstep
 from softstep import population, runs, store
 from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
 from softstep.cli.watching import watching
 from softstep.config import Config, ConfigError
-from softstep.report.study_page import study_page
 from softstep.runs import Run
-from softstep.studies import forecast, ray_engine, running
+from softstep.studies import running
 from softstep.studies import table as tables
 from softstep.studies.example import EXAMPLE
 from softstep.studies.plan import members
@@ -44,7 +44,7 @@ def run(command: StudyRun) -> int:
 
     study = running.carry_out(spec, out, carry, resume=command.resume, engine=engine)
     if study.finished:
-        _write_report(study, out / "report.html")
+        softstep.report_study(study)
     _say(study, as_json=command.json)
     if study.finished:
         return 0
@@ -55,12 +55,12 @@ def run(command: StudyRun) -> int:
 
 
 def _foretell(spec: Spec, workers: int | None, *, as_json: bool) -> int:
-    found = forecast.forecast(spec, workers)
+    found = softstep.forecast_study(spec, workers)
     if as_json:
         print(json.dumps({"kind": "forecast", **found._asdict()}))
         return 0
     table = Table(show_header=False, box=None)
-    for name, value in forecast.in_words(found):
+    for name, value in found.in_words():
         table.add_row(name, value)
     Console().print(table)
     return 0
@@ -79,8 +79,8 @@ def _read_spec(command: StudyRun) -> Spec:
 def _workers(given: str) -> tuple[int | None, Callable[..., Any]]:
     """How many worker processes, and what runs the blocks."""
     if given == "ray":
-        ray_engine.connect()  # complains before a folder is made
-        return None, ray_engine.run_blocks
+        softstep.ray_engine.connect()  # complains before a folder is made
+        return None, softstep.ray_engine.run_blocks
     if given == "auto":
         return None, population.run_blocks
     if not given.isdigit() or int(given) < 1:
@@ -129,15 +129,9 @@ def _say(study: running.Study, *, as_json: bool) -> None:
 def report(command: StudyReport) -> int:
     """`softstep study report`."""
     out = command.out or command.study / "report.html"
-    _write_report(running.Study(command.study), out)
+    softstep.report_study(running.Study(command.study), out)
     print(f"report: {out}")
     return 0
-
-
-def _write_report(study: running.Study, out: Path) -> None:
-    failures = {f"{m.cell}, seed {m.seed}": told for m, told in study.standing.failed.items()}
-    page = study_page(study.frame, study.spec, store.versions(study.spec.base), failures)
-    store.save_file(out.parent, out.name, page.encode())
 
 
 def export(command: StudyExport) -> int:

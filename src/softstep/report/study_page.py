@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from softstep import store
 from softstep.report import study_figures as figures
 from softstep.report.comparison_method import downloads
 from softstep.report.comparison_numbers import as_columns, as_rows, threshold_of
@@ -20,6 +22,7 @@ from softstep.stats import performance_profile
 from softstep.studies import claims, outcomes, predictor
 from softstep.studies.claims import ClaimVerdict
 from softstep.studies.predictor import Predictor
+from softstep.studies.running import Study
 from softstep.studies.spec import Spec
 from softstep.theory.one_dimension import effective_alpha_approx
 
@@ -31,6 +34,15 @@ TABLES = {
 }
 
 Failures = Mapping[str, str]
+
+
+def report_study(study: Study, out: Path | None = None) -> Path:
+    """Write the study's page to `out`, or as report.html into its folder; where it lies."""
+    failures = {f"{member.cell}, seed {member.seed}": told for member, told in study.standing.failed.items()}
+    page = study_page(study.frame, study.spec, store.versions(study.spec.base), failures)
+    file = out or study.path / "report.html"
+    store.save_file(file.parent, file.name, page.encode())
+    return file
 
 
 def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], failures: Failures) -> str:

@@ -36,6 +36,15 @@ class Forecast(NamedTuple):
     megabytes: float
     """At the peak, of all processes together."""
 
+    def in_words(self) -> Sequence[tuple[str, str]]:
+        """For the terminal."""
+        hours, minutes = divmod(round(self.seconds / 60), 60)
+        time = f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if minutes else f"{self.seconds:.0f} s"
+        return [
+            ("agents", str(self.agents)), ("populations", str(self.populations)),
+            ("agent-steps", f"{self.agent_steps:.3g}"), ("time", time), ("memory", f"{self.megabytes / 1000:.1f} GB"),
+        ]  # fmt: skip
+
 
 class _Clock:
     """Notes when each block stood where."""
@@ -74,7 +83,7 @@ class _Trial(NamedTuple):
     """Of a worker at the peak, its replay full."""
 
 
-def forecast(spec: Spec, workers: int | None = None) -> Forecast:
+def forecast_study(spec: Spec, workers: int | None = None) -> Forecast:
     """Try a block per worker of every shape, in a folder that is deleted; count the rest.
 
     Evaluations are counted as long as those of the trial's agents, which hardly know anything yet.
@@ -132,13 +141,3 @@ def _own_megabytes() -> float:
 
 def _megabytes(maxrss: int) -> float:
     return maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-
-
-def in_words(found: Forecast) -> Sequence[tuple[str, str]]:
-    """For the terminal."""
-    hours, minutes = divmod(round(found.seconds / 60), 60)
-    time = f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if minutes else f"{found.seconds:.0f} s"
-    return [
-        ("agents", str(found.agents)), ("populations", str(found.populations)),
-        ("agent-steps", f"{found.agent_steps:.3g}"), ("time", time), ("memory", f"{found.megabytes / 1000:.1f} GB"),
-    ]  # fmt: skip

@@ -29,7 +29,7 @@ export function mount(container, context) {
   return new Stability(container, context);
 }
 
-const IN_PASSING = { resolution: 17, tolerance: 0.05 }; // a map while a finger moves
+const IN_PASSING = { resolution: 13, tolerance: 0.05 }; // a map while a finger moves
 
 class Stability {
   constructor(container, context) {
