@@ -64,17 +64,22 @@ def run_blocks(
     a block whose environment raises is noted there and the others go on, and a worker that dies is replaced by
     another that continues its block, a few times.
     """
-    done = store.blocks_done(run)
-    waiting = deque(block for block, is_done in enumerate(done) if not is_done)
+    outcomes = ended(run)
+    waiting = deque(block for block, outcome in enumerate(outcomes) if outcome is None)
     count = min(len(waiting), workers or runtime.cores())
     pool = Pool(run, lock, count, waiting, failed)
     try:
         pool.work(view, should_stop)
     finally:
         pool.close()
+    return [before or after for before, after in zip(outcomes, pool.outcomes, strict=True)]
+
+
+def ended(run: RunFolder) -> list[Outcome | None]:
+    """An outcome for every block that is at its end already, None for the others."""
     end = run.config.iterations * run.config.steps_per_iteration
     at_end = Outcome(end, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0)
-    return [at_end if is_done else found for is_done, found in zip(done, pool.outcomes, strict=True)]
+    return [at_end if done else None for done in store.blocks_done(run)]
 
 
 MOST_DEATHS = 3

@@ -16,7 +16,7 @@ from softstep import envs, runtime, store
 from softstep.config import Config, ConfigError
 from softstep.events import EnvironmentFailed, Hooks, Outcome, Progress
 from softstep.execution import execute_block
-from softstep.population import View, WorkerFailed
+from softstep.population import View, WorkerFailed, ended
 from softstep.store import RunFolder
 from softstep.types import row_width
 
@@ -45,25 +45,21 @@ def run_blocks(
     else may write to the folder meanwhile. ConfigError where Ray is not installed.
     """
     ray = connect(workers)
-    done = store.blocks_done(run)
-    end = run.config.iterations * run.config.steps_per_iteration
-    outcomes: list[Outcome | None] = [
-        Outcome(end, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0) if is_done else None for is_done in done
-    ]
+    outcomes = ended(run)
     task = ray.remote(
         num_cpus=1, memory=block_bytes(run.config), max_retries=RETRIES,
         runtime_env={"env_vars": runtime.settings(overlap=False) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}},
     )(train_block)  # fmt: skip
     folder = str(run.path.resolve())
-    waiting = {task.remote(folder, block): block for block, is_done in enumerate(done) if not is_done}
-    begun = time.perf_counter()
+    waiting = {task.remote(folder, block): block for block, found in enumerate(outcomes) if found is None}
+    begun, new = time.perf_counter(), set(waiting.values())
     while waiting:
         ready, _ = ray.wait(list(waiting), timeout=POLL_SECONDS)
         for reference in ready:
             block = waiting.pop(reference)
             outcomes[block] = _outcome(ray, reference, block, failed)
             view.finished(block)
-        _tell(run, view, begun, done)
+        _tell(run, view, begun, new)
         if should_stop():
             for reference in waiting:
                 ray.cancel(reference, force=True)  # blocks go on from their checkpoints
@@ -114,9 +110,9 @@ def _outcome(ray: Any, reference: Any, block: int, failed: dict[int, str] | None
     return None
 
 
-def _tell(run: RunFolder, view: View, begun: float, done: list[bool]) -> None:
+def _tell(run: RunFolder, view: View, begun: float, new: set[int]) -> None:
     """Progress, as far as the checkpoints tell it."""
     seconds = time.perf_counter() - begun
-    for block, (steps, was_done) in enumerate(zip(store.steps_reached(run), done, strict=True)):
-        if steps and not was_done:
+    for block, steps in enumerate(store.steps_reached(run)):
+        if steps and block in new:
             view.update(block, Progress(steps, 0, seconds, float("nan")))
