@@ -113,11 +113,10 @@ def failures(run: RunFolder) -> dict[int, str]:
 
 
 def standing(path: Path, spec: Spec) -> Standing:
-    """Every agent's state; a damaged result is dropped with a warning, so that it is computed again."""
+    """Every agent's state."""
     wanted = set(members(spec))
     found = Standing({}, {}, [], [])
     for run in runs_of(path):
-        _drop_damaged(run)
         broken = failures(run)
         for block, (agents, done) in enumerate(zip(run.config.blocks(), store.blocks_done(run), strict=True)):
             held = [Member(agent.arm, agent.seed) for agent in agents]
@@ -132,9 +131,10 @@ def standing(path: Path, spec: Spec) -> Standing:
     return found
 
 
-def _drop_damaged(run: RunFolder) -> None:
-    for path in store.drop_damaged(run):
-        warnings.warn(f"{path} was damaged: its block is computed again", RuntimeWarning, stacklevel=3)
+def drop_damaged(path: Path) -> None:
+    """Drop damaged results with a warning, so that they are computed again."""
+    for damaged in (file for run in runs_of(path) for file in store.drop_damaged(run)):
+        warnings.warn(f"{damaged} was damaged: its block is computed again", RuntimeWarning, stacklevel=3)
 
 
 def missing(spec: Spec, now: Standing) -> Sequence[Member]:

@@ -91,6 +91,7 @@ def carry_out(
         if resume:
             folder.extend(out, spec)
             folder.forget_failures(out)
+            folder.drop_damaged(out)
         while _carry_round(spec, out, carry, engine):
             pass
         table.write(out, spec, folder.standing(out, spec))
