@@ -16,7 +16,7 @@ FLOORS = (
     {"types", "config", "target", "events", "presets", "orders"},
     {"theory", "stats"},
     {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs"},
-    {"log", "probe", "drivers", "training", "evaluation"},
+    {"log", "probe", "behaviour", "drivers", "training", "evaluation"},
     {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}
     | {"studies", "scores", "verdict", "equivalence", "first_steps"},
     {"report", "explorer"},
@@ -25,8 +25,8 @@ FLOORS = (
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 
-MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs", "probe", "drivers",
-                  "training", "evaluation", "policy", "equivalence", "first_steps"}  # fmt: skip
+MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs", "probe", "behaviour",
+                  "drivers", "training", "evaluation", "policy", "equivalence", "first_steps"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "store",  # run folders
     "tables",  # reads their parquet files

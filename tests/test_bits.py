@@ -17,18 +17,19 @@ import probes  # noqa: F401 (registers them)
 import pytest
 from support import Tape, advance, agent_bits, make_driver, of_agent, remembered, small
 
+from softstep.behaviour import schedule
 from softstep.config import Agent, Arm, Config, Exploration
-from softstep.drivers import DRAWN_AHEAD, Driver, Finished, schedule
+from softstep.drivers import DRAWN_AHEAD, Driver, Finished
 from softstep.target import TargetUpdate
 
 GEOMETRIC = Exploration(schedule="geometric", start=1.0, end=0.1, decay=0.8)
 AGENTS = tuple(
-    Agent("arm", seed, rate, target, 0.99)
-    for seed, rate, target in [
-        (0, 1e-3, TargetUpdate(0.01)),
-        (1, 3e-3, TargetUpdate.hard(5)),
-        (2, 1e-2, TargetUpdate.none()),
-        (0, 1e-3, TargetUpdate(0.5, 2)),
+    Agent("arm", seed, rate, target, 0.99, exploration)
+    for seed, rate, target, exploration in [
+        (0, 1e-3, TargetUpdate(0.01), Exploration(steps=100)),
+        (1, 3e-3, TargetUpdate.hard(5), Exploration(start=0.5, steps=50)),
+        (2, 1e-2, TargetUpdate.none(), Exploration(start=0.1, end=0.1)),
+        (0, 1e-3, TargetUpdate(0.5, 2), Exploration(end=0.2, steps=150)),
     ]
 )
 
@@ -288,7 +289,8 @@ def fused_program(memory_size: int) -> tuple[Any, int, str]:
     config = small(memory_size=memory_size, block_width=2, batch_size=16)
     driver: Any = make_driver(config)
     ring = driver._carry.replay.rows
-    given = driver._carry, driver._block.draw(0), schedule(config, 0, DRAWN_AHEAD), 1, driver._block.given
+    who, draws, falls = driver._behaviour, driver._block.draw(0), driver._falling
+    given = driver._carry, draws, schedule(config, who, 0, DRAWN_AHEAD), falls, 1, driver._block.given
     compiled = driver._chunk.lower(*given, learning=True).compile()
     return compiled, ring.nbytes, f"f32[{','.join(map(str, ring.shape))}]"
 

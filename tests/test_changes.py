@@ -8,7 +8,7 @@ import pytest
 from support import Tape, advance, make_driver, small
 
 from softstep.block import block_hyper
-from softstep.config import Agent, Arm, Change, Config, ConfigError, changed
+from softstep.config import Agent, Arm, Change, Config, ConfigError, Exploration, changed
 from softstep.target import TargetUpdate
 
 ARMS = (Arm("left", 1e-3, TargetUpdate(0.1)), Arm("right", 1e-3, TargetUpdate(0.1)))
@@ -67,7 +67,7 @@ def test_steps_between_iterations_count_from_the_next_iteration() -> None:
 
 
 def test_what_a_change_leaves_open_stays() -> None:
-    agent = Agent("left", 0, 1e-3, TargetUpdate(0.1), 0.99)
+    agent = Agent("left", 0, 1e-3, TargetUpdate(0.1), 0.99, Exploration())
     assert changed(agent, [Change(0, "right", 1.0)]) == agent
     assert changed(agent, [Change(0, None, 0.5)]) == dataclasses.replace(agent, learning_rate=0.5)
     assert changed(agent, [Change(0, "left", target=TargetUpdate.none())]).learning_rate == 1e-3

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from support import advance, make_driver, small
 
+from softstep.behaviour import behaviour, choose, falling, first_walk, schedule, settle
 from softstep.config import Config, Exploration
-from softstep.drivers import capacity, choose, first_walk, schedule, settle
+from softstep.drivers import capacity
 from softstep.training import warmup
 
 
@@ -21,21 +22,26 @@ def test_an_action_is_random_below_epsilon_and_greedy_from_it_on(xp: object) -> 
 
 
 def test_linear_epsilon_falls_with_environment_steps_to_its_floor() -> None:
-    config = Config(exploration=Exploration(start=0.9, end=0.1, steps=80), train_every=8, num_envs=2)
-    epsilon = schedule(config, 0, 20).epsilon
-    assert epsilon.shape == (20, 4)
-    np.testing.assert_allclose(epsilon[0], [0.9, 0.88, 0.86, 0.84], rtol=1e-6)
+    config = Config(train_every=8, num_envs=2)
+    who = behaviour([Exploration(start=0.9, end=0.1, steps=80), Exploration(start=0.5, end=0.5, steps=1)], 2)
+    epsilon = schedule(config, who, 0, 20).epsilon
+    assert epsilon.shape == (20, 4, 2)
+    np.testing.assert_allclose(epsilon[0, :, 0], [0.9, 0.88, 0.86, 0.84], rtol=1e-6)
     np.testing.assert_allclose(epsilon[5, 0], 0.5, rtol=1e-6)
-    np.testing.assert_allclose(epsilon[10:], 0.1, rtol=1e-6)
-    np.testing.assert_array_equal(schedule(config, 7, 5).epsilon, epsilon[7:12])
+    np.testing.assert_allclose(epsilon[10:, :, 0], 0.1, rtol=1e-6)
+    np.testing.assert_array_equal(epsilon[..., 1], np.float32(0.5))
+    np.testing.assert_array_equal(schedule(config, who, 7, 5).epsilon, epsilon[7:12])
 
 
 def test_geometric_epsilon_falls_once_for_every_finished_episode() -> None:
     exploration = Exploration(schedule="geometric", start=1.0, end=0.3, decay=0.5)
-    walk = first_walk(Config(num_envs=2, train_every=2, exploration=exploration), 3)
+    other = Exploration(schedule="geometric", start=0.8, end=0.1, decay=0.25)
+    who = behaviour([exploration, exploration, other], 2)
+    walk = first_walk(who, 2)
     ended = np.array([[False, False], [True, False], [True, True]])
-    walk, closed = settle(np, exploration, walk, np.ones((3, 2), np.float32), ended)
-    np.testing.assert_array_equal(walk.epsilon, np.float32([1, 0.5, 0.3]))
+    config = Config(num_envs=2, train_every=2, exploration=exploration)
+    walk, closed = settle(np, falling(config, who), walk, np.ones((3, 2), np.float32), ended)
+    np.testing.assert_array_equal(walk.epsilon, np.float32([1, 0.5, 0.1]))
     assert walk.episodes.tolist() == [0, 1, 2]
     assert walk.returns.tolist() == [[1, 1], [0, 1], [0, 0]]
     assert closed.lengths.tolist() == ended.astype(int).tolist()
@@ -52,7 +58,9 @@ def test_a_driver_follows_the_geometric_schedule() -> None:
 
 def test_the_learning_rate_falls_linearly_to_its_final_factor() -> None:
     config = Config(learning_rate_decay=0.2, learning_rate_decay_steps=40, train_every=4)
-    np.testing.assert_allclose(schedule(config, 0, 13).rate, [*np.linspace(1, 0.2, 11), 0.2, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(
+        schedule(config, behaviour([Exploration()], 1), 0, 13).rate, [*np.linspace(1, 0.2, 11), 0.2, 0.2], rtol=1e-6
+    )
 
 
 def test_the_decayed_rate_is_the_one_that_is_learned_with() -> None:
@@ -83,10 +91,11 @@ def test_a_ring_remembers_whole_iterations(memory: int, every: int, held: int) -
 
 def test_both_array_modules_settle_alike() -> None:
     exploration, rng = Exploration(schedule="geometric", decay=0.99), np.random.default_rng(0)
-    walk = first_walk(Config(num_envs=4), 2)
+    who = behaviour([exploration, exploration], 4)
+    falls, walk = falling(Config(exploration=exploration), who), first_walk(who, 4)
     for _ in range(50):
         rewards, ended = rng.standard_normal((2, 4)).astype(np.float32), rng.random((2, 4)) < 0.3
-        one = settle(np, exploration, walk, rewards, ended)
-        other = settle(jnp, exploration, jax.tree.map(jnp.asarray, walk), jnp.asarray(rewards), jnp.asarray(ended))
+        one = settle(np, falls, walk, rewards, ended)
+        other = settle(jnp, *jax.tree.map(jnp.asarray, (falls, walk, rewards, ended)))
         jax.tree.map(np.testing.assert_array_equal, one, jax.tree.map(np.asarray, other))
         walk = one[0]

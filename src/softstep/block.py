@@ -152,7 +152,7 @@ def _given(config: Config, agents: Sequence[Agent], probe: Probe | None) -> Give
 
     Put together in NumPy: an eager operation on the device is a program to load, and there would be a dozen.
     """
-    seeds = np.array([agent.seed for agent in _filled(config, agents)], np.uint32)
+    seeds = np.array([agent.seed for agent in filled(config, agents)], np.uint32)
     if probe is not None:
         empty = config.width - len(agents)
         probe = jax.tree.map(lambda a: np.concatenate([a, *[a[:1]] * empty]), probe)
@@ -160,7 +160,7 @@ def _given(config: Config, agents: Sequence[Agent], probe: Probe | None) -> Give
     return given
 
 
-def _filled(config: Config, agents: Sequence[Agent]) -> tuple[Agent, ...]:
+def filled(config: Config, agents: Sequence[Agent]) -> tuple[Agent, ...]:
     """The agents, and copies of the first in the block's empty slots."""
     return (*agents, *[agents[0]] * (config.width - len(agents)))
 
@@ -173,7 +173,7 @@ def since_record(state: BlockState) -> BlockState:
 
 def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
     """The agents' own numbers as arrays (W,) on the device."""
-    agents = _filled(config, agents)
+    agents = filled(config, agents)
     hyper: Hyper = jax.device_put(
         Hyper(
             learning_rate=np.array([agent.learning_rate for agent in agents], np.float32),

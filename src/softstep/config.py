@@ -60,6 +60,8 @@ class Arm:
     """How this arm's target network follows."""
     gamma: float | None = None
     """γ of this arm, the discount per environment step."""
+    exploration: Exploration | None = None
+    """How random this arm's behaviour is; its schedule is of the run's kind."""
     blended: bool = False
     """One network that is blended with itself: it makes `target.period` gradient steps, then W ← c·W + (1−c)·W_new
     and it goes on from W (more than one step: Lookahead)."""
@@ -218,8 +220,15 @@ class Config:
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
             raise ConfigError(f"arms {names} repeat a name: give every arm its own")
-        for arm in {change.arm for change in self.changes} - {None, *names}:
-            raise ConfigError(f"changes are for an arm {arm!r} that the run does not have{near(str(arm), names)}")
+        for arm in self.arms:
+            kind = self.exploration.schedule if arm.exploration is None else arm.exploration.schedule
+            if kind != self.exploration.schedule:
+                raise ConfigError(
+                    f"arm {arm.name!r}: exploration.schedule = {kind!r} must be the run's,"
+                    f" {self.exploration.schedule!r}: give it a run of its own"
+                )
+        for name in {change.arm for change in self.changes} - {None, *names}:
+            raise ConfigError(f"changes are for an arm {name!r} that the run does not have{near(str(name), names)}")
         if any(later.env_steps < earlier.env_steps for earlier, later in itertools.pairwise(self.changes)):
             raise ConfigError("changes are not in order of time: sort them by env_steps")
 
@@ -270,6 +279,7 @@ class Config:
                 learning_rate=self.learning_rate if arm.learning_rate is None else arm.learning_rate,
                 target=self.target if arm.target is None else arm.target,
                 gamma=self.gamma if arm.gamma is None else arm.gamma,
+                exploration=arm.exploration or self.exploration,
                 blended=arm.blended,
             )
             for arm in arms
@@ -315,6 +325,7 @@ class Agent:
     learning_rate: float
     target: TargetUpdate
     gamma: float
+    exploration: Exploration
     blended: bool = False
     """Whether `target` blends the one network with itself instead of following it."""
 

@@ -19,105 +19,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from softstep import replay as rp
-from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws, Given
-from softstep.config import Config, Exploration
+from softstep.behaviour import (
+    Ended,
+    Explores,
+    Schedule,
+    Walk,
+    behaviour,
+    choose,
+    count_on,
+    discounts,
+    falling,
+    first_walk,
+    make_rows,
+    schedule,
+    settle,
+)
+from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws, Given, filled
+from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
 from softstep.events import EnvironmentFailed, Finished
 from softstep.flat import Flat, codec
 from softstep.networks import numpy_q_values, pack
 from softstep.types import columns, row_width
-
-
-class Walk(NamedTuple):
-    """What behaviour carries from step to step."""
-
-    returns: Any  # (W, E) float32, of the running episodes
-    lengths: Any  # (W, E) int32
-    epsilon: Any  # (W,) float32; moves under the geometric schedule only
-    episodes: Any  # (W,) int32, finished
-
-
-class Ended(NamedTuple):
-    """Episodes that ended at one vector step; a length of 0 says that none did."""
-
-    returns: Any  # (W, E) float32
-    lengths: Any  # (W, E) int32
-
-
-def first_walk(config: Config, width: int) -> Walk:
-    """Before the first step."""
-    each = (width, config.num_envs)
-    return Walk(
-        np.zeros(each, np.float32),
-        np.zeros(each, np.int32),
-        np.full(width, config.exploration.start, np.float32),
-        np.zeros(width, np.int32),
-    )
-
-
-# ---- the step body, for NumPy and for jax.numpy alike ----
-
-
-def choose(xp: Any, values: Any, explores: Any, random_action: Any) -> Any:
-    """Actions (W, E): random where it `explores`, else argmax of the values (W, E, A)."""
-    return xp.where(explores, random_action, values.argmax(-1))
-
-
-def discounts(config: Config, step: Any) -> Any:
-    """What the learner is told of a step's end: false (0) at a true end, else true (1)."""
-    return ~(step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated)
-
-
-def make_rows(config: Config, observations: Any, actions: Any, step: Any) -> Any:
-    """Replay rows (W, E, 2·O + 3) of one vector step, for the compiled loop; the host writes them in place."""
-    middle = (actions, step.reward * np.float32(config.reward_scale), discounts(config, step))
-    parts = [part[..., None].astype(jnp.float32) for part in middle]
-    return jnp.concatenate([observations, *parts, step.next_observation], -1)
-
-
-def count_on(walk: Walk, rewards: Any, steps: Any = 1) -> Walk:
-    """Add the rewards of a step at which no episode ends."""
-    return Walk(walk.returns + rewards, walk.lengths + steps, walk.epsilon, walk.episodes)
-
-
-def settle(
-    xp: Any, exploration: Exploration, walk: Walk, rewards: Any, ended: Any, steps: Any = 1
-) -> tuple[Walk, Ended]:
-    """Add the rewards, and close the episodes that `ended`; ε falls once for each under the geometric schedule."""
-    walk = count_on(walk, rewards, steps)
-    closed = Ended(xp.where(ended, walk.returns, 0), xp.where(ended, walk.lengths, 0))
-    count = ended.sum(-1)
-    factors = xp.asarray(np.float32(exploration.decay) ** np.arange(ended.shape[-1] + 1, dtype=np.float32))
-    lower = xp.maximum(np.float32(exploration.end), walk.epsilon * factors[count])
-    moved = Walk(
-        xp.where(ended, np.float32(0), walk.returns),
-        xp.where(ended, np.int32(0), walk.lengths),
-        lower if exploration.schedule == "geometric" else walk.epsilon,
-        walk.episodes + count.astype(np.int32),
-    )
-    return moved, closed
-
-
-class Schedule(NamedTuple):
-    """What changes with the clock alone, in float32 from one place, so that both drivers see the same bits."""
-
-    epsilon: np.ndarray  # (N, V): of the linear schedule
-    rate: np.ndarray  # (N,): factor on α
-
-
-def schedule(config: Config, first: int, count: int) -> Schedule:
-    """The schedules of `count` iterations from number `first` on."""
-    iterations = first + np.arange(count)
-    steps = (iterations[:, None] * config.vector_steps + np.arange(config.vector_steps)) * config.num_envs
-    share = np.minimum(1.0, steps[:, 0] / config.learning_rate_decay_steps)
-    rate = 1.0 + (config.learning_rate_decay - 1.0) * share
-    return Schedule(linear_epsilon(config.exploration, steps), rate.astype(np.float32))
-
-
-def linear_epsilon(exploration: Exploration, env_steps: np.ndarray) -> np.ndarray:
-    """ε of the linear schedule at the given environment steps, float32."""
-    share = np.minimum(1.0, env_steps / exploration.steps)
-    return (exploration.start + (exploration.end - exploration.start) * share).astype(np.float32)
 
 
 @runtime_checkable
@@ -174,13 +97,15 @@ class HostDriver:
     def __init__(self, config: Config, block: Block, envs: HostEnvs, *, numpy_acting: bool = True) -> None:
         self._config, self._block, self._envs, self.given = config, block, envs, block.given
         self._agents = len(block.agents)
+        self._behaviour = behaviour([agent.exploration for agent in block.agents], config.num_envs)
+        self._falling = falling(config, self._behaviour)
         self._load = _actor(config, block, envs.spec) if numpy_acting else None
         self._width = row_width(envs.spec.observation_size)
         self._ring = rp.HostReplay(self._agents, capacity(config), config.steps_per_iteration, self._width)
         self._lockstep = envs.spec.maker != "envpool"  # whose steps are not all transitions
         state = block.init()
         self._learn, self._flatten, self._unflatten = _flat_programs(block, state)
-        self.state, self.walk, self.iteration = state, first_walk(config, self._agents), 0
+        self.state, self.walk, self.iteration = state, first_walk(self._behaviour, config.num_envs), 0
         self._act_with(_packed(state))
 
     @property
@@ -213,7 +138,7 @@ class HostDriver:
         """Run `count` iterations."""
         finished = list[Finished]()
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
-        now = schedule(self._config, self.iteration, count)
+        now = schedule(self._config, self._behaviour, self.iteration, count)
         for n in range(count):
             packed = None
             if learning:
@@ -228,12 +153,11 @@ class HostDriver:
 
     def _collect(self, uniform: np.ndarray, random_action: np.ndarray, keys: Any, linear: Any) -> list[Finished]:
         """The iteration's vector steps, remembered; the episodes that finished."""
-        config, exploration, finished = self._config, self._config.exploration, list[Finished]()
-        geometric = exploration.schedule == "geometric"
+        config, finished = self._config, list[Finished]()
         rows, valid = self._new_rows(), list[np.ndarray]()
         observed, acted, rewarded, discount, arrived = columns(rows, self._envs.observations.shape[-1])
         discount[...] = 1
-        who = _Explores(uniform, self.walk.epsilon[:, None] if geometric else linear[:, None, None])
+        who = Explores(uniform, self.walk.epsilon[:, None] if self._falling else linear[:, :, None])
         for v in range(config.vector_steps):
             at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
             actions = who.choose(v, random_action[v], self._envs.observations, self._values)
@@ -249,10 +173,10 @@ class HostDriver:
                 continue
             discount[v] = discounts(config, step)
             ended = step.terminated | step.truncated
-            self.walk, closed = settle(np, exploration, self.walk, step.reward, ended, steps)
+            self.walk, closed = settle(np, self._falling, self.walk, step.reward, ended, steps)
             finished += _finished(closed, at)
-            if geometric:
-                who = _Explores(uniform, self.walk.epsilon[:, None])
+            if self._falling:
+                who = Explores(uniform, self.walk.epsilon[:, None])
         rewarded *= np.float32(config.reward_scale)
         for v, kept in enumerate(valid):
             self._ring.write(rows[v], kept)
@@ -327,7 +251,9 @@ class FusedDriver:
         width = row_width(env.spec.observation_size)
         slots = capacity(config) + config.steps_per_iteration
         ring = jax.device_put(np.zeros((config.width, slots, width), np.float32))
-        walk, written = jax.device_put((first_walk(config, config.width), np.int32(0)))
+        self._behaviour = behaviour([agent.exploration for agent in filled(config, block.agents)], config.num_envs)
+        first = first_walk(self._behaviour, config.num_envs), np.int32(0), falling(config, self._behaviour)
+        walk, written, self._falling = jax.device_put(first)
         self._carry = Carry(block.init(), rp.DeviceReplay(ring, written), env_state, observations, walk)
         self.iteration = 0
         self._chunk = jax.jit(partial(fused_chunk, config, block, env), static_argnames="learning", donate_argnums=0)
@@ -351,9 +277,9 @@ class FusedDriver:
     def advance(self, count: int, *, learning: bool) -> list[Finished]:
         """Run `count` iterations."""
         config = self._config
-        now = schedule(config, self.iteration, DRAWN_AHEAD)
+        now = schedule(config, self._behaviour, self.iteration, DRAWN_AHEAD)
         draws = self._block.draw(self.iteration)
-        self._carry, closed = self._chunk(self._carry, draws, now, count, self.given, learning=learning)
+        self._carry, closed = self._chunk(self._carry, draws, now, self._falling, count, self.given, learning=learning)
         lengths = np.asarray(closed.lengths)[:count, :, : self._agents]
         returns = np.asarray(closed.returns)[:count, :, : self._agents]
         finished = list[Finished]()
@@ -406,22 +332,22 @@ def fused_chunk(
     carry: Carry,
     draws: Draws,
     now: Schedule,
+    falling: tuple[Any, Any] | None,
     count: Any,
     given: Given,
     *,
     learning: bool,
 ) -> tuple[Carry, Ended]:
     """`count` iterations of the step body as one loop; the episodes that ended, (DRAWN_AHEAD, V, W, E)."""
-    geometric = config.exploration.schedule == "geometric"
 
     def vector_step(carry: Carry, given: tuple[Draws, Any]) -> tuple[Carry, tuple[Any, Ended]]:
         draw, epsilon = given
         values = block.q_values(carry.state.learner.online, carry.observations)
-        epsilons = carry.walk.epsilon if geometric else jnp.full_like(carry.walk.epsilon, epsilon)
+        epsilons = epsilon if falling is None else carry.walk.epsilon
         actions = choose(jnp, values, draw.uniform < epsilons[:, None], draw.action)
         step = jax.vmap(jax.vmap(env.step))(draw.env_keys, carry.env_state, actions)
         rows = make_rows(config, carry.observations, actions, step)
-        walk, closed = settle(jnp, config.exploration, carry.walk, step.reward, step.terminated | step.truncated)
+        walk, closed = settle(jnp, falling, carry.walk, step.reward, step.terminated | step.truncated)
         after = carry._replace(env_state=step.state, observations=step.observation, walk=walk)
         return after, (rows, closed)
 
@@ -440,23 +366,6 @@ def fused_chunk(
     each = (DRAWN_AHEAD, config.vector_steps, config.width, config.num_envs)
     none = Ended(jnp.zeros(each, jnp.float32), jnp.zeros(each, jnp.int32))
     return jax.lax.fori_loop(0, count, iteration, (carry, none))
-
-
-class _Explores:
-    """Who explores at which vector step of an iteration, so that a step asks the network only where it must."""
-
-    def __init__(self, uniform: np.ndarray, epsilon: np.ndarray) -> None:
-        self._each: np.ndarray = uniform < epsilon  # (V, W, E)
-        self._all: Any = self._each.all((1, 2)).tolist()  # lists are quicker to ask than arrays
-        self._some: Any = self._each.any((1, 2)).tolist()
-
-    def choose(self, v: int, random_action: Any, observations: Any, values: Callable[[Any], Any]) -> Any:
-        """Actions (W, E) of vector step `v`."""
-        if self._all[v]:
-            return random_action
-        if not self._some[v]:
-            return values(observations).argmax(-1)
-        return choose(np, values(observations), self._each[v], random_action)
 
 
 def _flat_programs(block: Block, like: BlockState) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:

@@ -22,8 +22,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from softstep import envs, losses
+from softstep.behaviour import discounts
 from softstep.config import Config, ConfigError
-from softstep.drivers import discounts
 from softstep.learner import Hyper, Learner, LearnerState, build_learner, optimizer_by_name
 from softstep.networks import Network, Params, make_network, pack
 from softstep.types import Transition, columns, row_width, unpack_rows

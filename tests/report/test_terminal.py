@@ -3,11 +3,12 @@
 import io
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 from rich.console import Console
 
-from softstep.config import Config
+from softstep.config import Arm, Config
 from softstep.report.terminal import echo_target, plus_minus, rounded, summary_table
 from softstep.target import TargetUpdate
 
@@ -92,3 +93,12 @@ def test_results_are_rounded(value, text):
 
 def test_one_seed_has_no_standard_deviation(make_curves):
     assert plus_minus(pl.Series([5.0]).to_numpy()) == "5"
+
+
+def test_many_arms_are_told_by_their_ranges() -> None:
+    targets = [TargetUpdate.none(), *(TargetUpdate(tau) for tau in np.geomspace(0.001, 0.5, 6))]
+    arms = tuple(Arm(f"{rate} {t.tau}", rate, t) for rate in (1e-4, 1e-3) for t in targets)
+    lines = echo_target(Config(arms=arms, train_every=4))
+    assert lines[0] == "α 0.0001 to 0.001 (2 values)   c 0 to 0.999 (7 values)   targets: soft, absent"
+    assert lines[1] == "half-life 1 to 692.8 gradient steps (4 to 2771 environment steps)"
+    assert len(lines) == 2

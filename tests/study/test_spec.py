@@ -82,12 +82,15 @@ def agents_of(configs: list[Config]) -> list[Member]:
 
 
 def test_cells_that_differ_in_data_share_a_population_and_shapes_do_not() -> None:
-    found = spec(SMALL + "[base]\nblock_width = 4\n").axes | {"gamma": (0.9, 0.99), "hidden": ((8,), (16,))}
+    found = spec(SMALL + "[base]\nblock_width = 4\n").axes | {
+        "gamma": (0.9, 0.99), "exploration.end": (0.1, 0.2), "hidden": ((8,), (16,)),
+    }  # fmt: skip
     whole = dataclasses.replace(spec(SMALL), axes=found)
     made = parts(whole, members(whole))
     assert [config.hidden for config in made] == [(8,), (16,)]
-    assert all(len(config.arms) == 8 and config.width == whole.width for config in made)
+    assert all(len(config.arms) == 16 and config.width == whole.width for config in made)
     assert {arm.gamma for arm in made[0].arms} == {0.9, 0.99}
+    assert {agent.exploration.end for agent in made[0].agents()} == {0.1, 0.2}
 
 
 @given(st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)))

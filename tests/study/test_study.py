@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -205,6 +206,46 @@ def test_the_command_runs_tells_exports_and_reports(whole: Study, tmp_path: Path
                   ["export", str(whole.path)], ["run", str(file), "--workers", "many"]):  # fmt: skip
         assert main(["study", *wrong]) == 2, wrong
         assert "Traceback" not in capsys.readouterr().err
+
+
+def command(spec: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "softstep", "study", "run", str(spec), "--out", str(out), *more]
+
+
+def test_a_full_disk_is_said_and_loses_nothing(whole: Study, tmp_path: Path) -> None:
+    file, out = tmp_path / "map.toml", tmp_path / "out"
+    file.write_text(TEXT)
+    limit = 40_000  # bytes of any one file: real writes fail, as on a full disk
+    full = subprocess.run(
+        command(file, out), capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert full.returncode == 2
+    assert full.stderr.count("cannot write a checkpoint") == 1
+    assert "Traceback" not in full.stderr
+    subprocess.run(command(file, out, "--resume"), capture_output=True, check=True)
+    assert Study(out).frame.equals(whole.frame)
+
+
+def test_ctrl_c_twice_ends_a_study_at_once_and_loses_nothing(tmp_path: Path) -> None:
+    longer = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, total_steps=20_000))
+    reference = study(longer, tmp_path / "undisturbed", workers=2)
+    file, out = tmp_path / "map.toml", tmp_path / "out"
+    file.write_text(TEXT.replace("1_500", "20_000"))
+    process = subprocess.Popen(command(file, out), start_new_session=True, stderr=subprocess.PIPE, text=True)
+    while not list(out.glob("parts/*/checkpoint-*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: parent and workers together
+        time.sleep(0.02)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert not Study(out).finished
+    subprocess.run(command(file, out, "--resume"), capture_output=True, check=True)
+    assert Study(out).frame.equals(reference.frame)
 
 
 def children(of: int) -> list[int]:

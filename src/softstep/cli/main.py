@@ -28,6 +28,7 @@ from softstep.cli.arguments import (
     command_of,
     parse,
 )
+from softstep.cli.watching import INTERRUPTED
 from softstep.config import ConfigError
 from softstep.events import EnvironmentFailed, ReplayMismatch
 from softstep.population import WorkerFailed
@@ -65,6 +66,9 @@ def main(argv: list[str] | None = None) -> int:
     except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
         _complain(str(error))
         return 1
+    except KeyboardInterrupt:  # the second Ctrl-C, or one where nothing needs saving
+        _complain("interrupted; a run or study goes on from its last checkpoint with --resume")
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone
         return 1

@@ -14,7 +14,7 @@ from rich.table import Table
 import softstep
 from softstep import population, runs, store
 from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
-from softstep.cli.watching import watching
+from softstep.cli.watching import INTERRUPTED, watching
 from softstep.config import Config, ConfigError
 from softstep.runs import Run
 from softstep.studies import running
@@ -22,8 +22,6 @@ from softstep.studies import table as tables
 from softstep.studies.example import EXAMPLE
 from softstep.studies.plan import members
 from softstep.studies.spec import Spec
-
-INTERRUPTED = 130
 
 
 def run(command: StudyRun) -> int:

@@ -14,14 +14,12 @@ import softstep
 from softstep import comparison, presets, store
 from softstep import runs as run_folders
 from softstep.cli.arguments import Compare, RunArguments, Train, configuration, trusted_names
-from softstep.cli.watching import watching
+from softstep.cli.watching import INTERRUPTED, watching
 from softstep.config import Config, ConfigError
 from softstep.report.picture import CurvePicture
 from softstep.report.progress import json_line
 from softstep.report.terminal import summary_table
 from softstep.runs import Run
-
-INTERRUPTED = 130
 
 
 def train(command: Train) -> int:

@@ -19,6 +19,9 @@ from softstep.report.progress import ProgressView
 from softstep.report.tensorboard import ScalarWriter
 from softstep.report.terminal import echo_target
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
 
 def _crowd(config: Config) -> str:
     """How many agents train, in words."""

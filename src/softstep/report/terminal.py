@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 KINDS = {"soft": "soft", "hard": "hard", "none": "absent"}
 """How each kind of target is called."""
 
+MOST_ARMS = 12
+"""Arms that get a line each; of more, as a study has, the ranges are told."""
+
 
 def echo_target(config: Config) -> list[str]:
     """Lines that say what the target update means: α, τ and c, period, kind, half-life on both clocks."""
     agents = {agent.arm: agent for agent in config.agents()}
     if not config.arms:
         return _one_target(next(iter(agents.values())), config.env_steps_per_gradient_step)
+    if len(agents) > MOST_ARMS:
+        return _ranges([*agents.values()], config.env_steps_per_gradient_step)
     rows: list[tuple[str, ...]] = [("", "α", "τ", "c", "period", "target", "half-life")]
     rows += [_target_row(agent, config.env_steps_per_gradient_step) for agent in agents.values()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -51,6 +56,24 @@ def _one_target(agent: Agent, env_steps: float) -> list[str]:
         f"target {meaning}",
         *([] if target.kind == "none" else [f"half-life {half_life}"]),
     ]
+
+
+def _ranges(agents: Sequence[Agent], env_steps: float) -> list[str]:
+    """From the least to the most of what many arms differ in."""
+    rates, weights = {agent.learning_rate for agent in agents}, {agent.target.c for agent in agents}
+    half_lives = [agent.target.half_life for agent in agents if agent.target.kind == "soft"]
+    kinds = [KINDS[kind] for kind in KINDS if any(agent.target.kind == kind for agent in agents)]
+    told = [f"α {_from_to(rates)}   c {_from_to(weights)}   targets: {', '.join(kinds)}"]
+    if half_lives:
+        low, high = min(half_lives), max(half_lives)
+        ends = f"{low * env_steps:.4g} to {high * env_steps:.4g}"
+        told.append(f"half-life {low:.4g} to {high:.4g} gradient steps ({ends} environment steps)")
+    return told
+
+
+def _from_to(values: Collection[float]) -> str:
+    low, high = number(min(values)), number(max(values))
+    return low if len(values) == 1 else f"{low} to {high} ({len(values)} values)"
 
 
 def _target_row(agent: Agent, env_steps: float) -> tuple[str, ...]:

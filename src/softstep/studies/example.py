@@ -19,6 +19,7 @@ exploration = { steps = 10_000, end = 0.02 }
 learning_rate = { low = 1e-4, high = 1e-2, count = 3 }
 c = [0.0, 0.9, 0.99]            # weight of the old target; 0: no target network
 # gamma = [0.95, 0.99]          # also data: shares a program with the others
+# "exploration.end" = [0.02, 0.1]   # data too, as are its start, steps and decay
 # hidden = [[64, 64], [128, 128]]   # a shape: a population of its own
 
 [seeds]

@@ -46,7 +46,9 @@ _SIDES = ("first", "second")
 ALIASES = {"alpha": "learning_rate", "tau": "target.tau", "period": "target.period", "c": "c"}
 """Short names of axes; c = 1 − τ is one of its own."""
 
-DATA = ("learning_rate", "c", "target.tau", "target.period", "gamma")
+_EPSILON = ("start", "end", "steps", "decay")
+
+DATA = ("learning_rate", "c", "target.tau", "target.period", "gamma", *(f"exploration.{name}" for name in _EPSILON))
 """Axes whose cells share a block: what they change is data. The others become blocks of their own."""
 
 Value = Any
@@ -178,7 +180,9 @@ def arm_of(cell: Cell, base: Config) -> Arm:
     """The cell's data as an arm of its block."""
     tau = 1 - cell["c"] if "c" in cell else cell.get("target.tau", base.target.tau)
     target = TargetUpdate(tau, cell.get("target.period", base.target.period))
-    return Arm(cell_name(cell), cell.get("learning_rate"), target, cell.get("gamma"))
+    asked = {name: cell[f"exploration.{name}"] for name in _EPSILON if f"exploration.{name}" in cell}
+    exploration = dataclasses.replace(base.exploration, **asked) if asked else None
+    return Arm(cell_name(cell), cell.get("learning_rate"), target, cell.get("gamma"), exploration)
 
 
 def shaped(base: Config, cell: Cell) -> Config:
