@@ -55,7 +55,8 @@ def _word(value: float) -> str:
     """Three digits; – where there is no value."""
     if not math.isfinite(value):
         return "–"
-    return f"{value / 1000:.3g} k" if abs(value) >= 10_000 else f"{float(f'{value:.3g}'):g}"
+    word = f"{value / 1000:.3g} k" if abs(value) >= 10_000 else f"{float(f'{value:.3g}'):g}"
+    return word.replace("-", "−") if value < 0 else word
 
 
 def _edges(places: np.ndarray) -> list[float]:
@@ -111,7 +112,9 @@ def slices_figure(cells: pl.DataFrame) -> go.Figure:
             error_y={"array": high - mean, "arrayminus": mean - low, "thickness": 1, "width": 3},
             hovertemplate="%{y:.3g}",
         )  # fmt: skip
-    return figure
+    least, most = float(cells["mean"].min()), float(cells["mean"].max())  # type: ignore[arg-type]
+    room = 0.3 * (most - least) + 1e-9  # intervals of few seeds would dwarf everything else
+    return figure.update_yaxes(range=[least - room, most + room])
 
 
 def profiles_figure(profiles: dict[str, np.ndarray], thresholds: np.ndarray) -> go.Figure:

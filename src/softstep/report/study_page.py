@@ -182,7 +182,7 @@ def _predictors(found: Sequence[Predictor]) -> str:
 def _slices(cells: pl.DataFrame) -> str:
     if cells["c"].n_unique() < 2:
         return ""
-    told = "Mean over seeds with its 95 % interval (Student's t)."
+    told = "Mean over seeds with its 95 % interval (Student's t); an interval may be longer than the picture."
     return section("Slices", paragraph(told), plot("slices", figures.slices_figure(cells)))
 
 
