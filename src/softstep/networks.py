@@ -180,35 +180,27 @@ def numpy_q_values(sizes: Sequence[int]) -> Callable[[np.ndarray], Callable[[np.
     """The MLP in NumPy, for acting between two updates without a compiled call's overhead.
 
     Returns a function from packed parameters (W, N) to a function from observations (W, E, O) to action values
-    (W, E, A). Each agent's products are its own, so its bits do not depend on W.
+    (W, E, A). Stacked products are computed slice by slice, so that an agent's bits do not depend on W.
     """
     shapes = list(itertools.pairwise(sizes))
 
-    def load_one(packed: np.ndarray) -> Callable[[np.ndarray, np.ndarray], None]:
-        layers, start = [], 0
+    def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        layers, start, agents = [], 0, len(packed)
         for fan_in, fan_out in shapes:
             middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
-            layers.append((packed[start:middle].reshape(fan_out, fan_in).T, packed[middle:end]))
+            weight = packed[:, start:middle].reshape(agents, fan_out, fan_in).transpose(0, 2, 1)
+            layers.append((weight, packed[:, None, middle:end]))
             start = end
-        weight, bias = layers.pop()
+        *hidden, (weight, bias) = layers
 
-        def q_values(x: np.ndarray, out: np.ndarray) -> None:
-            for hidden_weight, hidden_bias in layers:
-                x = x.dot(hidden_weight)
+        def q_values(x: np.ndarray) -> np.ndarray:
+            for hidden_weight, hidden_bias in hidden:
+                x = np.matmul(x, hidden_weight)
                 x += hidden_bias
                 np.maximum(x, _ZERO, out=x)
-            np.add(x.dot(weight), bias, out=out)
-
-        return q_values
-
-    def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        each = [load_one(one) for one in packed]
-
-        def q_values(observations: np.ndarray) -> np.ndarray:
-            values = np.empty((*observations.shape[:-1], sizes[-1]), np.float32)
-            for one, x, out in zip(each, observations, values, strict=True):
-                one(x, out)
-            return values
+            x = np.matmul(x, weight)
+            x += bias
+            return x
 
         return q_values
 
