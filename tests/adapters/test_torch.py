@@ -1,0 +1,199 @@
+"""What is PyTorch's own: replaced parameters, ties, half precision, torch.compile, BatchNorm, sharing."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import subprocess
+import sys
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from softstep.adapters.torch import Target, hard_update, soft_update
+from softstep.target import TargetUpdate
+
+
+def mlp(seed: int = 0, width: int = 8) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+
+
+def equal(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_parameter_that_is_replaced_between_two_calls_is_noticed() -> None:
+    target, online = mlp(0), mlp(1)
+    soft_update(target, online, 0.5)
+    online[2].weight = nn.Parameter(torch.full_like(online[2].weight, 7.0))
+    hard_update(target, online)
+    assert torch.all(target[2].weight == 7)
+    target[0].bias = nn.Parameter(torch.zeros(8))
+    hard_update(target, online)
+    assert torch.equal(target[0].bias, online[0].bias)
+
+
+@pytest.mark.parametrize("where", ["target", "online"])
+def test_a_layer_that_is_replaced_or_added_is_noticed(where: str) -> None:
+    nets = {"target": mlp(0), "online": mlp(1)}
+    hard_update(nets["target"], nets["online"])
+    nets[where][0] = nn.Linear(4, 8)
+    hard_update(nets["target"], nets["online"])
+    assert equal(nets["target"], nets["online"])
+    nets[where][1].extra = nn.Parameter(torch.zeros(1))
+    with pytest.raises(ValueError, match=r"1\.extra"):
+        soft_update(nets["target"], nets["online"], 0.5)
+
+
+def test_new_data_in_an_old_parameter_and_a_new_dtype_are_seen() -> None:
+    target, online = mlp(0), mlp(1)
+    hard_update(target, online)
+    online[0].weight.data = torch.ones(8, 4)
+    hard_update(target, online)
+    assert torch.all(target[0].weight == 1)
+
+
+def test_tied_weights_move_once() -> None:
+    online = mlp(1, width=4)
+    online = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    online[1].weight = online[0].weight
+    target = copy.deepcopy(online)
+    with torch.no_grad():
+        for parameter in target.parameters():
+            parameter.zero_()
+    soft_update(target, online, 0.25)
+    assert target[1].weight is target[0].weight
+    torch.testing.assert_close(target[0].weight, 0.25 * online[0].weight)
+    with pytest.raises(ValueError, match=r"shares '1\.weight'"):
+        soft_update(target, nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), 0.25)
+
+
+def test_a_target_that_shares_a_parameter_with_its_network_is_refused() -> None:
+    online = mlp()
+    with pytest.raises(ValueError, match=r"share '0\.weight'.*deepcopy"):
+        soft_update(online, online, 0.1)
+    target = mlp(1)
+    target[0].weight = online[0].weight
+    with pytest.raises(ValueError, match=r"share '0\.weight'"):
+        soft_update(target, online, 0.1)
+
+
+def test_batch_norm_follows_a_training_network() -> None:
+    online = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    target = Target(online, TargetUpdate(0.1))
+    before = target.module[0].weight.clone()
+    for _ in range(5):
+        online(torch.randn(32, 4))
+    target.step()
+    norm = target.module[1]
+    assert torch.equal(norm.running_mean, online[1].running_mean)
+    assert norm.num_batches_tracked == 5
+    torch.testing.assert_close(target.module[0].weight, before)  # it did not learn, so nothing moves
+
+
+def test_a_target_has_no_gradients_and_leaves_the_network_its_own() -> None:
+    online = mlp()
+    online(torch.ones(1, 4)).sum().backward()
+    target = Target(online, TargetUpdate(0.1))
+    assert all(not p.requires_grad and p.grad is None for p in target.module.parameters())
+    assert all(p.requires_grad and p.grad is not None for p in online.parameters())
+    target.step()
+    assert not target(torch.ones(1, 4)).requires_grad
+    assert all(p.is_leaf for p in target.module.parameters())
+
+
+def test_the_whole_loop_with_an_optimizer_matches_the_textbook() -> None:
+    online = mlp(3)
+    textbook = copy.deepcopy(online)
+    target = Target(online, TargetUpdate(0.05))
+    optimizer = torch.optim.Adam(online.parameters(), 1e-2)
+    for _ in range(20):
+        optimizer.zero_grad()
+        (online(torch.ones(2, 4)) - target(torch.ones(2, 4)) - 1).square().mean().backward()
+        optimizer.step()
+        target.step()
+        with torch.no_grad():
+            for t, q in zip(textbook.parameters(), online.parameters(), strict=True):
+                t.mul_(0.95).add_(q, alpha=0.05)
+    for ours, theirs in zip(target.module.parameters(), textbook.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_narrow_target_that_would_stall_is_warned_of(dtype: torch.dtype) -> None:
+    target, online = mlp(0).to(dtype), mlp(1).to(dtype)
+    with pytest.warns(RuntimeWarning, match="Target follows in float32"):
+        soft_update(target, online, 0.001)
+
+
+def test_double_precision_keeps_its_digits() -> None:
+    target, online = mlp(0).double(), mlp(1).double()
+    wanted = [t + 0.1 * (q - t) for t, q in zip(target.parameters(), online.parameters(), strict=True)]
+    soft_update(target, online, 0.1)
+    for got, want in zip(target.parameters(), wanted, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-15, atol=0)
+
+
+COMPILED = """
+import copy, torch
+from torch import nn
+from softstep.adapters.torch import soft_update
+target, online = (nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)) for _ in range(2))
+reference = copy.deepcopy(target)
+
+@torch.compile(backend="aot_eager", fullgraph=True)
+def step():
+    soft_update(target, online, 0.2)
+
+for _ in range(3):
+    step()
+    soft_update(reference, online, 0.2)
+for ours, theirs in zip(target.state_dict().values(), reference.state_dict().values(), strict=True):
+    torch.testing.assert_close(ours, theirs)
+"""
+
+
+def test_a_compiled_function_may_hold_the_update() -> None:
+    """In a process of its own: the checks of argument types that tests add cannot be compiled."""
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_compiled_network_is_followed() -> None:
+    online = mlp()
+    compiled = torch.compile(online, backend="eager")
+    target = Target(compiled, TargetUpdate(0.5))
+    with torch.no_grad():
+        online[0].weight.zero_()
+    before = target.module[0].weight.clone()
+    target.step()
+    torch.testing.assert_close(target.module[0].weight, before / 2)
+
+
+def test_tensors_in_order_are_followed_too() -> None:
+    target, online = mlp(0), mlp(1)
+    wanted = copy.deepcopy(target)
+    soft_update(wanted, online, 0.3)
+    soft_update(target.parameters(), online.parameters(), 0.3)
+    assert equal(target, wanted)
+    with pytest.raises(ValueError, match="online network has '4'"):
+        soft_update(mlp().parameters(), [*online.parameters(), torch.zeros(1)], 0.3)
+
+
+@pytest.mark.parametrize("state", [{}, {"gradient_steps": 1, "module": {}, "wide": {}}])
+def test_a_state_that_is_none_is_refused(state: dict) -> None:
+    with pytest.raises(ValueError, match="state"):
+        Target(mlp(), TargetUpdate(0.1)).load_state_dict(state)
+
+
+def test_nothing_keeps_a_dropped_target_alive() -> None:
+    target, online = mlp(0), mlp(1)
+    soft_update(target, online, 0.1)
+    gone = weakref.ref(target)
+    del target
+    gc.collect()
+    assert gone() is None
