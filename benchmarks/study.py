@@ -38,8 +38,8 @@ print(json.dumps({"rate": best}))
 """
 
 NOTES = [
-    "as shipped: the whole machine; core for core: one core, one thread, both sides. Blocks of 4 agents where there are 8,",
-    "so that both cores have one, else of 8.",
+    "as shipped: the whole machine; core for core: one core, one thread, both sides. Blocks of 8 agents; of 4 where",
+    "there are 8, so that both cores have one.",
     "an agent's step on CartPole: environment, replay, a gradient step and a soft update; Lander: the `lab` preset.",
     "the floor counts the products of an update alone, at the matrix speed measured in the same run on one core.",
 ]

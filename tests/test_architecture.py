@@ -14,7 +14,7 @@ import softstep
 PACKAGE = Path(softstep.__file__).parent
 FLOORS = (
     {"types", "config", "target", "events", "presets", "orders"},
-    {"theory", "stats"},
+    {"theory", "stats", "conventions"},
     {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs"},
     {"log", "probe", "behaviour", "drivers", "training", "evaluation"},
     {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}

@@ -252,6 +252,47 @@ class StudyExport:
     """Parquet file to write."""
 
 
+@dataclass(frozen=True)
+class Convert:
+    """Is c the same as τ? No: c = 1 − τ is the weight of the *old* target, τ that of the new network.
+
+    Says what a library's settings of the target network come to, counted in gradient steps, which settings mean the
+    same elsewhere, and what is probably not meant:
+    softstep convert --from sb3 tau=0.005 target_update_interval=10000 train_freq=4 gradient_steps=1 n_envs=8
+    """
+
+    source: Annotated[str, tyro.conf.arg(name="from")]
+    """The library whose settings they are (`softstep convert --from list` shows all, with their settings)."""
+    settings: tyro.conf.Positional[tuple[str, ...]] = ()
+    """NAME=VALUE, as the library calls them; those left out have its defaults."""
+    total_steps: int | None = None
+    """Environment steps of the whole run, where they are known: for warnings."""
+    dtype: str = "float32"
+    """Of the target's parameters: float64, float32, bfloat16 or float16; for warnings."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class ConvertRescale:
+    """α and c that keep the dynamics after a change of batch, update ratio or number of environments."""
+
+    learning_rate: float
+    """α before the change."""
+    tau: float
+    """τ before the change."""
+    period: int = 1
+    """Gradient steps between two updates of the target, before the change."""
+    batch: str | None = None
+    """BEFORE:AFTER, transitions per minibatch."""
+    update_ratio: str | None = None
+    """BEFORE:AFTER, gradient steps per environment step."""
+    num_envs: str | None = None
+    """BEFORE:AFTER, environments, with as many gradient steps per step of all of them."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+
+
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "train agents on an environment"),
     "compare": (Compare, "soft update, or just a smaller step? named arms, and a verdict"),
@@ -264,6 +305,8 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "watch": (Watch, "a GIF of one greedy episode, with the action values beside it"),
     "theory": (Theory, "what a pair (α, c) means, exactly"),
     "explore": (Explore, "sliders for α and c in the browser, and an agent learning live"),
+    "convert": (Convert, "what a library's target settings mean, and their equals elsewhere: is c the same as τ?"),
+    "convert rescale": (ConvertRescale, "α and c after a change of batch, update ratio or environments"),
     "envs": (Envs, "environments that can be trained on here"),
     "presets": (Presets, "named configurations"),
     "runs": (Runs, "runs in a folder, and where each stands"),
@@ -272,7 +315,8 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     """The command's name, of one word or two (study run), and what follows it."""
-    words = 2 if arguments[0] == "study" and arguments[1:] and not arguments[1].startswith("-") else 1
+    study = arguments[0] == "study" and arguments[1:] and not arguments[1].startswith("-")
+    words = 2 if study or " ".join(arguments[:2]) in COMMANDS else 1
     return " ".join(arguments[:words]), arguments[words:]
 
 

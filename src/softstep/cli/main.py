@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import softstep
-from softstep.cli import looking, studies, training
+from softstep.cli import converting, looking, studies, training
 from softstep.cli.arguments import (
     COMMANDS,
     Compare,
+    Convert,
+    ConvertRescale,
     Envs,
     Eval,
     Explore,
@@ -48,6 +50,8 @@ HANDLERS: dict[type[Any], Callable[[Any], int]] = {
     Watch: looking.watch,
     Theory: looking.theory,
     Explore: looking.explore,
+    Convert: converting.convert,
+    ConvertRescale: converting.rescale,
     Envs: looking.envs,
     Presets: looking.show_presets,
     Runs: looking.runs,
