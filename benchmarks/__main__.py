@@ -18,6 +18,7 @@ BENCHMARKS = {
     "capacity": "the cost of a step against replay capacity, and peak memory",
     "explorer": "the explorer's start, its sliders, and what the live stream costs training",
     "study": "populations of 8 to 256 agents beside rejax; Lander populations; the arithmetic floor",
+    "adapters": "a soft update of a PyTorch network beside four other ways",
     "fast": "time to a landing with --preset fast, 10 seeds, judged on 100 fresh episodes",
 }
 """Name and purpose, in the order they run."""
