@@ -19,7 +19,7 @@ FLOORS = (
     {"log", "probe", "behaviour", "drivers", "training", "evaluation"},
     {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}
     | {"studies", "scores", "verdict", "equivalence", "first_steps"},
-    {"report", "explorer"},
+    {"report", "explorer", "export"},
     {"cli", "__main__", "__init__"},
 )
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

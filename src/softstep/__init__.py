@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from softstep.events import EnvironmentFailed as EnvironmentFailed
     from softstep.explorer.export import export_explorer as export_explorer
     from softstep.explorer.server import explore as explore
+    from softstep.export import export_policy as export_policy
     from softstep.learner import Hyper as Hyper
     from softstep.learner import Learner as Learner
     from softstep.learner import make_learner as make_learner
@@ -68,6 +69,7 @@ _PUBLIC = {
     "evaluate": "policy",
     "explore": "explorer.server",
     "export_explorer": "explorer.export",
+    "export_policy": "export",
     "forecast_study": "studies.forecast",
     "landing_gif": "report.watch",
     "load": "policy",

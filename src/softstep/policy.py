@@ -29,6 +29,7 @@ class Policy:
 
     def __init__(self, agent: Agent, spec: envs.EnvSpec, network: Network, params: Any, hidden: Sequence[int]) -> None:
         self.agent, self.spec = agent, spec
+        self._params = params if network.plain_mlp else None
         if network.plain_mlp:
             packed = np.concatenate([np.ravel(leaf) for leaf in params])[None]
             values = numpy_q_values((spec.observation_size, *hidden, spec.num_actions))(packed)
@@ -36,6 +37,11 @@ class Policy:
         else:
             apply = jax.jit(network.apply)
             self._values = lambda o: np.asarray(apply(params, o))
+
+    @property
+    def layers(self) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Weights (out, in) and biases (out,) of the MLP, ReLU between them; None for a network of the user's own."""
+        return None if self._params is None else list(zip(self._params[::2], self._params[1::2], strict=True))
 
     def q_values(self, observation: Any) -> Float[np.ndarray, " A"]:
         """Q(s, ·), shape (A,)."""

@@ -253,6 +253,24 @@ class StudyExport:
 
 
 @dataclass(frozen=True)
+class Export:
+    """A trained agent for another runtime: its greedy policy and its Q-function."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    to: Literal["torch", "onnx", "sb3"]
+    """PyTorch (a folder), ONNX (a file), or stable-baselines3 (an archive for DQN.load)."""
+    agent: int = 0
+    """Which agent, counted from 0 in the order of the table."""
+    out: Path | None = None
+    """Where to write; by default into the run folder."""
+    env_module: tuple[str, ...] = ()
+    """Repeat the modules that the run's configuration names, if you trust them."""
+    network: str | None = None
+    """Repeat the network that the run's configuration names, if you trust it."""
+
+
+@dataclass(frozen=True)
 class Convert:
     """Is c the same as τ? No: c = 1 − τ is the weight of the *old* target, τ that of the new network.
 
@@ -303,6 +321,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "study export": (StudyExport, "a study's table as CSV or Parquet"),
     "eval": (Eval, "greedy returns of a run's agents on held-out episodes"),
     "watch": (Watch, "a GIF of one greedy episode, with the action values beside it"),
+    "export": (Export, "a trained agent for PyTorch, ONNX or stable-baselines3"),
     "theory": (Theory, "what a pair (α, c) means, exactly"),
     "explore": (Explore, "sliders for α and c in the browser, and an agent learning live"),
     "convert": (Convert, "what a library's target settings mean, and their equals elsewhere: is c the same as τ?"),

@@ -9,7 +9,7 @@ from rich.table import Table
 
 import softstep
 from softstep import comparison, presets, store
-from softstep.cli.arguments import Envs, Eval, Explore, Presets, Runs, Theory, Watch, trusted_names
+from softstep.cli.arguments import Envs, Eval, Explore, Export, Presets, Runs, Theory, Watch, trusted_names
 from softstep.config import Config, ConfigError
 from softstep.report.terminal import return_table
 
@@ -33,6 +33,13 @@ def watch(command: Watch) -> int:
     out = command.out or command.run / f"watch-{command.agent}-{command.seed}.gif"
     told = softstep.landing_gif(policy.q_values, policy.spec.name, out, command.seed)
     print(f"{out}: return {told['return']:.0f} in {told['steps']} steps")
+    return 0
+
+
+def export(command: Export) -> int:
+    """`softstep export`."""
+    trusted = trusted_names(command.env_module, command.network)
+    print(softstep.export_policy(command.run, command.to, command.out, command.agent, trusted=trusted))
     return 0
 
 
