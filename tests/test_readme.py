@@ -1,5 +1,6 @@
 """The README's code blocks do what they say."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -31,11 +32,32 @@ def test_a_python_block_prints_what_stands_below_it(code, output, tmp_path):
     assert done.stdout == output, done.stderr
 
 
-def test_the_page_on_studies_prints_what_stands_below_its_code():
-    page = (ROOT / "docs" / "studies.md").read_text()
-    ((code, output),) = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page, re.DOTALL)
+PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "```python\n" in page.read_text()]
+MARK = "\x1e"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_pages_blocks_print_what_stands_below_them_one_after_the_other(page):
+    blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) == page.read_text().count("```python\n")
+    code = f"print({MARK!r}, end='')\n".join(code for code, _ in blocks)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout == output, done.stderr
+    assert done.stdout.split(MARK) == [output for _, output in blocks], done.stderr
+
+
+LINES = [
+    line
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("softstep ") and not line.endswith("\\")
+]
+
+
+@pytest.mark.parametrize("line", sorted(set(LINES)))
+def test_a_command_of_the_documentation_can_be_parsed(line):
+    with contextlib.suppress(SystemExit):  # --help
+        parse(*command_of(shlex.split(line, comments=True)[1:]))
 
 
 @pytest.mark.parametrize("line", SHELL)

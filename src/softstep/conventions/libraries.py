@@ -406,7 +406,6 @@ LIBRARIES: Mapping[str, Library] = {
         "Tianshou, DDPG and SAC", "2.0.1", "algorithm/modelfree/sac.py:328, utils/lagged_network.py:17-18",
         {"tau": _share(0.005), "update_step_num_gradient_steps_per_sample": _share(1.0)},
         "tau: new", "gradient steps", _tianshou_sac, _to_tianshou_sac,
-        ("BatchNorm's statistics are never copied to the target",),
     ),
     "torchrl-soft": Library(
         "torchrl, SoftUpdate(tau=…)", "0.14", "torchrl/objectives/utils.py:563-588",
