@@ -38,5 +38,10 @@ bench: setup-dev
 docs: setup-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+dist: setup-dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m pytest -m heavy -s tests/test_packaging.py
+
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache
