@@ -190,6 +190,15 @@ def test_a_state_that_is_none_is_refused(state: dict) -> None:
         Target(mlp(), TargetUpdate(0.1)).load_state_dict(state)
 
 
+def test_the_state_of_another_network_changes_nothing() -> None:
+    target, other = Target(mlp(0), TargetUpdate(0.1)), Target(mlp(1, width=16), TargetUpdate(0.1))
+    before = copy.deepcopy(target.module)
+    for wrong in (other.state_dict(), other.state_dict() | {"module": {"0.weight": torch.ones(8, 4)}}):
+        with pytest.raises(ValueError, match=r"another network: (only one of them has '0.bias'|'0.weight' has shape)"):
+            target.load_state_dict(wrong)
+        assert equal(target.module, before)
+
+
 def test_nothing_keeps_a_dropped_target_alive() -> None:
     target, online = mlp(0), mlp(1)
     soft_update(target, online, 0.1)

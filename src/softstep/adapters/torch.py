@@ -108,10 +108,8 @@ class Target:
         named = {name: p for name, p in self.module.named_parameters() if id(p) in self._wide}
         if named.keys() != state["wide"].keys():
             raise ValueError("the state is that of a network with other dtypes: make the Target as it was made then")
-        try:
-            self.module.load_state_dict(state["module"])
-        except RuntimeError as error:
-            raise ValueError(f"the state is that of another network: {error}") from None
+        _check_state(self.module.state_dict(), state["module"])  # before anything is written
+        self.module.load_state_dict(state["module"])
         for name, p in named.items():
             self._wide[id(p)].copy_(state["wide"][name])
         self.gradient_steps = state["gradient_steps"]
@@ -214,6 +212,15 @@ def _check_pair(name: str, old: Tensor, new: Tensor) -> None:
         if getattr(old, what) != getattr(new, what):
             told = f"{what} {_word(getattr(old, what))} against {_word(getattr(new, what))}"
             raise ValueError(f"target and online network differ at {name!r}: {told}")
+
+
+def _check_state(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    for name in [*own, *given]:
+        if name not in own or name not in given:
+            raise ValueError(f"the state is that of another network: only one of them has {name!r}")
+        if own[name].shape != given[name].shape:
+            told = f"shape {_word(given[name].shape)} against {_word(own[name].shape)}"
+            raise ValueError(f"the state is that of another network: {name!r} has {told}")
 
 
 def _same_memory(old: Tensor, new: Tensor) -> bool:
