@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -212,14 +211,17 @@ def command(spec: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "softstep", "study", "run", str(spec), "--out", str(out), *more]
 
 
+SMALL_FILES = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # real writes fail, as on a full disk
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_a_full_disk_is_said_and_loses_nothing(whole: Study, tmp_path: Path) -> None:
     file, out = tmp_path / "map.toml", tmp_path / "out"
     file.write_text(TEXT)
-    limit = 40_000  # bytes of any one file: real writes fail, as on a full disk
-    full = subprocess.run(
-        command(file, out), capture_output=True, text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )  # fmt: skip
+    full = subprocess.run([sys.executable, "-c", SMALL_FILES, *command(file, out)], capture_output=True, text=True)
     assert full.returncode == 2
     assert full.stderr.count("cannot write a checkpoint") == 1
     assert "Traceback" not in full.stderr
@@ -227,6 +229,7 @@ def test_a_full_disk_is_said_and_loses_nothing(whole: Study, tmp_path: Path) -> 
     assert Study(out).frame.equals(whole.frame)
 
 
+@pytest.mark.heavy
 def test_ctrl_c_twice_ends_a_study_at_once_and_loses_nothing(tmp_path: Path) -> None:
     longer = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, total_steps=20_000))
     reference = study(longer, tmp_path / "undisturbed", workers=2)
