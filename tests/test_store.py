@@ -107,6 +107,31 @@ except store.StoreError as error:
 """
 
 
+FULL_DISK_AT_THE_SEGMENT = """
+import resource, sys, numpy as np
+from softstep import store
+run = store.open_run(sys.argv[1])
+writer = store.CheckpointWriter(run, 0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+writer.write(200, {"a": np.zeros(1)}, [np.zeros((40, 5), np.float32)] * 2)
+try:
+    writer.close()
+except store.StoreError as error:
+    print(error)
+"""
+
+
+def test_replay_rows_that_do_not_fit_are_said_once(run):
+    """They stay in the segment's buffer, and closing it tries, and fails, to write them again."""
+    save(run, [100])
+    code = [sys.executable, "-c", FULL_DISK_AT_THE_SEGMENT, str(run.path)]
+    out = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert out.stdout.count("cannot write a checkpoint") == 1
+    assert out.stderr == ""
+    assert out.returncode == 0
+    assert store.read_checkpoint(run, 0).env_steps == 100
+
+
 def test_a_write_that_fails_leaves_the_previous_checkpoint_and_no_debris(run):
     assert resource.RLIMIT_FSIZE  # the limit makes a real write fail, as a full disk does
     save(run, [100])

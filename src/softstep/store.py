@@ -226,7 +226,7 @@ class CheckpointWriter:
             except OSError as error:
                 raise StoreError(
                     f"cannot write a checkpoint to {self._run.path}: {error.strerror}; the previous one is intact,"
-                    f" continue with: softstep train --resume {self._run.path}"
+                    " continue with --resume"
                 ) from None
 
     def close(self) -> None:
@@ -236,7 +236,8 @@ class CheckpointWriter:
         finally:
             self._thread.shutdown()
             if self._segment is not None:
-                self._segment.close()
+                with contextlib.suppress(OSError):  # what a failed write left in its buffer; no checkpoint counts it
+                    self._segment.close()
 
     def _save(self, env_steps: int, arrays: Mapping[str, np.ndarray], new_rows: Sequence[np.ndarray]) -> None:
         self._append(new_rows)
