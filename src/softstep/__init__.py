@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from softstep import conventions as conventions
     from softstep import equivalence as equivalence
     from softstep import presets as presets
     from softstep import theory as theory
@@ -63,6 +64,7 @@ _PUBLIC = {
     "TargetUpdate": "target",
     "Transition": "types",
     "compare": "comparison",
+    "conventions": "conventions",
     "conclude": "report.conclusion",
     "describe": "envs",
     "equivalence": "equivalence",

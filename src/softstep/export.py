@@ -123,7 +123,7 @@ def _sb3(policy: Policy, layers: Layers, config: Config) -> Mapping[str, bytes]:
     except gymnasium.error.Error as error:
         raise ConfigError(f"export --to sb3 needs the environment in Gymnasium: {error}") from None
     model = DQN(
-        "MlpPolicy", env, learning_rate=policy.agent.learning_rate, gamma=config.gamma,
+        "MlpPolicy", env, learning_rate=policy.agent.learning_rate, gamma=policy.agent.gamma,
         batch_size=config.batch_size, buffer_size=1, device="cpu",
         policy_kwargs={"net_arch": list(config.hidden), "activation_fn": torch.nn.ReLU},
     )  # fmt: skip

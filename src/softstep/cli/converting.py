@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from softstep import conventions
+import softstep
 from softstep.cli.arguments import Convert, ConvertRescale
 from softstep.config import ConfigError
-from softstep.conventions import LIBRARIES, Meaning
-from softstep.conventions.translation import Translation
 from softstep.target import TargetUpdate
+
+if TYPE_CHECKING:
+    from softstep.conventions.meaning import Meaning
+    from softstep.conventions.translation import Translation
 
 
 def convert(command: Convert) -> int:
@@ -22,15 +25,16 @@ def convert(command: Convert) -> int:
         _list()
         return 0
     given = _settings(command.settings)
-    meaning = conventions.read(command.source, given)
-    found = conventions.cautions(command.source, given, total_steps=command.total_steps, dtype=command.dtype)
-    elsewhere = conventions.translate(meaning)
+    meaning = softstep.conventions.read(command.source, given)
+    found = softstep.conventions.cautions(command.source, given, total_steps=command.total_steps, dtype=command.dtype)
+    elsewhere = softstep.conventions.translate(meaning)
     if command.json:
         print(json.dumps(_as_json(command.source, meaning, elsewhere, found)))
         return 0
     console = Console(highlight=False)
-    library = LIBRARIES[command.source]
+    library = softstep.conventions.LIBRARIES[command.source]
     console.print(f"{library.title} {library.version}  [dim]({library.source})[/dim]")
+    console.print(f"[dim]its period counts {library.clock}[/dim]")
     _print_meaning(console, meaning)
     console.print("\nThe same elsewhere")
     _print_elsewhere(console, command.source, elsewhere)
@@ -53,7 +57,7 @@ def _settings(words: tuple[str, ...]) -> dict[str, str]:
 
 def _list() -> None:
     console = Console(highlight=False)
-    for name, library in LIBRARIES.items():
+    for name, library in softstep.conventions.LIBRARIES.items():
         defaults = ((key, s.default) for key, s in library.settings.items())
         words = " ".join(f"{key}={'?' if value is None else format(value, 'g')}" for key, value in defaults)
         console.print(f"[bold]{name:13}[/bold] {library.title} {library.version}\n{'':13} {words}", soft_wrap=True)
@@ -83,7 +87,7 @@ def _print_elsewhere(console: Console, source: str, found: list[Translation]) ->
             console.print(f"  {name:13} [dim]– {why}[/dim]", soft_wrap=True)
             continue
         words = " ".join(f"{key}={value:.10g}" for key, value in settings.items())
-        told = how + (", one step older" if LIBRARIES[name].older else "")
+        told = how + (", one step older" if softstep.conventions.LIBRARIES[name].older else "")
         console.print(f"  {name:13} {words}  [dim]({told})[/dim]", soft_wrap=True)
 
 
@@ -108,7 +112,7 @@ def rescale(command: ConvertRescale) -> int:
         update = TargetUpdate(command.tau, command.period)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    found = conventions.rescale(command.learning_rate, update, change, before, after)  # type: ignore[arg-type]
+    found = softstep.conventions.rescale(command.learning_rate, update, change, before, after)  # type: ignore[arg-type]
     if command.json:
         print(json.dumps({"kind": "rescaled"} | found._asdict() | {"update": dataclasses.asdict(found.update)}))
         return 0

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 
-from softstep.config import ConfigError, near
+from softstep.config import ConfigError
 from softstep.conventions.libraries import Settings, complete, library, read
 from softstep.conventions.meaning import Meaning
-
-HALF_UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
-"""Half a unit in the last place of 1: a smaller relative change rounds to nothing."""
+from softstep.theory import stall_gap
 
 LONG = 1e6
 """Environment steps from which on a time constant is worth a word."""
@@ -28,8 +26,6 @@ def cautions(
     total_steps: environment steps of the whole run, where they are known. dtype: of the target's parameters.
     ConfigError for an unknown dtype, and where `read` has one.
     """
-    if dtype not in HALF_UNITS:
-        raise ConfigError(f"dtype = {dtype!r} is not known{near(dtype, list(HALF_UNITS))}: {', '.join(HALF_UNITS)}")
     settings, meaning = complete(name, given), read(name, given)
     return [
         *_wrong_side(name, settings),
@@ -75,7 +71,10 @@ def _both(m: Meaning) -> Iterator[str]:
 
 
 def _stalls(m: Meaning, dtype: str) -> Iterator[str]:
-    gap = HALF_UNITS[dtype] / m.tau
+    try:
+        gap = stall_gap(m.c, dtype)
+    except ValueError as error:
+        raise ConfigError(f"dtype: {error}") from None
     if m.tau < 1 and gap > WORST_STALL:
         yield f"in {dtype} the target stops following within a relative gap of {gap:.3g}: keep a float32 copy of it"
 

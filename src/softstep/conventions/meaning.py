@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -34,20 +33,20 @@ class Meaning:
 
     @property
     def half_life(self) -> float:
-        """Gradient steps until half of a change of Q has reached T: period·ln ½/ln c; 0 where τ = 1."""
-        return 0.0 if self.tau == 1 else float(self.period) * math.log(0.5) / math.log1p(-self.tau)
+        """Gradient steps until half of a change of Q has reached T; 0 where τ = 1."""
+        return float(self.period) * TargetUpdate(self.tau).half_life
 
     @property
     def time_constant(self) -> float:
-        """Gradient steps until a gap has shrunk by the factor e: −period/ln c; 0 where τ = 1."""
-        return 0.0 if self.tau == 1 else -float(self.period) / math.log1p(-self.tau)
+        """Gradient steps until a gap has shrunk by the factor e; 0 where τ = 1."""
+        return float(self.period) * TargetUpdate(self.tau).time_constant
 
     @property
     def mean_lag(self) -> float:
-        """Mean age of what T holds, in gradient steps: period·c/τ + (period − 1)/2, for periods of at least 1."""
+        """Mean age of what T holds, in gradient steps; of `update` for periods below 1."""
         if self.period < 1:
             return self.update.mean_lag
-        return float(self.period) * (1 - self.tau) / self.tau + (float(self.period) - 1) / 2
+        return float(self.period) * TargetUpdate(self.tau).mean_lag + (float(self.period) - 1) / 2
 
     @property
     def update(self) -> TargetUpdate:
@@ -58,7 +57,7 @@ class Meaning:
         period = max(1, round(self.period))
         if self.tau == 1 or period == self.period:
             return TargetUpdate(self.tau, period)
-        return TargetUpdate(-math.expm1(period / float(self.period) * math.log1p(-self.tau)), period)
+        return TargetUpdate.from_half_life(self.half_life, period)
 
     def in_env_steps(self, gradient_steps: float) -> float:
         """Gradient steps as environment steps."""
