@@ -56,3 +56,13 @@ def test_a_model_that_is_not_built_is_refused() -> None:
     model = keras.Sequential([keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="no weights yet: build it"):
         Target(model, TargetUpdate(0.1))
+
+
+def test_the_state_of_another_network_changes_nothing() -> None:
+    nets = [keras.Sequential([keras.Input((2,)), keras.layers.Dense(4), keras.layers.Dense(n)]) for n in (1, 3)]
+    target, other = (Target(net, TargetUpdate(0.1)) for net in nets)
+    before = target.module.get_weights()
+    with pytest.raises(ValueError, match="another network"):
+        target.load_state_dict(other.state_dict())
+    for weight, was in zip(target.module.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, was)

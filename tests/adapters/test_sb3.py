@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import DDPG, DQN, PPO, SAC, TD3
+from stable_baselines3.common.callbacks import BaseCallback
 
 from softstep.adapters.sb3 import TargetCallback
 from softstep.target import TargetUpdate
@@ -80,6 +81,25 @@ def test_a_second_call_of_learn_goes_on_and_adds_no_second_hook() -> None:
     assert callback.gradient_steps == 2 * first + 20  # nothing waits for learning_starts the second time
 
 
+def test_after_a_training_that_was_broken_off_the_next_goes_on_as_if_it_had_ended() -> None:
+    class Stop(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.n_calls == 40:
+                raise KeyboardInterrupt
+            return True
+
+    callback = TargetCallback(TargetUpdate(0.5))
+    model = DQN("MlpPolicy", "CartPole-v1", train_freq=1, tau=0.3, **small())
+    with pytest.raises(KeyboardInterrupt):
+        model.learn(60, callback=[callback, Stop()])
+    before = callback.gradient_steps
+    model.learn(30, callback=callback, reset_num_timesteps=False)
+    assert callback.gradient_steps == before + 30  # once each, not twice
+    assert model.tau == 0.3
+
+
 def test_a_model_without_a_target_is_refused() -> None:
+    model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8)
     with pytest.raises(ValueError, match="PPO has no target network"):
-        PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8).learn(8, callback=TargetCallback(TargetUpdate(0.1)))
+        model.learn(8, callback=TargetCallback(TargetUpdate(0.1)))
+    assert not hasattr(model, "tau")

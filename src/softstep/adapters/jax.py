@@ -142,7 +142,8 @@ def _pair(target: Pytree, online: Pytree, copied: Callable[[str], bool]) -> tupl
             raise ValueError(
                 f"target and online network differ at {_name(path)}: shape {np.shape(leaf)} against {np.shape(other)}"
             )
-        pairs.append(_Pair(_role(leaf, state or STATISTICS in _name(path) or copied(_name(path))), leaf, other))
+        state = state or any(getattr(step, "key", getattr(step, "name", None)) == STATISTICS for step in path)
+        pairs.append(_Pair(_role(leaf, state or copied(_name(path))), leaf, other))
     return pairs, structure
 
 

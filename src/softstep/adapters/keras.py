@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 
+from softstep.adapters.following import Following, check_parts
 from softstep.target import TargetUpdate, blend
 
 
@@ -37,28 +38,20 @@ def hard_update(target: keras.Model, online: keras.Model) -> None:
     soft_update(target, online, 1.0)
 
 
-class Target:
+class Target(Following):
     """A target network: a copy of `online` (`module`) that follows it as `update` says, counted in gradient steps.
 
     Weights narrower than float32 are followed in float32 and rounded into the copy, so that the target does not stall.
     """
 
     def __init__(self, online: keras.Model, update: TargetUpdate) -> None:
-        self.module, self.update, self.gradient_steps = keras.models.clone_model(online), update, 0
+        super().__init__(keras.models.clone_model(online), update)
         self._online = online
         hard_update(self.module, online)
-        self._wide = [_widened(old) if blended else None for old, _, blended in self._pairs()]
+        self._wide = [_widened(old) if blended else None for old, _, blended in _pairs(self.module, online)]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The copy's answer."""
-        return self.module(*args, **kwargs)
-
-    def step(self) -> None:
-        """Count a gradient step; at every `update.period`-th of them move the target."""
-        self.gradient_steps += 1
-        if self.gradient_steps % self.update.period:
-            return
-        for i, (old, new, blended) in enumerate(self._pairs()):
+    def _move(self) -> None:
+        for i, (old, new, blended) in enumerate(_pairs(self.module, self._online)):
             wide = self._wide[i]
             if not blended:
                 old.assign(keras.ops.copy(new.value))
@@ -75,16 +68,17 @@ class Target:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`. ValueError where it is none, or that of another network."""
-        if set(state) != {"gradient_steps", "weights", "wide"}:
-            raise ValueError(f"a Target's state has gradient_steps, weights and wide; this one has {sorted(state)}")
+        check_parts(state, "gradient_steps", "weights", "wide")
+        own, given = (
+            [tuple(weight.shape) for weight in weights] for weights in (self.module.weights, state["weights"])
+        )
+        if own != given:
+            raise ValueError(f"the state is that of another network: weights of shapes {given} against {own}")
         if [value is None for value in state["wide"]] != [value is None for value in self._wide]:
             raise ValueError("the state is that of a network with other dtypes: make the Target as it was made then")
         self.module.set_weights(state["weights"])
         self._wide = [None if value is None else keras.ops.convert_to_tensor(value) for value in state["wide"]]
         self.gradient_steps = state["gradient_steps"]
-
-    def _pairs(self) -> list[tuple[Any, Any, bool]]:
-        return _pairs(self.module, self._online)
 
 
 def _moved(old: Any, new: Any, tau: float) -> Any:

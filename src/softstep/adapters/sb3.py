@@ -21,7 +21,8 @@ from softstep.target import TargetUpdate
 class TargetCallback(BaseCallback):
     """Makes the model's target networks follow as `update` says: after every `period`-th gradient step of the critic.
 
-    An actor's target (DDPG, TD3) moves at the same gradient steps, after the actor's own step where it makes one.
+    An actor's target (DDPG, TD3) moves at the same gradient steps, after the actor's own step where it makes one. While
+    it trains the model's own `tau` is 0, also in a model saved meanwhile; at the end it is what it was.
     Errors: ValueError for a model without target networks.
     """
 
@@ -32,7 +33,8 @@ class TargetCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         model: Any = self.model
-        self._tau, model.tau = getattr(model, "tau", None), 0.0  # an update with τ = 0 changes no parameter
+        if self._hooks:
+            self._on_training_end()  # the last training was broken off
         if hasattr(model, "q_net_target"):
             self._follow(model.policy.optimizer, self._critic_stepped)
         elif hasattr(model, "critic_target"):
@@ -41,6 +43,7 @@ class TargetCallback(BaseCallback):
                 self._follow(model.actor.optimizer, self._actor_stepped)
         else:
             raise ValueError(f"{type(model).__name__} has no target network: use DQN, DDPG, TD3 or SAC")
+        self._tau, model.tau = model.tau, 0.0  # an update with τ = 0 changes no parameter
 
     def _follow(self, optimizer: Any, stepped: Any) -> None:
         self._hooks.append(optimizer.register_step_post_hook(lambda *_: stepped()))

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from softstep.adapters.following import Following, check_parts
 from softstep.target import TargetUpdate
 
 WORST_STALL = 0.01
@@ -52,8 +53,7 @@ def soft_update(target: Tensors, online: Tensors, tau: float) -> None:
             _warn_of_stalling(pairs.narrow, tau)
     with torch.no_grad():
         _move(pairs.target, pairs.online, tau)
-        if pairs.copied_to:
-            torch._foreach_copy_(pairs.copied_to, pairs.copied_from)
+        _copy_buffers(pairs)
 
 
 def hard_update(target: Tensors, online: Tensors) -> None:
@@ -61,7 +61,7 @@ def hard_update(target: Tensors, online: Tensors) -> None:
     soft_update(target, online, 1.0)
 
 
-class Target:
+class Target(Following):
     """A target network: a copy of `online` that follows it as `update` says, counted in gradient steps.
 
     module: the copy, without gradients; called like the network itself. Parameters narrower than float32 are followed
@@ -70,31 +70,20 @@ class Target:
     """
 
     def __init__(self, online: nn.Module, update: TargetUpdate) -> None:
-        self.module, self.update, self.gradient_steps = _copied(online), update, 0
+        super().__init__(_copied(online), update)
         self._online = online
-        narrow = [p for p in self.module.parameters() if _is_narrow(p)]
-        self._wide = {id(p): p.detach().float() for p in narrow}
+        self._wide = {id(p): p.detach().float() for p in self.module.parameters() if _is_narrow(p)}
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The copy's answer."""
-        return self.module(*args, **kwargs)
-
-    def step(self) -> None:
-        """Count a gradient step; at every `update.period`-th of them move the target."""
-        self.gradient_steps += 1
-        if self.gradient_steps % self.update.period:
-            return
+    def _move(self) -> None:
         if not self._wide:
             soft_update(self.module, self._online, self.update.tau)
             return
         pairs = _known_pairs(self.module, self._online)
         wide = [self._wide.get(id(p), p) for p in pairs.target]
         with torch.no_grad():
-            news = [q.to(w.dtype) for q, w in zip(pairs.online, wide, strict=True)]
-            _move(wide, news, self.update.tau)
+            _move(wide, [q.to(w.dtype) for q, w in zip(pairs.online, wide, strict=True)], self.update.tau)
             torch._foreach_copy_(pairs.target, wide)
-            if pairs.copied_to:
-                torch._foreach_copy_(pairs.copied_to, pairs.copied_from)
+            _copy_buffers(pairs)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` goes on from: the copy, its wide parameters, and the count of gradient steps."""
@@ -103,8 +92,7 @@ class Target:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`. ValueError where it is none, or that of another network."""
-        if set(state) != {"gradient_steps", "module", "wide"}:
-            raise ValueError(f"a Target's state has gradient_steps, module and wide; this one has {sorted(state)}")
+        check_parts(state, "gradient_steps", "module", "wide")
         named = {name: p for name, p in self.module.named_parameters() if id(p) in self._wide}
         if named.keys() != state["wide"].keys():
             raise ValueError("the state is that of a network with other dtypes: make the Target as it was made then")
@@ -241,6 +229,11 @@ def _move(target: list[Tensor], online: list[Tensor], tau: float) -> None:
         torch._foreach_copy_(target, online)
     else:
         torch._foreach_lerp_(target, online, tau)
+
+
+def _copy_buffers(pairs: _Pairs) -> None:
+    if pairs.copied_to:
+        torch._foreach_copy_(pairs.copied_to, pairs.copied_from)
 
 
 def _copied(online: nn.Module) -> nn.Module:
