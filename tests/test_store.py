@@ -1,7 +1,6 @@
 """Run folders: damage, full disks, other writers, hostile configurations."""
 
 import json
-import resource
 import subprocess
 import sys
 
@@ -96,10 +95,10 @@ def test_all_checkpoints_damaged_is_said(run):
 FULL_DISK = """
 import resource, sys, numpy as np
 from softstep import store
-run = store.open_run(sys.argv[1])
-writer = store.CheckpointWriter(run, 0)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-writer.write(200, {"a": np.zeros(100_000)}, [np.zeros((1, 5), np.float32)] * 2)
+path, limit, numbers, rows = sys.argv[1], *map(int, sys.argv[2:])
+writer = store.CheckpointWriter(store.open_run(path), 0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # a real write fails, as on a full disk
+writer.write(200, {"a": np.zeros(numbers)}, [np.zeros((rows, 5), np.float32)] * 2)
 try:
     writer.close()
 except store.StoreError as error:
@@ -107,37 +106,17 @@ except store.StoreError as error:
 """
 
 
-FULL_DISK_AT_THE_SEGMENT = """
-import resource, sys, numpy as np
-from softstep import store
-run = store.open_run(sys.argv[1])
-writer = store.CheckpointWriter(run, 0)
-resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-writer.write(200, {"a": np.zeros(1)}, [np.zeros((40, 5), np.float32)] * 2)
-try:
-    writer.close()
-except store.StoreError as error:
-    print(error)
-"""
-
-
-def test_replay_rows_that_do_not_fit_are_said_once(run):
-    """They stay in the segment's buffer, and closing it tries, and fails, to write them again."""
+@pytest.mark.parametrize(
+    ("limit", "numbers", "rows"), [(4096, 100_000, 1), (64, 1, 40)], ids=["the checkpoint", "the rows of the replay"]
+)
+def test_a_write_that_fails_is_said_once_and_leaves_the_previous_checkpoint(run, limit, numbers, rows):
+    """Rows that do not fit stay in the segment's buffer, and closing it tries, and fails, to write them again."""
     save(run, [100])
-    code = [sys.executable, "-c", FULL_DISK_AT_THE_SEGMENT, str(run.path)]
-    out = subprocess.run(code, capture_output=True, text=True, check=False)
+    code = [sys.executable, "-c", FULL_DISK, str(run.path), str(limit), str(numbers), str(rows)]
+    out = subprocess.run(code, capture_output=True, text=True, check=True)
     assert out.stdout.count("cannot write a checkpoint") == 1
-    assert out.stderr == ""
-    assert out.returncode == 0
-    assert store.read_checkpoint(run, 0).env_steps == 100
-
-
-def test_a_write_that_fails_leaves_the_previous_checkpoint_and_no_debris(run):
-    assert resource.RLIMIT_FSIZE  # the limit makes a real write fail, as a full disk does
-    save(run, [100])
-    out = subprocess.run([sys.executable, "-c", FULL_DISK, str(run.path)], capture_output=True, text=True, check=True)
-    assert "cannot write a checkpoint" in out.stdout
     assert "the previous one is intact" in out.stdout
+    assert out.stderr == ""
     assert store.read_checkpoint(run, 0).env_steps == 100
     assert not list(run.path.glob(".*"))
 
