@@ -15,7 +15,7 @@ PACKAGE = Path(softstep.__file__).parent
 FLOORS = (
     {"types", "config", "target", "events", "presets", "orders"},
     {"theory", "stats", "conventions"},
-    {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs"},
+    {"kernels", "networks", "losses", "replay", "learner", "flat", "drift", "block", "envs"},
     {"log", "probe", "behaviour", "drivers", "training", "evaluation"},
     {"store", "tables", "runtime", "runs", "execution", "inprocess", "worker", "population", "comparison", "policy"}
     | {"studies", "scores", "verdict", "equivalence", "first_steps"},
@@ -25,10 +25,11 @@ FLOORS = (
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 
-MAY_IMPORT_JAX = {"networks", "losses", "replay", "learner", "flat", "drift", "block", "envs", "probe", "behaviour",
-                  "drivers", "training", "evaluation", "policy", "equivalence", "first_steps"}  # fmt: skip
+MAY_IMPORT_JAX = {"kernels", "networks", "losses", "replay", "learner", "flat", "drift", "block", "envs", "probe",
+                  "behaviour", "drivers", "training", "evaluation", "policy", "equivalence", "first_steps"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "store",  # run folders
+    "kernels.native",  # keeps machine code beside JAX's programs
     "tables",  # reads their parquet files
     "probe",  # reads the shipped reference agents
     "cli.arguments",  # reads --config

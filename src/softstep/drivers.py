@@ -10,6 +10,7 @@ the update runs. On the same environment and seeds both give the same numbers, b
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -39,6 +40,8 @@ from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
 from softstep.events import EnvironmentFailed, Finished
 from softstep.flat import Flat, codec
+from softstep.kernels import native
+from softstep.kernels.acting import make_actor
 from softstep.networks import numpy_q_values, pack
 from softstep.types import columns, row_width
 
@@ -340,12 +343,14 @@ def fused_chunk(
 ) -> tuple[Carry, Ended]:
     """`count` iterations of the step body as one loop; the episodes that ended, (DRAWN_AHEAD, V, W, E)."""
 
-    def vector_step(carry: Carry, given: tuple[Draws, Any]) -> tuple[Carry, tuple[Any, Ended]]:
-        draw, epsilon = given
+    chances = functools.reduce(lambda each, _: jax.vmap(each), range(4), env.chance)(draws.env_keys)
+
+    def vector_step(carry: Carry, given: tuple[Draws, Any, Any]) -> tuple[Carry, tuple[Any, Ended]]:
+        draw, chance, epsilon = given
         values = block.q_values(carry.state.learner.online, carry.observations)
         epsilons = epsilon if falling is None else carry.walk.epsilon
         actions = choose(jnp, values, draw.uniform < epsilons[:, None], draw.action)
-        step = jax.vmap(jax.vmap(env.step))(draw.env_keys, carry.env_state, actions)
+        step = jax.vmap(jax.vmap(env.step))(chance, carry.env_state, actions)
         rows = make_rows(config, carry.observations, actions, step)
         walk, closed = settle(jnp, falling, carry.walk, step.reward, step.terminated | step.truncated)
         after = carry._replace(env_state=step.state, observations=step.observation, walk=walk)
@@ -353,8 +358,8 @@ def fused_chunk(
 
     def iteration(n: Any, loop: tuple[Carry, Ended]) -> tuple[Carry, Ended]:
         carry, ended = loop
-        draw = jax.tree.map(lambda a: a[n], draws)
-        walked, (rows, closed) = jax.lax.scan(vector_step, carry, (draw._replace(words=None), now.epsilon[n]))
+        draw, chance = jax.tree.map(lambda a: a[n], (draws._replace(env_keys=None), chances))
+        walked, (rows, closed) = jax.lax.scan(vector_step, carry, (draw._replace(words=None), chance, now.epsilon[n]))
         new = jnp.moveaxis(rows, 0, 1).reshape(config.width, config.steps_per_iteration, -1)
         replay, state = rp.write(carry.replay, new), carry.state
         if learning:  # reads after the write: the other way round XLA copies the whole ring at every iteration
@@ -385,7 +390,10 @@ _packed = jax.jit(lambda state: jax.vmap(pack)(state.learner.online))
 def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray], Any] | None:
     if not block.learner.network.plain_mlp:
         return None
-    return numpy_q_values((spec.observation_size, *config.hidden, spec.num_actions))
+    sizes = (spec.observation_size, *config.hidden, spec.num_actions)
+    if not native.supported():
+        return numpy_q_values(sizes)
+    return make_actor(sizes, len(block.agents), config.num_envs)
 
 
 def _to_numpy(draws: Draws, agents: int) -> Any:

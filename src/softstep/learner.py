@@ -22,8 +22,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from softstep import losses
+from softstep import kernels, losses
 from softstep.config import Config, ConfigError, near
+from softstep.kernels.adam import Constants
 from softstep.networks import Network, Params, make_network
 from softstep.target import blend
 from softstep.types import Transition
@@ -55,6 +56,16 @@ class LearnerState(NamedTuple):
     """The gradient step whose loss or parameters were first not finite; 0 while all is well."""
 
 
+class Stepped(NamedTuple):
+    """What a gradient step and the target's update leave behind."""
+
+    online: Params
+    target: Params
+    opt_state: Any
+    finite: Bool[Array, ""]
+    """Whether all online parameters are."""
+
+
 class Learner(NamedTuple):
     """A pair of pure functions over `LearnerState`, and the network they share."""
 
@@ -76,7 +87,15 @@ def make_learner(config: Config, observation_size: int, num_actions: int) -> Lea
         double_q=config.double_q,
         max_grad_norm=config.max_grad_norm,
         blending=any(arm.blended for arm in config.arms),
+        adam=_plain_adam(config),
     )
+
+
+def _plain_adam(config: Config) -> Constants | None:
+    """Adam's constants, where the configured optimizer is Adam without Nesterov's momentum and the like."""
+    options = config.optimizer_options
+    plain = config.optimizer == "adam" and set(options) <= set(Constants._fields)
+    return Constants(**options) if plain else None
 
 
 def build_learner(
@@ -87,10 +106,12 @@ def build_learner(
     double_q: bool = False,
     max_grad_norm: float | None = None,
     blending: bool = False,
+    adam: Constants | None = None,
 ) -> Learner:
     """A learner from its parts; `optimizer` maps a learning rate (possibly traced) to an optax transformation.
 
-    `blending`: whether `Hyper.blended` is obeyed, which costs a pass over the parameters.
+    `blending`: whether `Hyper.blended` is obeyed, which costs a pass over the parameters. `adam`: the constants of
+    `optimizer`, where that is optax's Adam, so that a kernel of our own may take its steps.
     """
     q_values = network.batch
 
@@ -112,6 +133,11 @@ def build_learner(
         selector = q_values(state.online, batch.next_observation) if double_q else values
         return jax.vmap(losses.q_target)(batch.reward, hyper.gamma * batch.discount, values, selector)
 
+    def optax_step(state: LearnerState, gradient: Params, hyper: Hyper, fire: Array) -> Stepped:
+        step, opt_state = transform(hyper.learning_rate).update(gradient, state.opt_state, state.online)
+        online = optax.apply_updates(state.online, step)
+        return Stepped(online, update_target(state.target, online, hyper.tau, fire), opt_state, _all_finite(online))
+
     def update(state: LearnerState, batch: Transition, hyper: Hyper) -> tuple[LearnerState, Float[Array, ""]]:
         y = td_targets(state, batch, hyper)
 
@@ -120,18 +146,29 @@ def build_learner(
             return jnp.mean(loss(y - chosen))
 
         value, gradient = jax.value_and_grad(mean_loss)(state.online)
-        step, opt_state = transform(hyper.learning_rate).update(gradient, state.opt_state, state.online)
-        online = optax.apply_updates(state.online, step)
         count = state.gradient_steps + 1
         fire = count % hyper.period == 0
-        target = update_target(state.target, online, hyper.tau, fire)
+        if adam is not None and max_grad_norm is None and kernels.fit(state.online):
+            online, target, opt_state, finite = _adam_step(adam, state, gradient, hyper, fire)
+        else:
+            online, target, opt_state, finite = optax_step(state, gradient, hyper, fire)
         if blending and hyper.blended is not None:
             online = _choose(hyper.blended & fire, target, online)
-        healthy = jnp.isfinite(value) & _all_finite(online)
+        healthy = jnp.isfinite(value) & finite
         diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
         return LearnerState(online, target, opt_state, count, diverged_at), value
 
     return Learner(init, update, td_targets, network)
+
+
+def _adam_step(adam: Constants, state: LearnerState, gradient: Params, hyper: Hyper, fire: Array) -> Stepped:
+    """A step of optax's Adam and the target's update by `kernels.adam`."""
+    moments, *rest = state.opt_state
+    count = optax.safe_increment(moments.count)
+    online, target, mu, nu, finite = kernels.adam(
+        adam, state.online, state.target, moments.mu, moments.nu, gradient, hyper.learning_rate, count, hyper.tau, fire
+    )
+    return Stepped(online, target, (moments._replace(count=count, mu=mu, nu=nu), *rest), finite)
 
 
 def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:

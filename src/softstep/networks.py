@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import itertools
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from softstep import kernels
 from softstep.config import Config, ConfigError
 
 Params = tuple[Array, ...]
@@ -108,54 +108,14 @@ def _trainable(module: Any) -> Params:
 
 
 def mlp_batch(params: Params, observations: Float[Array | np.ndarray, "B O"]) -> Float[Array, "B A"]:
-    """The MLP on a batch, from its weights and biases layer by layer; a quarter faster to learn with than `vmap`."""
+    """The MLP on a batch, from its weights and biases layer by layer: by our own kernels where they fit, else XLA."""
     x = jnp.asarray(observations)
+    if kernels.usable(params, x):
+        return kernels.mlp(params, x)
     *hidden, (weight, bias) = zip(params[::2], params[1::2], strict=True)
     for hidden_weight, hidden_bias in hidden:
-        x = jax.nn.relu(_linear(x, hidden_weight, hidden_bias))
-    values: Array = _linear(x, weight, bias)
-    return values
-
-
-@jax.custom_vjp
-def _linear(x: Float[Array, "B I"], weight: Float[Array, "J I"], bias: Float[Array, " J"]) -> Float[Array, "B J"]:
-    """x · weightᵀ + bias, with derivatives laid out for XLA's CPU kernels (`_weight_gradient`)."""
-    return _matmul(x, weight.T) + bias
-
-
-def _linear_forward(x: Array, weight: Array, bias: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _linear(x, weight, bias), (x, weight)
-
-
-def _linear_backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array, Array]:
-    x, weight = kept
-    return _matmul(g, weight), *_weight_gradient(g, x)
-
-
-_linear.defvjp(_linear_forward, _linear_backward)
-
-_SHORT = 4
-_NARROW = 8
-
-
-def _matmul(a: Float[Array, "M K"], b: Float[Array, "K N"]) -> Float[Array, "M N"]:
-    """a · b. A short K is written as a sum of outer products, which XLA fuses with what follows: a kernel for so few
-    multiplications spends its time on packing them."""
-    if a.shape[1] > _SHORT:
-        return a @ b
-    return functools.reduce(jnp.add, [a[:, k, None] * b[k] for k in range(a.shape[1])])
-
-
-def _weight_gradient(g: Float[Array, "B J"], x: Float[Array, "B I"]) -> tuple[Float[Array, "J I"], Float[Array, " J"]]:
-    """gᵀ · x, and g summed over the batch.
-
-    The product contracts the leading axis of both, for which XLA has no fast CPU kernel; with one of them laid out the
-    other way first, it has. A narrow x is the cheaper one to lay out, and takes a row of ones along for the sum.
-    """
-    if x.shape[1] > _NARROW:
-        return jax.lax.optimization_barrier(g.T) @ x, jnp.sum(g, axis=0)
-    both = jax.lax.optimization_barrier(jnp.concatenate([x.T, jnp.ones((1, len(x)), x.dtype)])) @ g
-    return both[:-1].T, both[-1]
+        x = jax.nn.relu(x @ hidden_weight.T + hidden_bias)
+    return x @ weight.T + bias
 
 
 def _load(path: str) -> Callable[..., Any]:

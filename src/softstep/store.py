@@ -157,11 +157,15 @@ def _try_lock(handle: IO[str]) -> bool:
     return True
 
 
+ARITHMETIC = ("jax", "jaxlib", "llvmlite", "numpy")
+"""Packages on which the bits of a run depend."""
+
+
 def versions(config: Config) -> dict[str, Any]:
     """What a result depends on besides its configuration."""
-    packages = ("softstep", "jax", "jaxlib", "numpy", "optax", "equinox", "gymnasium", "gymnax", "box2d", "envpool")
+    libraries = ("optax", "equinox", "gymnasium", "gymnax", "box2d", "envpool")
     found = {}
-    for name in packages:
+    for name in ("softstep", *ARITHMETIC, *libraries):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return {
@@ -191,7 +195,9 @@ def version_changes(run: RunFolder) -> list[str]:
         return ["versions.json cannot be read"]
     now = versions(run.config)
     pairs = [("CPU", then.get("cpu"), now["cpu"])]
-    pairs += [(n, then.get("packages", {}).get(n), now["packages"].get(n)) for n in ("jaxlib", "jax", "numpy")]
+    pairs += [
+        (n, then.get("packages", {}).get(n), now["packages"].get(n)) for n in ("jaxlib", "jax", "llvmlite", "numpy")
+    ]
     return [f"{name} was {old}, is {new}" for name, old, new in pairs if old != new]
 
 

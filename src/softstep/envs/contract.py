@@ -91,8 +91,10 @@ class CompiledEnv(NamedTuple):
     spec: EnvSpec
     reset: Callable[[PRNGKeyArray], tuple[Any, Array]]
     """key → (state, observation (O,))."""
-    step: Callable[[PRNGKeyArray, Any, Array], CompiledStep]
-    """(key, state, action) → the step, reset where it ended."""
+    chance: Callable[[PRNGKeyArray], Any]
+    """key → all that a step takes from chance, the next episode's start among it: for many steps in one go."""
+    step: Callable[[Any, Any, Array], CompiledStep]
+    """(chance, state, action) → the step, reset where it ended."""
 
 
 class CompiledStep(NamedTuple):

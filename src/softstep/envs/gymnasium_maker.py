@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from softstep.config import ConfigError, near
+from softstep.envs import lunar_lander
 from softstep.envs.contract import EnvSpec, Step, episode_seed
 from softstep.events import ReplayMismatch
 
@@ -61,7 +62,7 @@ def _make(name: str) -> tuple[Any, int | None]:
             steps: int = env._max_episode_steps
             limit = steps if limit is None else min(limit, steps)
         env = env.env
-    return env, limit
+    return lunar_lander.leaner(env), limit
 
 
 class GymnasiumEnvs:
@@ -92,17 +93,20 @@ class GymnasiumEnvs:
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """One step of every environment; an ended one is reset at once. The arrays are overwritten by the next call."""
         after, rewards, terminated, truncated = self._columns
-        some_ended = False
+        observations, ended = [], []
         for i, (env, action) in enumerate(zip(self._envs, actions.ravel().tolist(), strict=True)):
-            observation, rewards[i], ended, late = env.step(action)
-            after[i] = observation if self._vectors else np.ravel(observation)
-            self._flat[i] = after[i]
-            terminated[i], truncated[i] = ended, late
-            if ended or late:
-                some_ended = True
-                env.episode += 1
-                self._flat[i] = np.ravel(env.reset())
-        return self._ended if some_ended else self._going_on
+            observation, rewards[i], at_end, late = env.step(action)
+            observations.append(observation if self._vectors else observation.ravel())
+            if at_end or late:
+                ended.append((i, at_end, late))
+        np.concatenate(observations, out=after.reshape(-1), casting="same_kind")
+        self._flat[...] = after
+        terminated[...] = truncated[...] = False
+        for i, at_end, late in ended:
+            terminated[i], truncated[i] = at_end, late
+            self._envs[i].episode += 1
+            self._flat[i] = self._envs[i].reset().ravel()
+        return self._ended if ended else self._going_on
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Every environment's episode number and actions since its reset, and the observations to check against."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -57,18 +58,27 @@ def make_compiled(name: str) -> CompiledEnv:
         observation, state = env.reset(key, params)
         return state, jnp.ravel(observation).astype(jnp.float32)
 
-    def step(key: PRNGKeyArray, state: Any, action: Array) -> CompiledStep:
-        observation, state, reward, terminated, truncated, info = env.step(key, state, action, params)
+    def chance(key: PRNGKeyArray) -> Any:  # as gymnax splits a step's key
+        key_step, key_reset = jax.random.split(key)
+        return key_step, reset(key_reset)
+
+    def step(chance: Any, state: Any, action: Array) -> CompiledStep:
+        key, (fresh, start) = chance
+        observation, state, reward, terminated, _ = env.step_env(key, state, action, params)
+        terminated = jnp.asarray(terminated, bool)
+        truncated = jnp.asarray(env.is_truncated(state, params), bool) & ~terminated
+        arrived = jnp.ravel(observation).astype(jnp.float32)
+        ended = terminated | truncated
         return CompiledStep(
-            state,
-            jnp.ravel(observation).astype(jnp.float32),
-            jnp.ravel(info["final_observation"]).astype(jnp.float32),
+            jax.tree.map(partial(jax.lax.select, ended), fresh, state),
+            jnp.where(ended, start, arrived),
+            arrived,
             jnp.asarray(reward, jnp.float32),
-            jnp.asarray(terminated, bool),
-            jnp.asarray(truncated, bool) & ~jnp.asarray(terminated, bool),
+            terminated,
+            truncated,
         )
 
-    return CompiledEnv(spec, reset, step)
+    return CompiledEnv(spec, reset, chance, step)
 
 
 class GymnaxHostEnvs:
@@ -76,7 +86,7 @@ class GymnaxHostEnvs:
 
     def __init__(self, env: CompiledEnv, reset_keys: Key[Array, "W E"]) -> None:
         self.spec = env.spec
-        self._step = jax.jit(jax.vmap(jax.vmap(env.step)))
+        self._step = jax.jit(jax.vmap(jax.vmap(lambda key, *rest: env.step(env.chance(key), *rest))))
         self._state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(reset_keys)
         self.observations = np.array(observations)
 
