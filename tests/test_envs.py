@@ -6,8 +6,10 @@ import dataclasses
 import importlib.util
 import subprocess
 import sys
+from functools import partial
 
 import gymnasium
+import gymnax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,6 +69,29 @@ def test_gymnax_cartpole_resets_where_an_episode_ended_and_only_there() -> None:
     assert np.abs(ended.next_observation[2]) > 0.2
     assert np.abs(ended.observation).max() <= 0.05
     np.testing.assert_array_equal(going.observation, going.next_observation)
+
+
+@pytest.mark.parametrize(
+    "name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-bsuite", "SpaceInvaders-MinAtar"]
+)
+def test_a_compiled_step_is_gymnaxs_with_the_same_key(name: str) -> None:
+    ours, (theirs, params) = envs.make_compiled(name), gymnax.make(name)
+    step = jax.jit(lambda key, state, action: ours.step(ours.chance(key), state, action))
+    expect = jax.jit(lambda key, state, action: theirs.step(key, state, action, params))
+    close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)  # two programs, fused in two ways
+    state, _ = ours.reset(jax.random.key(0))
+    ended = 0
+    for n in range(300):
+        key, action = jax.random.key(n), jnp.int32(n % ours.spec.num_actions)
+        observation, after, reward, terminated, truncated, info = expect(key, state, action)
+        out = step(key, state, action)
+        close(out.observation, np.ravel(observation))
+        close(out.next_observation, np.ravel(info["final_observation"]))
+        assert (float(out.reward), bool(out.terminated)) == (float(reward), bool(terminated))
+        assert bool(out.truncated) == (bool(truncated) and not bool(terminated))
+        jax.tree.map(close, out.state, after)
+        state, ended = after, ended + int(terminated or truncated)
+    assert ended > 0 or name in ("Acrobot-v1", "MountainCar-v0")
 
 
 # ---- autoreset ----
@@ -269,6 +294,7 @@ def test_an_environment_that_raises_is_passed_on_with_its_step() -> None:
 def test_gymnax_still_finds_the_plotting_that_was_left_for_later() -> None:
     code = """
 import sys
+from functools import partial
 from softstep.envs.gymnax_maker import make_compiled
 make_compiled("CartPole-v1")
 assert not {"seaborn", "matplotlib.pyplot"} & set(sys.modules), "imported, or a stand-in left behind"

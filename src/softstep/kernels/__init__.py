@@ -75,7 +75,7 @@ def _shape(params: Params, observations: Array) -> Shape:
 def _pass(name: str, shape: Shape) -> Callable[..., Any]:
     """One of the passes as a function of arrays."""
     signature, emit = passes.PASSES[name]
-    return native.call(name, signature(shape), lambda module, registers: emit(module, shape, registers))
+    return native.call(name, shape, signature(shape), lambda module, registers: emit(module, shape, registers))
 
 
 def adam(
@@ -112,6 +112,7 @@ def adam(
 def _adam(sizes: tuple[tuple[int, ...], ...], constants: Constants) -> Callable[..., Any]:
     return native.call(
         "adam",
+        (sizes, constants),
         adam_pass.signature(sizes),
         lambda module, registers: adam_pass.emit(module, sizes, constants, registers),
         in_place=4 * len(sizes),

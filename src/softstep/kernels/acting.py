@@ -25,7 +25,7 @@ def make_actor(sizes: Sequence[int], agents: int, samples: int) -> Callable[[np.
     Returns: a function from packed parameters (W, N) float32, weights (J, I) and biases (J,) in turn, to a function
     from observations (W, E, O) float32 to action values (W, E, A), which the next call overwrites.
     """
-    code = native.compiled("act", partial(_emit, tuple(sizes), agents, samples))
+    code = native.compiled("act", (sizes, agents, samples), partial(_emit, tuple(sizes), agents, samples))
     act = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(code.address)
     seen = np.zeros((agents, samples, sizes[0]), np.float32)
     values = np.zeros((agents, samples, sizes[-1]), np.float32)

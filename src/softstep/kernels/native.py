@@ -81,21 +81,37 @@ class Code(NamedTuple):
     """Frees it when it goes."""
 
 
-def compiled(name: str, emit: Callable[[ir.Module, Registers], None]) -> Code:
-    """The function `name` that `emit` writes, as machine code; kept on disk where JAX keeps its programs."""
-    here, module = target(), ir.Module()
+Emit = Callable[[ir.Module, Registers], None]
+
+
+def compiled(name: str, of: Any, emit: Emit) -> Code:
+    """The function `name` that `emit` writes, as machine code; `of` says what for, and `emit` depends on nothing else.
+
+    Kept on disk where JAX keeps its programs.
+    """
+    here = target()
     assert here is not None
-    emit(module, here.registers)
-    text = str(module)
-    made_from = llvm.llvm_version_info, platform.machine(), here.cpu, here.features, text
-    digest = hashlib.sha256(repr(made_from).encode()).hexdigest()[:32]
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), here.machine())
+    digest = hashlib.sha256(repr((name, of, _made_by())).encode()).hexdigest()[:32]
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    if folder:
-        file = Path(folder) / f"softstep-{digest}.o"
-        engine.set_object_cache(lambda _, code: _keep(file, code), lambda _: _kept(file))
+    file = Path(folder) / f"softstep-{digest}.o" if folder else None
+    code = _kept(file) if file else None
+    if code is None:
+        module = ir.Module()
+        emit(module, here.registers)
+        code = here.machine().emit_object(llvm.parse_assembly(str(module)))
+        if file:
+            _keep(file, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), here.machine())
+    engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine.get_function_address(name), digest, engine)
+
+
+@functools.cache
+def _made_by() -> str:
+    """All that machine code depends on besides what it is for: these modules, LLVM, the CPU and XLA's interface."""
+    here, sources = target(), sorted(Path(__file__).parent.glob("*.py"))
+    return repr((here, llvm.llvm_version_info, _interface_version(), [source.read_bytes() for source in sources]))
 
 
 def _keep(file: Path, code: bytes) -> None:
@@ -122,10 +138,8 @@ _known_to_xla: dict[str, Any] = {}
 """What XLA may call, by the name it has there; never freed."""
 
 
-def call(
-    name: str, signature: Signature, emit: Callable[[ir.Module, Registers], None], *, in_place: int = 0
-) -> Callable[..., Any]:
-    """The function `name` that `emit` writes, compiled, as a function of JAX arrays; `jax.vmap` loops over it.
+def call(name: str, of: Any, signature: Signature, emit: Emit, *, in_place: int = 0) -> Callable[..., Any]:
+    """The function `name` that `emit` writes for `of`, as a function of JAX arrays; `jax.vmap` loops over it.
 
     The first `in_place` of the arrays it writes take the places of the first it reads.
     """
@@ -134,7 +148,7 @@ def call(
         emit(module, registers)
         _emit_handler(module, module.get_global(name), signature)
 
-    code = compiled("handler", with_handler)
+    code = compiled("handler", (name, of), with_handler)
     known_as = f"softstep_{name}_{code.digest}"
     if known_as not in _known_to_xla:
         handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(code.address)
