@@ -56,7 +56,7 @@ class Size(NamedTuple):
     populations: Sequence[int]
 
 
-FULL = Size(3, 20_000, 4_000, 6_000, 6_000, POPULATIONS)
+FULL = Size(rounds=3, ours=40_000, warm=12_000, rejax=6_000, sb3=6_000, populations=POPULATIONS)
 QUICK = Size(1, 3_000, 1_500, 300, 600, (8, 16))
 
 
