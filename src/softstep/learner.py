@@ -162,10 +162,10 @@ def build_learner(
 
 
 def _adam_step(adam: Constants, state: LearnerState, gradient: Params, hyper: Hyper, fire: Array) -> Stepped:
-    """A step of optax's Adam and the target's update by `kernels.adam`."""
+    """A step of optax's Adam and the target's update by `kernels.adam_step`."""
     moments, *rest = state.opt_state
     count = optax.safe_increment(moments.count)
-    online, target, mu, nu, finite = kernels.adam(
+    online, target, mu, nu, finite = kernels.adam_step(
         adam, state.online, state.target, moments.mu, moments.nu, gradient, hyper.learning_rate, count, hyper.tau, fire
     )
     return Stepped(online, target, (moments._replace(count=count, mu=mu, nu=nu), *rest), finite)

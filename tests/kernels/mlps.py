@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-
-Arrays = tuple[np.ndarray, ...]
 
 
 def shapes(sizes: Sequence[int]) -> list[tuple[int, ...]]:
@@ -16,26 +15,27 @@ def shapes(sizes: Sequence[int]) -> list[tuple[int, ...]]:
     return [shape for i, j in itertools.pairwise(sizes) for shape in ((j, i), (j,))]
 
 
-def drawn(sizes: Sequence[int], seed: int) -> Arrays:
-    """Weights and biases of one agent that keep the numbers of every layer near 1."""
+def drawn(sizes: Sequence[int], seed: int) -> list[np.ndarray]:
+    """Weights and biases that keep the numbers of every layer near 1."""
     rng = np.random.default_rng(seed)
-    return tuple((rng.standard_normal(s) * (2 / s[-1]) ** (len(s) / 2 - 0.5)).astype(np.float32) for s in shapes(sizes))
+    scales = [scale for fan_in in sizes[:-1] for scale in ((2 / fan_in) ** 0.5, 1)]
+    return [scale * rng.standard_normal(s).astype(np.float32) for s, scale in zip(shapes(sizes), scales, strict=True)]
 
 
-def stacked(agents: Sequence[Arrays]) -> Arrays:
-    """One set of arrays for all agents."""
-    return tuple(np.stack(arrays) for arrays in zip(*agents, strict=True))
+def doubled(array: Any) -> torch.Tensor:
+    """PyTorch's copy of an array, in float64."""
+    return torch.tensor(np.array(array, np.float64))
 
 
-def by_torch(params: Arrays) -> torch.nn.Sequential:
+def by_torch(params: Sequence[Any]) -> torch.nn.Sequential:
     """The MLP with these weights and biases."""
-    linear = [torch.nn.Linear(*weight.shape[::-1], dtype=torch.float64) for weight in params[::2]]
-    model = torch.nn.Sequential(*itertools.islice(itertools.chain(*((m, torch.nn.ReLU()) for m in linear)), 2 * len(linear) - 1))
-    for mine, given in zip(model.parameters(), params, strict=True):
-        mine.data = torch.tensor(np.asarray(given), dtype=torch.float64)
+    layers = [(torch.nn.Linear(*weight.shape[::-1]), torch.nn.ReLU()) for weight in params[::2]]
+    model = torch.nn.Sequential(*itertools.chain(*layers))[:-1]
+    for own, array in zip(model.parameters(), params, strict=True):
+        own.data = doubled(array)
     return model
 
 
 def assert_near(ours: np.ndarray, theirs: np.ndarray, error: float = 1e-5) -> None:
-    """Equal but for the rounding of float32, which is of the size of the largest number."""
+    """Equal but for rounding, which is a share of the largest number."""
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=error * np.abs(theirs).max())

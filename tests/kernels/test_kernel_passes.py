@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from mlps import Arrays, assert_near, by_torch, drawn, shapes, stacked
+from mlps import assert_near, by_torch, doubled, drawn, shapes
 
 from softstep import kernels
 from softstep.kernels import native
@@ -25,29 +25,31 @@ widths = st.sampled_from([1, 2, 3, 5, 16, 17, 33, 64, 70])
 class Case(NamedTuple):
     """An MLP, what it observes, and what its values are differentiated with."""
 
-    params: Arrays
-    observations: np.ndarray
-    gradient: np.ndarray
+    params: tuple[jax.Array, ...]
+    observations: jax.Array
+    gradient: jax.Array
+
+
+def as_float32(arrays: Any) -> Any:
+    return jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), arrays)
 
 
 def case(sizes: tuple[int, ...] = SIZES, batch: int = BATCH, seed: int = 0) -> Case:
     rng = np.random.default_rng(seed)
-    observations, gradient = (rng.standard_normal((batch, n)).astype(np.float32) for n in (sizes[0], sizes[-1]))
-    return Case(drawn(sizes, seed), observations, gradient)
+    observations, gradient = (rng.standard_normal((batch, n)) for n in (sizes[0], sizes[-1]))
+    return as_float32(Case(tuple(drawn(sizes, seed)), observations, gradient))
 
 
 def of_whole_numbers(sizes: tuple[int, ...], batch: int) -> Case:
     """Small enough for float32 to hold every sum of them exactly."""
     rng = np.random.default_rng(0)
-    params = tuple(rng.integers(-2, 3, shape).astype(np.float32) for shape in shapes(sizes))
-    observations, gradient = (rng.integers(-2, 3, (batch, n)).astype(np.float32) for n in (sizes[0], sizes[-1]))
-    return Case(params, observations, gradient)
+    given = [rng.integers(-2, 3, shape) for shape in (*shapes(sizes), (batch, sizes[0]), (batch, sizes[-1]))]
+    return as_float32(Case(tuple(given[:-2]), *given[-2:]))
 
 
 def cases(agents: int = AGENTS) -> Case:
     """Of several agents, stacked."""
-    each = [case(seed=seed) for seed in range(agents)]
-    return Case(stacked([c.params for c in each]), *(np.stack(arrays) for arrays in list(zip(*each, strict=True))[1:]))
+    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *(case(seed=seed) for seed in range(agents)))
 
 
 def chosen(some: Case, agents: Any) -> Case:
@@ -63,20 +65,20 @@ def passes(some: Case) -> tuple[Any, Any]:
 
 def everything(some: Case) -> list[np.ndarray]:
     """Values, ∂parameters and ∂observations."""
-    values, pull = jax.vjp(kernels.mlp, jax.tree.map(jnp.asarray, some.params), jnp.asarray(some.observations))
+    values, pull = jax.vjp(kernels.mlp, some.params, some.observations)
     return [np.asarray(array) for array in jax.tree.leaves((values, pull(some.gradient)))]
 
 
 def everything_by_torch(some: Case) -> list[np.ndarray]:
-    model, observations = by_torch(some.params), torch.tensor(some.observations).double().requires_grad_()
+    model, observations = by_torch(some.params), doubled(some.observations).requires_grad_()
     values = model(observations)
-    values.backward(torch.tensor(some.gradient).double())
+    values.backward(doubled(some.gradient))
     return [values.detach().numpy(), *(p.grad.numpy() for p in model.parameters()), observations.grad.numpy()]
 
 
 def distance_to_a_kink(some: Case) -> float:
     """How near to 0 the argument of a ReLU comes, where rounding decides about its derivative."""
-    x, nearest = torch.tensor(some.observations).double(), np.inf
+    x, nearest = doubled(some.observations), np.inf
     for module in by_torch(some.params):
         if isinstance(module, torch.nn.ReLU):
             nearest = min(nearest, x.abs().min().item())
@@ -103,7 +105,7 @@ def test_values_and_gradients_are_those_of_torch(
         assert_near(ours, theirs)
 
 
-@pytest.fixture(params=[Registers(16, 4, 16), Registers(8, 2, 12), Registers(4, 4, 16)], ids=lambda r: f"{r.lanes} lanes")
+@pytest.fixture(params=[Registers(16, 4, 16), Registers(8, 2, 12), Registers(4, 4, 16)], ids=lambda r: f"{r.lanes}")
 def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code laid out for another CPU's registers; LLVM makes do with this one's."""
     here = native.target()._replace(registers=request.param)
@@ -113,7 +115,8 @@ def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("registers")
-@pytest.mark.parametrize(("sizes", "batch"), [((5, 33, 70, 17, 3), 75), ((64, 16, 2), 80), ((1, 1, 1), 16), ((7, 4), 47)])
+@pytest.mark.parametrize("sizes", [(5, 33, 70, 17, 3), (64, 16, 2), (1, 1, 1), (7, 4)], ids=str)
+@pytest.mark.parametrize("batch", [16, 75])
 def test_sums_of_whole_numbers_are_exact_in_registers_of_any_width(sizes: tuple[int, ...], batch: int) -> None:
     """Many arguments of a ReLU are exactly 0 here, and its derivative there is 0, as in PyTorch."""
     some = of_whole_numbers(sizes, batch)
@@ -149,7 +152,7 @@ def test_agents_may_share_their_observations_or_their_parameters() -> None:
     for shared in ({"observations"}, {"params"}, {"params", "gradient"}):
         mixed = block._replace(**{name: getattr(one, name) for name in shared})
         repeated = mixed._replace(
-            **{name: jax.tree.map(lambda a: np.stack([a] * AGENTS), getattr(one, name)) for name in shared}
+            **{name: jax.tree.map(lambda a: jnp.stack([a] * AGENTS), getattr(one, name)) for name in shared}
         )
         axes = Case(*(None if name in shared else 0 for name in Case._fields))
         assert_equal_bits(jax.vmap(passes, in_axes=(axes,))(mixed), jax.vmap(passes)(repeated))
@@ -170,8 +173,8 @@ def test_a_scan_over_batches_changes_no_bit() -> None:
 
 
 def test_nan_in_an_observation_reaches_all_values_of_its_sample_and_no_other() -> None:
-    clean, poisoned = case(), case()
-    poisoned.observations[7, -1] = np.nan
+    clean = case()
+    poisoned = clean._replace(observations=clean.observations.at[7, -1].set(np.nan))
     values, before = (np.array(passes(some)[0]) for some in (poisoned, clean))
     assert np.isnan(values[7]).all()
     values[7] = before[7]
@@ -180,13 +183,14 @@ def test_nan_in_an_observation_reaches_all_values_of_its_sample_and_no_other() -
 
 @pytest.mark.parametrize("layer", range(len(SIZES) - 1))
 def test_nan_in_one_agents_parameters_reaches_no_other_agent(layer: int) -> None:
-    clean, poisoned = cases(), cases()
-    poisoned.params[2 * layer][4, 0, 0] = np.nan
+    clean = cases()
+    params = list(clean.params)
+    params[2 * layer] = params[2 * layer].at[4, 0, 0].set(np.nan)
+    poisoned = clean._replace(params=tuple(params))
     after, before = (jax.vmap(passes)(some) for some in (poisoned, clean))
     others = np.delete(np.arange(AGENTS), 4)
     assert_equal_bits(chosen(after, others), chosen(before, others))
-    assert np.isnan(np.asarray(after[0])[4]).any()
-    assert np.isnan(np.asarray(after[1][0])[4]).any() or layer == 0
+    assert np.isnan(np.asarray(after[0])[4, :, 0]).all()
 
 
 # ---- what is left to XLA ----
@@ -208,7 +212,7 @@ def test_few_samples_are_left_to_xla(batch: int) -> None:
 @pytest.mark.parametrize("wide", ["params", "observations", "both"])
 def test_float64_is_left_to_xla(wide: str) -> None:
     with jax.enable_x64(True):
-        some = jax.tree.map(jnp.asarray, case())
+        some = case()
         doubled = jax.tree.map(lambda array: array.astype(jnp.float64), some)
         mixed = doubled if wide == "both" else some._replace(**{wide: getattr(doubled, wide)})
         assert not kernels.usable(mixed.params, mixed.observations)

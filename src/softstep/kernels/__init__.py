@@ -16,8 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from softstep.kernels import adam as adam_pass
-from softstep.kernels import native, passes
+from softstep.kernels import adam, native, passes
 from softstep.kernels.adam import Constants
 from softstep.kernels.passes import Shape
 
@@ -78,7 +77,7 @@ def _pass(name: str, shape: Shape) -> Callable[..., Any]:
     return native.call(name, shape, signature(shape), lambda module, registers: emit(module, shape, registers))
 
 
-def adam(
+def adam_step(
     constants: Constants,
     online: Params,
     target: Params,
@@ -102,7 +101,7 @@ def adam(
         "moves": fire,
     }
     step = _adam(tuple(array.shape for array in online), constants)
-    packed = jnp.stack([jnp.asarray(scalars[name], jnp.float32) for name in adam_pass.SCALARS])
+    packed = jnp.stack([jnp.asarray(scalars[name], jnp.float32) for name in adam.SCALARS])
     *new, checks = step(*online, *target, *mu, *nu, *gradient, packed)
     q, t, m, v = (tuple(new[n : n + len(online)]) for n in range(0, len(new), len(online)))
     return q, t, m, v, jnp.sum(checks) == 0
@@ -113,7 +112,7 @@ def _adam(sizes: tuple[tuple[int, ...], ...], constants: Constants) -> Callable[
     return native.call(
         "adam",
         (sizes, constants),
-        adam_pass.signature(sizes),
-        lambda module, registers: adam_pass.emit(module, sizes, constants, registers),
+        adam.signature(sizes),
+        lambda module, registers: adam.emit(module, sizes, constants, registers),
         in_place=4 * len(sizes),
     )

@@ -35,7 +35,7 @@ def make_actor(sizes: Sequence[int], agents: int, samples: int) -> Callable[[np.
         parameters = np.ascontiguousarray(packed, np.float32)
         go = partial(act, *(ctypes.c_void_p(a.ctypes.data) for a in (parameters, seen, values, room)))
 
-        def of(observations: np.ndarray, _alive: object = (code, parameters)) -> np.ndarray:
+        def of(observations: np.ndarray, _alive: object = (code, parameters, room)) -> np.ndarray:
             seen[...] = observations
             go()
             return values
