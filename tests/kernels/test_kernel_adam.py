@@ -67,7 +67,7 @@ def by_optax(options: dict[str, float], gradients: list[Arrays], tau: float, fir
     online, target, *_ = start()
     state = adam.init(online)
     for gradient, fire in zip(gradients, fires, strict=True):
-        change, state = jax.jit(adam.update)(gradient, state)
+        change, state = adam.update(gradient, state)
         online = optax.apply_updates(online, change)
         target = update_target(target, online, tau, fire)
         yield Given(online, target, state[0].mu, state[0].nu)
@@ -96,10 +96,8 @@ def assert_close(ours: Any, theirs: Any, rtol: float = 1e-5, atol: float = 1e-6)
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("tau", [1.0, 0.5, 0.005])
-@pytest.mark.parametrize("fires", [[True] * 4, [False] * 4, [False, True] * 2], ids=["always", "never", "at times"])
-def test_its_steps_are_those_of_optax_and_update_target(
-    options: dict[str, float], tau: float, fires: list[bool]
-) -> None:
+def test_its_steps_are_those_of_optax_and_update_target(options: dict[str, float], tau: float) -> None:
+    fires = [False, True, True, False]
     gradients = [jax.tree.map(lambda g, n=n: g * 10.0 ** (n - 2), drawn(seed=n)) for n in range(4)]
     ours = start()
     for n, theirs in enumerate(by_optax(options, gradients, tau, fires)):
