@@ -78,11 +78,6 @@ def make_rows(config: Config, observations: Any, actions: Any, step: Any) -> Any
     return jnp.concatenate([observations, *parts, step.next_observation], -1)
 
 
-def count_on(walk: Walk, rewards: Any, steps: Any = 1) -> Walk:
-    """Add the rewards of a step at which no episode ends."""
-    return Walk(walk.returns + rewards, walk.lengths + steps, walk.epsilon, walk.episodes)
-
-
 def settle(
     xp: Any, falling: tuple[Any, Any] | None, walk: Walk, rewards: Any, ended: Any, steps: Any = 1
 ) -> tuple[Walk, Ended]:
@@ -91,7 +86,7 @@ def settle(
     falling: the floors of ε (W,) and its factors (W, E + 1), by which it falls once for each under the geometric
     schedule; None under the linear one.
     """
-    walk = count_on(walk, rewards, steps)
+    walk = walk._replace(returns=walk.returns + rewards, lengths=walk.lengths + steps)
     closed = Ended(xp.where(ended, walk.returns, 0), xp.where(ended, walk.lengths, 0))
     count = ended.sum(-1)
     epsilon = walk.epsilon

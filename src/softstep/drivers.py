@@ -27,7 +27,6 @@ from softstep.behaviour import (
     Walk,
     behaviour,
     choose,
-    count_on,
     discounts,
     falling,
     first_walk,
@@ -172,7 +171,8 @@ class HostDriver:
                 valid.append(step.valid)
                 steps = step.valid.astype(np.int32)
             if not step.some_ended:
-                self.walk = count_on(self.walk, step.reward, steps)
+                np.add(self.walk.returns, step.reward, out=self.walk.returns)  # in place: half the time
+                np.add(self.walk.lengths, steps, out=self.walk.lengths)
                 continue
             discount[v] = discounts(config, step)
             ended = step.terminated | step.truncated
@@ -220,7 +220,7 @@ class HostDriver:
     def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
         """Return to a snapshot."""
         self.state = _unnamed("block", self.state, arrays)
-        self.walk = Walk(*(arrays[f"walk/{i:03}"] for i in range(len(Walk._fields))))
+        self.walk = Walk(*(np.array(arrays[f"walk/{i:03}"]) for i in range(len(Walk._fields))))
         self.iteration = iteration
         self._envs.restore({k.removeprefix("env/"): v for k, v in arrays.items() if k.startswith("env/")})
         if not self._envs.spec.exactly_resumable:  # new episodes have begun

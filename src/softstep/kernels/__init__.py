@@ -32,8 +32,9 @@ def usable(params: Params, observations: Array) -> bool:
 
 
 def fit(arrays: Params) -> bool:
-    """Whether arrays are for kernels: float32, on a CPU that they can be made for."""
-    return all(array.dtype == jnp.float32 for array in arrays) and jax.default_backend() == "cpu" and native.supported()
+    """Whether arrays are for kernels: float32, none of them empty, on a CPU that kernels can be made for."""
+    sound = all(array.dtype == jnp.float32 and array.size for array in arrays)
+    return sound and jax.default_backend() == "cpu" and native.supported()
 
 
 @jax.custom_vjp

@@ -93,7 +93,8 @@ def compiled(name: str, of: Any, emit: Emit) -> Code:
     assert here is not None
     digest = hashlib.sha256(repr((name, of, _made_by())).encode()).hexdigest()[:32]
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    file = Path(folder) / f"softstep-{digest}.o" if folder else None
+    local = folder and "://" not in folder  # JAX can keep its programs in a bucket, too
+    file = Path(folder) / f"softstep-{digest}.o" if local else None
     code = _kept(file) if file else None
     if code is None:
         module = ir.Module()
