@@ -1,4 +1,4 @@
-"""Gymnasium's Lunar Lander with a leaner step: the same calls of Box2D with the same numbers, a sixth faster.
+"""Gymnasium's Lunar Lander with a leaner step: the same calls of Box2D with the same numbers.
 
 What is left out is Python around them: NumPy's uniform draws and square roots of single numbers, vectors indexed one
 number at a time, branches for rendering, wind and continuous actions. Observations, rewards and ends are equal bit for

@@ -175,7 +175,7 @@ class Emitter:
         """The sum of each vector's lanes: as many vectors as lanes are added up side by side."""
         lanes, bit = vectors[0].type.count, 1
         if len(vectors) < lanes:
-            return [self.sum(vector) for vector in vectors]
+            return [self._sum(vector) for vector in vectors]
         while len(vectors) > 1:
             low, high = _exchange(lanes, bit)
             pairs = zip(vectors[::2], vectors[1::2], strict=True)
@@ -308,7 +308,7 @@ class Emitter:
         """The lanes with these numbers, counted through `a` and then `b`."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), list(lanes)))
 
-    def sum(self, vector: ir.Value) -> ir.Value:
+    def _sum(self, vector: ir.Value) -> ir.Value:
         """The sum of a vector's lanes, halves added to halves."""
         while (half := vector.type.count // 2) > 0:
             low, high = (self._pick(vector, vector, range(start, start + half)) for start in (0, half))
