@@ -196,7 +196,7 @@ def target_gap(state: LearnerState) -> Float[Array, ""]:
 
 def _all_finite(params: Params) -> Array:
     """Whether every element is finite: the largest magnitude is, for a maximum passes NaN on."""
-    return jnp.all(jnp.isfinite(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in params])))
+    return jnp.all(jnp.isfinite(jnp.stack([jnp.max(jnp.abs(leaf), initial=0) for leaf in params])))
 
 
 def optimizer_by_name(name: str, options: Mapping[str, float]) -> Callable[[Any], optax.GradientTransformation]:

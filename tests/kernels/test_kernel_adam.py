@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,8 @@ from softstep import kernels
 from softstep.config import Arm, Config
 from softstep.kernels import native
 from softstep.kernels.adam import Constants
-from softstep.learner import Hyper, Learner, LearnerState, make_learner, update_target
+from softstep.learner import Hyper, Learner, LearnerState, build_learner, make_learner, update_target
+from softstep.networks import from_builder
 from softstep.types import Transition
 
 SHAPES = ((33, 5), (33,), (3, 33), (16,), (2, 8, 4), (1,), ())
@@ -337,3 +339,24 @@ def test_parameters_that_overflow_under_a_finite_loss_are_their_agents_divergenc
         marks.append(state.diverged_at.tolist())
         assert np.isfinite(loss).all() or step == 4
     assert marks == [[0, 0, 0], [0, 0, 0], [0, 3, 0], [0, 3, 0]]
+
+
+class WithEmpty(eqx.Module):
+    """A user's own network, one of whose arrays holds nothing."""
+
+    nothing: jax.Array
+    weight: jax.Array
+
+    def __call__(self, observation: jax.Array) -> jax.Array:
+        return self.weight @ observation
+
+
+def test_a_network_with_an_empty_array_learns() -> None:
+    """A call tells the number of agents from the size of its first array."""
+    network = from_builder(lambda key: WithEmpty(jnp.zeros((0, 3)), jax.random.normal(key, (2, 3))))
+    able = build_learner(network, optax.adam, adam=Constants())
+    state = able.init(jax.random.key(0))
+    ones = Transition(jnp.ones((16, 3)), jnp.zeros(16, int), jnp.ones(16), jnp.ones(16), jnp.ones((16, 3)))
+    after, _ = able.update(state, ones, Hyper(learning_rate=RATE, tau=0.5, period=1, gamma=0.9))
+    assert int(after.diverged_at) == 0
+    assert float(jnp.max(jnp.abs(after.online[1] - state.online[1]))) == pytest.approx(RATE, rel=1e-3)

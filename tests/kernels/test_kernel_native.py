@@ -18,7 +18,7 @@ from softstep.kernels.emit import INT, Registers
 
 
 @contextlib.contextmanager
-def keeping_in(folder: Path | None) -> Iterator[None]:
+def keeping_in(folder: Path | str | None) -> Iterator[None]:
     """Machine code is kept in this folder, or nowhere."""
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", folder and str(folder))
@@ -138,6 +138,13 @@ def test_a_folder_that_cannot_be_made_is_no_error_and_leaves_nothing_behind(tmp_
     with keeping_in(tmp_path / "file" / "programs"):
         assert [answer(writes(number)) for number in (1, 2)] == [1, 2]
     assert {name: whole for name, (_, whole) in contents(tmp_path).items()} == {"file": b"no folder"}
+
+
+def test_a_folder_that_is_a_bucket_is_left_to_jax(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with keeping_in("gs://bucket/programs"):
+        assert answer(writes(3)) == 3
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_cannot_be_put_in_its_place_is_no_error_and_leaves_nothing_behind(folder: Path) -> None:
