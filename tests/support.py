@@ -36,7 +36,7 @@ def make_driver(config: Config, agents: tuple[Agent, ...] | None = None, kind: s
     if kind == "default":
         return FusedDriver(config, block, compiled)
     keys = block.reset_keys()[: len(agents)]
-    return HostDriver(config, block, envs.GymnaxHostEnvs(compiled, keys), numpy_acting=False)
+    return HostDriver(config, block, envs.GymnaxHostEnvs(compiled, keys), xla_acting=True)
 
 
 def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_AHEAD) -> list[Finished]:

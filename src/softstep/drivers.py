@@ -10,7 +10,6 @@ the update runs. On the same environment and seeds both give the same numbers, b
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -96,12 +95,12 @@ def capacity(config: Config) -> int:
 class HostDriver:
     """Steps host environments while the block learns."""
 
-    def __init__(self, config: Config, block: Block, envs: HostEnvs, *, numpy_acting: bool = True) -> None:
+    def __init__(self, config: Config, block: Block, envs: HostEnvs, *, xla_acting: bool = False) -> None:
         self._config, self._block, self._envs, self.given = config, block, envs, block.given
         self._agents = len(block.agents)
         self._behaviour = behaviour([agent.exploration for agent in block.agents], config.num_envs)
         self._falling = falling(config, self._behaviour)
-        self._load = _actor(config, block, envs.spec) if numpy_acting else None
+        self._load = None if xla_acting else _actor(config, block, envs.spec)
         self._width = row_width(envs.spec.observation_size)
         self._ring = rp.HostReplay(self._agents, capacity(config), config.steps_per_iteration, self._width)
         self._lockstep = envs.spec.maker != "envpool"  # whose steps are not all transitions
@@ -343,7 +342,7 @@ def fused_chunk(
 ) -> tuple[Carry, Ended]:
     """`count` iterations of the step body as one loop; the episodes that ended, (DRAWN_AHEAD, V, W, E)."""
 
-    chances = functools.reduce(lambda each, _: jax.vmap(each), range(4), env.chance)(draws.env_keys)
+    chances = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.chance))))(draws.env_keys)  # N, V, W, E
 
     def vector_step(carry: Carry, given: tuple[Draws, Any, Any]) -> tuple[Carry, tuple[Any, Ended]]:
         draw, chance, epsilon = given

@@ -15,9 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from softstep import kernels
 from softstep.config import Config, ConfigError
-
-Params = tuple[Array, ...]
-"""A network's floating-point arrays, in the order of its pytree's leaves."""
+from softstep.kernels import Params as Params
 
 
 class MLP(eqx.Module):

@@ -195,9 +195,7 @@ def version_changes(run: RunFolder) -> list[str]:
         return ["versions.json cannot be read"]
     now = versions(run.config)
     pairs = [("CPU", then.get("cpu"), now["cpu"])]
-    pairs += [
-        (n, then.get("packages", {}).get(n), now["packages"].get(n)) for n in ("jaxlib", "jax", "llvmlite", "numpy")
-    ]
+    pairs += [(name, then.get("packages", {}).get(name), now["packages"].get(name)) for name in ARITHMETIC]
     return [f"{name} was {old}, is {new}" for name, old, new in pairs if old != new]
 
 

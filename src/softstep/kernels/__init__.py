@@ -21,6 +21,7 @@ from softstep.kernels.adam import Constants
 from softstep.kernels.passes import Shape
 
 Params = tuple[Array, ...]
+"""A network's floating-point arrays, in the order of its pytree's leaves."""
 
 SMALLEST_BATCH = 16
 """Below, a tile of a product would be mostly empty."""

@@ -262,7 +262,7 @@ class Emitter:
 
     @contextlib.contextmanager
     def loop(self, count: int) -> Iterator[ir.Value]:
-        """0, 1, … < count, at least 0."""
+        """0, 1, … < count, at least once."""
         with self._loop(count, 1) as (i, _, _):
             yield i
 
