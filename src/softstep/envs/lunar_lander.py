@@ -1,8 +1,8 @@
 """Gymnasium's Lunar Lander with a leaner step: the same calls of Box2D with the same numbers.
 
-What is left out is Python around them: NumPy's uniform draws and square roots of single numbers, vectors indexed one
-number at a time, branches for rendering, wind and continuous actions. Observations, rewards and ends are equal bit for
-bit to those of Gymnasium 1.3.
+What is left out is Python around them: NumPy's draws and square roots of single numbers, vectors indexed one number at
+a time, contacts reported at every step, branches for rendering, wind and continuous actions. Observations, rewards and
+ends are equal bit for bit to those of Gymnasium 1.3.
 """
 
 from __future__ import annotations
@@ -27,9 +27,61 @@ from gymnasium.envs.box2d.lunar_lander import (
 
 HALF_WIDTH, HALF_HEIGHT = VIEWPORT_W / SCALE / 2, VIEWPORT_H / SCALE / 2
 
+DRAWN_AHEAD = 64
+"""Random numbers drawn at a time; a step takes two."""
+
+
+class Contacts(original.ContactDetector):
+    """Who touches the ground; each of a contact's bodies is asked for once."""
+
+    def BeginContact(self, contact: Any) -> None:
+        """Something touches the ground: a leg, or what must not."""
+        env, bodies = self.env, (contact.fixtureA.body, contact.fixtureB.body)
+        if env.lander in bodies:
+            env.game_over = True
+        for leg in env.legs:
+            if leg in bodies:
+                leg.ground_contact = True
+
+    def EndContact(self, contact: Any) -> None:
+        """A leg leaves the ground, or an edge of it."""
+        bodies = contact.fixtureA.body, contact.fixtureB.body
+        for leg in self.env.legs:
+            if leg in bodies:
+                leg.ground_contact = False
+
+    def PreSolve(self, contact: Any, manifold: Any) -> None:
+        """Nothing, where the inherited one calls Box2D to do nothing, at every step of every contact."""
+
+    def PostSolve(self, contact: Any, impulse: Any) -> None:
+        """Nothing."""
+
 
 class LunarLander(original.LunarLander):
     """Discrete actions, no wind, no pictures."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._drawn: list[float] = []
+        """Dispersions of the engines to come, the next one last."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode."""
+        if seed is None:
+            generator: Any = self.np_random.bit_generator
+            generator.advance(-len(self._drawn))  # back to where Gymnasium's would be
+        self._drawn = []
+        begun = super().reset(seed=seed, options=options)
+        self.world.contactListener_keepref = Contacts(self)  # Box2D does not
+        self.world.contactListener = self.world.contactListener_keepref
+        return begun
+
+    def _draw(self) -> list[float]:
+        """Dispersions: uniform(-1, 1) is -1 + 2·random()."""
+        self._drawn = ((-1.0 + 2.0 * self.np_random.random(DRAWN_AHEAD)) / SCALE)[::-1].tolist()
+        return self._drawn
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One step of 1/50 s."""
@@ -37,8 +89,8 @@ class LunarLander(original.LunarLander):
         main_power = side_power = 0.0
         angle = lander.angle
         sin, cos = math.sin(angle), math.cos(angle)
-        draw = self.np_random.random  # uniform(-1, 1) is -1 + 2·random()
-        along, across = (-1.0 + 2.0 * draw()) / SCALE, (-1.0 + 2.0 * draw()) / SCALE
+        drawn = self._drawn or self._draw()
+        along, across = drawn.pop(), drawn.pop()
         if action == 2:
             main_power = 1.0
             thrust = MAIN_ENGINE_Y_LOCATION / SCALE + 2 * along
