@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import advance, make_driver, small
 
-from softstep.behaviour import behaviour, choose, falling, first_walk, schedule, settle
+from softstep.behaviour import behaviour, choose, falling, first_walk, schedule, settle, walked
 from softstep.config import Config, Exploration
 from softstep.drivers import capacity
 from softstep.training import warmup
@@ -40,11 +40,24 @@ def test_geometric_epsilon_falls_once_for_every_finished_episode() -> None:
     walk = first_walk(who, 2)
     ended = np.array([[False, False], [True, False], [True, True]])
     config = Config(num_envs=2, train_every=2, exploration=exploration)
-    walk, closed = settle(np, falling(config, who), walk, np.ones((3, 2), np.float32), ended)
+    walk, closed = settle(np, falling(config, who), walked(walk, np.ones((1, 3, 2), np.float32)), ended)
     np.testing.assert_array_equal(walk.epsilon, np.float32([1, 0.5, 0.1]))
     assert walk.episodes.tolist() == [0, 1, 2]
     assert walk.returns.tolist() == [[1, 1], [0, 1], [0, 0]]
     assert closed.lengths.tolist() == ended.astype(int).tolist()
+
+
+def test_many_steps_at_once_count_as_one_by_one() -> None:
+    rng, start = np.random.default_rng(0), first_walk(behaviour([Exploration()] * 2, 1), 1)
+    rewards, valid = rng.standard_normal((300, 2, 1)).astype(np.float32), rng.random((300, 2, 1)) < 0.5
+    returns = start.returns
+    for reward in rewards:
+        returns = returns + reward
+    walk = walked(walked(start, rewards[:100], valid[:100]), rewards[100:], valid[100:])
+    np.testing.assert_array_equal(walk.returns, returns)
+    np.testing.assert_array_equal(walk.lengths, valid.sum(0))
+    assert walk.lengths.dtype == np.int32
+    np.testing.assert_array_equal(walked(start, rewards).lengths, [[300], [300]])
 
 
 def test_a_driver_follows_the_geometric_schedule() -> None:
@@ -95,7 +108,8 @@ def test_both_array_modules_settle_alike() -> None:
     falls, walk = falling(Config(exploration=exploration), who), first_walk(who, 4)
     for _ in range(50):
         rewards, ended = rng.standard_normal((2, 4)).astype(np.float32), rng.random((2, 4)) < 0.3
-        one = settle(np, falls, walk, rewards, ended)
-        other = settle(jnp, *jax.tree.map(jnp.asarray, (falls, walk, rewards, ended)))
+        walk = walked(walk, rewards[None])
+        one = settle(np, falls, walk, ended)
+        other = settle(jnp, *jax.tree.map(jnp.asarray, (falls, walk, ended)))
         jax.tree.map(np.testing.assert_array_equal, one, jax.tree.map(np.asarray, other))
         walk = one[0]

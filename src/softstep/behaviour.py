@@ -5,6 +5,7 @@ Written once for NumPy and for `jax.numpy`, so that both drivers compute the sam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -78,15 +79,22 @@ def make_rows(config: Config, observations: Any, actions: Any, step: Any) -> Any
     return jnp.concatenate([observations, *parts, step.next_observation], -1)
 
 
-def settle(
-    xp: Any, falling: tuple[Any, Any] | None, walk: Walk, rewards: Any, ended: Any, steps: Any = 1
-) -> tuple[Walk, Ended]:
-    """Add the rewards, and close the episodes that `ended`.
+def walked(walk: Walk, rewards: np.ndarray, valid: np.ndarray | None = None) -> Walk:
+    """The host's walk K vector steps on: `rewards` (K, W, E), and which steps count (all, where None).
+
+    In one go, because a NumPy call takes longer than its numbers; one after the other, for the compiled loop's bits.
+    """
+    returns = np.add.accumulate(np.concatenate([walk.returns[None], rewards]), axis=0)[-1]
+    steps = len(rewards) if valid is None else valid.sum(0, dtype=np.int32)
+    return walk._replace(returns=returns, lengths=walk.lengths + steps)
+
+
+def settle(xp: Any, falling: tuple[Any, Any] | None, walk: Walk, ended: Any) -> tuple[Walk, Ended]:
+    """Close the episodes that `ended` (W, E).
 
     falling: the floors of ε (W,) and its factors (W, E + 1), by which it falls once for each under the geometric
     schedule; None under the linear one.
     """
-    walk = walk._replace(returns=walk.returns + rewards, lengths=walk.lengths + steps)
     closed = Ended(xp.where(ended, walk.returns, 0), xp.where(ended, walk.lengths, 0))
     count = ended.sum(-1)
     epsilon = walk.epsilon
@@ -130,13 +138,14 @@ class Explores:
 
     def __init__(self, uniform: np.ndarray, epsilon: np.ndarray) -> None:
         self._each: np.ndarray = uniform < epsilon  # (V, W, E)
-        self._all: Any = self._each.all((1, 2)).tolist()  # lists are quicker to ask than arrays
-        self._some: Any = self._each.any((1, 2)).tolist()
+        steps, *others = self._each.shape
+        self._all = math.prod(others)
+        self._count: Any = self._each.reshape(steps, -1).sum(1).tolist()  # lists are quicker to ask than arrays
 
     def choose(self, v: int, random_action: Any, observations: Any, values: Callable[[Any], Any]) -> Any:
         """Actions (W, E) of vector step `v`."""
-        if self._all[v]:
+        if self._count[v] == self._all:
             return random_action
-        if not self._some[v]:
+        if not self._count[v]:
             return values(observations).argmax(-1)
         return choose(np, values(observations), self._each[v], random_action)

@@ -32,6 +32,7 @@ from softstep.behaviour import (
     make_rows,
     schedule,
     settle,
+    walked,
 )
 from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws, Given, filled
 from softstep.config import Config
@@ -155,7 +156,7 @@ class HostDriver:
     def _collect(self, uniform: np.ndarray, random_action: np.ndarray, keys: Any, linear: Any) -> list[Finished]:
         """The iteration's vector steps, remembered; the episodes that finished."""
         config, finished = self._config, list[Finished]()
-        rows, valid = self._new_rows(), list[np.ndarray]()
+        rows, valid, since = self._new_rows(), list[np.ndarray](), 0
         observed, acted, rewarded, discount, arrived = columns(rows, self._envs.observations.shape[-1])
         discount[...] = 1
         who = Explores(uniform, self.walk.epsilon[:, None] if self._falling else linear[:, :, None])
@@ -165,31 +166,33 @@ class HostDriver:
             observed[v], acted[v] = self._envs.observations, actions
             step = self._step(at, actions, None if keys is None else keys[v])
             rewarded[v], arrived[v] = step.reward, step.next_observation
-            steps: Any = 1
             if step.valid is not None:
                 valid.append(step.valid)
-                steps = step.valid.astype(np.int32)
             if not step.some_ended:
-                np.add(self.walk.returns, step.reward, out=self.walk.returns)  # in place: half the time
-                np.add(self.walk.lengths, steps, out=self.walk.lengths)
                 continue
             discount[v] = discounts(config, step)
-            ended = step.terminated | step.truncated
-            self.walk, closed = settle(np, self._falling, self.walk, step.reward, ended, steps)
-            finished += _finished(closed, at)
+            self._walk(rewarded[since : v + 1], valid[since:])
+            self.walk, closed = settle(np, self._falling, self.walk, step.terminated | step.truncated)
+            finished, since = finished + _finished(closed, at), v + 1
             if self._falling:
                 who = Explores(uniform, self.walk.epsilon[:, None])
+        self._walk(rewarded[since:], valid[since:])
         rewarded *= np.float32(config.reward_scale)
         for v, kept in enumerate(valid):
             self._ring.write(rows[v], kept)
         return finished
+
+    def _walk(self, rewards: np.ndarray, valid: list[np.ndarray]) -> None:
+        """Count vector steps that have been made."""
+        if len(rewards):
+            self.walk = walked(self.walk, rewards, np.array(valid) if valid else None)
 
     def _new_rows(self) -> np.ndarray:
         """Room for an iteration's rows (V, W, E, width): the ring's own, except where not all will be kept."""
         config = self._config
         shape = (self._agents, config.vector_steps, config.num_envs, self._width)
         room = self._ring.claim(config.steps_per_iteration) if self._lockstep else np.empty(shape, np.float32)
-        return np.moveaxis(room.reshape(shape), 1, 0)
+        return room.reshape(shape).transpose(1, 0, 2, 3)
 
     def _step(self, at: int, actions: Any, keys: Any) -> Step:
         """Step the environments to environment step `at`."""
@@ -351,7 +354,8 @@ def fused_chunk(
         actions = choose(jnp, values, draw.uniform < epsilons[:, None], draw.action)
         step = jax.vmap(jax.vmap(env.step))(chance, carry.env_state, actions)
         rows = make_rows(config, carry.observations, actions, step)
-        walk, closed = settle(jnp, falling, carry.walk, step.reward, step.terminated | step.truncated)
+        walk = carry.walk._replace(returns=carry.walk.returns + step.reward, lengths=carry.walk.lengths + 1)
+        walk, closed = settle(jnp, falling, walk, step.terminated | step.truncated)
         after = carry._replace(env_state=step.state, observations=step.observation, walk=walk)
         return after, (rows, closed)
 

@@ -58,7 +58,7 @@ class HostReplay:
 
     def claim(self, count: int) -> Float[np.ndarray, "W E width"]:
         """The next `count` rows of each ring, to be filled in place; for agents that write in lockstep."""
-        start = int(self.written[0] % self._slots)
+        start = self.written.item(0) % self._slots
         self.written += count
         return self.rows[:, start : start + count]
 

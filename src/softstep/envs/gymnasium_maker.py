@@ -72,41 +72,46 @@ class GymnasiumEnvs:
         self.spec = spec
         self._envs = [OneEnv(spec.name, seed, index) for seed in seeds for index in range(num_envs)]
         self._shape = (len(seeds), num_envs)
-        self.observations = np.empty((*self._shape, self.spec.observation_size), np.float32)
-        self._flat = self.observations.reshape(len(self._envs), -1)
-        count = len(self._envs)
-        self._columns = (
-            np.empty((count, spec.observation_size), np.float32),
-            np.empty(count, np.float32),
-            np.empty(count, bool),
-            np.empty(count, bool),
-        )
-        after, *rest = self._columns
-        rewards, terminated, truncated = (column.reshape(self._shape) for column in rest)
-        self._going_on = Step(after.reshape(self.observations.shape), rewards, terminated, truncated, some_ended=False)
-        self._ended = self._going_on._replace(some_ended=True)
+        observations, flags = (*self._shape, spec.observation_size), [np.zeros(self._shape, bool) for _ in range(4)]
+        after, rewards = np.empty(observations, np.float32), np.empty(self._shape, np.float32)
+        self._going_on = Step(after, rewards, flags[0], flags[1], some_ended=False)  # whose flags stay down
+        self._ended = Step(after, rewards, flags[2], flags[3], some_ended=True)
+        self._begun = np.empty(observations, np.float32)
+        """What is observed after a step that ended an episode."""
         first = [env.reset() for env in self._envs]
         self._vectors = first[0].ndim == 1
-        for row, observation in zip(self._flat, first, strict=True):
-            row[:] = observation.ravel()
+        self.observations = np.array(first, np.float32).reshape(observations)
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """One step of every environment; an ended one is reset at once. The arrays are overwritten by the next call."""
-        after, rewards, terminated, truncated = self._columns
-        observations, ended = [], []
+        rewards, observations, ended = self._going_on.reward.reshape(-1), [], []
         for i, (env, action) in enumerate(zip(self._envs, actions.ravel().tolist(), strict=True)):
             observation, rewards[i], at_end, late = env.step(action)
             observations.append(observation if self._vectors else observation.ravel())
             if at_end or late:
                 ended.append((i, at_end, late))
+        after = self._going_on.next_observation
         np.concatenate(observations, out=after.reshape(-1), casting="same_kind")
-        self._flat[...] = after
+        if not ended:
+            self.observations = after
+            return self._going_on
+        self._reset(ended)
+        return self._ended
+
+    def _reset(self, ended: Sequence[tuple[int, bool, bool]]) -> None:
+        """Begin anew where an episode ended: (environment, terminated, truncated) each."""
+        after, _, terminated, truncated, *_ = self._ended
         terminated[...] = truncated[...] = False
+        self._begun[...] = after
+        self.observations = self._begun
         for i, at_end, late in ended:
-            terminated[i], truncated[i] = at_end, late
+            terminated.flat[i], truncated.flat[i] = at_end, late
             self._envs[i].episode += 1
-            self._flat[i] = self._envs[i].reset().ravel()
-        return self._ended if ended else self._going_on
+            self._observe(i, self._envs[i].reset())
+
+    def _observe(self, i: int, observation: np.ndarray) -> None:
+        """What environment number i shows."""
+        self.observations.reshape(len(self._envs), -1)[i] = observation.ravel()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Every environment's episode number and actions since its reset, and the observations to check against."""
@@ -128,7 +133,7 @@ class GymnasiumEnvs:
         lengths = snapshot["length"]
         parts = np.split(snapshot["actions"], np.cumsum(lengths)[:-1])
         for i, (env, episode, actions) in enumerate(zip(self._envs, snapshot["episode"], parts, strict=True)):
-            self._flat[i] = env.replay(int(episode), actions.tolist()).ravel()
+            self._observe(i, env.replay(int(episode), actions.tolist()))
         if not np.array_equal(self.observations, snapshot["observations"], equal_nan=True):
             raise ReplayMismatch(
                 f"{self.spec.name} did not replay to the observation it had at the checkpoint: was it, or a library"
@@ -139,7 +144,7 @@ class GymnasiumEnvs:
         """Begin the episode after the one that was running, in every environment."""
         for i, (env, episode) in enumerate(zip(self._envs, episodes.tolist(), strict=True)):
             env.episode = episode + 1
-            self._flat[i] = env.reset().ravel()
+            self._observe(i, env.reset())
 
     def close(self) -> None:
         """Close every environment."""

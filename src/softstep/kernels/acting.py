@@ -30,10 +30,11 @@ def make_actor(sizes: Sequence[int], agents: int, samples: int) -> Callable[[np.
     seen = np.zeros((agents, samples, sizes[0]), np.float32)
     values = np.zeros((agents, samples, sizes[-1]), np.float32)
     room = np.zeros(2 * max(sizes), np.float32)
+    rest = [_address(a) for a in (seen, values, room)]
 
     def load(packed: np.ndarray) -> Values:
         parameters = np.ascontiguousarray(packed, np.float32)
-        go = partial(act, *(ctypes.c_void_p(a.ctypes.data) for a in (parameters, seen, values, room)))
+        go = partial(act, _address(parameters), *rest)
 
         def of(observations: np.ndarray, _alive: object = (code, parameters, room)) -> np.ndarray:
             seen[...] = observations
@@ -43,6 +44,10 @@ def make_actor(sizes: Sequence[int], agents: int, samples: int) -> Callable[[np.
         return of
 
     return load
+
+
+def _address(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 def _emit(sizes: tuple[int, ...], agents: int, samples: int, module: ir.Module, registers: Registers) -> None:
