@@ -208,7 +208,7 @@ def optimizer_by_name(name: str, options: Mapping[str, float]) -> Callable[[Any]
     for option in options:
         if option not in _parameters(factory) or option == "learning_rate":
             raise ConfigError(f"optimizer_options: {name} has no {option!r}{near(option, list(_parameters(factory)))}")
-    weights = (jnp.ones(2),)
+    weights = (jax.ShapeDtypeStruct((2,), jnp.float32),)
     try:
         probe = factory(0.1, **options)
         jax.eval_shape(lambda w: probe.update(w, probe.init(w), w), weights)

@@ -8,7 +8,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -180,7 +179,7 @@ class Worker:
         path = os.pathsep.join([*search, *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = os.environ | runtime.settings(overlap=overlap) | ({"PYTHONPATH": path} if path else {})
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "softstep.worker"],
+            runtime.command("softstep.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

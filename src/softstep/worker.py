@@ -1,7 +1,7 @@
 """A worker process: runs the blocks it is given, one at a time, on one thread.
 
-Started as `python -P -m softstep.worker`; orders come as JSON lines on standard input, what happens goes out as JSON
-lines on standard output. When its input closes (the parent is gone, or wants it to stop), it saves and ends.
+Started with `runtime.command`; orders come as JSON lines on standard input, what happens goes out as JSON lines on
+standard output. When its input closes (the parent is gone, or wants it to stop), it saves and ends.
 """
 
 from __future__ import annotations

@@ -51,8 +51,6 @@ def make_compiled(name: str) -> CompiledEnv:
         raise ConfigError(
             f"env = 'gymnax:{name}' has {type(space).__name__} actions: deep Q-learning needs Discrete ones"
         )
-    shape = env.observation_space(params).shape
-    spec = EnvSpec(name, "gymnax", int(np.prod(shape)), int(space.n), exactly_resumable=True)
 
     def reset(key: PRNGKeyArray) -> tuple[Any, Array]:
         observation, state = env.reset(key, params)
@@ -78,6 +76,8 @@ def make_compiled(name: str) -> CompiledEnv:
             truncated,
         )
 
+    _, observation = jax.eval_shape(lambda: reset(jax.random.key(0)))
+    spec = EnvSpec(name, "gymnax", observation.size, int(space.n), exactly_resumable=True)
     return CompiledEnv(spec, reset, chance, step)
 
 

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import secrets
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -68,7 +67,7 @@ class LiveRun:
     async def start(cls, config: Config) -> LiveRun:
         """Start the process; it waits for `play`."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "softstep.explorer.live_worker",
+            *runtime.command("softstep.explorer.live_worker"),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
             env=os.environ | runtime.settings(overlap=runtime.cores() > 1),
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """A live agent's process: trains without end, obeys a hand on its sliders, and shows what it does.
 
-Started as `python -P -m softstep.explorer.live_worker`. The first line on standard input is the configuration, every
-further one an order; what happens goes out as JSON lines on standard output. When the input closes, it ends.
+Started with `runtime.command`. The first line on standard input is the configuration, every further one an order; what
+happens goes out as JSON lines on standard output. When the input closes, it ends.
 """
 
 from __future__ import annotations
