@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,23 @@ from softstep.types import unpack_rows
 DRAWN_AHEAD = 64
 """Iterations whose randomness is drawn in one call."""
 
+Made = TypeVar("Made")
+
 _PURPOSES = ("init", "reset", "act", "replay", "env", "measure")
+
+
+class Shared:
+    """What the blocks of one configuration have in common: the first makes it, compiled programs above all."""
+
+    def __init__(self) -> None:
+        self._made = dict[Callable[..., Any], Any]()
+
+    def __call__(self, make: Callable[..., Made], *of: Any) -> Made:
+        """`make(*of)`, or what that gave before: `of` must mean the same for every block."""
+        if make not in self._made:
+            self._made[make] = make(*of)
+        made: Made = self._made[make]
+        return made
 
 
 class BlockState(NamedTuple):
@@ -88,6 +104,18 @@ class Block(NamedTuple):
     """(given, state, minibatch) → measures; the state is kept."""
 
 
+class Programs(NamedTuple):
+    """A block's programs as functions of what is given, compiled but for `learn`; see `Block`."""
+
+    init: Callable[[Given], BlockState]
+    learn: Callable[[BlockState, Any, Any, Given], BlockState]
+    q_values: Callable[[Any, Any], Float[Array, "W E A"]]
+    draw: Callable[[Array | np.ndarray, Any], Draws]
+    reset_keys: Callable[[Given], Key[Array, "W E"]]
+    measure_words: Callable[[Given, Any], UInt32[Array, "1 W B"]]
+    measure: Callable[[Given, BlockState, Float[Array, "W B width"]], Measures]
+
+
 def make_block(
     config: Config,
     learner: Learner,
@@ -95,12 +123,30 @@ def make_block(
     observation_size: int,
     num_actions: int,
     probe: Probe | None = None,
+    shared: Shared | None = None,
 ) -> Block:
     """The programs of up to W agents; empty slots are filled with copies of the first.
 
     `probe` holds the agents' probes (P, …), padded like them; without one Δy is measured at records only.
     """
     given = _given(config, agents, probe)
+    programs = (shared or Shared())(make_programs, config, learner, observation_size, num_actions)
+    return Block(
+        learner=learner,
+        agents=tuple(agents),
+        given=given,
+        init=partial(programs.init, given),
+        learn=programs.learn,
+        q_values=programs.q_values,
+        draw=partial(programs.draw, given.seeds),
+        reset_keys=partial(programs.reset_keys, given),
+        measure_words=partial(programs.measure_words, given),
+        measure=programs.measure,
+    )
+
+
+def make_programs(config: Config, learner: Learner, observation_size: int, num_actions: int) -> Programs:
+    """The programs that all blocks of a configuration share."""
 
     def init(given: Given) -> BlockState:
         keys = jax.vmap(lambda seed: _key(seed, "init"))(given.seeds)
@@ -133,16 +179,13 @@ def make_block(
         found = jax.vmap(lambda *each: _measure(learner, *each))(state.learner, batch, given.hyper)
         return found if state.drift is None else found._replace(**summary(state.drift)._asdict())
 
-    return Block(
-        learner=learner,
-        agents=tuple(agents),
-        given=given,
-        init=partial(jax.jit(init), given),
+    return Programs(
+        init=jax.jit(init),
         learn=learn,
         q_values=jax.jit(jax.vmap(learner.network.batch)),
-        draw=partial(jax.jit(partial(_draw, config, num_actions)), given.seeds),
-        reset_keys=partial(jax.jit(reset_keys), given),
-        measure_words=partial(jax.jit(measure_words), given),
+        draw=jax.jit(partial(_draw, config, num_actions)),
+        reset_keys=jax.jit(reset_keys),
+        measure_words=jax.jit(measure_words),
         measure=jax.jit(measure),
     )
 

@@ -34,7 +34,7 @@ from softstep.behaviour import (
     settle,
     walked,
 )
-from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws, Given, filled
+from softstep.block import DRAWN_AHEAD, Block, BlockState, Draws, Given, Shared, filled
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
 from softstep.events import EnvironmentFailed, Finished
@@ -96,7 +96,9 @@ def capacity(config: Config) -> int:
 class HostDriver:
     """Steps host environments while the block learns."""
 
-    def __init__(self, config: Config, block: Block, envs: HostEnvs, *, xla_acting: bool = False) -> None:
+    def __init__(
+        self, config: Config, block: Block, envs: HostEnvs, shared: Shared | None = None, *, xla_acting: bool = False
+    ) -> None:
         self._config, self._block, self._envs, self.given = config, block, envs, block.given
         self._agents = len(block.agents)
         self._behaviour = behaviour([agent.exploration for agent in block.agents], config.num_envs)
@@ -106,7 +108,7 @@ class HostDriver:
         self._ring = rp.HostReplay(self._agents, capacity(config), config.steps_per_iteration, self._width)
         self._lockstep = envs.spec.maker != "envpool"  # whose steps are not all transitions
         state = block.init()
-        self._learn, self._flatten, self._unflatten = _flat_programs(block, state)
+        self._learn, self._flatten, self._unflatten = (shared or Shared())(_flat_programs, block.learn, state)
         self.state, self.walk, self.iteration = state, first_walk(self._behaviour, config.num_envs), 0
         self._act_with(_packed(state))
 
@@ -250,9 +252,11 @@ class Carry(NamedTuple):
 class FusedDriver:
     """Runs whole iterations inside one compiled program."""
 
-    def __init__(self, config: Config, block: Block, env: CompiledEnv) -> None:
+    def __init__(self, config: Config, block: Block, env: CompiledEnv, shared: Shared | None = None) -> None:
         self._config, self._block, self._agents, self.given = config, block, len(block.agents), block.given
-        env_state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(block.reset_keys())
+        programs = (shared or Shared())(_fused_programs, config, block, env)
+        reset, self._chunk, self._sample, self._rows_at = programs
+        env_state, observations = reset(block.reset_keys())
         width = row_width(env.spec.observation_size)
         slots = capacity(config) + config.steps_per_iteration
         ring = jax.device_put(np.zeros((config.width, slots, width), np.float32))
@@ -261,9 +265,6 @@ class FusedDriver:
         walk, written, self._falling = jax.device_put(first)
         self._carry = Carry(block.init(), rp.DeviceReplay(ring, written), env_state, observations, walk)
         self.iteration = 0
-        self._chunk = jax.jit(partial(fused_chunk, config, block, env), static_argnames="learning", donate_argnums=0)
-        self._sample = jax.jit(partial(rp.sample, capacity=capacity(config)))
-        self._rows_at = jax.jit(lambda rows, at: rows[:, at])
 
     @property
     def state(self) -> BlockState:
@@ -330,6 +331,16 @@ class FusedDriver:
         """Nothing to free."""
 
 
+def _fused_programs(config: Config, block: Block, env: CompiledEnv) -> tuple[Callable[..., Any], ...]:
+    """Compiled: the environments' first reset, `fused_chunk`, `replay.sample`, and rows of all rings at some slots."""
+    return (
+        jax.jit(jax.vmap(jax.vmap(env.reset))),
+        jax.jit(partial(fused_chunk, config, block, env), static_argnames="learning", donate_argnums=0),
+        jax.jit(partial(rp.sample, capacity=capacity(config))),
+        jax.jit(lambda rows, at: rows[:, at]),
+    )
+
+
 def fused_chunk(
     config: Config,
     block: Block,
@@ -376,15 +387,17 @@ def fused_chunk(
     return jax.lax.fori_loop(0, count, iteration, (carry, none))
 
 
-def _flat_programs(block: Block, like: BlockState) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+def _flat_programs(
+    learn: Callable[..., BlockState], like: BlockState
+) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """Compiled `learn` over flat states (which it consumes), `flatten` and `unflatten`."""
     flatten, unflatten = codec(like)
 
-    def learn(flat: Flat, minibatches: Any, factor: Any, given: Given) -> tuple[Flat, Any]:
-        state = block.learn(unflatten(flat), minibatches, factor, given)
+    def learn_flat(flat: Flat, minibatches: Any, factor: Any, given: Given) -> tuple[Flat, Any]:
+        state = learn(unflatten(flat), minibatches, factor, given)
         return flatten(state), jax.vmap(pack)(state.learner.online)
 
-    return jax.jit(learn, donate_argnums=0), jax.jit(flatten), jax.jit(unflatten)
+    return jax.jit(learn_flat, donate_argnums=0), jax.jit(flatten), jax.jit(unflatten)
 
 
 _packed = jax.jit(lambda state: jax.vmap(pack)(state.learner.online))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from softstep.block import Block
+from softstep.block import Block, Shared
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, episode_seed, make_evaluation
 from softstep.networks import numpy_q_values
@@ -27,11 +28,13 @@ def evaluation_seeds(number: int, episodes: int) -> list[int]:
     return [episode_seed(_EVALUATION, number, episode) for episode in range(episodes)]
 
 
-def make_evaluate(config: Config, block: Block, spec: EnvSpec, compiled: CompiledEnv | None) -> Evaluate:
+def make_evaluate(
+    config: Config, block: Block, spec: EnvSpec, compiled: CompiledEnv | None, shared: Shared | None = None
+) -> Evaluate:
     """The evaluation of a block's agents on its environment."""
     agents = len(block.agents)
     if compiled is not None:
-        rollout = jax.jit(lambda params, keys: compiled_returns(compiled, block, params, keys))
+        rollout = (shared or Shared())(_compiled_rollout, compiled, block)
 
         def evaluate_compiled(params: Any, number: int, episodes: int) -> np.ndarray:
             keys = jax.vmap(jax.random.key)(jnp.array(evaluation_seeds(number, episodes), jnp.uint32))
@@ -44,6 +47,10 @@ def make_evaluate(config: Config, block: Block, spec: EnvSpec, compiled: Compile
         return host_returns(spec, values, agents, evaluation_seeds(number, episodes))
 
     return evaluate_host
+
+
+def _compiled_rollout(env: CompiledEnv, block: Block) -> Callable[..., Any]:
+    return jax.jit(partial(compiled_returns, env, block))
 
 
 def host_q_values(config: Config, block: Block, spec: EnvSpec, params: Any) -> Callable[[np.ndarray], np.ndarray]:

@@ -6,15 +6,19 @@ import dataclasses
 import warnings
 
 from softstep import envs, store
+from softstep.block import Shared
 from softstep.events import Hooks, Outcome, Restored, Snapshot
 from softstep.store import CheckpointWriter, RunFolder
 from softstep.training import run_block
 
 
-def execute_block(run: RunFolder, block: int, hooks: Hooks) -> Outcome:
-    """Train block number `block` of the run, saving checkpoints; resumes where there is one."""
-    agents = run.config.blocks()[block]
-    spec = envs.describe(run.config)
+def execute_block(run: RunFolder, block: int, hooks: Hooks, shared: Shared | None = None) -> Outcome:
+    """Train block number `block` of the run, saving checkpoints; resumes where there is one.
+
+    `shared` is for the other blocks of this run in this process.
+    """
+    agents, shared = run.config.blocks()[block], shared or Shared()
+    spec = shared(envs.describe, run.config)
     if block == 0 and not spec.exactly_resumable:
         warnings.warn(
             f"{spec.name} does not replay its episodes exactly: a resumed run would start new ones, and differ",
@@ -32,6 +36,6 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks) -> Outcome:
         writer.write(snapshot.env_steps, snapshot.arrays, snapshot.new_rows)
 
     try:
-        return run_block(run.config, agents, spec, dataclasses.replace(hooks, on_checkpoint=save), restored)
+        return run_block(run.config, agents, spec, dataclasses.replace(hooks, on_checkpoint=save), restored, shared)
     finally:
         writer.close()

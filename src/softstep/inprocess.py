@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from softstep import runs
+from softstep.block import Shared
 from softstep.config import Config
 from softstep.events import Hooks, Outcome
 from softstep.execution import execute_block
@@ -21,11 +22,12 @@ def run_blocks_here(
 ) -> list[Outcome | None]:
     """Train every block in this process, on the devices JAX has here (`workers` is not used)."""
     outcomes: list[Outcome | None] = []
+    shared = Shared()
     for block in range(len(run.config.blocks())):
         if should_stop():
             outcomes.append(None)
             continue
-        outcomes.append(execute_block(run, block, _hooks(view, block, should_stop)))
+        outcomes.append(execute_block(run, block, _hooks(view, block, should_stop), shared))
         view.finished(block)
     return outcomes
 

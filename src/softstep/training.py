@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from softstep import envs
-from softstep.block import DRAWN_AHEAD, Block, block_hyper, make_block, since_record
+from softstep.block import DRAWN_AHEAD, Block, Shared, block_hyper, make_block, since_record
 from softstep.config import Agent, Config, changed
 from softstep.drivers import Driver, FusedDriver, HostDriver
 from softstep.evaluation import Evaluate, make_evaluate
@@ -60,19 +60,20 @@ def warmup(config: Config) -> int:
     return max(1, math.ceil(config.learning_starts / config.steps_per_iteration))
 
 
-def make_trainer(config: Config, agents: Sequence[Agent], spec: envs.EnvSpec) -> Trainer:
-    """A block ready for its first iteration."""
-    learner = make_learner(config, spec.observation_size, spec.num_actions)
+def make_trainer(config: Config, agents: Sequence[Agent], spec: envs.EnvSpec, shared: Shared | None = None) -> Trainer:
+    """A block ready for its first iteration; `shared` is for other blocks of this configuration, before or after it."""
+    shared = shared or Shared()
+    learner = shared(make_learner, config, spec.observation_size, spec.num_actions)
     probe = None if config.probe == 0 else make_probe(config, spec, [agent.seed for agent in agents])
-    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions, probe)
-    compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
+    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions, probe, shared)
+    compiled = shared(envs.make_compiled, spec.name) if spec.maker == "gymnax" else None
     driver: Driver
     if compiled is not None:
-        driver = FusedDriver(config, block, compiled)
+        driver = FusedDriver(config, block, compiled, shared)
     else:
         host = envs.make_host(spec, [agent.seed for agent in agents], config.num_envs)
-        driver = HostDriver(config, block, host)
-    evaluate = make_evaluate(config, block, spec, compiled)
+        driver = HostDriver(config, block, host, shared)
+    evaluate = make_evaluate(config, block, spec, compiled, shared)
     return Trainer(config, spec, block, driver, evaluate, Log.empty(len(agents)), tuple(agents))
 
 
@@ -82,9 +83,10 @@ def run_block(
     spec: envs.EnvSpec,
     hooks: Hooks,
     restored: Restored | None = None,
+    shared: Shared | None = None,
 ) -> Outcome:
     """Train the block to its end, or until `hooks.should_stop`."""
-    trainer = make_trainer(config, agents, spec)
+    trainer = make_trainer(config, agents, spec, shared)
     if restored is not None:
         restore(trainer, restored)
     try:

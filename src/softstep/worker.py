@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from softstep import store
+from softstep.block import Shared
 from softstep.config import ConfigError
 from softstep.events import EnvironmentFailed, Hooks, Progress, ReplayMismatch
 from softstep.execution import execute_block
@@ -39,8 +41,9 @@ def main() -> None:
             closing.set()
 
     say("ready")
+    shared = defaultdict[str, Shared](Shared)  # by run folder
     while (order := orders.get()) is not None:
-        _serve(order, say, closing)
+        _serve(order, shared[order["folder"]], say, closing)
 
 
 def _now_and_then(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
@@ -56,7 +59,7 @@ def _now_and_then(tell: Callable[[Progress], None]) -> Callable[[Progress], None
     return told
 
 
-def _serve(order: dict[str, Any], say: Any, closing: threading.Event) -> None:
+def _serve(order: dict[str, Any], shared: Shared, say: Any, closing: threading.Event) -> None:
     block = order["block"]
     hooks = Hooks(
         on_records=lambda records: say("records", block=block, records=[r._asdict() for r in records]),
@@ -65,7 +68,7 @@ def _serve(order: dict[str, Any], say: Any, closing: threading.Event) -> None:
     )
     try:
         run = store.open_run(Path(order["folder"]))
-        outcome = execute_block(run, block, hooks)
+        outcome = execute_block(run, block, hooks, shared)
         say("done", block=block, outcome=outcome._asdict())
     except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch) as error:
         say("failed", block=block, kind=type(error).__name__, message=str(error))
