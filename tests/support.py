@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from softstep import envs
-from softstep.block import DRAWN_AHEAD, make_block
+from softstep.block import DRAWN_AHEAD, Shared, make_block
 from softstep.config import Agent, Config
 from softstep.drivers import Driver, Finished, FusedDriver, HostDriver, capacity
 from softstep.learner import make_learner
@@ -76,7 +76,7 @@ class Tape:
         self.snapshots: list[Snapshot] = []
         self._steps, self._stop_at = 0, stop_at
 
-    def run(self, restored: Restored | None = None) -> Outcome:
+    def run(self, restored: Restored | None = None, shared: Shared | None = None) -> Outcome:
         """Train, from the start or on from a snapshot."""
         hooks = Hooks(
             on_records=self.records.extend,
@@ -84,7 +84,7 @@ class Tape:
             on_checkpoint=self.snapshots.append,
             should_stop=lambda: self._stop_at is not None and self._steps >= self._stop_at,
         )
-        return run_block(self.config, self.agents, self.spec, hooks, restored)
+        return run_block(self.config, self.agents, self.spec, hooks, restored, shared)
 
     def restored(self, number: int) -> Restored:
         """What a store would read back of the snapshot `number`."""

@@ -18,6 +18,7 @@ import pytest
 from support import Tape, advance, agent_bits, make_driver, of_agent, remembered, small
 
 from softstep.behaviour import schedule
+from softstep.block import Shared
 from softstep.config import Agent, Arm, Config, Exploration
 from softstep.drivers import DRAWN_AHEAD, Driver, Finished
 from softstep.target import TargetUpdate
@@ -270,6 +271,22 @@ def test_nothing_is_compiled_twice(env: str, caplog: pytest.LogCaptureFixture) -
     late = [r.getMessage() for r in caplog.records[first_seen[1] :] if r.getMessage().startswith("Compiling")]
     assert len(compiled) > 5
     assert not late
+
+
+@pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
+def test_the_second_block_of_a_run_compiles_nothing_and_is_the_same(env: str, caplog: pytest.LogCaptureFixture) -> None:
+    settings: dict[str, Any] = {"eval_every": 200, "eval_episodes": 2, "seeds": 3, "block_width": 3}
+    arms = tuple(Arm(str(rate), learning_rate=rate, exploration=Exploration(end=rate)) for rate in (1e-3, 1e-2))
+    config = small(env=env, arms=arms, **settings)
+    shared, (first, second) = Shared(), [Tape(config, agents) for agents in config.blocks()]
+    first.run(shared=shared)
+    with caplog.at_level(logging.WARNING), jax.log_compiles():
+        second.run(shared=shared)
+    assert not [r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling")]
+    alone = Tape(config, config.blocks()[1])
+    alone.run()
+    assert final(second) == final(alone)
+    assert str(second.records) == str(alone.records)
 
 
 class Watched(list[Any]):

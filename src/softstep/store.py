@@ -449,6 +449,13 @@ def blocks_done(run: RunFolder) -> list[bool]:
     return [config.solve_at is None and bool(of) and _steps(of[0]) >= end and _is_sound(of[0]) for of in newest]
 
 
+def blocks_told(run: RunFolder) -> list[bool]:
+    """Which blocks' ends are in the tables; a run killed between its last checkpoint and its tables has none."""
+    outcomes = (read_summary(run) or {}).get("blocks") or [None] * len(run.config.blocks())
+    end = run.config.iterations * run.config.steps_per_iteration
+    return [outcome is not None and outcome["env_steps"] >= end for outcome in outcomes]
+
+
 def drop_damaged(run: RunFolder) -> list[Path]:
     """Find checkpoints that cannot be read as they were written, and forget their blocks; which those were."""
     damaged = [path for path in sorted(run.path.glob("checkpoint-*.safetensors")) if not _is_sound(path)]

@@ -111,6 +111,25 @@ def test_a_damaged_result_is_computed_again_and_said_so(whole: Study, tmp_path: 
     assert again.frame.equals(whole.frame)
 
 
+@pytest.mark.parametrize("stale", [True, False])
+def test_a_kill_between_the_last_checkpoint_and_the_tables_loses_nothing(
+    whole: Study, tmp_path: Path, stale: bool
+) -> None:
+    out = shutil.copytree(whole.path, tmp_path / "killed")
+    for part in out.glob("parts/*"):
+        (part / "summary.json").unlink()
+        if stale:  # from a stop before
+            run = store.open_run(part)
+            blocks = [None, *({"env_steps": 600} for _ in run.config.blocks()[1:])]
+            store.write_results(run, {"summary.json": json.dumps({"finished": False, "blocks": blocks}).encode()})
+            pl.read_parquet(part / "curves.parquet").head(1).write_parquet(part / "curves.parquet")
+        else:
+            (part / "curves.parquet").unlink()
+    again = study(SPEC, out, resume=True, workers=1)
+    assert again.finished
+    assert again.frame.equals(whole.frame)
+
+
 FAILING = """
 import gymnasium
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv

@@ -117,10 +117,10 @@ def standing(path: Path, spec: Spec) -> Standing:
     wanted = set(members(spec))
     found = Standing({}, {}, [], [])
     for run in runs_of(path):
-        broken = failures(run)
-        for block, (agents, done) in enumerate(zip(run.config.blocks(), store.blocks_done(run), strict=True)):
+        broken, done, told = failures(run), store.blocks_done(run), store.blocks_told(run)
+        for block, agents in enumerate(run.config.blocks()):
             held = [Member(agent.arm, agent.seed) for agent in agents]
-            if done:
+            if done[block] and told[block]:
                 found.covered.update((member, run) for member in held if member in wanted)
             elif block in broken and len(held) == 1:
                 found.failed[held[0]] = broken[block]
