@@ -41,7 +41,7 @@ docs: setup-dev
 dist: setup-dev
 	rm -rf dist
 	$(BIN)/python -m build
-	$(BIN)/python -m pytest -m heavy -s tests/test_packaging.py
+	$(BIN)/python -m pytest -m heavy -s tests/project/test_packaging.py
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache

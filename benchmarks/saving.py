@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ours import RUNS
-from softstep import runtime
 from softstep.config import Config
+from softstep.runs import worker_env
 
 
 class Clocked:
@@ -39,19 +39,20 @@ class Clocked:
 
 def sample(config: Config) -> dict[str, Any]:
     """Train the first block; the share of its training time that checkpoints took."""
-    from softstep import store, training
-    from softstep.events import Hooks
-    from softstep.execution import execute_block
+    from softstep.records.events import Hooks
+    from softstep.runs import run_folder
+    from softstep.training import loop
+    from softstep.worker.run_block import execute_block
 
     holding_up, writing = (
-        Clocked(training._checkpoint, time.perf_counter),
-        Clocked(store.CheckpointWriter._save, time.thread_time),
+        Clocked(loop._checkpoint, time.perf_counter),
+        Clocked(run_folder.CheckpointWriter._save, time.thread_time),
     )
-    training._checkpoint = holding_up  # type: ignore[assignment]
-    store.CheckpointWriter._save = lambda *arguments: writing(*arguments)  # type: ignore[method-assign]
+    loop._checkpoint = holding_up  # type: ignore[assignment]
+    run_folder.CheckpointWriter._save = lambda *arguments: writing(*arguments)  # type: ignore[method-assign]
     RUNS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RUNS) as folder:
-        outcome = execute_block(store.create(Path(folder) / "run", config), 0, Hooks())
+        outcome = execute_block(run_folder.create(Path(folder) / "run", config), 0, Hooks())
     spent = sum(holding_up.seconds[1:-1]) + sum(writing.seconds[1:-1])  # all but the first, which compiles, and the end
     share = (len(holding_up.seconds) - 2) * config.checkpoint_every / outcome.env_steps
     return {
@@ -64,5 +65,5 @@ def sample(config: Config) -> dict[str, Any]:
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
     wanted = Config.from_mapping(asked["config"], source="benchmark")
-    os.environ.update(runtime.settings(overlap=wanted.num_agents == 1))
+    os.environ.update(worker_env.settings(overlap=wanted.num_agents == 1))
     print(json.dumps(sample(wanted)))

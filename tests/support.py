@@ -8,11 +8,11 @@ import jax
 import numpy as np
 
 from softstep import envs
-from softstep.block import DRAWN_AHEAD, Shared, make_block
 from softstep.config import Agent, Config
-from softstep.drivers import Driver, Finished, FusedDriver, HostDriver, capacity
-from softstep.learner import make_learner
-from softstep.training import Hooks, Outcome, Record, Restored, Snapshot, run_block, warmup
+from softstep.learner.update import make_learner
+from softstep.training.block import DRAWN_AHEAD, Shared, make_block
+from softstep.training.host_driver import Driver, Finished, FusedDriver, HostDriver, capacity
+from softstep.training.loop import Hooks, Outcome, Record, Restored, Snapshot, run_block, warmup
 
 
 def small(**changes: Any) -> Config:

@@ -10,81 +10,81 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from softstep import conventions as conventions
-    from softstep import equivalence as equivalence
     from softstep import presets as presets
     from softstep import theory as theory
-    from softstep.comparison import compare as compare
-    from softstep.comparison import resume_comparison as resume_comparison
+    from softstep.comparison import equivalence as equivalence
+    from softstep.comparison.arms import compare as compare
+    from softstep.comparison.arms import resume_comparison as resume_comparison
     from softstep.config import Agent as Agent
     from softstep.config import Arm as Arm
     from softstep.config import Config as Config
     from softstep.config import ConfigError as ConfigError
     from softstep.config import Exploration as Exploration
     from softstep.envs import describe as describe
-    from softstep.events import EnvironmentFailed as EnvironmentFailed
-    from softstep.explorer.export import export_explorer as export_explorer
-    from softstep.explorer.server import explore as explore
-    from softstep.export import export_policy as export_policy
-    from softstep.learner import Hyper as Hyper
-    from softstep.learner import Learner as Learner
-    from softstep.learner import make_learner as make_learner
-    from softstep.policy import Policy as Policy
-    from softstep.policy import evaluate as evaluate
-    from softstep.policy import load as load
+    from softstep.explorer.http.server import explore as explore
+    from softstep.explorer.static_site.export import export_explorer as export_explorer
+    from softstep.learner.update import Hyper as Hyper
+    from softstep.learner.update import Learner as Learner
+    from softstep.learner.update import make_learner as make_learner
+    from softstep.policies.export import export_policy as export_policy
+    from softstep.policies.policy import Policy as Policy
+    from softstep.policies.policy import evaluate as evaluate
+    from softstep.policies.policy import load as load
+    from softstep.records.events import EnvironmentFailed as EnvironmentFailed
     from softstep.report import theory_page as theory_page
-    from softstep.report.conclusion import conclude as conclude
-    from softstep.report.study_page import report_study as report_study
-    from softstep.report.watch import landing_gif as landing_gif
-    from softstep.runs import Run as Run
-    from softstep.runs import resume as resume
-    from softstep.runs import train as train
-    from softstep.store import StoreError as StoreError
+    from softstep.report.comparison.conclusion import conclude as conclude
+    from softstep.report.media.episode_gif import landing_gif as landing_gif
+    from softstep.report.study.page import report_study as report_study
+    from softstep.runs.api import Run as Run
+    from softstep.runs.api import resume as resume
+    from softstep.runs.api import train as train
+    from softstep.runs.run_folder import StoreError as StoreError
     from softstep.studies import ray_engine as ray_engine
     from softstep.studies.forecast import forecast_study as forecast_study
     from softstep.studies.running import Study as Study
     from softstep.studies.running import study as study
     from softstep.studies.spec import Spec as Spec
     from softstep.target import TargetUpdate as TargetUpdate
-    from softstep.types import Transition as Transition
+    from softstep.transition import Transition as Transition
 
 _PUBLIC = {
     "Agent": "config",
     "Arm": "config",
     "Config": "config",
     "ConfigError": "config",
-    "EnvironmentFailed": "events",
+    "EnvironmentFailed": "records.events",
     "Exploration": "config",
-    "Hyper": "learner",
-    "Learner": "learner",
-    "Policy": "policy",
-    "Run": "runs",
+    "Hyper": "learner.update",
+    "Learner": "learner.update",
+    "Policy": "policies.policy",
+    "Run": "runs.api",
     "Spec": "studies.spec",
-    "StoreError": "store",
+    "StoreError": "runs.run_folder",
     "Study": "studies.running",
     "TargetUpdate": "target",
-    "Transition": "types",
-    "compare": "comparison",
+    "Transition": "transition",
+    "compare": "comparison.arms",
     "conventions": "conventions",
-    "conclude": "report.conclusion",
+    "conclude": "report.comparison.conclusion",
     "describe": "envs",
-    "equivalence": "equivalence",
-    "evaluate": "policy",
-    "explore": "explorer.server",
-    "export_explorer": "explorer.export",
-    "export_policy": "export",
+    "equivalence": "comparison.equivalence",
+    "evaluate": "policies.policy",
+    "explore": "explorer.http.server",
+    "export_explorer": "explorer.static_site.export",
+    "export_policy": "policies.export",
     "forecast_study": "studies.forecast",
-    "landing_gif": "report.watch",
-    "load": "policy",
-    "make_learner": "learner",
+    "landing_gif": "report.media.episode_gif",
+    "load": "policies.policy",
+    "make_learner": "learner.update",
     "presets": "presets",
     "ray_engine": "studies.ray_engine",
-    "report_study": "report.study_page",
-    "resume": "runs",
-    "resume_comparison": "comparison",
+    "report_study": "report.study.page",
+    "resume": "runs.api",
+    "resume_comparison": "comparison.arms",
     "study": "studies.running",
     "theory": "theory",
     "theory_page": "report.theory_page",
-    "train": "runs",
+    "train": "runs.api",
 }
 """Public names and the modules they live in; each module is imported when one of its names is first used."""
 
@@ -95,7 +95,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'softstep' has no attribute {name!r}")
     # Whoever has started JAX already trains in this process; everybody else in worker processes.
-    module = "inprocess" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
+    module = "worker.in_process" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
     loaded = importlib.import_module(f"softstep.{module}")
     return loaded if name == module.rpartition(".")[2] else getattr(loaded, name)
 

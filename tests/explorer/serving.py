@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import uvicorn
 
-from softstep.explorer.guard import Guard
-from softstep.explorer.live import LiveRuns
-from softstep.explorer.server import bind, make_app
+from softstep.explorer.http.guard import Guard
+from softstep.explorer.http.server import bind, make_app
+from softstep.explorer.live.runs import LiveRuns
 
 
 class Explorer:

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from softstep import theory
-from softstep.explorer import api, openapi, stability, stories
-from softstep.explorer.api import ENDPOINTS, BadParameter, answer
-from softstep.explorer.parameters import Choice, Grid, Number, Row, Text, Whole
+from softstep.explorer.http import openapi
+from softstep.explorer.rooms import api, stability, stories
+from softstep.explorer.rooms.api import ENDPOINTS, BadParameter, answer
+from softstep.explorer.rooms.parameters import Choice, Grid, Number, Row, Text, Whole
 from softstep.target import TargetUpdate
 from softstep.theory import one_dimension, problems
 

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from softstep.explorer import bundle, export, page
-from softstep.explorer.api import ENDPOINTS, answer
-from softstep.explorer.stories import STORIES
+from softstep.explorer.http import page
+from softstep.explorer.rooms.api import ENDPOINTS, answer
+from softstep.explorer.rooms.stories import STORIES
+from softstep.explorer.static_site import bundle, export
 
 SMALL = {
     name: grid._replace(axes={axis: values[:2] for axis, values in grid.axes.items()})

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from softstep.explorer import expression, formula
-from softstep.explorer.formula import FormulaError, parse
+from softstep.explorer.rooms import expression, formula
+from softstep.explorer.rooms.formula import FormulaError, parse
 
 SMOOTH = ("sin", "cos", "exp", "tanh", "cosh", "sinh")
 

@@ -17,9 +17,9 @@ from explorer.serving import Explorer, is_frame, serve
 
 import softstep
 from softstep.config import Config, ConfigError
-from softstep.explorer.live import LiveRun, live_config
-from softstep.runs import Run
-from softstep.store import open_run
+from softstep.explorer.live.runs import LiveRun, live_config
+from softstep.runs.api import Run
+from softstep.runs.run_folder import open_run
 from softstep.target import TargetUpdate
 
 SOFT = {"name": "soft", "alpha": 1e-3, "c": 0.99, "target": "on"}

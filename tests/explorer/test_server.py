@@ -18,8 +18,8 @@ from explorer.serving import Explorer, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from softstep.explorer.api import ENDPOINTS
-from softstep.explorer.guard import MAX_BODY
+from softstep.explorer.http.guard import MAX_BODY
+from softstep.explorer.rooms.api import ENDPOINTS
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from mlps import assert_near, by_torch, doubled, drawn, shapes
 from softstep import kernels
 from softstep.kernels import native
 from softstep.kernels.emit import Registers
-from softstep.networks import mlp_batch
+from softstep.learner.networks import mlp_batch
 
 SIZES, BATCH, AGENTS = (5, 17, 33, 3), 24, 8
 widths = st.sampled_from([1, 2, 3, 5, 16, 17, 33, 64, 70])

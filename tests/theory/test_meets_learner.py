@@ -16,12 +16,12 @@ import optax
 import pytest
 
 from softstep import theory
-from softstep.learner import Hyper, LearnerState, build_learner
-from softstep.networks import Network
+from softstep.learner.networks import Network
+from softstep.learner.update import Hyper, LearnerState, build_learner
 from softstep.target import TargetUpdate
 from softstep.theory import problems
 from softstep.theory.mdp import MDP
-from softstep.types import Transition
+from softstep.transition import Transition
 
 UPDATES = [TargetUpdate(0.1), TargetUpdate(0.005), TargetUpdate(0.3, 4), TargetUpdate.hard(7), TargetUpdate.none()]
 

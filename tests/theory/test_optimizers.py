@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from softstep import equivalence
+from softstep.comparison import equivalence
 from softstep.theory import optimizers
 
 

@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 import softstep
-from softstep import comparison, presets, store
+from softstep import presets
 from softstep.cli.arguments import Envs, Eval, Explore, Export, Presets, Runs, Theory, Watch, trusted_names
+from softstep.comparison import arms
 from softstep.config import Config, ConfigError
-from softstep.report.terminal import return_table
+from softstep.report.terminal.tables import return_table
+from softstep.runs import run_folder
 
 
 def evaluate(command: Eval) -> int:
@@ -105,8 +107,8 @@ def runs(command: Runs) -> int:
     table = Table()
     for column in ("run", "environment", "agents", "steps", "state"):
         table.add_column(column)
-    for line in store.list_runs(command.folder):
-        name = "train" if comparison.belongs_to(line.path) is None else "compare"
+    for line in run_folder.list_runs(command.folder):
+        name = "train" if arms.belongs_to(line.path) is None else "compare"
         state = "finished" if line.finished else f"resumable: softstep {name} --resume"
         table.add_row(str(line.path), line.env, str(line.agents), f"{line.env_steps}/{line.total_steps}", state)
     Console().print(table)

@@ -33,9 +33,9 @@ from softstep.cli.arguments import (
 )
 from softstep.cli.watching import INTERRUPTED
 from softstep.config import ConfigError
-from softstep.events import EnvironmentFailed, ReplayMismatch
-from softstep.population import WorkerFailed
-from softstep.store import StoreError
+from softstep.records.events import EnvironmentFailed, ReplayMismatch
+from softstep.runs.run_folder import StoreError
+from softstep.runs.worker_pool import WorkerFailed
 
 USAGE = 2
 

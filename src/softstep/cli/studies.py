@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 import softstep
-from softstep import population, runs, store
 from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
 from softstep.cli.watching import INTERRUPTED, watching
 from softstep.config import Config, ConfigError
-from softstep.runs import Run
+from softstep.runs import api as runs
+from softstep.runs import run_folder, worker_pool
+from softstep.runs.api import Run
 from softstep.studies import running
 from softstep.studies import table as tables
 from softstep.studies.example import EXAMPLE
@@ -33,7 +34,7 @@ def run(command: StudyRun) -> int:
     running.check_out(out, resume=command.resume)
 
     def carry(config: Config, path: Path, execute: runs.Execute) -> Run:
-        begun = store.is_run(path)
+        begun = run_folder.is_run(path)
         with watching(config, path, command, resuming=begun) as (view, stopped):
             options = runs.Options(workers=workers, view=view, should_stop=stopped, execute=execute)
             if begun:
@@ -80,10 +81,10 @@ def _workers(given: str) -> tuple[int | None, Callable[..., Any]]:
         softstep.ray_engine.connect()  # complains before a folder is made
         return None, softstep.ray_engine.run_blocks
     if given == "auto":
-        return None, population.run_blocks
+        return None, worker_pool.run_blocks
     if not given.isdigit() or int(given) < 1:
         raise ConfigError(f"--workers {given} must be auto, ray or a number of at least 1")
-    return int(given), population.run_blocks
+    return int(given), worker_pool.run_blocks
 
 
 def new(command: StudyNew) -> int:
@@ -93,7 +94,7 @@ def new(command: StudyNew) -> int:
         return 0
     if command.out.exists():
         raise ConfigError(f"{command.out} exists already: choose another --out")
-    store.save_file(command.out.parent, command.out.name, EXAMPLE.encode())
+    run_folder.save_file(command.out.parent, command.out.name, EXAMPLE.encode())
     print(f"{command.out}: change it, then softstep study run {command.out}")
     return 0
 
@@ -140,6 +141,6 @@ def export(command: StudyExport) -> int:
     out = command.csv or command.parquet
     assert out is not None
     data = frame.write_csv().encode() if command.csv else tables.parquet(frame)
-    store.save_file(out.parent, out.name, data)
+    run_folder.save_file(out.parent, out.name, data)
     print(f"{out}: {frame.height} rows")
     return 0

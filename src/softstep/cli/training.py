@@ -11,15 +11,17 @@ from typing import Any
 from rich.console import Console
 
 import softstep
-from softstep import comparison, presets, store
-from softstep import runs as run_folders
+from softstep import presets
 from softstep.cli.arguments import Compare, RunArguments, Train, configuration, trusted_names
 from softstep.cli.watching import INTERRUPTED, watching
+from softstep.comparison import arms
 from softstep.config import Config, ConfigError
-from softstep.report.picture import CurvePicture
-from softstep.report.progress import json_line
-from softstep.report.terminal import summary_table
-from softstep.runs import Run
+from softstep.report.terminal.curve_picture import CurvePicture
+from softstep.report.terminal.progress import json_line
+from softstep.report.terminal.tables import summary_table
+from softstep.runs import api as run_folders
+from softstep.runs import run_folder
+from softstep.runs.api import Run
 
 
 def train(command: Train) -> int:
@@ -29,7 +31,7 @@ def train(command: Train) -> int:
         run = _begun(command, config, command.out or run_folders.default_out(config, "train"), {})
     else:
         _refuse_env(command)
-        if (judged := comparison.belongs_to(command.resume)) is not None:
+        if (judged := arms.belongs_to(command.resume)) is not None:
             raise ConfigError(f"{command.resume} is a comparison's: softstep compare --resume {judged}")
         run = _resumed(command, command.resume)
     _say(command, run, None)
@@ -44,11 +46,11 @@ def compare(command: Compare) -> int:
 
     if command.resume is None:
         plan, out = _plan(command)
-        run = comparison.carry_out(plan, out, begin)
+        run = arms.carry_out(plan, out, begin)
     else:
         _refuse_plan(command)
-        out = comparison.belongs_to(command.resume) or command.resume
-        run = comparison.carry_out(comparison.planned(out), out, begin, lambda folder: _resumed(command, folder))
+        out = arms.belongs_to(command.resume) or command.resume
+        run = arms.carry_out(arms.planned(out), out, begin, lambda folder: _resumed(command, folder))
     conclusion = None
     if run.path == out and run.summary["finished"]:
         conclusion = softstep.conclude(
@@ -58,16 +60,16 @@ def compare(command: Compare) -> int:
     return _ended(run, f"softstep compare --resume {out}")
 
 
-def _plan(command: Compare) -> tuple[comparison.Plan, Path]:
+def _plan(command: Compare) -> tuple[arms.Plan, Path]:
     """What is to be compared, and where."""
     config = configuration(command)
     if command.steps is not None:
         config = dataclasses.replace(config, total_steps=command.steps)
-    arms = presets.preset(command.preset or "demo").arms if command.arms is None else command.arms.split(",")
+    names = presets.preset(command.preset or "demo").arms if command.arms is None else command.arms.split(",")
     given = (command.inner_steps, command.selection_seeds, command.margin, command.floor)
-    plan = comparison.Plan(config, tuple(arms), *given)
+    plan = arms.Plan(config, tuple(names), *given)
     out = command.out or run_folders.default_out(config, "compare")
-    comparison.check_out(out, force=command.force)
+    arms.check_out(out, force=command.force)
     return plan, out
 
 
@@ -98,7 +100,7 @@ def _begun(command: Train | Compare, config: Config, out: Path, files: Mapping[s
 def _resumed(command: Train | Compare, out: Path) -> Run:
     """The rest of a run, watched."""
     trusted = trusted_names(command.settings.env_modules, command.settings.network)
-    with watching(store.open_run(out).config, out, command, resuming=True) as (view, stopped):
+    with watching(run_folder.open_run(out).config, out, command, resuming=True) as (view, stopped):
         return run_folders.resume(out, workers=command.workers, view=view, should_stop=stopped, trusted=trusted)
 
 

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from softstep import store
 from softstep.cli.arguments import Told
 from softstep.config import Config
-from softstep.events import Progress
-from softstep.report.progress import ProgressView
-from softstep.report.tensorboard import ScalarWriter
-from softstep.report.terminal import echo_target
+from softstep.records.events import Progress
+from softstep.report.media.tensorboard import ScalarWriter
+from softstep.report.terminal.progress import ProgressView
+from softstep.report.terminal.tables import echo_target
+from softstep.runs import run_folder
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
@@ -67,7 +67,7 @@ def watching(config: Config, out: Path, command: Told, *, resuming: bool) -> Ite
 @contextmanager
 def _view(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterator[View]:
     blocks = [len(block) for block in config.blocks()]
-    begun = store.steps_reached(store.RunFolder(out, config)) if resuming else [0] * len(blocks)
+    begun = run_folder.steps_reached(run_folder.RunFolder(out, config)) if resuming else [0] * len(blocks)
     mode: Literal["json", "auto"] = "json" if command.json else "auto"
     stream = sys.stdout if command.json else sys.stderr
     with ProgressView(config.total_steps, blocks, mode, stream, begun=begun) as progress:

@@ -13,16 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from softstep.config import Config
-from softstep.envs.contract import (
-    CompiledEnv,
-    EnvSpec,
-    EvaluationEnvs,
-    HostEnvs,
-    Maker,
-    Step,
-    episode_seed,
-    split_id,
-)
+from softstep.envs.contract import CompiledEnv, EnvSpec, EvaluationEnvs, HostEnvs, Maker, Step, episode_seed, split_id
 from softstep.envs.envpool_maker import EnvPoolEnvs, EnvPoolEvaluation
 from softstep.envs.envpool_maker import describe as describe_envpool
 from softstep.envs.gymnasium_maker import GymnasiumEnvs, GymnasiumEvaluation

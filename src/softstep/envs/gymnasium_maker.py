@@ -13,7 +13,7 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from softstep.config import ConfigError, near
 from softstep.envs import lunar_lander
 from softstep.envs.contract import EnvSpec, Step, episode_seed
-from softstep.events import ReplayMismatch
+from softstep.records.events import ReplayMismatch
 
 
 class OneEnv:

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from softstep import theory
-from softstep.report.palette import ARMS, DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK
+from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK
 from softstep.target import TargetUpdate
 from softstep.theory import problems
 from softstep.theory.mdp import read_mdp

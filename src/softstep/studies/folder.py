@@ -1,7 +1,7 @@
 """A study's folder: what was asked, the runs that answer it, and what has failed.
 
 study.json             the spec
-parts/HASH/            run folders (`softstep.store`), each a population
+parts/HASH/            run folders (`softstep.runs.run_folder`), each a population
 parts/HASH/failed.json blocks whose environment raised, with the error
 study.parquet          one row per agent and record
 """
@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from softstep import store
-from softstep.store import RunFolder, StoreError
+from softstep.runs import run_folder
+from softstep.runs.run_folder import RunFolder, StoreError
 from softstep.studies.plan import Member, members
 from softstep.studies.spec import Spec
 
@@ -38,13 +38,13 @@ class Standing(NamedTuple):
 
 def begin(path: Path, spec: Spec) -> None:
     """A new study's folder; StoreError where something else is there."""
-    store.check_free(path, force=False)
-    store.save_file(path, SPEC, spec.to_json().encode())
+    run_folder.check_free(path, force=False)
+    run_folder.save_file(path, SPEC, spec.to_json().encode())
 
 
 def read_spec(path: Path) -> Spec:
     """What the study in this folder was asked."""
-    text = store.read_result(path, SPEC)
+    text = run_folder.read_result(path, SPEC)
     if text is None:
         raise StoreError(f"{path} is no study (no {SPEC} in it)")
     try:
@@ -74,7 +74,7 @@ def extend(path: Path, spec: Spec) -> None:
             f"the spec no longer asks for {lost[0].cell!r}, seed {lost[0].seed}, and {len(lost) - 1} more agents that"
             f" {path} was begun with: keep them, or choose another --out"
         )
-    store.save_file(path, SPEC, spec.to_json().encode())
+    run_folder.save_file(path, SPEC, spec.to_json().encode())
 
 
 def _differences(a: Any, b: Any, where: str = "") -> list[str]:
@@ -93,12 +93,12 @@ def part_folder(path: Path, name: str) -> Path:
 
 def runs_of(path: Path) -> list[RunFolder]:
     """The study's runs, in the order of their names."""
-    return [store.open_run(found.parent) for found in sorted((path / "parts").glob("*/config.json"))]
+    return [run_folder.open_run(found.parent) for found in sorted((path / "parts").glob("*/config.json"))]
 
 
 def note_failures(run: RunFolder, failed: Mapping[int, str]) -> None:
     """Remember which blocks of a run have failed."""
-    store.write_results(run, {FAILED: json.dumps({str(block): told for block, told in failed.items()}).encode()})
+    run_folder.write_results(run, {FAILED: json.dumps({str(block): told for block, told in failed.items()}).encode()})
 
 
 def forget_failures(path: Path) -> None:
@@ -109,7 +109,7 @@ def forget_failures(path: Path) -> None:
 
 def failures(run: RunFolder) -> dict[int, str]:
     """The blocks of a run that have failed."""
-    return {int(block): told for block, told in json.loads(store.read_result(run.path, FAILED) or "{}").items()}
+    return {int(block): told for block, told in json.loads(run_folder.read_result(run.path, FAILED) or "{}").items()}
 
 
 def standing(path: Path, spec: Spec) -> Standing:
@@ -117,7 +117,7 @@ def standing(path: Path, spec: Spec) -> Standing:
     wanted = set(members(spec))
     found = Standing({}, {}, [], [])
     for run in runs_of(path):
-        broken, done, told = failures(run), store.blocks_done(run), store.blocks_told(run)
+        broken, done, told = failures(run), run_folder.blocks_done(run), run_folder.blocks_told(run)
         for block, agents in enumerate(run.config.blocks()):
             held = [Member(agent.arm, agent.seed) for agent in agents]
             if done[block] and told[block]:
@@ -133,7 +133,7 @@ def standing(path: Path, spec: Spec) -> Standing:
 
 def drop_damaged(path: Path) -> None:
     """Drop damaged results with a warning, so that they are computed again."""
-    for damaged in (file for run in runs_of(path) for file in store.drop_damaged(run)):
+    for damaged in (file for run in runs_of(path) for file in run_folder.drop_damaged(run)):
         warnings.warn(f"{damaged} was damaged: its block is computed again", RuntimeWarning, stacklevel=3)
 
 
@@ -147,5 +147,5 @@ def missing(spec: Spec, now: Standing) -> Sequence[Member]:
 
 def check_is_study(path: Path) -> None:
     """StoreError where no study was begun."""
-    if store.read_result(path, SPEC) is None:
+    if run_folder.read_result(path, SPEC) is None:
         raise StoreError(f"{path} is no study (no {SPEC} in it): softstep study run SPEC.toml --out {path}")

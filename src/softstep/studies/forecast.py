@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from softstep import envs, runs, runtime
+from softstep import envs
 from softstep.config import Config
-from softstep.events import Progress
+from softstep.records.events import Progress
+from softstep.runs import api as runs
+from softstep.runs import worker_env
 from softstep.studies.plan import members, parts
 from softstep.studies.spec import Spec
-from softstep.types import row_width
+from softstep.transition import row_width
 
 SHARE = 0.04
 """Part of a run that is tried."""
@@ -88,7 +90,7 @@ def forecast_study(spec: Spec, workers: int | None = None) -> Forecast:
 
     Evaluations are counted as long as those of the trial's agents, which hardly know anything yet.
     """
-    count = workers or runtime.cores()
+    count = workers or worker_env.cores()
     populations = parts(spec, members(spec))
     tried: dict[str, _Trial] = {}
     seconds = megabytes = 0.0

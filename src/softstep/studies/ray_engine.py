@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softstep import envs, runtime, store
+from softstep import envs
 from softstep.config import Config, ConfigError
-from softstep.events import EnvironmentFailed, Hooks, Outcome, Progress
-from softstep.execution import execute_block
-from softstep.population import View, WorkerFailed, ended
-from softstep.store import RunFolder
-from softstep.types import row_width
+from softstep.records.events import EnvironmentFailed, Hooks, Outcome, Progress
+from softstep.runs import run_folder, worker_env
+from softstep.runs.run_folder import RunFolder
+from softstep.runs.worker_pool import View, WorkerFailed, ended
+from softstep.transition import row_width
+from softstep.worker.run_block import execute_block
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -48,7 +49,7 @@ def run_blocks(
     outcomes = ended(run)
     task = ray.remote(
         num_cpus=1, memory=block_bytes(run.config), max_retries=RETRIES,
-        runtime_env={"env_vars": runtime.settings(overlap=False) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}},
+        runtime_env={"env_vars": worker_env.settings(overlap=False) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}},
     )(train_block)  # fmt: skip
     folder = str(run.path.resolve())
     waiting = {task.remote(folder, block): block for block, found in enumerate(outcomes) if found is None}
@@ -75,7 +76,7 @@ def connect(workers: int | None = None) -> ModuleType:
         raise ConfigError("--workers ray needs Ray: pip install 'softstep[ray]'") from None
     if not ray.is_initialized():
         elsewhere = "RAY_ADDRESS" in os.environ
-        here = {} if elsewhere else {"num_cpus": workers or runtime.cores(), "include_dashboard": False}
+        here = {} if elsewhere else {"num_cpus": workers or worker_env.cores(), "include_dashboard": False}
         ray.init(log_to_driver=False, **here)
     return ray
 
@@ -89,7 +90,7 @@ def block_bytes(config: Config) -> int:
 def train_block(folder: str, block: int) -> dict[str, Any]:
     """One task: train a block to its end, in the process of a Ray worker."""
     try:
-        return {"outcome": execute_block(store.open_run(Path(folder)), block, Hooks())._asdict()}
+        return {"outcome": execute_block(run_folder.open_run(Path(folder)), block, Hooks())._asdict()}
     except EnvironmentFailed as error:
         return {"failed": str(error)}
 
@@ -113,6 +114,6 @@ def _outcome(ray: Any, reference: Any, block: int, failed: dict[int, str] | None
 def _tell(run: RunFolder, view: View, begun: float, new: set[int]) -> None:
     """Progress, as far as the checkpoints tell it."""
     seconds = time.perf_counter() - begun
-    for block, steps in enumerate(store.steps_reached(run)):
+    for block, steps in enumerate(run_folder.steps_reached(run)):
         if steps and block in new:
             view.update(block, Progress(steps, 0, seconds, float("nan")))

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack, runtime_checkable
 
-from softstep import population, runs, store
 from softstep.config import Config
-from softstep.runs import Run
-from softstep.store import StoreError
+from softstep.runs import api as runs
+from softstep.runs import run_folder, worker_pool
+from softstep.runs.api import Run
+from softstep.runs.run_folder import StoreError
 from softstep.studies import folder, table
 from softstep.studies.plan import parts
 from softstep.studies.spec import Spec
@@ -60,7 +61,7 @@ def study(
     *,
     resume: bool = False,
     trusted: Sequence[str] = (),
-    engine: Callable[..., Any] = population.run_blocks,
+    engine: Callable[..., Any] = worker_pool.run_blocks,
     **options: Unpack[runs.Options],
 ) -> Study:
     """Run every cell of the study with every seed; only what is missing, where `resume` lets an old study go on.
@@ -72,7 +73,7 @@ def study(
 
     def carry(config: Config, path: Path, execute: runs.Execute) -> Run:
         given: dict[str, Any] = {**options, "execute": execute}
-        if store.is_run(path):
+        if run_folder.is_run(path):
             return runs.resume(path, trusted=trusted, **given)
         return runs.train(config, path, **given)
 
@@ -80,14 +81,14 @@ def study(
 
 
 def carry_out(
-    spec: Spec, out: Path, carry: Carry, *, resume: bool, engine: Callable[..., Any] = population.run_blocks
+    spec: Spec, out: Path, carry: Carry, *, resume: bool, engine: Callable[..., Any] = worker_pool.run_blocks
 ) -> Study:
     """Population after population, until nothing is missing or one of them is stopped; then the table."""
     if not resume:
         folder.begin(out, spec)
     else:
         folder.check_is_study(out)
-    with store.locked(out):
+    with run_folder.locked(out):
         if resume:
             folder.extend(out, spec)
             folder.forget_failures(out)
@@ -120,7 +121,7 @@ def check_out(out: Path, *, resume: bool) -> None:
     """StoreError where `carry_out` would refuse the folder: before anything is predicted or asked."""
     if resume:
         folder.check_is_study(out)
-    elif store.read_result(out, folder.SPEC) is not None:
+    elif run_folder.read_result(out, folder.SPEC) is not None:
         raise StoreError(f"{out} is a study already: go on with it with --resume, or choose another --out")
     else:
-        store.check_free(out, force=False)
+        run_folder.check_free(out, force=False)

@@ -34,8 +34,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softstep import presets
+from softstep.comparison.scores import Declared, declared
 from softstep.config import Arm, Config, ConfigError, near
-from softstep.scores import Declared, declared
 from softstep.target import TargetUpdate
 
 WIDTH = 8

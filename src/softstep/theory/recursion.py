@@ -14,15 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softstep.target import TargetUpdate
-from softstep.theory.checks import (
-    Array,
-    check_alpha,
-    check_c,
-    check_count,
-    check_order,
-    check_schedule,
-    real_array,
-)
+from softstep.theory.checks import Array, check_alpha, check_c, check_count, check_order, check_schedule, real_array
 
 _ROWS = 256
 

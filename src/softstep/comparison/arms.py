@@ -1,0 +1,249 @@
+"""The founding question on one environment: named arms, the same seeds and first parameters, one population.
+
+soft            α,        T ← cT + (1−c)Q after every gradient step
+smaller-alpha   (1−c)α,   the network is its own target: the claim taken literally
+blended         α,        one network: `inner_steps` steps, then W ← cW + (1−c)W_new
+same-alpha      α,        the network is its own target: what is lost without the target network
+hard            α,        T ← Q every N steps, of the same mean lag
+best-alpha      α′,       the network is its own target; α′ the best of six on selection seeds
+best-soft       α,        τ the best of six on the same selection seeds
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+from softstep.comparison.scores import declared, learning_scores
+from softstep.config import Arm, Config, ConfigError, near
+from softstep.runs import api as runs
+from softstep.runs.api import Run
+from softstep.runs.run_folder import StoreError, check_free, is_run, read_result
+from softstep.target import TargetUpdate
+
+ARMS = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")
+TUNED = ("best-alpha", "best-soft")
+
+PROBE = 64
+"""Transitions of the probe on which Δy is measured at every gradient step."""
+
+ALPHA_FACTORS = (1.0, 0.3, 0.1, 0.03, 0.01)
+"""α′/α of best-alpha's candidates; 1 − c is the sixth."""
+
+TAU_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""τ′/τ of best-soft's candidates, as far as they stay below 1."""
+
+SELECTION_SEED = 1_000_000
+"""First of the seeds on which best-alpha and best-soft are selected; no comparison judges on them."""
+
+PLAN = "comparison.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be compared."""
+
+    config: Config
+    """The common settings: α and the soft target are those of `soft`."""
+    arms: tuple[str, ...]
+    inner_steps: int = 1
+    """Gradient steps of `blended` between two blends."""
+    selection_seeds: int = 5
+    margin: float | None = None
+    """δ, the difference in return that matters; None takes the one declared for the environment."""
+    floor: float | None = None
+    """The return that a diverged agent scores; None takes the one declared for the environment."""
+
+    def __post_init__(self) -> None:
+        declared(self.config.env, self.margin, self.floor)  # complains before hours of training, not after
+        if self.config.target.kind != "soft":
+            raise ConfigError(
+                f"target.tau = {self.config.target.tau:g} is no soft update, so there is nothing to compare a smaller"
+                " step with: choose tau below 1"
+            )
+        for name in self.arms:
+            if name not in ARMS:
+                raise ConfigError(f"arm {name!r} is none of {', '.join(ARMS)}{near(name, list(ARMS))}")
+        if not self.arms or len(set(self.arms)) < len(self.arms):
+            raise ConfigError(f"arms = {','.join(self.arms)!r} must name each arm once, at least one")
+        for field in ("inner_steps", "selection_seeds"):
+            if getattr(self, field) < 1:
+                raise ConfigError(f"{field} = {getattr(self, field)} must be at least 1")
+        if self.config.eval_every == 0:
+            raise ConfigError("eval_every = 0: a comparison judges greedy evaluations; set it, for example to 25000")
+        for field in ("eval_gate", "solve_at"):
+            if getattr(self.config, field) is not None:
+                raise ConfigError(
+                    f"{field} = {getattr(self.config, field):g} leaves out evaluations that a comparison judges:"
+                    " set it to None"
+                )
+        if self.tuned and self.config.seed + self.config.seeds > SELECTION_SEED:
+            raise ConfigError(f"seed = {self.config.seed} reaches the selection seeds: stay below {SELECTION_SEED}")
+
+    @property
+    def tuned(self) -> bool:
+        """Whether there is something to select first."""
+        return any(name in TUNED for name in self.arms)
+
+    def selection(self) -> Config:
+        """The run on which best-alpha and best-soft are selected."""
+        alphas, taus = candidates(self.config)
+        none, soft = TargetUpdate.none(), self.config.target.period
+        arms = [Arm(f"alpha {alpha:.6g}", alpha, none) for alpha in alphas if "best-alpha" in self.arms]
+        arms += [Arm(f"tau {tau:.6g}", None, TargetUpdate(tau, soft)) for tau in taus if "best-soft" in self.arms]
+        return dataclasses.replace(self.config, seed=SELECTION_SEED, seeds=self.selection_seeds, arms=tuple(arms))
+
+    def judged(self, selected: Mapping[str, Arm]) -> Config:
+        """The run that is judged; `selected` holds the tuned arms."""
+        made = {name: selected[name] if name in TUNED else self._arm(name) for name in self.arms}
+        return dataclasses.replace(self.config, arms=tuple(made.values()), probe=PROBE)
+
+    def _arm(self, name: str) -> Arm:
+        alpha, target = self.config.learning_rate, self.config.target
+        return {
+            "soft": Arm(name, alpha, target),
+            "smaller-alpha": Arm(name, target.tau * alpha, TargetUpdate.none()),
+            "blended": Arm(name, alpha, TargetUpdate(target.tau, self.inner_steps), blended=True),
+            "same-alpha": Arm(name, alpha, TargetUpdate.none()),
+            "hard": Arm(name, alpha, TargetUpdate.hard(target.lag_matched_period())),
+        }[name]
+
+    def to_json(self) -> str:
+        """JSON text; `from_json` reads it back equal."""
+        told = dataclasses.asdict(self) | {"config": json.loads(self.config.to_json())}
+        return json.dumps(told, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read `to_json`'s text; ConfigError where it is none."""
+        try:
+            told = json.loads(text)
+            config = Config.from_mapping(told["config"], source=PLAN)
+            return cls(config, tuple(told.pop("arms")), **{k: v for k, v in told.items() if k != "config"})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{PLAN}: {error}") from None
+
+
+def candidates(config: Config) -> tuple[list[float], list[float]]:
+    """The rates α′ that best-alpha is selected from, and the τ′ that best-soft is; the largest first."""
+    factors = sorted({*ALPHA_FACTORS, config.target.tau}, reverse=True)
+    taus = [factor * config.target.tau for factor in sorted(TAU_FACTORS, reverse=True)]
+    return [factor * config.learning_rate for factor in factors], [tau for tau in taus if tau < 1]
+
+
+def select(run: Run, floor: float) -> dict[str, Arm]:
+    """The best candidate of each kind by its mean score over the selection seeds; of equals, the first."""
+    scores = learning_scores(run.curves, floor)
+    best: dict[str, tuple[float, Arm]] = {}
+    for arm in run.config.arms:
+        name = "best-alpha" if arm.name.startswith("alpha") else "best-soft"
+        mean = sum(scores[arm.name].values()) / len(scores[arm.name])
+        if name not in best or mean > best[name][0]:
+            best[name] = (mean, arm)
+    return {name: dataclasses.replace(arm, name=name) for name, (_, arm) in best.items()}
+
+
+Begin = Callable[[Config, Path, Mapping[str, bytes]], Run]
+"""Trains a configuration into a new folder, which also gets the given files."""
+
+GoOn = Callable[[Path], Run]
+"""Goes on with the run in a folder; a finished one is returned as it is."""
+
+_SELECTION = "-selection"
+
+
+def selection_folder(out: Path) -> Path:
+    """Beside the run that is judged."""
+    return out.with_name(f"{out.name}{_SELECTION}")
+
+
+def carry_out(plan: Plan, out: Path, begin: Begin, go_on: GoOn | None = None) -> Run:
+    """Selection, then the run that is judged; the run that was stopped, or the judged one.
+
+    With `go_on`, what has begun is gone on with: a judged run that has begun needs no selection any more.
+    """
+    files = {PLAN: plan.to_json().encode()}
+
+    def carried(folder: Path, config: Callable[[], Config]) -> Run:
+        return go_on(folder) if go_on and is_run(folder) else begin(config(), folder, files)
+
+    if go_on and is_run(out):
+        return go_on(out)
+    selected: dict[str, Arm] = {}
+    if plan.tuned:
+        run = carried(selection_folder(out), plan.selection)
+        if not run.summary["finished"]:
+            return run
+        selected = select(run, declared(plan.config.env, plan.margin, plan.floor).floor)
+    return begin(plan.judged(selected), out, files)
+
+
+def belongs_to(folder: Path) -> Path | None:
+    """The folder of the judged run, where `folder` holds that run or its selection; else None."""
+    if read_result(folder, PLAN) is None:
+        return None
+    return folder.with_name(folder.name.removesuffix(_SELECTION))
+
+
+def planned(out: Path) -> Plan:
+    """The plan of a comparison that was begun in `out`; StoreError where none was."""
+    for folder in (out, selection_folder(out)):
+        text = read_result(folder, PLAN)
+        if text is not None:
+            return Plan.from_json(text)
+    raise StoreError(f"{out} is no comparison (no {PLAN} in it or in {selection_folder(out)})")
+
+
+def check_out(out: Path, *, force: bool) -> None:
+    """StoreError where no comparison can be begun in this folder: before hours of selection, not after."""
+    if out.name.endswith(_SELECTION):
+        raise StoreError(f"{out} is named as a selection, which gets a folder of its own: choose another --out")
+    check_free(out, force=force)
+
+
+def compare(
+    config: Config,
+    out: Path | str | None = None,
+    *,
+    arms: Sequence[str] = ("soft", "smaller-alpha", "same-alpha"),
+    inner_steps: int = 1,
+    selection_seeds: int = 5,
+    margin: float | None = None,
+    floor: float | None = None,
+    force: bool = False,
+    **options: Unpack[runs.Options],
+) -> Run:
+    """Train the arms on `config`'s environment and seeds, from the same initial parameters per seed.
+
+    `options` are those of `softstep.train`. The run's curves tell the arms apart by their column `arm`;
+    `softstep.conclude` judges them. With best-alpha or best-soft among the arms, their candidates are trained first,
+    on seeds of their own, into a folder beside `out`.
+    """
+    plan = Plan(config, tuple(arms), inner_steps, selection_seeds, margin, floor)
+    path = Path(out) if out is not None else runs.default_out(config, "compare")
+    check_out(path, force=force)
+
+    def begin(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
+        return runs.train(one, folder, files=files, force=force, **options)
+
+    return carry_out(plan, path, begin)
+
+
+def resume_comparison(out: Path | str, *, trusted: Sequence[str] = (), **options: Unpack[runs.Options]) -> Run:
+    """Continue an interrupted comparison exactly where it stands; a finished one is returned as it is.
+
+    out: the folder of the comparison, or of its selection. trusted: the modules that its configuration names,
+    repeated. StoreError where no comparison was begun there.
+    """
+    path = belongs_to(Path(out)) or Path(out)
+    plan = planned(path)
+    runs.check_trust(plan.config, trusted)
+
+    def begin(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
+        return runs.train(one, folder, files=files, **options)
+
+    return carry_out(plan, path, begin, lambda folder: runs.resume(folder, trusted=trusted, **options))

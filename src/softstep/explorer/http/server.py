@@ -1,0 +1,126 @@
+"""`softstep explore`: HTTP around `api` and the live agents; numbers are made elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import webbrowser
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from softstep.config import ConfigError
+
+try:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, PlainTextResponse, Response
+    from starlette.routing import Mount, Route
+    from starlette.staticfiles import StaticFiles
+except ImportError as error:
+    raise ConfigError(f"the explorer needs {error.name}: pip install 'softstep[web]'") from None
+
+from softstep.explorer.http import wire
+from softstep.explorer.http.guard import Guard
+from softstep.explorer.http.live_routes import live_paths, live_routes
+from softstep.explorer.http.openapi import document
+from softstep.explorer.http.page import STATIC, palette_js, plotly_path
+from softstep.explorer.http.reports import REPORT_PATHS, report_routes
+from softstep.explorer.live.runs import LiveRuns
+from softstep.explorer.rooms import api
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def explore(
+    runs: Path | str = "runs",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    live_agents: int = 2,
+    open_browser: bool = True,
+    say: Callable[[str], None] = _say,
+) -> None:
+    """Serve the explorer until interrupted.
+
+    runs: where live runs are saved and finished comparisons are found. port: 0 takes a free one. live_agents: how
+    many may train at once. Errors: ConfigError for an address that cannot be had.
+    """
+    if not 0 <= port < 2**16:
+        raise ConfigError(f"port = {port} must be in 0 … 65535 (0 takes a free one)")
+    if live_agents < 0:
+        raise ConfigError(f"live_agents = {live_agents} must be at least 0")
+    listening = bind(host, port)
+    port = listening.getsockname()[1]
+    live = LiveRuns(live_agents)
+    names = ["127.0.0.1", "localhost", "[::1]"] if host in ("127.0.0.1", "localhost", "::1") else [host]
+    guard = Guard(make_app(Path(runs), live), hosts=[f"{name}:{port}" for name in names], cookie=f"softstep-{port}")
+    link = f"http://{names[0]}:{port}/?token={guard.link_token}"
+    say(f"The explorer is at {link}\nThe link works once; stop with Ctrl-C.")
+    if open_browser:
+        webbrowser.open(link)
+    config = uvicorn.Config(guard, log_level="warning", access_log=False, timeout_graceful_shutdown=1, ws="none")
+    with contextlib.suppress(KeyboardInterrupt):  # how one stops it
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; ConfigError where the address is taken or none of ours."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, proto)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise ConfigError(f"cannot serve at {host}:{port}: {error.strerror or error}; choose another --port") from None
+    return listening
+
+
+def make_app(runs: Path, live: LiveRuns) -> Starlette:
+    """The application without its guard."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await live.stop_all()
+
+    routes = [
+        Route("/", _index),
+        Route("/openapi.json", _openapi),
+        Route("/static/plotly.js", _plotly),
+        Route("/static/palette.js", _palette),
+        Mount("/static", StaticFiles(directory=str(STATIC))),
+        Route("/api/{name}", _answer, methods=["POST"]),
+        *live_routes(live, runs),
+        *report_routes(runs),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=wire.HANDLERS)
+
+
+async def _index(request: Request) -> Response:
+    return Response((STATIC / "index.html").read_bytes(), media_type="text/html; charset=utf-8")
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(document(live_paths() | REPORT_PATHS))
+
+
+async def _plotly(request: Request) -> Response:
+    body = plotly_path().read_bytes()  # whole: in pieces a browser waits half a second longer for it
+    return Response(body, media_type="text/javascript", headers={"cache-control": "private, max-age=86400"})
+
+
+async def _palette(request: Request) -> Response:
+    return Response(palette_js(), media_type="text/javascript")
+
+
+async def _answer(request: Request) -> Response:
+    """One room's numbers."""
+    name = request.path_params["name"]
+    if name not in api.ENDPOINTS:
+        return PlainTextResponse(f"There is no {name!r}; /openapi.json lists what there is.", 404)
+    values = await wire.json_object(request)
+    return JSONResponse(await run_in_threadpool(api.answer, name, values))

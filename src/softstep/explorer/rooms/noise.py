@@ -1,0 +1,102 @@
+"""Room 4: what a rate costs in variance. One dimension, white step noise of variance 1.
+
+At the same rate λ₁ the target is quieter than the single network and QN is noisier: Var T < V₁ < Var Q.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from softstep import theory
+from softstep.explorer.rooms.parameters import Number, Spec, Whole
+from softstep.explorer.rooms.snippets import noise_lines
+from softstep.theory import one_dimension
+
+PARAMETERS: Mapping[str, Spec] = {
+    "alpha": Number("α, the size of a gradient step", 0.5, 1e-4, 10.0),
+    "c": Number("c, the share of the old target that is kept", 0.8, 0.0, 0.9999),
+    "a": Number("a, how much of T is in the regression target (γ, roughly)", 0.5, -5.0, 5.0),
+    "b": Number("b, the curvature of QN's regression", 1.0, 0.01, 5.0),
+    "steps": Whole("gradient steps of the noisy run", 300, 10, 600),
+    "seed": Whole("of the noise", 0, 0, 9999),
+}
+
+
+def trade(alpha: float, c: float, a: float, b: float, steps: int, seed: int) -> dict[str, Any]:
+    """Rate against variance: the single networks' curve, Q and T for every c at this α, and this pair."""
+    here = _here(alpha, c, a, b)
+    shares = np.geomspace(min(1e-3, 1 - c), 1.0, 40)
+    family = [_point(alpha, 1 - float(share), a, b) for share in shares]
+    rates = [point["decay"] for point in (*family, here) if point["decay"]]
+    columns = {key: [point[key] for point in family] for key in family[0]}
+    return {
+        **here, "beta": b - a, "family": {"share": shares, **columns},
+        "single": _single(rates, b - a), "run": _run(alpha, c, a, b, here["alpha_same_rate"], steps, seed),
+        "python": noise_lines(alpha, c, a, b, here["V1"] is not None),
+    }  # fmt: skip
+
+
+def _point(alpha: float, c: float, a: float, b: float) -> dict[str, Any]:
+    """Decay per step 1 − ρ, the variances of Q and T, and their ratios to V₁; nan where they do not exist."""
+    if not alpha < one_dimension.alpha_max(c, a, b):
+        return dict.fromkeys(("decay", "T", "Q", "T_ratio", "Q_ratio"), np.nan)
+    variance, pair = one_dimension.variance(alpha, c, a, b), one_dimension.eigenvalues(alpha, c, a, b)
+    compared = np.abs(pair.imag).max() == 0
+    ratios = one_dimension.ratios(alpha, c, a, b) if compared else one_dimension.Ratios(np.nan, np.nan)
+    return {
+        "decay": 1 - abs(pair[0]), "T": variance.T, "Q": variance.Q, "T_ratio": ratios.T, "Q_ratio": ratios.Q,
+    }  # fmt: skip
+
+
+def _here(alpha: float, c: float, a: float, b: float) -> dict[str, Any]:
+    """This pair and the single network of the same rate, as far as it exists."""
+    point = {"c": c, **_point(alpha, c, a, b)}
+    if np.isnan(point["decay"]):
+        return {**point, "V1": None, "alpha_same_rate": None, "says": _unstable(alpha, c, a, b)}
+    if np.isnan(point["T_ratio"]):
+        says = "Q and T swing here: no single network has this rate to compare with."
+        return {**point, "V1": None, "alpha_same_rate": None, "says": says}
+    rate = float(one_dimension.eigenvalues(alpha, c, a, b)[0].real)
+    return {
+        **point, "V1": one_dimension.single_variance(rate, b - a), "alpha_same_rate": (1 - rate) / (b - a),
+        "says": _compared(point["T_ratio"], point["Q_ratio"]),
+    }  # fmt: skip
+
+
+def _unstable(alpha: float, c: float, a: float, b: float) -> str:
+    if a >= b:
+        return f"a = {a:g} is not below b = {b:g}: every pair diverges, so there is no variance to speak of."
+    return (
+        f"α = {alpha:g} is above {one_dimension.alpha_max(c, a, b):.4g}, the largest stable one for this c: lower it."
+    )
+
+
+def _compared(target: float, online: float) -> str:
+    """What the two ratios say."""
+    if np.isclose(target, 1, rtol=1e-12) and np.isclose(online, 1, rtol=1e-12):
+        return "Without a target T, Q and the single network are one and the same."
+    if np.isclose(target, 1, rtol=1e-9):
+        return f"T is exactly as noisy as the single network of the same rate; Q has {online:.4g} times its variance."
+    words = "less noisy" if target < 1 else "noisier"
+    return (
+        f"At the same rate T is {words} than a single network ({target:.4g} ×), and Q has {online:.4g} × its variance."
+    )
+
+
+def _single(rates: list[float], beta: float) -> dict[str, Any]:
+    """Variance of single networks over their decay per step, 0 < 1 − λ < 1."""
+    if not rates or beta <= 0:
+        return {"decay": [], "V": []}
+    decay = np.geomspace(max(min(rates) / 2, 1e-7), 0.999, 50)
+    return {"decay": decay, "V": [one_dimension.single_variance(1 - float(d), beta) for d in decay]}
+
+
+def _run(alpha: float, c: float, a: float, b: float, same: float | None, steps: int, seed: int) -> dict[str, Any]:
+    """Q, T and the single network of the same rate under the same kicks, from 0."""
+    problem = theory.LinearTD.scalar(a, b)
+    pair = problem.simulate(alpha, c, steps, noise=1.0, seed=seed, q0=[0.0])
+    X = None if same is None else problem.simulate(same, 0.0, steps, noise=1.0, seed=seed, q0=[0.0]).Q[:, 0]
+    return {"Q": pair.Q[:, 0], "T": pair.T[:, 0], "X": X}

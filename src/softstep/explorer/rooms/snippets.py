@@ -1,0 +1,179 @@
+"""Copy as Python: the lines that reproduce an answer with the public names of softstep.
+
+Each ends in a dictionary `numbers`, whose entries equal those of the answer; a test runs every one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from softstep.explorer.rooms.expression import Expression, FormulaError
+
+
+@runtime_checkable
+class LossLike(Protocol):
+    """What is needed of a loss to write its gradient."""
+
+    text: str
+    names: tuple[str, ...]
+    slopes: tuple[Expression, ...]
+
+
+def gradient_lines(loss: LossLike) -> list[str]:
+    """A Python function `gradient` of a point of shape (dimensions,)."""
+    unpack = "x, y = point" if len(loss.names) == 2 else "(x,) = point"
+    try:
+        slopes = ", ".join(slope.python() for slope in loss.slopes)
+        return [
+            "def gradient(point):",
+            f"    # of {loss.text}",
+            f"    {unpack}",
+            f"    return np.array([{slopes}])",
+            "",
+        ]
+    except FormulaError:
+        return [
+            "from softstep.explorer.formula import parse", f"loss = parse({loss.text!r}, {loss.names!r})",
+            f"slopes = [loss.derivative(name) for name in {loss.names!r}]", "def gradient(point):",
+            f"    return np.array([slope(**dict(zip({loss.names!r}, point))) for slope in slopes])", "",
+        ]  # fmt: skip
+
+
+_DESCENT = [
+    "def descent(x, rate):",
+    "    path = [x]",
+    "    for _ in range(steps):",
+    "        path.append(path[-1] - rate * gradient(path[-1]))",
+    "    return np.array(path)",
+    "",
+]
+_SOFT = {
+    "every-step": [
+        "def soft_update(x):",
+        "    path = [x]",
+        "    for _ in range(steps):",
+        "        x = path[-1]",
+        "        path.append(blend(x, x - alpha * gradient(x), update.tau, where=np.where))",
+        "    return np.array(path)",
+        "",
+    ],
+    "lookahead": [
+        "def soft_update(fast):",
+        "    path = [fast]",
+        "    for t in range(1, steps + 1):",
+        "        fast = fast - alpha * gradient(fast)",
+        "        fires = t % k == 0",
+        "        path.append(blend(path[-1], fast, update.tau, where=np.where) if fires else path[-1])",
+        "        fast = path[-1] if fires else fast",
+        "    return np.array(path)",
+        "",
+    ],
+}
+_NESTEROV = [
+    "def nesterov(x, rate, tau):",
+    "    path, v = [x], np.zeros_like(x)",
+    "    for _ in range(steps):",
+    "        x = path[-1]",
+    "        v = mu * v - rate * gradient(x + mu * v)",
+    "        path.append(blend(x, x + v, tau, where=np.where))",
+    "    return np.array(path)",
+    "",
+]
+
+
+def one_network_lines(
+    loss: LossLike, start: Sequence[float], alpha: float, c: float, steps: int, variant: str, k: int, mu: float
+) -> str:
+    """Room 1: the three walks."""
+    head = [
+        "import numpy as np", "from softstep import TargetUpdate, theory", "from softstep.target import blend", "",
+        f"alpha, c, steps, start = {alpha!r}, {c!r}, {steps}, np.array({list(start)!r})",
+        "update, alpha_prime = TargetUpdate.from_c(c), theory.blended_alpha(alpha, c)",
+    ]  # fmt: skip
+    if variant == "nesterov":
+        body = [f"mu = {mu!r}", "", *gradient_lines(loss), *_NESTEROV]
+        walks = [
+            "nesterov(start, alpha, 1.0)",
+            "nesterov(start, alpha, update.tau)",
+            "nesterov(start, alpha_prime, 1.0)",
+        ]
+    else:
+        body = [
+            *([f"k = {k}"] if variant == "lookahead" else []),
+            "",
+            *gradient_lines(loss),
+            *_DESCENT,
+            *_SOFT[variant],
+        ]
+        walks = ["descent(start, alpha)", "soft_update(start)", "descent(start, alpha_prime)"]
+    names = ("descent", "soft", "smaller")
+    entries = ", ".join(f'"{name}": {walk}.T' for name, walk in zip(names, walks, strict=True))
+    return "\n".join([*head, *body, f'numbers = {{"alpha_prime": alpha_prime, {entries}}}'])
+
+
+def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> str:
+    """Room 2: Q, T, X and the hard-copy twin."""
+    return "\n".join([
+        "from softstep import TargetUpdate, theory", "",
+        f"problem, alpha, c = theory.LinearTD.scalar(a={a!r}, b={b!r}), {alpha!r}, {c!r}",
+        f"run = problem.simulate(alpha, c, {steps}, q0=[{start!r}])",
+        f"X = problem.simulate(theory.blended_alpha(alpha, c), 0.0, {steps}, q0=[{start!r}]).Q",
+        "hard = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())",
+        f"twin = problem.simulate(alpha, hard, {steps}, q0=[{start!r}])",
+        'numbers = {"Q": run.Q[:, 0], "T": run.T[:, 0], "X": X[:, 0], "T_hard": twin.T[:, 0]}',
+    ])  # fmt: skip
+
+
+def ledger_lines(c: float, at: int) -> str:
+    """Room 2: what has arrived in T."""
+    return "\n".join([
+        "from softstep import TargetUpdate, theory", "", f"c, at = {c!r}, {at}",
+        "hard = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())",
+        'numbers = {"share": theory.ledger_weights(c, at),',
+        '           "hard": theory.ledger_weights(theory.schedule(hard, at), at)}',
+    ])  # fmt: skip
+
+
+def filter_lines(c: float, horizon: int) -> str:
+    """Room 2: the target as a filter."""
+    return "\n".join([
+        "import numpy as np", "from softstep import TargetUpdate, theory", "", f"c = {c!r}",
+        "update = TargetUpdate.from_c(c)", "low = min(0.01, 0.05 * (update.cutoff or 1.0))",
+        "omega = np.geomspace(low, np.pi, 160)",
+        "gain_db = 20 * np.log10(np.abs(theory.frequency_response(c, omega)))",
+        'numbers = {"omega": omega, "gain_db": gain_db, "cutoff": update.cutoff, "half_life": update.half_life,',
+        f'           "mean_lag": update.mean_lag, "soft": theory.step_response(c, {horizon})}}',
+    ])  # fmt: skip
+
+
+def noise_lines(alpha: float, c: float, a: float, b: float, compared: bool) -> str:
+    """Room 4: variances, and the ratios where there are some."""
+    lines = [
+        "import numpy as np", "from softstep import theory", "", f"alpha, c, a, b = {alpha!r}, {c!r}, {a!r}, {b!r}",
+        "alpha_max = theory.one_dimension.alpha_max(c, a, b)", 'numbers = {"beta": b - a}',
+        "if alpha < alpha_max:", "    variance = theory.one_dimension.variance(alpha, c, a, b)",
+        '    numbers |= {"T": variance.T, "Q": variance.Q}',
+    ]  # fmt: skip
+    if compared:
+        lines += [
+            "ratios = theory.one_dimension.ratios(alpha, c, a, b)",
+            'numbers |= {"T_ratio": ratios.T, "Q_ratio": ratios.Q}',
+        ]
+    return "\n".join(lines)
+
+
+def problem_lines(source: dict[str, Any]) -> list[str]:
+    """`problem`, by name or from its ingredients."""
+    if source["problem"] != "own":
+        return [f"problem = theory.problems.{source['problem']}(gamma={source['gamma']!r})"]
+    listed = {name: [list(row) for row in source[name]] for name in ("phi", "P")}
+    return [
+        f"phi = {listed['phi']!r}", f"P = {listed['P']!r}",
+        f"problem = theory.LinearTD.from_mdp(phi, P, {list(source['d'])!r}, {source['gamma']!r}).rowspace()",
+    ]  # fmt: skip
+
+
+def stability_lines(source: dict[str, Any], *lines: str) -> str:
+    """Room 3: a problem, and what is asked of it."""
+    return "\n".join(["import numpy as np", "from softstep import theory", "", *problem_lines(source), *lines])

@@ -1,0 +1,232 @@
+"""Room 3: where two networks are stable. A map over (α, 1−c), its exact boundary, and one point of it in detail.
+
+The problem is linear (`theory.LinearTD`): growth per step is the spectral radius ρ of its iteration matrix. The map,
+which depends on the problem alone, is kept; a point is answered apart from it, at the speed of a pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from softstep import theory
+from softstep.explorer.rooms.boundary import EXACT, zero_lines
+from softstep.explorer.rooms.parameters import BadParameter, Choice, Grid, Number, Row, Spec, Whole
+from softstep.explorer.rooms.snippets import stability_lines
+from softstep.theory import problems, spectrum
+from softstep.theory.checks import Array
+from softstep.theory.linear import LinearTD
+
+ALPHA_RANGE, SHARE_RANGE = (1e-3, 10.0), (1e-4, 1.0)
+"""What the map shows: α from left to right, 1 − c from bottom to top."""
+FAINT = 1e-4
+"""A growth per step, ln ρ, that the colours just tell from none."""
+ESCAPED = 1e9
+"""A trajectory that goes beyond is cut there."""
+STATES, FEATURES = 8, 7
+"""The largest problem of one's own."""
+
+PROBLEM: Mapping[str, Spec] = {
+    "problem": Choice("a named problem, or own", "only_target", (*problems.NAMED, "own")),
+    "gamma": Number("γ, the discount per step", 0.9, 0.0, 0.999),
+    "phi": Grid("Φ, a row of features per state, where problem is own", ((1.0, 0.0), (2.0, 1.0)), STATES, FEATURES,
+                -100.0, 100.0),
+    "P": Grid("P, where each state leads to; rows sum to 1", ((0.0, 1.0), (0.0, 1.0)), STATES, STATES, 0.0, 1.0),
+    "d": Row("d, how often each state is updated", (0.5, 0.5), STATES, 0.0, 100.0),
+}  # fmt: skip
+MAP: Mapping[str, Spec] = {
+    **PROBLEM,
+    "resolution": Whole("points along each side of the map", 101, 5, 121),
+    "tolerance": Number(
+        "how well the boundary is found, as a share of the distance between two points", EXACT, EXACT, 0.5
+    ),
+}
+POINT: Mapping[str, Spec] = {
+    **PROBLEM,
+    "alpha": Number("α, the size of a gradient step", 0.1, 1e-4, 100.0),
+    "c": Number("c, the share of the old target that is kept", 0.9, 0.0, 0.9999),
+    "steps": Whole("gradient steps of the trajectory", 150, 1, 400),
+}
+WINDOWS: Mapping[str, Spec] = {**PROBLEM, "alpha": POINT["alpha"], "c": POINT["c"]}
+
+
+@lru_cache(maxsize=64)
+def linear_problem(problem: str, gamma: float, phi: Any, P: Any, d: Any) -> LinearTD:
+    """The problem that the parameters name or spell out, on its row space. BadParameter where it is none."""
+    if problem != "own":
+        named: LinearTD = getattr(problems, problem)(gamma)
+        return named
+    if not len(phi) == len(P) == len(d) == len(P[0]):
+        sizes = f"Φ has {len(phi)} rows, P is {len(P)} × {len(P[0])}, d has {len(d)}"
+        raise BadParameter("phi", f"{sizes}: all must have one entry per state")
+    off = next((i for i, row in enumerate(P) if abs(sum(row) - 1) > 1e-9), None)
+    if off is not None:
+        raise BadParameter("P", f"row {off + 1} sums to {sum(P[off]):.6g}: make it sum to 1")
+    if not any(d):
+        raise BadParameter("d", "is zero throughout: some state must be updated")
+    if not any(weight and any(row) for weight, row in zip(d, phi, strict=True)):
+        raise BadParameter("phi", "is zero wherever d is not: give an updated state a feature")
+    try:
+        return LinearTD.from_mdp(phi, P, d, gamma).rowspace()
+    except ValueError as error:
+        raise BadParameter("phi", str(error)) from None
+
+
+def _problem(source: Mapping[str, Any]) -> LinearTD:
+    return linear_problem(*(source[name] for name in PROBLEM))
+
+
+def ingredients(**source: Any) -> dict[str, Any]:
+    """Φ, P, d and γ of a problem, to start one's own from, and what its two limits say."""
+    chosen = _problem(source)
+    spelled = {name: source[name] for name in ("phi", "P", "d")}  # as it was given, not on its row space
+    if source["problem"] != "own" and chosen.mdp is not None:
+        spelled = {name: getattr(chosen.mdp, name) for name in spelled}
+    lines = stability_lines(source, 'numbers = {"A": problem.A, "B": problem.B}')
+    return {
+        **spelled, "gamma": source["gamma"], "size": chosen.size, "A": chosen.A, "B": chosen.B, **_limits(chosen),
+        "python": lines,
+    }  # fmt: skip
+
+
+def _limits(chosen: LinearTD) -> dict[str, Any]:
+    """Both limits in plain words, where B allows them."""
+    try:
+        limits = chosen.limits()
+    except ValueError as error:
+        return {"says": str(error), "small_steps_stable": None, "slow_target_stable": None}
+    steps = "settle" if limits.small_steps_stable else "diverge"
+    target = "settles" if limits.slow_target_stable else "diverges"
+    return {
+        "says": f"Without a target, small steps {steps}; with a slow enough target it {target}.",
+        "small_steps_stable": limits.small_steps_stable, "slow_target_stable": limits.slow_target_stable,
+    }  # fmt: skip
+
+
+# ---- the map ----
+
+
+def growth_map(resolution: int, tolerance: float, **source: Any) -> dict[str, Any]:
+    """ρ over α (columns) and 1 − c (rows), the colours' heights, and the exact boundary ρ = 1 as lines."""
+    return _growth_map(resolution, tolerance, *(source[name] for name in PROBLEM))
+
+
+@lru_cache(maxsize=32)
+def _growth_map(resolution: int, tolerance: float, *ingredients: Any) -> dict[str, Any]:
+    chosen, source = linear_problem(*ingredients), dict(zip(PROBLEM, ingredients, strict=True))
+    alpha, share = np.geomspace(*ALPHA_RANGE, resolution), np.geomspace(*SHARE_RANGE, resolution)
+    excess = spectrum.growth(chosen.A, chosen.B, alpha[None, :], share[:, None])
+    lines = zero_lines(lambda a, s: spectrum.growth(chosen.A, chosen.B, a, s), alpha, share, excess, tolerance)
+    rho = 1 + excess
+    grid = f"alpha, share = np.geomspace{ALPHA_RANGE!r}, np.geomspace{SHARE_RANGE!r}"
+    grid = grid.replace(")", f", {resolution})")
+    python = stability_lines(source, grid, "rho = problem.spectral_radius(alpha[None, :], 1 - share[:, None])",
+                             'numbers = {"alpha": alpha, "rho": rho}')  # fmt: skip
+    return {
+        "alpha": alpha, "share": share, "rho": rho, "shade": np.round(shade(rho), 4), "ticks": _ticks(),
+        "boundary": [{"alpha": line[:, 0], "share": line[:, 1]} for line in lines], "python": python,
+    }  # fmt: skip
+
+
+def shade(rho: Any) -> Array:
+    """Height of a growth in the map's colours, in [−1, 1]: asinh(ln ρ / FAINT), scaled so that e per step is 1."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.clip(np.arcsinh(np.log(np.asarray(rho)) / FAINT) / np.arcsinh(1 / FAINT), -1, 1))
+
+
+def _ticks() -> dict[str, Any]:
+    values = np.array([0.5, 0.9, 0.99, 0.999, 1.0, 1.001, 1.01, 1.1, 2.0])
+    return {"shade": shade(values), "text": [f"{value:g}" for value in values]}
+
+
+# ---- one point ----
+
+
+def point(alpha: float, c: float, steps: int, **source: Any) -> dict[str, Any]:
+    """ρ and the eigenvalues at one pair, and how far Q, T and the single network at (1−c)·α are from their goal."""
+    chosen, small = _problem(source), theory.blended_alpha(alpha, c)
+    pair, single = chosen.iteration_matrix(alpha, c), np.eye(chosen.size) + small * (chosen.A - chosen.B)
+    rho, rho_single = chosen.spectral_radius(alpha, c), chosen.spectral_radius(small, 0.0)
+    with np.errstate(all="ignore"):
+        run = chosen.simulate(alpha, c, steps)
+        X = chosen.simulate(small, 0.0, steps).Q
+        sizes = {name: _size(path) for name, path in (("Q", run.Q), ("T", run.T), ("X", X))}
+        trend = rho ** np.arange(steps + 1) * np.sqrt(chosen.size)
+    python = stability_lines(
+        source, f"alpha, c = {alpha!r}, {c!r}", "rho = problem.spectral_radius(alpha, c)",
+        f"run = problem.simulate(alpha, c, {steps})",
+        "eigenvalues = np.linalg.eigvals(problem.iteration_matrix(alpha, c)).astype(complex)",
+        'numbers = {"rho": rho, "eigenvalues": eigenvalues,',
+        '           "Q": np.linalg.norm(run.Q, axis=1), "T": np.linalg.norm(run.T, axis=1)}',
+    )  # fmt: skip
+    return {
+        "alpha": alpha, "c": c, "alpha_prime": small, "rho": rho, "rho_single": rho_single,
+        "stable": bool(rho < 1), "shade": shade(rho),
+        "eigenvalues": spectrum.eigenvalues(pair), "eigenvalues_single": spectrum.eigenvalues(single), **sizes,
+        "trend": np.where(trend < ESCAPED, trend, np.nan), "says": _says(rho, rho_single), "python": python,
+    }  # fmt: skip
+
+
+def _size(path: Array) -> Array:
+    """The length of the parameter vector at each step; nan once it has gone beyond every picture."""
+    length = np.linalg.norm(path, axis=1)
+    length[np.logical_or.accumulate(~(length < ESCAPED))] = np.nan
+    return length
+
+
+def _says(rho: float, rho_single: float) -> str:
+    return f"Two networks: {_in_words(rho)}. One network at (1−c)α: {_in_words(rho_single)}."
+
+
+def _in_words(rho: float) -> str:
+    """Half-life or doubling time of a growth per step."""
+    if abs(rho - 1) < 1e-12:
+        return "neither grows nor shrinks"
+    if rho == 0:
+        return "arrives at once"
+    steps = abs(np.log(2) / np.log(rho))
+    told = f"{steps:.3g}" if steps < 1000 else f"{float(f'{steps:.3g}'):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{'halves' if rho < 1 else 'doubles'} every {told} steps"
+
+
+@lru_cache(maxsize=256)
+def _stable_c(alpha: float, *ingredients: Any) -> Any:
+    return linear_problem(*ingredients).stable_c(alpha)
+
+
+@lru_cache(maxsize=256)
+def _stable_alpha(c: float, *ingredients: Any) -> Any:
+    return linear_problem(*ingredients).stable_alpha(c)
+
+
+def windows(alpha: float, c: float, **source: Any) -> dict[str, Any]:
+    """The exact intervals of c that are stable at this α, and of α at this c; an open end is null."""
+    key = [source[name] for name in PROBLEM]
+    _problem(source)  # refuses what is no problem
+    try:
+        of_c, of_alpha = _stable_c(alpha, *key), _stable_alpha(c, *key)
+    except ValueError as error:
+        raise BadParameter("phi", str(error)) from None
+    python = stability_lines(source, f"stable_c = problem.stable_c({alpha!r})",
+                             f"stable_alpha = problem.stable_alpha({c!r})",
+                             'numbers = {"stable_c": stable_c, "stable_alpha": stable_alpha}')  # fmt: skip
+    says = f"At this α: {_spans('c', of_c, 1.0)}. At this c: {_spans('α', of_alpha, np.inf)}."
+    return {"stable_c": of_c, "stable_alpha": of_alpha, "says": says, "python": python}
+
+
+def _spans(name: str, found: Any, top: float) -> str:
+    """stable for c < 0.41 or c > 0.99."""
+    if not found:
+        return f"no {name} is stable"
+    if len(found) == 1 and tuple(found[0]) == (0.0, top):
+        return f"every {name} is stable"
+    told = []
+    for low, high in found:
+        if low == 0:
+            told.append(f"{name} < {high:.6g}")
+        else:
+            told.append(f"{name} > {low:.6g}" if high == top else f"{low:.6g} < {name} < {high:.6g}")
+    return "stable for " + " or ".join(told)

@@ -1,0 +1,1 @@
+"""The explorer without a server: rooms as static pages over answers computed beforehand."""

@@ -1,0 +1,1 @@
+"""Trained agents: load, evaluate and export their greedy policies."""

@@ -1,0 +1,1 @@
+"""Files to look at: curves as SVG, episodes as GIF, TensorBoard scalars."""

@@ -1,0 +1,1 @@
+"""What several reports use: curves as bands, colours, axes, HTML, files."""

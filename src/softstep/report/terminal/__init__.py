@@ -1,0 +1,1 @@
+"""What a terminal shows: progress, tables and curves as text."""

@@ -1,0 +1,218 @@
+"""Start, resume and finish runs: what `softstep.train` and `softstep train` do."""
+
+from __future__ import annotations
+
+import datetime
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
+
+from softstep.runs import worker_pool, run_folder
+from softstep.config import Config, ConfigError
+from softstep.records.events import Outcome, Progress
+from softstep.records.history import Log
+from softstep.runs.worker_pool import View
+from softstep.runs.run_folder import RunFolder
+from softstep.runs.tables import make_tables, read_curves, read_episodes, write_tables
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Silent:
+    """A view that says nothing."""
+
+    def update(self, block: int, progress: Progress) -> None:
+        """Nothing."""
+
+    def finished(self, block: int) -> None:
+        """Nothing."""
+
+    def records(self, block: int, records: list[dict[str, Any]]) -> None:
+        """Nothing."""
+
+
+@runtime_checkable
+class Execute(Protocol):
+    """How the blocks of a run are executed."""
+
+    def __call__(
+        self, run: RunFolder, lock: int, view: View, *, workers: int | None, should_stop: Callable[[], bool]
+    ) -> list[Outcome | None]:
+        """Train every block."""
+        ...
+
+
+class Options(TypedDict, total=False):
+    """How a run is carried out; none of it changes its numbers (see `train`)."""
+
+    workers: int | None
+    view: View | None
+    should_stop: Callable[[], bool]
+    execute: Execute
+
+
+class Run:
+    """A run folder with its results."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.folder.path
+
+    @property
+    def config(self) -> Config:
+        """What decided its numbers."""
+        return self.folder.config
+
+    @property
+    def curves(self) -> pl.DataFrame:
+        """One row per agent and record."""
+        return read_curves(self.folder)
+
+    @property
+    def episodes(self) -> pl.DataFrame:
+        """One row per finished training episode."""
+        return read_episodes(self.folder)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """How it ended: steps, times, what was solved."""
+        return run_folder.read_summary(self.folder) or {}
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+
+def default_out(config: Config, label: str, folder: Path = Path("runs")) -> Path:
+    """`runs/ENV-LABEL-TIME`, a name that is free."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    base = folder / f"{config.env.replace(':', '-')}-{label}-{stamp}"
+    taken = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
+    return base if not base.exists() else next(path for path in taken if not path.exists())
+
+
+def train(
+    config: Config,
+    out: Path | str | None = None,
+    *,
+    force: bool = False,
+    workers: int | None = None,
+    view: View | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    execute: Execute = worker_pool.run_blocks,
+    files: Mapping[str, bytes] | None = None,
+) -> Run:
+    """Train every agent of `config`; the finished run.
+
+    Args:
+        config: what decides the numbers.
+        out: the run's folder; by default a new one under `runs/`.
+        force: replace a run that is there.
+        workers: worker processes; by default one per core.
+        view: hears of progress.
+        should_stop: asked again and again; once true, the run saves and ends, to be resumed.
+        execute: how blocks are executed; worker processes by default.
+        files: further files for the folder, by name.
+
+    Raises:
+        ConfigError: a setting that cannot be meant. StoreError: a folder that cannot be written.
+        EnvironmentFailed: an environment raised; the last checkpoint stands.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers = {workers} must be at least 1")
+    path = Path(out) if out is not None else default_out(config, "train")
+    folder = run_folder.create(path, config, force=force, files=files)
+    try:
+        return _execute(folder, workers, view, should_stop, execute)
+    except ConfigError:  # the environment or network cannot be made: as if nothing had been asked
+        run_folder.undo_creation(folder)
+        raise
+    finally:
+        run_folder.settle_creation(folder)
+
+
+def resume(
+    path: Path | str,
+    *,
+    workers: int | None = None,
+    view: View | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    trusted: Sequence[str] = (),
+    execute: Execute = worker_pool.run_blocks,
+) -> Run:
+    """Continue an interrupted run exactly where its newest checkpoints stand; a finished one is returned as it is.
+
+    `trusted` repeats the modules that the run's configuration names (see `check_trust`).
+    """
+    folder = run_folder.open_run(path)
+    check_trust(folder.config, trusted)
+    if Run(folder).summary.get("finished") and all(steps > 0 for steps in run_folder.steps_reached(folder)):
+        return Run(folder)
+    for change in run_folder.version_changes(folder):
+        warnings.warn(f"{change}: the run continues, but its bits may differ from an undisturbed one", stacklevel=2)
+    return _execute(folder, workers, view, should_stop, execute)
+
+
+def check_trust(config: Config, trusted: Sequence[str]) -> None:
+    """Refuse a stored configuration that would import modules its reader has not named."""
+    named = [*config.env_modules, *([config.network] if config.network else [])]
+    for module in named:
+        if module not in trusted:
+            flag = "--network" if module == config.network else "--env-module"
+            raise ConfigError(
+                f"the run's configuration names code of its own, {module!r}, which would be imported:"
+                f" if you trust it, repeat it with {flag} {module}"
+            )
+
+
+def _execute(
+    folder: RunFolder,
+    workers: int | None,
+    view: View | None,
+    should_stop: Callable[[], bool],
+    execute: Execute,
+) -> Run:
+    begun, run = time.perf_counter(), Run(folder)
+    with run_folder.locked(folder.path) as lock:
+        run_folder.delete_leftovers(folder)
+        try:
+            outcomes = execute(folder, lock, view or Silent(), workers=workers, should_stop=should_stop)
+        except BaseException:
+            _write_tables(run, {"finished": False})
+            raise
+        known = [o for o in outcomes if o is not None]
+        finished = len(known) == len(outcomes) and not any(o.stopped for o in known)
+        _write_tables(run, _summary(outcomes, finished, time.perf_counter() - begun))
+        if finished:
+            run_folder.delete_replay(folder)
+    return run
+
+
+def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float) -> dict[str, Any]:
+    known = [o for o in outcomes if o is not None]
+    return {
+        "finished": finished,
+        "wall_seconds": seconds,
+        "train_seconds": sum(o.train_seconds for o in known),
+        "eval_seconds": sum(o.eval_seconds for o in known),
+        "blocks": [
+            None if o is None else o._asdict() | {"resumed_from": o.env_steps - o.executed_steps} for o in outcomes
+        ],
+    }
+
+
+def _write_tables(run: Run, summary: dict[str, Any]) -> None:
+    """Tables of everything that is in the checkpoints."""
+    blocks = run.config.blocks()
+    checkpoints = [run_folder.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
+    logs = [
+        Log.empty(len(agents)) if found is None else Log.from_arrays(found.arrays)
+        for agents, found in zip(blocks, checkpoints, strict=True)
+    ]
+    write_tables(run.folder, make_tables(run.folder, logs), summary)

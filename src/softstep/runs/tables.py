@@ -1,0 +1,86 @@
+"""A run's results as tables: one row per agent and record, one row per finished episode."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+
+from softstep.config import Config
+from softstep.records.events import Record
+from softstep.records.history import Log
+from softstep.runs.run_folder import RunFolder, StoreError, write_results
+
+if TYPE_CHECKING:
+    import polars as pl
+
+EPISODE_COLUMNS = {"arm": str, "seed": int, "env_steps": int, "episode_return": float, "length": int}
+
+
+class Tables(NamedTuple):
+    """A run's results so far."""
+
+    curves: pl.DataFrame
+    episodes: pl.DataFrame
+
+
+def make_tables(run: RunFolder, logs: Sequence[Log]) -> Tables:
+    """Tables from the blocks' logs."""
+    import polars as pl  # at the end of a run: an eighth of a second
+
+    records = [tuple(row) for log in logs for row in log.records]
+    agents = run.config.blocks()
+    episodes = [
+        (agents[block][agent].arm, agents[block][agent].seed, *rest)
+        for block, log in enumerate(logs)
+        for agent, *rest in log.episodes.rows.tolist()
+    ]
+    return Tables(
+        _in_order(pl.DataFrame(records, schema=get_type_hints(Record), orient="row"), run.config),
+        _in_order(pl.DataFrame(episodes, schema=EPISODE_COLUMNS, orient="row"), run.config),
+    )
+
+
+def _in_order(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """The rows arm by arm as the configuration has them, seed by seed, in time."""
+    import polars as pl
+
+    arms = pl.Enum(list(dict.fromkeys(agent.arm for agent in config.agents())))
+    return frame.sort(pl.col("arm").cast(arms), "seed", "env_steps", maintain_order=True)
+
+
+def write_tables(run: RunFolder, found: Tables, summary: Mapping[str, Any]) -> None:
+    """Write `curves.parquet`, `episodes.parquet` and `summary.json`."""
+    files = {
+        "curves.parquet": _parquet(found.curves),
+        "episodes.parquet": _parquet(found.episodes),
+        "summary.json": json.dumps(summary, indent=2).encode(),
+    }
+    write_results(run, files)
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def read_curves(run: RunFolder) -> pl.DataFrame:
+    """`curves.parquet`."""
+    return _read_parquet(run.path / "curves.parquet")
+
+
+def read_episodes(run: RunFolder) -> pl.DataFrame:
+    """`episodes.parquet`."""
+    return _read_parquet(run.path / "episodes.parquet")
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        return pl.read_parquet(io.BytesIO(path.read_bytes()))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from None

@@ -1,0 +1,1 @@
+"""The only loop over environment steps: drivers, replay, exploration, records and evaluations."""

@@ -1,0 +1,70 @@
+"""Targets and losses against rlax."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import rlax
+
+from softstep.learner import losses
+
+
+@pytest.fixture
+def batch() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    names = ("values", "next_values", "next_selector")
+    return {name: rng.standard_normal((200, 4)).astype(np.float32) for name in names} | {
+        "action": rng.integers(4, size=200),
+        "reward": rng.standard_normal(200).astype(np.float32),
+        "discount": rng.choice([0, 0.9, 1], 200).astype(np.float32),
+    }
+
+
+def ours(batch: dict[str, np.ndarray], selector: str) -> jax.Array:
+    y = jax.vmap(losses.q_target)(batch["reward"], batch["discount"], batch["next_values"], batch[selector])
+    return y - jax.vmap(losses.selected_value)(batch["values"], batch["action"])
+
+
+def test_q_learning(batch: dict[str, np.ndarray]) -> None:
+    names = ("values", "action", "reward", "discount", "next_values")
+    expected = jax.vmap(rlax.q_learning)(*(batch[name] for name in names))
+    np.testing.assert_allclose(ours(batch, "next_values"), expected, atol=1e-6)
+
+
+def test_double_q_learning(batch: dict[str, np.ndarray]) -> None:
+    names = ("values", "action", "reward", "discount", "next_values", "next_selector")
+    expected = jax.vmap(rlax.double_q_learning)(*(batch[name] for name in names))
+    np.testing.assert_allclose(ours(batch, "next_selector"), expected, atol=1e-6)
+
+
+def test_double_q_differs_from_q_learning(batch: dict[str, np.ndarray]) -> None:
+    assert np.abs(ours(batch, "next_selector") - ours(batch, "next_values")).max() > 0.1
+
+
+def test_huber_and_its_gradient() -> None:
+    error = jnp.linspace(-3, 3, 121)
+    np.testing.assert_allclose(losses.huber(error), rlax.huber_loss(error), atol=1e-6)
+    ours, expected = (jax.vmap(jax.grad(f))(error) for f in (losses.huber, rlax.huber_loss))
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+def test_squared_is_twice_rlax_l2() -> None:
+    error = jnp.linspace(-3, 3, 121)
+    np.testing.assert_allclose(losses.squared(error), 2 * rlax.l2_loss(error), atol=1e-6)
+
+
+def test_a_value_not_chosen_does_not_spoil_the_target() -> None:
+    y = losses.q_target(jnp.float32(1), jnp.float32(1), jnp.array([2.0, jnp.inf]), jnp.array([1.0, 0.0]))
+    assert y == 3
+
+
+def test_at_a_true_end_the_target_is_the_reward() -> None:
+    y = losses.q_target(jnp.float32(7), jnp.float32(0), jnp.array([2.0, 5.0]), jnp.array([2.0, 5.0]))
+    assert y == 7
+
+
+def test_a_column_where_a_row_belongs_is_refused() -> None:
+    with pytest.raises(Exception, match="Type-check"):
+        losses.q_target(jnp.ones(1), jnp.ones(1), jnp.ones(2), jnp.ones(2))

@@ -1,0 +1,109 @@
+"""Agents taken elsewhere answer there as here, through the real runtimes."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import stable_baselines3
+import torch
+
+import softstep
+from softstep.cli.main import main
+from softstep.config import Config
+from softstep.policies.policy import Policy
+
+OBSERVATIONS = np.random.default_rng(0).normal(0, 2, (1000, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "run"
+    config = Config(
+        env="CartPole-v1",
+        total_steps=600,
+        learning_starts=100,
+        hidden=(16, 8),
+        seeds=2,
+        block_width=2,
+        record_every=300,
+    )
+    softstep.train(config, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def policy(run: Path) -> Policy:
+    return softstep.load(run, 1)
+
+
+@pytest.fixture(scope="module")
+def ours(policy: Policy) -> np.ndarray:
+    return np.stack([policy.q_values(o) for o in OBSERVATIONS])
+
+
+def test_pytorch_answers_alike(run: Path, ours: np.ndarray, tmp_path: Path) -> None:
+    out = softstep.export_policy(run, "torch", tmp_path / "torch", agent=1)
+    spec = importlib.util.spec_from_file_location("exported", out / "policy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    values = module.load()(torch.tensor(OBSERVATIONS)).numpy()
+    np.testing.assert_allclose(values, ours, atol=1e-5, rtol=1e-5)
+
+
+def test_onnx_answers_alike(run: Path, policy: Policy, ours: np.ndarray, tmp_path: Path) -> None:
+    out = softstep.export_policy(run, "onnx", tmp_path / "policy.onnx", agent=1)
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    values, actions = session.run(["q_values", "action"], {"observation": OBSERVATIONS})
+    np.testing.assert_allclose(values, ours, atol=1e-5, rtol=1e-5)
+    assert np.mean(actions == [policy(o) for o in OBSERVATIONS]) > 0.998  # ties within rounding
+
+
+def test_stable_baselines3_answers_alike_and_trains_on(run: Path, ours: np.ndarray, tmp_path: Path) -> None:
+    out = softstep.export_policy(run, "sb3", tmp_path / "policy.zip", agent=1)
+    model = stable_baselines3.DQN.load(out, env=stable_baselines3.common.env_util.make_vec_env("CartPole-v1"))
+    with torch.no_grad():
+        values = model.q_net(torch.tensor(OBSERVATIONS)).numpy()
+        np.testing.assert_allclose(model.q_net_target(torch.tensor(OBSERVATIONS)).numpy(), ours, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(values, ours, atol=1e-5, rtol=1e-5)
+    actions, _ = model.predict(OBSERVATIONS, deterministic=True)
+    assert np.mean(actions == ours.argmax(1)) > 0.998
+    model.learn(120)
+
+
+def test_the_command_writes_into_the_run_folder_and_replaces_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run), "--to", "onnx"]) == 0
+    assert (run / "policy-0.onnx").is_file()
+    assert capsys.readouterr().out.strip() == str(run / "policy-0.onnx")
+    assert main(["export", str(run), "--to", "onnx"]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["export", str(run), "--to", "torch", "--agent", "7"]) == 2
+    assert "agents 0 to 1" in capsys.readouterr().err
+    assert main(["export", str(run / "nothing"), "--to", "torch"]) == 2
+
+
+MISSING = """
+import sys
+sys.modules[sys.argv[2]] = None
+from softstep.cli.main import main
+raise SystemExit(main(["export", sys.argv[1], "--to", sys.argv[3], "--out", sys.argv[4]]))
+"""
+
+
+@pytest.mark.parametrize(("module", "to"), [("onnx", "onnx"), ("stable_baselines3", "sb3")])
+def test_a_missing_extra_names_the_command(run: Path, module: str, to: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", MISSING, str(run), module, to, str(tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"pip install 'softstep[{to}]'" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,47 @@
+"""The documentation site builds offline, whole, and asks no other server for anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("docs") / "site"
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)],
+        cwd=ROOT, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_every_page_of_docs_is_a_page_of_the_site(site: Path) -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        place = page.relative_to(ROOT / "docs").with_suffix("")
+        folder = place.parent if place.name in ("index", "README") else place
+        assert (site / folder / "index.html").is_file(), place
+
+
+def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
+    loads = re.compile(
+        r"<(?:script|img|iframe)[^>]*src=\"(https?:[^\"]*)|<link rel=\"stylesheet\"[^>]*href=\"(https?:[^\"]*)"
+    )
+    for page in site.rglob("*.html"):
+        assert not loads.findall(page.read_text()), page
+
+
+def test_the_api_tells_formulas_and_errors(site: Path) -> None:
+    page = (site / "api" / "index.html").read_text()
+    for part in ("soft_update", "Lillicrap et al. 2015", 'class="doc doc-object doc-class"', "ValueError"):
+        assert part in page

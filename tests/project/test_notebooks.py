@@ -1,0 +1,91 @@
+"""The notebooks run from top to bottom, and print what their stored outputs say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+SECONDS = 120
+
+pytestmark = pytest.mark.heavy
+
+
+def stored(name: str) -> nbformat.NotebookNode:
+    """The notebook as it lies in the repository."""
+    return nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
+
+
+def executed(name: str, folder: Path) -> nbformat.NotebookNode:
+    """The notebook run anew in `folder`; a cell that raises is an error, and so is one that takes too long."""
+    notebook = stored(name)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+def printed(notebook: nbformat.NotebookNode) -> str:
+    """Everything the cells printed, in order."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert all(output.get("name") != "stderr" for output in outputs), "a cell complains"
+    return "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def without_returns(text: str) -> list[str]:
+    """The lines that are the same on every machine."""
+    return [line for line in text.splitlines() if "mean return" not in line]
+
+
+@pytest.fixture(scope="module")
+def loop() -> nbformat.NotebookNode:
+    """The PyTorch notebook, run once."""
+    return executed("pytorch_loop", EXAMPLES)
+
+
+@pytest.mark.parametrize("folder", [EXAMPLES, ROOT], ids=["examples", "root"])
+def test_the_question_prints_what_is_stored(folder):
+    text = printed(executed("question", folder))
+    assert text == printed(stored("question"))
+    for line in (
+        "update 1:  T = 0.995000   X = 0.995000",
+        "update 2:  T = 0.987775   X = 0.990025",
+        "200 steps later the two are the same: True",
+        "T from the ledger is T: True",
+        "at α = 0.1 it converges for c above 0.862137",
+        "best without a target: -46 at α = 0.0003",
+        "best with one: 261 at α = 0.003, c = 0.997",
+    ):
+        assert line in text
+
+
+def test_the_loop_prints_what_is_stored_but_for_the_returns(loop):
+    assert without_returns(printed(loop)) == without_returns(printed(stored("pytorch_loop")))
+    assert "hard: τ = 1, period 199, mean lag 99 gradient steps" in printed(loop)
+    assert "soft in stable-baselines3 (equal): tau=0.01, target_update_interval=2, train_freq=2" in printed(loop)
+
+
+def test_both_arms_of_the_loop_learn(loop):
+    returns = dict(re.findall(r"^(\w+): mean return (\d+)", printed(loop), re.MULTILINE))
+    assert set(returns) == {"soft", "hard"}
+    assert all(int(value) > 50 for value in returns.values())  # chance is 22
+
+
+@pytest.mark.parametrize("name", ["question", "pytorch_loop"])
+def test_what_is_stored_is_small_complete_and_nobodys(name):
+    notebook, text = stored(name), (EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8")
+    assert len(text) < 60_000
+    assert not re.search(r"[\"\s'(]/(home|root|tmp|work|Users)/", text)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_every_notebook_is_run():
+    assert {path.stem for path in EXAMPLES.glob("*.ipynb")} == {"question", "pytorch_loop"}

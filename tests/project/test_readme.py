@@ -1,0 +1,71 @@
+"""The README's code blocks do what they say."""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from softstep.cli.arguments import command_of, parse
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", README, re.DOTALL)
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
+
+
+def test_there_are_blocks_and_every_python_block_shows_its_output():
+    assert len(PYTHON) == README.count("```python\n") >= 2
+    assert SHELL
+
+
+@pytest.mark.parametrize(("code", "output"), PYTHON, ids=[code.splitlines()[-1] for code, _ in PYTHON])
+def test_a_python_block_prints_what_stands_below_it(code, output, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stdout == output, done.stderr
+
+
+PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "```python\n" in page.read_text()]
+MARK = "\x1e"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_pages_blocks_print_what_stands_below_them_one_after_the_other(page):
+    blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) == page.read_text().count("```python\n")
+    code = f"print({MARK!r}, end='')\n".join(code for code, _ in blocks)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split(MARK) == [output for _, output in blocks], done.stderr
+
+
+LINES = [
+    line
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("softstep ") and not line.endswith("\\")
+]
+
+
+@pytest.mark.parametrize("line", sorted(set(LINES)))
+def test_a_command_of_the_documentation_can_be_parsed(line):
+    with contextlib.suppress(SystemExit):  # --help
+        parse(*command_of(shlex.split(line, comments=True)[1:]))
+
+
+@pytest.mark.parametrize("line", SHELL)
+def test_a_shell_line_can_be_run(line, tmp_path):
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif words[0].endswith("softstep"):
+        parse(*command_of(words[1:]))
+    else:
+        assert words[0] in ("git", "cd", ".venv/bin/python")

@@ -1,0 +1,141 @@
+"""The animation of an episode, read back with Pillow."""
+
+import gymnasium
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from softstep.config import ConfigError
+from softstep.report.media import episode_gif
+from softstep.report.media.episode_frame import HEIGHT, PANEL
+from softstep.report.media.episode_gif import action_names, landing_gif
+
+
+def upright(observation):
+    """A CartPole that stays up."""
+    push = observation[2] + observation[3]
+    return np.array([10.0 - push, 10.0 + push])
+
+
+def test_the_gif_holds_the_episode(tmp_path):
+    told = landing_gif(upright, "CartPole-v1", tmp_path / "out.gif", seed=3, fps=25, max_steps=40)
+    with Image.open(tmp_path / "out.gif") as image:
+        assert image.size == (540 + PANEL, HEIGHT)
+        frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(image)]
+        assert image.info["loop"] == 0
+    assert len(frames) == told["frames"] == 21
+    assert told["return"] == told["steps"] == 40
+    assert not told["terminated"]
+    assert told["bytes"] == (tmp_path / "out.gif").stat().st_size
+    assert np.any(np.asarray(frames[0])[:, :540] != np.asarray(frames[10])[:, :540])
+    assert [path.name for path in tmp_path.iterdir()] == ["out.gif"]
+
+
+def test_it_plays_greedily_from_the_seed(tmp_path, monkeypatch):
+    seen = []
+
+    def left(observation):
+        seen.append(observation)
+        return np.array([1.0, 0.0])
+
+    told = landing_gif(left, "CartPole-v1", tmp_path / "out.gif", seed=7)
+    env = gymnasium.make("CartPole-v1")
+    expected, _ = env.reset(seed=7)
+    for observation in seen:
+        np.testing.assert_array_equal(observation, expected)
+        expected, _, terminated, _, _ = env.step(0)
+    assert terminated
+    assert told["terminated"]
+    assert told["steps"] == len(seen)
+
+
+def test_the_chosen_action_is_the_bright_bar(tmp_path):
+    landing_gif(lambda o: np.array([0.0, 5.0]), "CartPole-v1", tmp_path / "out.gif", max_steps=3)
+    with Image.open(tmp_path / "out.gif") as image:
+        panel = np.asarray(image.convert("RGB")).astype(int)[:, 540:]
+    bright = (panel[..., 2] > 200) & (panel[..., 0] < 140)
+    rows, columns = np.nonzero(bright[:260])  # above the history
+    assert columns.min() >= PANEL // 2 - 2  # right of the middle: better than the mean
+    assert 130 < rows.mean() < 180  # the second action's
+
+
+def test_a_file_too_large_loses_frames(tmp_path, monkeypatch):
+    whole = landing_gif(upright, "CartPole-v1", tmp_path / "whole.gif", max_steps=24)
+    monkeypatch.setattr(episode_gif, "MAX_BYTES", whole["bytes"] // 2)
+    less = landing_gif(upright, "CartPole-v1", tmp_path / "less.gif", max_steps=24)
+    assert less["bytes"] <= whole["bytes"] // 2
+    assert 2 <= less["frames"] < whole["frames"]
+
+
+def test_a_long_episode_is_thinned_while_it_is_played(monkeypatch):
+    monkeypatch.setattr(episode_gif, "MAX_FRAMES", 8)
+    episode = episode_gif.play(upright, "CartPole-v1", max_steps=50)
+    gaps = np.diff(sorted(episode.pictures))
+    assert len(episode.moments) == 51
+    assert 4 <= len(episode.pictures) <= 10
+    assert set(gaps[:-1]) == {8}
+    assert {0, 50} <= set(episode.pictures)
+
+
+def test_the_lander_is_drawn_with_its_four_engines(tmp_path):
+    told = landing_gif(lambda o: np.array([0.0, 1.0, 2.0, 1.5]), "LunarLander-v3", tmp_path / "out.gif", max_steps=6)
+    with Image.open(tmp_path / "out.gif") as image:
+        assert image.n_frames == told["frames"] > 1
+        sky = np.asarray(image.convert("RGB"))[:300, :540]
+    assert (sky == 0).all(-1).mean() > 0.5
+    assert action_names("LunarLander-v3", 4) == ("nothing", "left engine", "main engine", "right engine")
+
+
+def test_unknown_actions_are_numbered():
+    assert action_names("Mine-v0", 3) == ["action 0", "action 1", "action 2"]
+    assert action_names("LunarLander-v3", 2) == ["action 0", "action 1"]
+
+
+class Blind(gymnasium.Env):
+    """An environment that draws nothing."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+
+class Polite(Blind):
+    """It takes a render mode and has none."""
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+
+@pytest.mark.parametrize(
+    ("env_id", "words"),
+    [
+        ("Polite-v0", "draws no pictures"),
+        ("Blind-v0", "draws no pictures"),
+        ("gymnax:CartPole-v1", "bare id"),
+        ("nowhere:Evil-v0", "bare id"),
+        ("Nope-v9", "Nope"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused_in_one_line(tmp_path, env_id, words):
+    for name, env in {"Blind-v0": Blind, "Polite-v0": Polite}.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(name, env)
+    with pytest.raises(ConfigError, match=words) as caught:
+        landing_gif(upright, env_id, tmp_path / "out.gif")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_diverged_agent_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="diverged"):
+        landing_gif(lambda o: np.array([np.nan, 1.0]), "CartPole-v1", tmp_path / "out.gif")
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_is_played(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        landing_gif(lambda o: pytest.fail("played"), "CartPole-v1", tmp_path / "no" / "out.gif")
+
+
+@pytest.mark.parametrize("wrong", [{"fps": 0}, {"max_steps": 0}])
+def test_nothing_to_show_is_refused(tmp_path, wrong):
+    with pytest.raises(ConfigError, match="at least 1"):
+        landing_gif(upright, "CartPole-v1", tmp_path / "out.gif", **wrong)

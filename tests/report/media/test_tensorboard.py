@@ -1,0 +1,88 @@
+"""Event files read back with another package's protocol buffers and checksums."""
+
+import math
+import struct
+
+import pytest
+
+from softstep.report.media.tensorboard import ScalarWriter
+
+event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+crc32c = pytest.importorskip("tensorboardX.crc32c")
+
+
+def masked(content: bytes) -> int:
+    crc = crc32c.crc32c(content)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def read(path):
+    """Every event of a file; both checksums of each frame are compared."""
+    content, events = path.read_bytes(), []
+    while content:
+        (length,), (length_crc,) = struct.unpack("<Q", content[:8]), struct.unpack("<I", content[8:12])
+        body, (crc,) = content[12 : 12 + length], struct.unpack("<I", content[12 + length : 16 + length])
+        assert length_crc == masked(content[:8])
+        assert crc == masked(body)
+        events.append(event_pb2.Event.FromString(body))
+        content = content[16 + length :]
+    return events
+
+
+def record(step, arm="soft", seed=0, **values):
+    return {"arm": arm, "seed": seed, "env_steps": step, "train_return": 1.5 * step, "diverged": False} | values
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("events.out.tfevents.*") if path.is_file())
+
+
+def scalars(event):
+    return {value.tag: value.simple_value for value in event.summary.value}
+
+
+def test_records_read_back(tmp_path):
+    with ScalarWriter(tmp_path) as writer:
+        writer.write([record(5_000, q_mean=-3.25, target_gap=0.5), record(300_000, loss=2.0)])
+    (file,) = files(tmp_path)
+    version, first, second = read(file)
+    assert version.file_version == "brain.Event:2"
+    assert (first.step, second.step) == (5_000, 300_000)
+    assert scalars(first) == {"return/train": 7_500, "q/mean": -3.25, "target/gap": 0.5, "diverged": 0}
+    assert scalars(second)["loss"] == 2.0
+    assert first.wall_time > 1.6e9
+
+
+def test_what_is_not_finite_is_left_out(tmp_path):
+    with ScalarWriter(tmp_path) as writer:
+        writer.write([record(1, eval_return=math.nan, loss=math.inf, y_drift=1e50)])
+    values = scalars(read(files(tmp_path)[0])[1])
+    assert "return/eval" not in values
+    assert "loss" not in values
+    assert values["target/y_drift"] == math.inf  # finite, but not in float32
+
+
+def test_every_agent_is_a_run_of_its_own_inside_the_folder(tmp_path):
+    with ScalarWriter(tmp_path / "logs") as writer:
+        writer.write([record(1, seed=3), record(1, arm="../../etc/α b")])
+    folders = {file.parent.relative_to(tmp_path / "logs").as_posix() for file in files(tmp_path)}
+    assert folders == {"soft/seed-3", ".._.._etc_α_b/seed-0"}
+
+
+@pytest.mark.parametrize("resumed_from", [50, {("soft", 0): 50}])
+def test_a_resumed_run_purges_what_lies_past_the_checkpoint(tmp_path, resumed_from):
+    for begin in (None, resumed_from):
+        with ScalarWriter(tmp_path, begin) as writer:
+            writer.write([record(100)])
+    first, second = files(tmp_path)
+    assert not any(event.HasField("session_log") for event in read(first))
+    purge = read(second)[1]
+    assert purge.session_log.status == event_pb2.SessionLog.START
+    assert purge.step == 51
+
+
+def test_it_is_on_disk_before_the_writer_is_closed(tmp_path):
+    writer = ScalarWriter(tmp_path)
+    writer.write([record(1)])
+    assert len(read(files(tmp_path)[0])) == 2
+    writer.close()
