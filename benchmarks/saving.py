@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.ours import RUNS
 from softstep.config import Config
-from softstep.runs import worker_env
+from softstep.runs import checkpoints, worker_env
 
 
 class Clocked:
@@ -46,10 +46,10 @@ def sample(config: Config) -> dict[str, Any]:
 
     holding_up, writing = (
         Clocked(loop._checkpoint, time.perf_counter),
-        Clocked(run_folder.CheckpointWriter._save, time.thread_time),
+        Clocked(checkpoints.CheckpointWriter._save, time.thread_time),
     )
     loop._checkpoint = holding_up  # type: ignore[assignment]
-    run_folder.CheckpointWriter._save = lambda *arguments: writing(*arguments)  # type: ignore[method-assign]
+    checkpoints.CheckpointWriter._save = lambda *arguments: writing(*arguments)  # type: ignore[method-assign]
     RUNS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RUNS) as folder:
         outcome = execute_block(run_folder.create(Path(folder) / "run", config), 0, Hooks())

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softstep.config import Arm, Config, ConfigError, Exploration
+from softstep.config import Arm, Config, Exploration
+from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 
 shares = st.floats(0, 1, exclude_min=True) | st.just(1)

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from softstep import presets as presets
     from softstep import theory as theory
     from softstep.comparison import equivalence as equivalence
-    from softstep.comparison.arms import compare as compare
-    from softstep.comparison.arms import resume_comparison as resume_comparison
+    from softstep.comparison.running import compare as compare
+    from softstep.comparison.running import resume_comparison as resume_comparison
     from softstep.config import Agent as Agent
     from softstep.config import Arm as Arm
     from softstep.config import Config as Config
-    from softstep.config import ConfigError as ConfigError
     from softstep.config import Exploration as Exploration
     from softstep.envs import describe as describe
+    from softstep.errors import ConfigError as ConfigError
+    from softstep.errors import EnvironmentFailed as EnvironmentFailed
+    from softstep.errors import StoreError as StoreError
     from softstep.explorer.http.server import explore as explore
     from softstep.explorer.static_site.export import export_explorer as export_explorer
     from softstep.learner.update import Hyper as Hyper
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from softstep.policies.policy import Policy as Policy
     from softstep.policies.policy import evaluate as evaluate
     from softstep.policies.policy import load as load
-    from softstep.records.events import EnvironmentFailed as EnvironmentFailed
     from softstep.report import theory_page as theory_page
     from softstep.report.comparison.conclusion import conclude as conclude
     from softstep.report.media.episode_gif import landing_gif as landing_gif
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from softstep.runs.api import Run as Run
     from softstep.runs.api import resume as resume
     from softstep.runs.api import train as train
-    from softstep.runs.run_folder import StoreError as StoreError
     from softstep.studies import ray_engine as ray_engine
     from softstep.studies.forecast import forecast_study as forecast_study
     from softstep.studies.running import Study as Study
@@ -51,19 +51,19 @@ _PUBLIC = {
     "Agent": "config",
     "Arm": "config",
     "Config": "config",
-    "ConfigError": "config",
-    "EnvironmentFailed": "records.events",
+    "ConfigError": "errors",
+    "EnvironmentFailed": "errors",
     "Exploration": "config",
     "Hyper": "learner.update",
     "Learner": "learner.update",
     "Policy": "policies.policy",
     "Run": "runs.api",
     "Spec": "studies.spec",
-    "StoreError": "runs.run_folder",
+    "StoreError": "errors",
     "Study": "studies.running",
     "TargetUpdate": "target",
     "Transition": "transition",
-    "compare": "comparison.arms",
+    "compare": "comparison.running",
     "conventions": "conventions",
     "conclude": "report.comparison.conclusion",
     "describe": "envs",
@@ -80,7 +80,7 @@ _PUBLIC = {
     "ray_engine": "studies.ray_engine",
     "report_study": "report.study.page",
     "resume": "runs.api",
-    "resume_comparison": "comparison.arms",
+    "resume_comparison": "comparison.running",
     "study": "studies.running",
     "theory": "theory",
     "theory_page": "report.theory_page",

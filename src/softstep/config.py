@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import itertools
 import json
@@ -14,14 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
 
 SCHEMA = 1
 """Version of `config.json` and of the run folder around it."""
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be meant: one line that says what is wrong, the value and the fix."""
 
 
 @dataclass(frozen=True)
@@ -347,12 +343,6 @@ def _require(condition: bool, name: str, value: object, wanted: str) -> None:
 
 def _positive(name: str, value: float) -> None:
     _require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
-
-
-def near(word: str, known: list[str]) -> str:
-    """A question after an unknown word: `; did you mean 'tau'?`, or nothing."""
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _parse_object(text: str, source: str) -> dict[str, Any]:

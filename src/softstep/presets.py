@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from softstep.config import Config, ConfigError, Exploration, near
+from softstep.config import Config, Exploration
+from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
 
 _THREE = ("soft", "smaller-alpha", "same-alpha")

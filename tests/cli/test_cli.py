@@ -13,7 +13,7 @@ import pytest
 import softstep
 from softstep.cli.arguments import parse
 from softstep.cli.main import main
-from softstep.runs import run_folder
+from softstep.runs import checkpoints, run_folder
 
 FAILING_ENV = """
 import gymnasium
@@ -205,7 +205,7 @@ def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path):
     run = softstep.Run(run_folder.open_run(tmp_path / "run"))
     assert not run.summary["finished"]
     assert len(run.curves)
-    reached = run_folder.steps_reached(run.folder)[0]
+    reached = checkpoints.steps_reached(run.folder)[0]
     assert reached > 2000
     assert main(["train", "CartPole-v1", "--resume", str(tmp_path / "run")]) == 2
 

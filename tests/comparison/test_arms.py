@@ -10,10 +10,11 @@ import pytest
 
 import softstep
 from softstep.cli.main import main
-from softstep.comparison.arms import ARMS, Plan, candidates, selection_folder
-from softstep.config import Config, ConfigError
+from softstep.comparison.arms import ARMS, Plan, candidates
+from softstep.comparison.running import selection_folder
+from softstep.config import Config
+from softstep.errors import ConfigError, StoreError
 from softstep.runs import run_folder
-from softstep.runs.run_folder import StoreError
 from softstep.target import TargetUpdate
 
 

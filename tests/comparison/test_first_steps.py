@@ -14,7 +14,8 @@ import pytest
 from softstep import envs, presets
 from softstep.comparison import first_steps
 from softstep.comparison.first_steps import FirstSteps, replay
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.learner.networks import make_network
 from softstep.target import TargetUpdate
 from softstep.transition import Transition, columns

@@ -11,7 +11,8 @@ import pytest
 
 from softstep.comparison.judge import check_seeds, judge, to_json
 from softstep.comparison.scores import DECLARED, declared
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 
 LANDER = Config(env="LunarLander-v3", eval_every=1_000)
 RECORDS = 20

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from softstep import conventions
 from softstep.cli.main import main
-from softstep.config import Config, ConfigError
+from softstep.config import Config
 from softstep.conventions import LIBRARIES, Meaning
 from softstep.conventions.libraries import complete
+from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 from softstep.theory import LinearTD
 

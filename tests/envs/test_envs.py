@@ -18,8 +18,8 @@ import pytest
 from support import Tape, advance, make_driver, remembered, small
 
 from softstep import envs
-from softstep.config import Config, ConfigError
-from softstep.records.events import EnvironmentFailed, ReplayMismatch
+from softstep.config import Config
+from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch
 from softstep.transition import Transition, unpack_rows
 
 O = 4  # noqa: E741 (CartPole's observation)

@@ -13,7 +13,8 @@ import numpy as np
 import optax
 import pytest
 
-from softstep.config import Arm, Config, ConfigError
+from softstep.config import Arm, Config
+from softstep.errors import ConfigError
 from softstep.learner.update import Hyper, Learner, LearnerState, make_learner, optimizer_by_name, target_gap
 from softstep.target import TargetUpdate
 from softstep.transition import Transition

@@ -13,7 +13,7 @@ import softstep
 
 PACKAGE = Path(softstep.__file__).parent
 FLOORS = (
-    {"target", "config", "presets", "transition"},
+    {"target", "config", "presets", "transition", "errors", "files"},
     {"theory", "conventions", "records", "stats"},
     {"kernels", "learner", "envs"},
     {"training", "runs"},
@@ -28,8 +28,8 @@ SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 MAY_IMPORT_JAX = {"kernels", "learner", "envs", "training", "policies", "comparison.first_steps",
                   "comparison.equivalence"}  # fmt: skip
 MAY_TOUCH_FILES = {
-    "runs.run_folder",  # run folders
-    "runs.tables",  # reads their parquet files
+    "files",  # writes them whole or not at all
+    "runs",  # run folders
     "kernels.native",  # keeps machine code beside JAX's programs
     "training.probe",  # reads the shipped reference agents
     "cli.arguments",  # reads --config

@@ -14,7 +14,7 @@ import pytest
 
 import softstep
 import softstep.runs.api
-from softstep.runs import run_folder
+from softstep.runs import checkpoints, run_folder
 
 BASE = {"seeds": 3, "total_steps": 6_000, "checkpoint_every": 500, "record_every": 1_000, "learning_starts": 200}
 CONFIGS = {
@@ -48,7 +48,7 @@ def final(run: softstep.Run) -> dict[str, np.ndarray]:
     """Every tensor of the last checkpoints."""
     arrays = {}
     for block in range(len(run.config.blocks())):
-        found = run_folder.read_checkpoint(run.folder, block, with_replay=False)
+        found = checkpoints.read_checkpoint(run.folder, block, with_replay=False)
         arrays |= {f"{block}/{name}": array for name, array in found.arrays.items()}
     return arrays
 

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 import softstep
-from softstep.records.history import Log
-from softstep.runs import run_folder, tables
-from softstep.runs.run_folder import CheckpointWriter, StoreError
+from softstep.errors import StoreError
+from softstep.records.history import History
+from softstep.runs import checkpoints, run_folder, tables, versions
+from softstep.runs.checkpoints import CheckpointWriter
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def save(run, steps: list[int], block: int = 0, per_step: int = 10) -> None:
 
 def test_a_checkpoint_reads_back_as_it_was(run):
     save(run, [100])
-    found = run_folder.read_checkpoint(run, 0)
+    found = checkpoints.read_checkpoint(run, 0)
     assert found.env_steps == 100
     for name, array in arrays(100).items():
         np.testing.assert_array_equal(found.arrays[name], array)
@@ -50,8 +51,8 @@ def test_a_checkpoint_reads_back_as_it_was(run):
 
 def test_the_last_two_are_kept_and_the_remembered_rows_are_whole(run):
     save(run, list(range(1, 31)))
-    assert [run_folder._steps(p) for p in run_folder._checkpoints(run.path, 0)] == [29, 30]
-    newest = run_folder.read_checkpoint(run, 0).rows[1]
+    assert [checkpoints._steps(p) for p in checkpoints._checkpoints(run.path, 0)] == [29, 30]
+    newest = checkpoints.read_checkpoint(run, 0).rows[1]
     np.testing.assert_array_equal(newest, rows(300 - len(newest), len(newest))[1])
     assert len(newest) >= 64
 
@@ -59,18 +60,18 @@ def test_the_last_two_are_kept_and_the_remembered_rows_are_whole(run):
 def test_a_writer_that_continues_keeps_the_rows_of_the_one_before(run):
     save(run, [1, 2])
     save(run, [3], per_step=5)
-    assert [len(r) for r in run_folder.read_checkpoint(run, 0).rows] == [25, 25]
+    assert [len(r) for r in checkpoints.read_checkpoint(run, 0).rows] == [25, 25]
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before_with_a_warning(run, damage):
     save(run, [100, 200])
-    path = run_folder._checkpoints(run.path, 0)[-1]
+    path = checkpoints._checkpoints(run.path, 0)[-1]
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes({"flip": bytes(data), "cut": bytes(data[:-9]), "empty": b""}[damage])
     with pytest.warns(RuntimeWarning, match="falling back to the one before"):
-        found = run_folder.read_checkpoint(run, 0)
+        found = checkpoints.read_checkpoint(run, 0)
     assert found.env_steps == 100
 
 
@@ -81,15 +82,15 @@ def test_damaged_replay_rows_are_found(run):
     data[-1] ^= 1  # in what only the newest checkpoint needs
     segment.write_bytes(bytes(data))
     with pytest.warns(RuntimeWarning, match="checksum"):
-        assert run_folder.read_checkpoint(run, 0).env_steps == 100
+        assert checkpoints.read_checkpoint(run, 0).env_steps == 100
 
 
 def test_all_checkpoints_damaged_is_said(run):
     save(run, [100, 200])
-    for path in run_folder._checkpoints(run.path, 0):
+    for path in checkpoints._checkpoints(run.path, 0):
         path.write_bytes(b"nonsense")
     with pytest.warns(RuntimeWarning), pytest.raises(StoreError, match="every checkpoint of block 0 is damaged"):
-        run_folder.read_checkpoint(run, 0)
+        checkpoints.read_checkpoint(run, 0)
 
 
 FULL_DISK = """
@@ -117,7 +118,7 @@ def test_a_write_that_fails_is_said_once_and_leaves_the_previous_checkpoint(run,
     assert out.stdout.count("cannot write a checkpoint") == 1
     assert "the previous one is intact" in out.stdout
     assert out.stderr == ""
-    assert run_folder.read_checkpoint(run, 0).env_steps == 100
+    assert checkpoints.read_checkpoint(run, 0).env_steps == 100
     assert not list(run.path.glob(".*"))
 
 
@@ -146,10 +147,10 @@ def test_an_existing_folder_is_not_overwritten(run, tmp_path):
 def test_force_replaces_a_run_only_once_the_new_one_stands(run):
     save(run, [100])
     new = run_folder.create(run.path, softstep.Config(seed=5), force=True)
-    assert run_folder.read_checkpoint(new, 0) is None
+    assert checkpoints.read_checkpoint(new, 0) is None
     run_folder.undo_creation(new)
-    assert run_folder.read_checkpoint(run_folder.open_run(run.path), 0).env_steps == 100
-    run_folder.settle_creation(run_folder.create(run.path, softstep.Config(seed=6), force=True))
+    assert checkpoints.read_checkpoint(run_folder.open_run(run.path), 0).env_steps == 100
+    run_folder.finish_creation(run_folder.create(run.path, softstep.Config(seed=6), force=True))
     assert run_folder.open_run(run.path).config.seed == 6
     assert [p.name for p in run.path.parent.iterdir()] == ["run"]
 
@@ -188,7 +189,7 @@ def test_nothing_a_run_folder_names_is_imported(run, tmp_path, monkeypatch, host
 
 
 def test_tables_have_the_promised_columns(run):
-    found = tables.make_tables(run, [Log.empty(1)])
+    found = tables.make_tables(run, [History.empty(1)])
     assert found.curves.columns == [
         "arm", "seed", "learning_rate", "tau", "period", "env_steps", "gradient_steps", "episodes", "train_return",
         "eval_return", "loss", "q_mean", "y_drift", "target_gap", "diverged",
@@ -200,8 +201,8 @@ def test_tables_have_the_promised_columns(run):
 
 
 def test_versions_say_what_bits_depend_on(run):
-    assert run_folder.version_changes(run) == []
+    assert versions.version_changes(run.path, run.config) == []
     path = run.path / "versions.json"
-    path.write_text(path.read_text().replace(run_folder.cpu_model(), "another processor"))
-    (change,) = run_folder.version_changes(run)
+    path.write_text(path.read_text().replace(versions.cpu_model(), "another processor"))
+    (change,) = versions.version_changes(run.path, run.config)
     assert change.startswith("CPU was another processor")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.studies.example import EXAMPLE
 from softstep.studies.plan import Member, members, parts
 from softstep.studies.spec import Spec, arm_of, cell_name

@@ -18,8 +18,8 @@ import polars as pl
 import pytest
 
 from softstep.cli.main import main
+from softstep.errors import StoreError
 from softstep.runs import run_folder
-from softstep.runs.run_folder import StoreError
 from softstep.studies import claims, folder, outcomes, ray_engine
 from softstep.studies.running import Study, study
 from softstep.studies.spec import Spec

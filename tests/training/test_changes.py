@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 from support import Tape, advance, make_driver, small
 
-from softstep.config import Agent, Arm, Change, Config, ConfigError, Exploration, changed
+from softstep.config import Agent, Arm, Change, Config, Exploration, changed
+from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 from softstep.training.block import block_hyper
 

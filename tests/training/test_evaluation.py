@@ -134,9 +134,9 @@ def test_the_configured_network_plays(monkeypatch: pytest.MonkeyPatch, network: 
     monkeypatch.setattr(loop, "make_evaluate", lambda *given: evaluate)
     tape = Tape(small(eval_every=400, eval_network=network))
     tape.run()
-    stored = loop.player_parameters(tape.config, tape.snapshots[-1].arrays, 4)
+    stored = loop.evaluated_parameters(tape.config, tape.snapshots[-1].arrays, 4)
     for mine, theirs in zip(seen[-1], stored, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     other = "target" if network == "online" else "online"
-    unlike = loop.player_parameters(small(eval_network=other), tape.snapshots[-1].arrays, 4)
+    unlike = loop.evaluated_parameters(small(eval_network=other), tape.snapshots[-1].arrays, 4)
     assert not np.array_equal(stored[0], unlike[0])

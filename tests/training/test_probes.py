@@ -12,7 +12,7 @@ from support import Tape, small
 from softstep.config import Exploration
 from softstep.learner.networks import numpy_q_values
 from softstep.target import TargetUpdate
-from softstep.training.loop import player_parameters
+from softstep.training.loop import evaluated_parameters
 
 GAMMA = 0.5
 SOFT = TargetUpdate(0.1)
@@ -28,7 +28,7 @@ def learned(env: str, observations: Any, target: TargetUpdate = SOFT, **changes:
     )  # fmt: skip
     tape = Tape(config)
     tape.run()
-    params = player_parameters(config, tape.snapshots[-1].arrays, 4)
+    params = evaluated_parameters(config, tape.snapshots[-1].arrays, 4)
     packed = np.concatenate([leaf.reshape(1, -1) for leaf in params], axis=1)
     sizes = (tape.spec.observation_size, *config.hidden, tape.spec.num_actions)
     return numpy_q_values(sizes)(packed)(np.array([observations], np.float32))[0]

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import tyro
 
 from softstep import presets
-from softstep.config import Arm, Change, Config, ConfigError, near
+from softstep.config import Arm, Change, Config
+from softstep.errors import ConfigError, near
 
 
 @runtime_checkable

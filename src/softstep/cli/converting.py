@@ -11,7 +11,7 @@ from rich.table import Table
 
 import softstep
 from softstep.cli.arguments import Convert, ConvertRescale
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 
 if TYPE_CHECKING:

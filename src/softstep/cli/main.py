@@ -32,10 +32,7 @@ from softstep.cli.arguments import (
     parse,
 )
 from softstep.cli.watching import INTERRUPTED
-from softstep.config import ConfigError
-from softstep.records.events import EnvironmentFailed, ReplayMismatch
-from softstep.runs.run_folder import StoreError
-from softstep.runs.worker_pool import WorkerFailed
+from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed
 
 USAGE = 2
 

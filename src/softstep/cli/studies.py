@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 import softstep
+from softstep import files
 from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
 from softstep.cli.watching import INTERRUPTED, watching
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
@@ -94,7 +96,7 @@ def new(command: StudyNew) -> int:
         return 0
     if command.out.exists():
         raise ConfigError(f"{command.out} exists already: choose another --out")
-    run_folder.save_file(command.out.parent, command.out.name, EXAMPLE.encode())
+    files.write_file(command.out.parent, command.out.name, EXAMPLE.encode())
     print(f"{command.out}: change it, then softstep study run {command.out}")
     return 0
 
@@ -141,6 +143,6 @@ def export(command: StudyExport) -> int:
     out = command.csv or command.parquet
     assert out is not None
     data = frame.write_csv().encode() if command.csv else tables.parquet(frame)
-    run_folder.save_file(out.parent, out.name, data)
+    files.write_file(out.parent, out.name, data)
     print(f"{out}: {frame.height} rows")
     return 0

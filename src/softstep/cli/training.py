@@ -14,8 +14,9 @@ import softstep
 from softstep import presets
 from softstep.cli.arguments import Compare, RunArguments, Train, configuration, trusted_names
 from softstep.cli.watching import INTERRUPTED, watching
-from softstep.comparison import arms
-from softstep.config import Config, ConfigError
+from softstep.comparison import arms, running
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.report.terminal.curve_picture import CurvePicture
 from softstep.report.terminal.progress import json_line
 from softstep.report.terminal.tables import summary_table
@@ -31,7 +32,7 @@ def train(command: Train) -> int:
         run = _begun(command, config, command.out or run_folders.default_out(config, "train"), {})
     else:
         _refuse_env(command)
-        if (judged := arms.belongs_to(command.resume)) is not None:
+        if (judged := running.belongs_to(command.resume)) is not None:
             raise ConfigError(f"{command.resume} is a comparison's: softstep compare --resume {judged}")
         run = _resumed(command, command.resume)
     _say(command, run, None)
@@ -46,11 +47,11 @@ def compare(command: Compare) -> int:
 
     if command.resume is None:
         plan, out = _plan(command)
-        run = arms.carry_out(plan, out, begin)
+        run = running.carry_out(plan, out, begin)
     else:
         _refuse_plan(command)
-        out = arms.belongs_to(command.resume) or command.resume
-        run = arms.carry_out(arms.planned(out), out, begin, lambda folder: _resumed(command, folder))
+        out = running.belongs_to(command.resume) or command.resume
+        run = running.carry_out(running.planned(out), out, begin, lambda folder: _resumed(command, folder))
     conclusion = None
     if run.path == out and run.summary["finished"]:
         conclusion = softstep.conclude(
@@ -69,7 +70,7 @@ def _plan(command: Compare) -> tuple[arms.Plan, Path]:
     given = (command.inner_steps, command.selection_seeds, command.margin, command.floor)
     plan = arms.Plan(config, tuple(names), *given)
     out = command.out or run_folders.default_out(config, "compare")
-    arms.check_out(out, force=command.force)
+    running.check_out(out, force=command.force)
     return plan, out
 
 

@@ -17,7 +17,7 @@ from softstep.records.events import Progress
 from softstep.report.media.tensorboard import ScalarWriter
 from softstep.report.terminal.progress import ProgressView
 from softstep.report.terminal.tables import echo_target
-from softstep.runs import run_folder
+from softstep.runs import checkpoints, run_folder
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
@@ -31,7 +31,7 @@ def _crowd(config: Config) -> str:
     return f"{len(config.arms)} arms × {seeds}" if config.arms else f"{config.seeds} agents, seeds from {config.seed}"
 
 
-class View:
+class TerminalView:
     """Progress bar and TensorBoard together."""
 
     def __init__(self, progress: ProgressView, board: ScalarWriter | None) -> None:
@@ -55,7 +55,9 @@ class View:
 
 
 @contextmanager
-def watching(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterator[tuple[View, Callable[[], bool]]]:
+def watching(
+    config: Config, out: Path, command: Told, *, resuming: bool
+) -> Iterator[tuple[TerminalView, Callable[[], bool]]]:
     """Say what is meant, then show progress, write TensorBoard's scalars and catch Ctrl-C."""
     if not command.json:
         for line in [f"{config.env}: {_crowd(config)}, {config.total_steps} steps each", *echo_target(config)]:
@@ -65,9 +67,9 @@ def watching(config: Config, out: Path, command: Told, *, resuming: bool) -> Ite
 
 
 @contextmanager
-def _view(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterator[View]:
+def _view(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterator[TerminalView]:
     blocks = [len(block) for block in config.blocks()]
-    begun = run_folder.steps_reached(run_folder.RunFolder(out, config)) if resuming else [0] * len(blocks)
+    begun = checkpoints.steps_reached(run_folder.RunFolder(out, config)) if resuming else [0] * len(blocks)
     mode: Literal["json", "auto"] = "json" if command.json else "auto"
     stream = sys.stdout if command.json else sys.stderr
     with ProgressView(config.total_steps, blocks, mode, stream, begun=begun) as progress:
@@ -75,7 +77,7 @@ def _view(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterat
         resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if resuming else None
         board = ScalarWriter(out / "tensorboard", resumed_from) if command.tensorboard else None
         try:
-            yield View(progress, board)
+            yield TerminalView(progress, board)
         finally:
             if board is not None:
                 board.close()

@@ -22,7 +22,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from softstep import envs
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.learner import losses
 from softstep.learner.networks import Network, Params, make_network, pack
 from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, optimizer_by_name

@@ -17,8 +17,19 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from softstep.comparison.claims import (
+    BLENDED_EQUALS,
+    FIRST_UPDATE_EQUAL,
+    RETURN_CLAIMS,
+    SECOND_UPDATE_DIFFERS,
+    SOFT_EQUALS_HARD,
+    SOFT_SMOOTHER,
+    Y_MOVES_LESS,
+    Claim,
+)
 from softstep.comparison.scores import Declared, by_agent, declared, final_return, values_of
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.stats import Paired, holm, paired_difference
 
 Word = Literal["supported", "refuted", "equivalent", "inconclusive", "exploratory"]
@@ -32,15 +43,6 @@ EQUAL = 1e-8
 """Largest distance, relative to the distance travelled, that counts as equal in float64."""
 DIFFERENT = 1e-3
 """Smallest relative distance that counts as different."""
-
-
-class Claim(NamedTuple):
-    """A sentence that the data may support or refute."""
-
-    name: str
-    statement: str
-    arms: tuple[str, str]
-    """First and second: the estimand is first − second, or first / second."""
 
 
 class Verdict(NamedTuple):
@@ -60,55 +62,6 @@ class Verdict(NamedTuple):
     arms: tuple[str, ...]
     n: int
     """Pairs of seeds, or rows of the table of first steps."""
-
-
-FIRST_UPDATE_EQUAL = Claim(
-    "first-update-equal",
-    "After one update, the target network of a soft update is exactly where one network at the smaller step is.",
-    ("soft", "smaller-alpha"),
-)
-SECOND_UPDATE_DIFFERS = Claim(
-    "second-update-differs",
-    "From the second update on, the target network of a soft update is no longer where the smaller step leads.",
-    ("soft", "smaller-alpha"),
-)
-BLENDED_EQUALS = Claim(
-    "blended-equals-smaller-alpha",
-    "One network blended with its own step is one network at the smaller step, at every update.",
-    ("blended", "smaller-alpha"),
-)
-RETURN_CLAIMS = (
-    Claim(
-        "soft-beats-smaller-alpha",
-        "The soft update ends with a higher greedy return than one network at the smaller step (1 − c)·α.",
-        ("soft", "smaller-alpha"),
-    ),
-    Claim(
-        "soft-beats-same-alpha",
-        "The soft update ends with a higher greedy return than one network at the same α.",
-        ("soft", "same-alpha"),
-    ),
-    Claim(
-        "no-smaller-alpha-matches-soft",
-        "No smaller α lets one network match the soft update: the best α found still ends with a lower greedy return.",
-        ("best-soft", "best-alpha"),
-    ),
-)
-SOFT_EQUALS_HARD = Claim(
-    "soft-equals-hard",
-    "The soft update and the occasional full copy of the network end with equivalent greedy returns.",
-    ("soft", "hard"),
-)
-Y_MOVES_LESS = Claim(
-    "y-moves-less",
-    "The soft update moves the learning target y less per update than one network at the same α.",
-    ("soft", "same-alpha"),
-)
-SOFT_SMOOTHER = Claim(
-    "soft-smoother-than-hard",
-    "The soft update moves the learning target y more evenly than the occasional full copy: its RMS move is smaller.",
-    ("soft", "hard"),
-)
 
 
 def judge(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 
-from softstep.config import ConfigError
 from softstep.conventions.libraries import Settings, complete, library, read
 from softstep.conventions.meaning import Meaning
+from softstep.errors import ConfigError
 from softstep.theory import stall_gap
 
 LONG = 1e6

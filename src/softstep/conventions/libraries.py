@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from softstep.config import ConfigError, near
 from softstep.conventions.meaning import Meaning
+from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
 
 Settings = Mapping[str, float]

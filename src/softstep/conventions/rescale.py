@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 
 Change = Literal["batch", "update-ratio", "num-envs"]

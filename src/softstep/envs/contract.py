@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 
 Maker = Literal["gymnasium", "gymnax", "envpool"]
 

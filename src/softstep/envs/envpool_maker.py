@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from softstep.config import ConfigError, near
 from softstep.envs.contract import EnvSpec, Step, episode_seed
+from softstep.errors import ConfigError, near
 
 
 def _envpool() -> Any:

@@ -10,10 +10,9 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from softstep.config import ConfigError, near
 from softstep.envs import lunar_lander
 from softstep.envs.contract import EnvSpec, Step, episode_seed
-from softstep.records.events import ReplayMismatch
+from softstep.errors import ConfigError, ReplayMismatch, near
 
 
 class OneEnv:

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from softstep.config import ConfigError, near
 from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
+from softstep.errors import ConfigError, near
 
 
 class _Later(ModuleType):

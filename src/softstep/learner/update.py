@@ -23,7 +23,8 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from softstep import kernels
-from softstep.config import Config, ConfigError, near
+from softstep.config import Config
+from softstep.errors import ConfigError, near
 from softstep.kernels.adam import Constants
 from softstep.learner import losses
 from softstep.learner.networks import Network, Params, make_network

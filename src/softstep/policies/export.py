@@ -13,7 +13,9 @@ from typing import Literal
 import numpy as np
 import safetensors.numpy
 
-from softstep.config import Config, ConfigError
+from softstep import files
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.policies.policy import Policy, load
 from softstep.runs import run_folder
 from softstep.runs.api import Run
@@ -66,7 +68,7 @@ def export_policy(
         raise ConfigError(f"{place} exists already: choose another --out")
     for name, content in _WRITERS[to](policy, layers, run_folder.open_run(path).config).items():
         file = place / name if name else place
-        run_folder.save_file(file.parent, file.name, content)
+        files.write_file(file.parent, file.name, content)
     return place
 
 

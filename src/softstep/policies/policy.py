@@ -10,16 +10,17 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from softstep import envs
-from softstep.config import Agent, Config, ConfigError
+from softstep import envs, errors
+from softstep.config import Agent, Config
+from softstep.errors import ConfigError
 from softstep.learner.networks import Network, make_network, numpy_q_values
 from softstep.learner.update import make_learner
-from softstep.runs import run_folder
+from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.stats import ReturnStatistics, return_statistics
 from softstep.training.block import make_block
 from softstep.training.evaluation import make_evaluate
-from softstep.training.loop import player_parameters
+from softstep.training.loop import evaluated_parameters
 
 HELD_OUT = 1_000_000
 """First evaluation number of `evaluate`: its episodes are none of those that training evaluated on."""
@@ -80,11 +81,11 @@ def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) 
 
 
 def _read(folder: run_folder.RunFolder, network: Network, block: int) -> _Block:
-    found = run_folder.read_checkpoint(folder, block, with_replay=False)
+    found = checkpoints.read_checkpoint(folder, block, with_replay=False)
     if found is None:
-        raise run_folder.StoreError(f"{folder.path} has no checkpoint of block {block} yet")
+        raise errors.StoreError(f"{folder.path} has no checkpoint of block {block} yet")
     leaves = len(jax.eval_shape(network.init, jax.random.key(0)))
-    return _Block(folder.config.blocks()[block], player_parameters(folder.config, found.arrays, leaves))
+    return _Block(folder.config.blocks()[block], evaluated_parameters(folder.config, found.arrays, leaves))
 
 
 class Evaluation(NamedTuple):

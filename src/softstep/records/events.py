@@ -98,11 +98,3 @@ class Hooks:
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_checkpoint: Callable[[Snapshot], None] = lambda snapshot: None
     should_stop: Callable[[], bool] = lambda: False
-
-
-class ReplayMismatch(RuntimeError):
-    """A resumed environment's replayed episode ended elsewhere."""
-
-
-class EnvironmentFailed(RuntimeError):
-    """An environment raised in mid-run; the cause is chained, the last checkpoint stands."""

@@ -48,7 +48,7 @@ class Episodes:
 
 
 @dataclass
-class Log:
+class History:
     """Part of every checkpoint."""
 
     records: list[Record]
@@ -57,7 +57,7 @@ class Log:
     evaluations: int = 0
 
     @classmethod
-    def empty(cls, agents: int) -> Log:
+    def empty(cls, agents: int) -> History:
         """Nothing has happened yet."""
         return cls([], Episodes(agents), [False] * agents)
 
@@ -70,7 +70,7 @@ class Log:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Log:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> History:
         """Read `to_arrays` back."""
         told = json.loads(arrays["log"].tobytes())
         records = [Record(*values) for values in told["records"]]

@@ -9,19 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
-from softstep.runs import worker_pool, run_folder
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.records.events import Outcome, Progress
-from softstep.records.history import Log
-from softstep.runs.worker_pool import View
+from softstep.records.history import History
+from softstep.runs import checkpoints, run_folder, versions, worker_pool
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.tables import make_tables, read_curves, read_episodes, write_tables
+from softstep.runs.worker_pool import RunView
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-class Silent:
+class SilentView:
     """A view that says nothing."""
 
     def update(self, block: int, progress: Progress) -> None:
@@ -39,7 +40,7 @@ class Execute(Protocol):
     """How the blocks of a run are executed."""
 
     def __call__(
-        self, run: RunFolder, lock: int, view: View, *, workers: int | None, should_stop: Callable[[], bool]
+        self, run: RunFolder, lock: int, view: RunView, *, workers: int | None, should_stop: Callable[[], bool]
     ) -> list[Outcome | None]:
         """Train every block."""
         ...
@@ -49,7 +50,7 @@ class Options(TypedDict, total=False):
     """How a run is carried out; none of it changes its numbers (see `train`)."""
 
     workers: int | None
-    view: View | None
+    view: RunView | None
     should_stop: Callable[[], bool]
     execute: Execute
 
@@ -103,7 +104,7 @@ def train(
     *,
     force: bool = False,
     workers: int | None = None,
-    view: View | None = None,
+    view: RunView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     execute: Execute = worker_pool.run_blocks,
     files: Mapping[str, bytes] | None = None,
@@ -134,14 +135,14 @@ def train(
         run_folder.undo_creation(folder)
         raise
     finally:
-        run_folder.settle_creation(folder)
+        run_folder.finish_creation(folder)
 
 
 def resume(
     path: Path | str,
     *,
     workers: int | None = None,
-    view: View | None = None,
+    view: RunView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     trusted: Sequence[str] = (),
     execute: Execute = worker_pool.run_blocks,
@@ -152,9 +153,9 @@ def resume(
     """
     folder = run_folder.open_run(path)
     check_trust(folder.config, trusted)
-    if Run(folder).summary.get("finished") and all(steps > 0 for steps in run_folder.steps_reached(folder)):
+    if Run(folder).summary.get("finished") and all(steps > 0 for steps in checkpoints.steps_reached(folder)):
         return Run(folder)
-    for change in run_folder.version_changes(folder):
+    for change in versions.version_changes(folder.path, folder.config):
         warnings.warn(f"{change}: the run continues, but its bits may differ from an undisturbed one", stacklevel=2)
     return _execute(folder, workers, view, should_stop, execute)
 
@@ -174,15 +175,15 @@ def check_trust(config: Config, trusted: Sequence[str]) -> None:
 def _execute(
     folder: RunFolder,
     workers: int | None,
-    view: View | None,
+    view: RunView | None,
     should_stop: Callable[[], bool],
     execute: Execute,
 ) -> Run:
     begun, run = time.perf_counter(), Run(folder)
     with run_folder.locked(folder.path) as lock:
-        run_folder.delete_leftovers(folder)
+        run_folder.delete_temporary_files(folder)
         try:
-            outcomes = execute(folder, lock, view or Silent(), workers=workers, should_stop=should_stop)
+            outcomes = execute(folder, lock, view or SilentView(), workers=workers, should_stop=should_stop)
         except BaseException:
             _write_tables(run, {"finished": False})
             raise
@@ -190,7 +191,7 @@ def _execute(
         finished = len(known) == len(outcomes) and not any(o.stopped for o in known)
         _write_tables(run, _summary(outcomes, finished, time.perf_counter() - begun))
         if finished:
-            run_folder.delete_replay(folder)
+            checkpoints.delete_replay(folder)
     return run
 
 
@@ -210,9 +211,9 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
 def _write_tables(run: Run, summary: dict[str, Any]) -> None:
     """Tables of everything that is in the checkpoints."""
     blocks = run.config.blocks()
-    checkpoints = [run_folder.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
+    checkpoints = [checkpoints.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
     logs = [
-        Log.empty(len(agents)) if found is None else Log.from_arrays(found.arrays)
+        History.empty(len(agents)) if found is None else History.from_arrays(found.arrays)
         for agents, found in zip(blocks, checkpoints, strict=True)
     ]
     write_tables(run.folder, make_tables(run.folder, logs), summary)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from softstep.config import Config
+from softstep.errors import StoreError
 from softstep.records.events import Record
-from softstep.records.history import Log
-from softstep.runs.run_folder import RunFolder, StoreError, write_results
+from softstep.records.history import History
+from softstep.runs.run_folder import RunFolder, write_results
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +27,7 @@ class Tables(NamedTuple):
     episodes: pl.DataFrame
 
 
-def make_tables(run: RunFolder, logs: Sequence[Log]) -> Tables:
+def make_tables(run: RunFolder, logs: Sequence[History]) -> Tables:
     """Tables from the blocks' logs."""
     import polars as pl  # at the end of a run: an eighth of a second
 

@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol, runtime_checkable
 
-from softstep.runs import worker_env, run_folder
-from softstep.config import ConfigError
-from softstep.records.events import EnvironmentFailed, Outcome, Progress, ReplayMismatch
-from softstep.runs.run_folder import RunFolder, StoreError
+from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed
+from softstep.records.events import Outcome, Progress
+from softstep.runs import checkpoints, worker_env
+from softstep.runs.run_folder import RunFolder
 
 
 @runtime_checkable
-class View(Protocol):
+class RunView(Protocol):
     """Somebody who watches a run."""
 
     def update(self, block: int, progress: Progress) -> None:
@@ -36,10 +36,6 @@ class View(Protocol):
         ...
 
 
-class WorkerFailed(RuntimeError):
-    """A worker process ended by itself."""
-
-
 _ERRORS: Mapping[str, type[Exception]] = {
     "ConfigError": ConfigError,
     "StoreError": StoreError,
@@ -51,7 +47,7 @@ _ERRORS: Mapping[str, type[Exception]] = {
 def run_blocks(
     run: RunFolder,
     lock: int,
-    view: View,
+    view: RunView,
     *,
     workers: int | None = None,
     should_stop: Callable[[], bool],
@@ -63,7 +59,7 @@ def run_blocks(
     a block whose environment raises is noted there and the others go on, and a worker that dies is replaced by
     another that continues its block, a few times.
     """
-    outcomes = ended(run)
+    outcomes = finished_outcomes(run)
     waiting = deque(block for block, outcome in enumerate(outcomes) if outcome is None)
     count = min(len(waiting), workers or worker_env.cores())
     pool = Pool(run, lock, count, waiting, failed)
@@ -74,11 +70,11 @@ def run_blocks(
     return [before or after for before, after in zip(outcomes, pool.outcomes, strict=True)]
 
 
-def ended(run: RunFolder) -> list[Outcome | None]:
+def finished_outcomes(run: RunFolder) -> list[Outcome | None]:
     """An outcome for every block that is at its end already, None for the others."""
     end = run.config.iterations * run.config.steps_per_iteration
     at_end = Outcome(end, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0)
-    return [at_end if done else None for done in run_folder.blocks_done(run)]
+    return [at_end if done else None for done in checkpoints.finished_blocks(run)]
 
 
 MOST_DEATHS = 3
@@ -101,7 +97,7 @@ class Pool:
     def _hire(self) -> Worker:
         return Worker(self._run, self._lock, self._said, overlap=self._overlap)
 
-    def work(self, view: View, should_stop: Callable[[], bool]) -> None:
+    def work(self, view: RunView, should_stop: Callable[[], bool]) -> None:
         """Until no block is left, or all have stopped."""
         stopping = False
         for worker in self._workers:
@@ -123,7 +119,7 @@ class Pool:
         for worker in self._workers:
             worker.end()
 
-    def _hear(self, worker: Worker, line: bytes, view: View) -> None:
+    def _hear(self, worker: Worker, line: bytes, view: RunView) -> None:
         """Take in one line of a worker; an empty one says that it has ended."""
         if not line:
             self._lost(worker)

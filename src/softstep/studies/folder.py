@@ -15,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from softstep.runs import run_folder
-from softstep.runs.run_folder import RunFolder, StoreError
+from softstep import files
+from softstep.errors import StoreError
+from softstep.runs import checkpoints, run_folder
+from softstep.runs.run_folder import RunFolder
 from softstep.studies.plan import Member, members
 from softstep.studies.spec import Spec
 
@@ -39,7 +41,7 @@ class Standing(NamedTuple):
 def begin(path: Path, spec: Spec) -> None:
     """A new study's folder; StoreError where something else is there."""
     run_folder.check_free(path, force=False)
-    run_folder.save_file(path, SPEC, spec.to_json().encode())
+    files.write_file(path, SPEC, spec.to_json().encode())
 
 
 def read_spec(path: Path) -> Spec:
@@ -74,7 +76,7 @@ def extend(path: Path, spec: Spec) -> None:
             f"the spec no longer asks for {lost[0].cell!r}, seed {lost[0].seed}, and {len(lost) - 1} more agents that"
             f" {path} was begun with: keep them, or choose another --out"
         )
-    run_folder.save_file(path, SPEC, spec.to_json().encode())
+    files.write_file(path, SPEC, spec.to_json().encode())
 
 
 def _differences(a: Any, b: Any, where: str = "") -> list[str]:
@@ -117,7 +119,7 @@ def standing(path: Path, spec: Spec) -> Standing:
     wanted = set(members(spec))
     found = Standing({}, {}, [], [])
     for run in runs_of(path):
-        broken, done, told = failures(run), run_folder.blocks_done(run), run_folder.blocks_told(run)
+        broken, done, told = failures(run), checkpoints.finished_blocks(run), run_folder.blocks_in_tables(run)
         for block, agents in enumerate(run.config.blocks()):
             held = [Member(agent.arm, agent.seed) for agent in agents]
             if done[block] and told[block]:
@@ -131,9 +133,9 @@ def standing(path: Path, spec: Spec) -> Standing:
     return found
 
 
-def drop_damaged(path: Path) -> None:
+def delete_damaged_blocks(path: Path) -> None:
     """Drop damaged results with a warning, so that they are computed again."""
-    for damaged in (file for run in runs_of(path) for file in run_folder.drop_damaged(run)):
+    for damaged in (file for run in runs_of(path) for file in checkpoints.delete_damaged_blocks(run)):
         warnings.warn(f"{damaged} was damaged: its block is computed again", RuntimeWarning, stacklevel=3)
 
 

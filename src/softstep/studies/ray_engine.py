@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softstep import envs
-from softstep.config import Config, ConfigError
-from softstep.records.events import EnvironmentFailed, Hooks, Outcome, Progress
-from softstep.runs import run_folder, worker_env
+from softstep.config import Config
+from softstep.errors import ConfigError, EnvironmentFailed, WorkerFailed
+from softstep.records.events import Hooks, Outcome, Progress
+from softstep.runs import checkpoints, run_folder, worker_env
 from softstep.runs.run_folder import RunFolder
-from softstep.runs.worker_pool import View, WorkerFailed, ended
+from softstep.runs.worker_pool import RunView, finished_outcomes
 from softstep.transition import row_width
 from softstep.worker.run_block import execute_block
 
@@ -34,7 +35,7 @@ POLL_SECONDS = 0.5
 def run_blocks(
     run: RunFolder,
     lock: int,
-    view: View,
+    view: RunView,
     *,
     workers: int | None = None,
     should_stop: Callable[[], bool],
@@ -46,7 +47,7 @@ def run_blocks(
     else may write to the folder meanwhile. ConfigError where Ray is not installed.
     """
     ray = connect(workers)
-    outcomes = ended(run)
+    outcomes = finished_outcomes(run)
     task = ray.remote(
         num_cpus=1, memory=block_bytes(run.config), max_retries=RETRIES,
         runtime_env={"env_vars": worker_env.settings(overlap=False) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}},
@@ -111,9 +112,9 @@ def _outcome(ray: Any, reference: Any, block: int, failed: dict[int, str] | None
     return None
 
 
-def _tell(run: RunFolder, view: View, begun: float, new: set[int]) -> None:
+def _tell(run: RunFolder, view: RunView, begun: float, new: set[int]) -> None:
     """Progress, as far as the checkpoints tell it."""
     seconds = time.perf_counter() - begun
-    for block, steps in enumerate(run_folder.steps_reached(run)):
+    for block, steps in enumerate(checkpoints.steps_reached(run)):
         if steps and block in new:
             view.update(block, Progress(steps, 0, seconds, float("nan")))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack, runtime_checkable
 
 from softstep.config import Config
+from softstep.errors import StoreError
 from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
-from softstep.runs.run_folder import StoreError
 from softstep.studies import folder, table
 from softstep.studies.plan import parts
 from softstep.studies.spec import Spec
@@ -92,7 +92,7 @@ def carry_out(
         if resume:
             folder.extend(out, spec)
             folder.forget_failures(out)
-            folder.drop_damaged(out)
+            folder.delete_damaged_blocks(out)
         while _carry_round(spec, out, carry, engine):
             pass
         table.write(out, spec, folder.standing(out, spec))

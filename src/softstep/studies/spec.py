@@ -35,7 +35,8 @@ import numpy as np
 
 from softstep import presets
 from softstep.comparison.scores import Declared, declared
-from softstep.config import Arm, Config, ConfigError, near
+from softstep.config import Arm, Config
+from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
 
 WIDTH = 8

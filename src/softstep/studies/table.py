@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softstep.runs import run_folder
+from softstep import files
+from softstep.errors import StoreError
 from softstep.runs.api import Run
-from softstep.runs.run_folder import StoreError
 from softstep.studies.folder import TABLE, Standing
 from softstep.studies.spec import Spec, cell_name
 
@@ -54,7 +54,7 @@ def _extra(cell: Any, columns: list[str]) -> dict[str, Any]:
 def write(path: Path, spec: Spec, now: Standing) -> pl.DataFrame:
     """Gather the table into the study's folder."""
     found = gather(spec, now)
-    run_folder.save_file(path, TABLE, parquet(found))
+    files.write_file(path, TABLE, parquet(found))
     return found
 
 

@@ -20,10 +20,11 @@ import numpy as np
 
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
+from softstep.errors import EnvironmentFailed
 from softstep.kernels import native
 from softstep.kernels.acting import make_actor
 from softstep.learner.networks import numpy_q_values, pack
-from softstep.records.events import EnvironmentFailed, Finished
+from softstep.records.events import Finished
 from softstep.training import replay as rp
 from softstep.training.block import DRAWN_AHEAD, Block, BlockState, Draws, Given, Shared, filled
 from softstep.training.exploration import (

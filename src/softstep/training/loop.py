@@ -18,7 +18,7 @@ from softstep import envs
 from softstep.config import Agent, Config, changed
 from softstep.learner.update import make_learner
 from softstep.records.events import Hooks, Outcome, Progress, Record, Restored, Snapshot
-from softstep.records.history import RETURN_WINDOW, Log
+from softstep.records.history import RETURN_WINDOW, History
 from softstep.training.block import DRAWN_AHEAD, Block, Shared, block_hyper, make_block, since_record
 from softstep.training.evaluation import Evaluate, make_evaluate
 from softstep.training.host_driver import Driver, FusedDriver, HostDriver
@@ -38,7 +38,7 @@ class Trainer:
     block: Block
     driver: Driver
     evaluate: Evaluate
-    log: Log
+    log: History
     agents: tuple[Agent, ...]
     """As they are now: changes move their α and their target."""
     changes_made: int = 0
@@ -74,7 +74,7 @@ def make_trainer(config: Config, agents: Sequence[Agent], spec: envs.EnvSpec, sh
         host = envs.make_host(spec, [agent.seed for agent in agents], config.num_envs)
         driver = HostDriver(config, block, host, shared)
     evaluate = make_evaluate(config, block, spec, compiled, shared)
-    return Trainer(config, spec, block, driver, evaluate, Log.empty(len(agents)), tuple(agents))
+    return Trainer(config, spec, block, driver, evaluate, History.empty(len(agents)), tuple(agents))
 
 
 def run_block(
@@ -254,7 +254,7 @@ def snapshot_arrays(trainer: Trainer) -> dict[str, np.ndarray]:
     return trainer.driver.snapshot() | {"iteration": np.array(trainer.driver.iteration)} | trainer.log.to_arrays()
 
 
-def begin_anew(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]) -> None:
+def restart_from(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]) -> None:
     """Back to `arrays`, the snapshot of a trainer that had not begun, with the arms and changes of `config`."""
     width = row_width(trainer.spec.observation_size)
     restore(trainer, Restored(arrays, [np.empty((0, width), np.float32) for _ in trainer.block.agents]))
@@ -264,11 +264,11 @@ def begin_anew(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]) 
 
 def restore(trainer: Trainer, restored: Restored) -> None:
     """Bring a fresh trainer to a snapshot's moment."""
-    trainer.log = Log.from_arrays(restored.arrays)
+    trainer.log = History.from_arrays(restored.arrays)
     trainer.driver.restore(restored.arrays, restored.rows, int(restored.arrays["iteration"]))
 
 
-def player_parameters(config: Config, arrays: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, ...]:
+def evaluated_parameters(config: Config, arrays: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, ...]:
     """The playing network's `count` leaves (W, ...) out of a snapshot's arrays, without building its block."""
     prefix = "block" if "block/000" in arrays else "carry"
     first = 0 if config.eval_network == "online" else count  # a learner's state begins with Q, then T

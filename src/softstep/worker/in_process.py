@@ -12,13 +12,13 @@ from softstep.records.events import Hooks, Outcome
 from softstep.runs import api as runs
 from softstep.runs.api import Run
 from softstep.runs.run_folder import RunFolder
-from softstep.runs.worker_pool import View
+from softstep.runs.worker_pool import RunView
 from softstep.training.block import Shared
 from softstep.worker.run_block import execute_block
 
 
 def run_blocks_here(
-    run: RunFolder, lock: int, view: View, *, workers: int | None, should_stop: Callable[[], bool]
+    run: RunFolder, lock: int, view: RunView, *, workers: int | None, should_stop: Callable[[], bool]
 ) -> list[Outcome | None]:
     """Train every block in this process, on the devices JAX has here (`workers` is not used)."""
     outcomes: list[Outcome | None] = []
@@ -32,7 +32,7 @@ def run_blocks_here(
     return outcomes
 
 
-def _hooks(view: View, block: int, should_stop: Callable[[], bool]) -> Hooks:
+def _hooks(view: RunView, block: int, should_stop: Callable[[], bool]) -> Hooks:
     """A view's ears on one block."""
     return Hooks(
         on_records=lambda records: view.records(block, [r._asdict() for r in records]),

@@ -16,10 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softstep.config import ConfigError
-from softstep.records.events import EnvironmentFailed, Hooks, Progress, ReplayMismatch
+from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError
+from softstep.records.events import Hooks, Progress
 from softstep.runs import run_folder
-from softstep.runs.run_folder import StoreError
 from softstep.training.block import Shared
 from softstep.worker.run_block import execute_block
 from softstep.worker.stdio import listen, open_line

@@ -7,8 +7,9 @@ import warnings
 
 from softstep import envs
 from softstep.records.events import Hooks, Outcome, Restored, Snapshot
-from softstep.runs import run_folder
-from softstep.runs.run_folder import CheckpointWriter, RunFolder
+from softstep.runs import checkpoints
+from softstep.runs.checkpoints import CheckpointWriter
+from softstep.runs.run_folder import RunFolder
 from softstep.training.block import Shared
 from softstep.training.loop import run_block
 
@@ -26,10 +27,10 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, shared: Shared | Non
             RuntimeWarning,
             stacklevel=2,
         )
-    found = run_folder.read_checkpoint(run, block)
+    found = checkpoints.read_checkpoint(run, block)
     restored = None
     if found is not None:
-        run_folder.drop_after(run, block, found.env_steps)
+        checkpoints.delete_checkpoints_after(run, block, found.env_steps)
         restored = Restored(found.arrays, found.rows)
     writer = CheckpointWriter(run, block)
 

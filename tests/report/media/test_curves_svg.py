@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.report.media.curves_svg import curves_svg
 from softstep.report.shared.palette import ARMS
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.report.media import episode_gif
 from softstep.report.media.episode_frame import HEIGHT, PANEL
 from softstep.report.media.episode_gif import action_names, landing_gif

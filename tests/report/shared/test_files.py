@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.report.shared.files import write_whole
 
 

@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 
 try:
     import uvicorn

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.explorer.http.guard import MAX_BODY, BodyTooLarge
 from softstep.explorer.rooms.parameters import BadParameter
 

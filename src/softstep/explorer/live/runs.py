@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from softstep import presets
-from softstep.config import Arm, Config, ConfigError, Exploration
+from softstep.config import Arm, Config, Exploration
+from softstep.errors import ConfigError
 from softstep.runs import worker_env
 from softstep.target import TargetUpdate
 

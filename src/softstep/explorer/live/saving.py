@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from softstep.config import ConfigError
-from softstep.records.history import Log
-from softstep.runs import run_folder
-from softstep.runs.run_folder import CheckpointWriter
+from softstep.errors import ConfigError
+from softstep.records.history import History
+from softstep.runs import checkpoints, run_folder
+from softstep.runs.checkpoints import CheckpointWriter
 from softstep.runs.tables import make_tables, write_tables
 from softstep.training import loop
 from softstep.training.loop import Trainer
@@ -34,9 +34,9 @@ def save(trainer: Trainer, path: Path) -> None:
             writer.write(trainer.env_steps, arrays, driver.new_rows(np.zeros_like(driver.written())))
         finally:
             writer.close()
-        log = Log.from_arrays(arrays)
+        log = History.from_arrays(arrays)
         write_tables(folder, make_tables(folder, [log]), {"finished": True, "live": True})
-        run_folder.delete_replay(folder)
+        checkpoints.delete_replay(folder)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ class Stage:
         self._number, self.total, self.action, self.ended = -1, 0.0, 0, True
         self.observation = np.zeros(self._env.observation_space.shape or (1,), np.float32)
 
-    def begin_anew(self) -> None:
+    def restart_from(self) -> None:
         """The next episode shown is the first."""
         self._number, self.ended = -1, True
 
@@ -81,14 +81,14 @@ class Show:
         self._trainer = trainer
         self._stages = [Stage(trainer.config.env) for _ in trainer.block.agents]
         self._rates: deque[tuple[int, float]] = deque(maxlen=40)
-        self.begin_anew()
+        self.restart_from()
 
-    def begin_anew(self) -> None:
+    def restart_from(self) -> None:
         """From the first episode on, with the networks of now."""
         self._next_frame, self._next_refresh = 0.0, 0.0
         self._rates.clear()
         for stage in self._stages:
-            stage.begin_anew()
+            stage.restart_from()
         self._act(1)
 
     def rate_seen(self, env_steps: int, seconds: float) -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from softstep import envs
-from softstep.config import Change, Config, ConfigError
+from softstep.config import Change, Config
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.explorer.live.saving import save
 from softstep.explorer.live.show import Show
-from softstep.records.events import EnvironmentFailed, Record
-from softstep.runs.run_folder import StoreError
+from softstep.records.events import Record
 from softstep.target import TargetUpdate
 from softstep.training import loop
 from softstep.worker.stdio import Orders, listen, open_line
@@ -79,8 +79,8 @@ class LiveAgent:
             dataclasses.replace(arm, learning_rate=agents[arm.name].learning_rate, target=agents[arm.name].target)
             for arm in config.arms
         ]
-        loop.begin_anew(self.trainer, dataclasses.replace(config, arms=tuple(arms)), arrays)
-        self._show.begin_anew()
+        loop.restart_from(self.trainer, dataclasses.replace(config, arms=tuple(arms)), arrays)
+        self._show.restart_from()
         self._say("reset")
         self._tell_frame(0.0)
 

@@ -11,18 +11,20 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
+from softstep import errors
 from softstep.comparison import first_steps, judge
-from softstep.comparison.arms import Plan, planned
+from softstep.comparison.arms import Plan
 from softstep.comparison.judge import Verdict
+from softstep.comparison.running import planned
 from softstep.comparison.scores import by_agent, declared, final_return, learning_scores
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.policies.policy import load
 from softstep.report.comparison.answer import answer
 from softstep.report.comparison.judged_answer import is_judged, judged_answer
 from softstep.report.comparison.page import page
 from softstep.report.comparison.verdicts import verdict_table
 from softstep.report.media.episode_gif import landing_gif
-from softstep.runs import run_folder
+from softstep.runs import run_folder, versions
 from softstep.runs.api import Run, check_trust
 
 
@@ -54,7 +56,7 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
     """
     run = run if isinstance(run, Run) else Run(run_folder.open_run(run))
     if not run.summary.get("finished"):
-        raise run_folder.StoreError(f"{run.path} is not finished: softstep compare --resume {run.path}")
+        raise errors.StoreError(f"{run.path} is not finished: softstep compare --resume {run.path}")
     check_trust(run.config, trusted)
     plan = planned(run.path)
     replayed = first_steps.replay(plan.config)
@@ -68,7 +70,7 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
         found.to_dicts(),
         replayed.to_dicts(),
         found.answer,
-        run_folder.versions(run.config),
+        versions.versions(run.config),
         _animation(run, trusted),
         margin=plan.margin,
         floor=plan.floor,

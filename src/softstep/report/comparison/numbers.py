@@ -11,7 +11,8 @@ import polars as pl
 import scipy.special
 
 from softstep.comparison.scores import Declared, by_agent, declared, final_return, values_of
-from softstep.config import Config, ConfigError
+from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.report.shared.curves import Band, arms_of, finite_curves, on_one_grid
 
 REWARD_THRESHOLDS = {"LunarLander-v3": 200.0, "CartPole-v1": 475.0, "Acrobot-v1": -100.0, "MountainCar-v0": -110.0}

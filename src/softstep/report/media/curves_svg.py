@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.report.shared.axes import Limits, nice_limits, short, spread
 from softstep.report.shared.curves import Band, arms_of, bands, reach, show_range
 from softstep.report.shared.files import write_whole

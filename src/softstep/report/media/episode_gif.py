@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 from PIL import Image
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 from softstep.report.media.episode_frame import Moment, Stage
 from softstep.report.shared.files import checked, write_whole
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from softstep.config import ConfigError
+from softstep.errors import ConfigError
 
 
 def checked(out: Path) -> Path:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from softstep import files
 from softstep.report.comparison.method import downloads
 from softstep.report.comparison.numbers import as_columns, as_rows, threshold_of
 from softstep.report.comparison.verdict_cards import cards
 from softstep.report.shared.markup import counted, document, packed_script, paragraph, plot, section, table
 from softstep.report.study import figures as figures
 from softstep.report.terminal.tables import rounded
-from softstep.runs import run_folder
+from softstep.runs import versions
 from softstep.stats import performance_profile
 from softstep.studies import claims, outcomes, predictor
 from softstep.studies.claims import ClaimVerdict
@@ -39,9 +40,9 @@ Failures = Mapping[str, str]
 def report_study(study: Study, out: Path | None = None) -> Path:
     """Write the study's page to `out`, or as report.html into its folder; where it lies."""
     failures = {f"{member.cell}, seed {member.seed}": told for member, told in study.standing.failed.items()}
-    page = study_page(study.frame, study.spec, run_folder.versions(study.spec.base), failures)
+    page = study_page(study.frame, study.spec, versions.versions(study.spec.base), failures)
     file = out or study.path / "report.html"
-    run_folder.save_file(file.parent, file.name, page.encode())
+    files.write_file(file.parent, file.name, page.encode())
     return file
 
 

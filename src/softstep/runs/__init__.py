@@ -1,0 +1,1 @@
+"""Run folders: start, resume and read runs; checkpoints, tables and worker processes. No JAX."""
