@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 
-from softstep.adapters.following import Following, check_parts
+from softstep.adapters.target_network import Following, check_parts
 from softstep.target import TargetUpdate, blend
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from softstep.adapters.following import Following, check_parts
+from softstep.adapters.target_network import Following, check_parts
 from softstep.target import TargetUpdate
 
 WORST_STALL = 0.01
