@@ -15,7 +15,7 @@ from softstep import conventions
 from softstep.cli.main import main
 from softstep.config import Config, ConfigError
 from softstep.conventions import LIBRARIES, Meaning
-from softstep.conventions.libraries import complete
+from softstep.conventions.reading import complete
 from softstep.target import TargetUpdate
 from softstep.theory import LinearTD
 

@@ -8,9 +8,9 @@ conventions.cautions(meaning, ...)    what is probably not meant
 """
 
 from softstep.conventions.cautions import cautions as cautions
-from softstep.conventions.libraries import LIBRARIES as LIBRARIES
-from softstep.conventions.libraries import Library as Library
-from softstep.conventions.libraries import read as read
+from softstep.conventions.library import Library as Library
 from softstep.conventions.meaning import Meaning as Meaning
+from softstep.conventions.reading import read as read
+from softstep.conventions.registry import LIBRARIES as LIBRARIES
 from softstep.conventions.rescale import rescale as rescale
 from softstep.conventions.translation import translate as translate

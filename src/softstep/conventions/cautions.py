@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 from softstep.config import ConfigError
-from softstep.conventions.libraries import Settings, complete, library, read
+from softstep.conventions.library import Settings
 from softstep.conventions.meaning import Meaning
+from softstep.conventions.reading import complete, read
+from softstep.conventions.registry import library
 from softstep.theory import stall_gap
 
 LONG = 1e6

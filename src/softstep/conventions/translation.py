@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from softstep.conventions.libraries import LIBRARIES, complete
 from softstep.conventions.meaning import Meaning
+from softstep.conventions.reading import complete
+from softstep.conventions.registry import LIBRARIES
 
 
 class Translation(NamedTuple):

@@ -1,0 +1,1 @@
+"""The conventions, a module for each library."""
