@@ -6,12 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from digits import agrees, all_agree
 
 from softstep import theory
 from softstep.target import TargetUpdate
 from softstep.theory import one_dimension, problems
-
-from .digits import agrees, all_agree
 
 C995 = TargetUpdate.from_c(0.995)
 

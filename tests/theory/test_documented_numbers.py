@@ -6,12 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from digits import agrees
 
 from softstep import theory
 from softstep.target import TargetUpdate
 from softstep.theory import one_dimension, problems
-
-from .digits import agrees
 
 TEXT = (Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8")
 NUMBER = r"[−-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?"
