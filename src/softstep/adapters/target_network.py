@@ -1,4 +1,4 @@
-"""What every target has in common, whatever its framework: a copy, its clock, and the form of its saved state."""
+"""The base class of every framework's `Target`: a copy of a network, its clock, and the form of its saved state."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Any
 from softstep.target import TargetUpdate
 
 
-class Following(ABC):
-    """A copy (`module`) of a network that follows it as `update` says, counted in gradient steps."""
+class TargetNetwork(ABC):
+    """A copy (`module`) of a network that follows it by the rule `update`, counted in gradient steps."""
 
     def __init__(self, module: Any, update: TargetUpdate) -> None:
         self.module, self.update, self.gradient_steps = module, update, 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The copy's answer."""
+        """Call the copy."""
         return self.module(*args, **kwargs)
 
     def step(self) -> None:
-        """Count a gradient step; at every `update.period`-th of them move the target."""
+        """Count a gradient step, and update the target at every `update.period`-th of them."""
         self.gradient_steps += 1
         if self.gradient_steps % self.update.period == 0:
-            self._move()
+            self._update_module()
 
     @abstractmethod
-    def _move(self) -> None:
-        """One update of the target."""
+    def _update_module(self) -> None:
+        """Update the target once."""
 
 
-def check_parts(state: Mapping[str, Any], *parts: str) -> None:
-    """ValueError where a saved state does not have these parts."""
-    if set(state) != set(parts):
+def check_state_keys(state: Mapping[str, Any], *keys: str) -> None:
+    """Raise ValueError unless a saved state has exactly these keys."""
+    if set(state) != set(keys):
         raise ValueError(
-            f"a Target's state has {', '.join(parts)}; this one has {', '.join(sorted(state)) or 'nothing'}"
+            f"the state of a Target has the keys {', '.join(keys)}, this one has {', '.join(sorted(state)) or 'none'}:"
+            " pass what state_dict() returned"
         )
