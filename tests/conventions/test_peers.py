@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from watching import check, shares
+from observing import check, shares
 
 from benchmarks import peers
 from softstep import conventions

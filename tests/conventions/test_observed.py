@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import pytest
 import torch
+from observing import check, shares
 from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import polyak_update
@@ -21,7 +22,6 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchrl.modules import QValueActor
 from torchrl.objectives import DQNLoss, HardUpdate, SoftUpdate
-from watching import check, shares
 
 from softstep import conventions
 
