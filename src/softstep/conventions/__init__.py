@@ -1,10 +1,10 @@
-"""What other libraries' settings of a target network come to, and back: one clock, one meaning of τ.
+"""Other libraries' settings of a target network, translated to one clock and one meaning of τ, and back.
 
 from softstep import conventions
 meaning = conventions.read("sb3", {"tau": 0.005, "target_update_interval": 10_000, "n_envs": 8})
-meaning.half_life                     gradient steps
-conventions.translate(meaning)        the equal settings of every library
-conventions.cautions(meaning, ...)    what is probably not meant
+meaning.half_life                     in gradient steps
+conventions.translate(meaning)        the equivalent settings of every library
+conventions.cautions("sb3", {...})    settings that are probably a mistake
 """
 
 from softstep.conventions.cautions import cautions as cautions

@@ -1,4 +1,4 @@
-"""What a library's convention consists of."""
+"""The parts of a library's convention."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from softstep.conventions.meaning import Meaning
 
 Settings = Mapping[str, float]
-Written = dict[str, float] | str
-"""Settings, or why there are none."""
+"""A library's settings by name."""
+SettingsOrReason = dict[str, float] | str
+"""The settings that express a meaning, or the reason why there are none."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting."""
+    """One setting of a library."""
 
     default: float | None
-    """None: it must be given."""
-    whole: bool = True
-    """Whether it counts something."""
+    """The library's default; None if the setting is required."""
+    is_integer: bool = True
+    """Whether it takes integers only."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,22 @@ class Library:
     """A library's convention."""
 
     title: str
+    """Name of the library and its algorithm."""
     version: str
+    """Version or commit that the rules were read from."""
     source: str
     """File and lines that the rules were read from."""
     settings: Mapping[str, Setting]
+    """The settings by name."""
     weighs: str
-    """The setting that is a weight, and of what: `tau: new` or `polyak: old`; empty for hard copies alone."""
+    """The setting that is a weight, and what it weighs: `tau: new` or `polyak: old`; empty if there are only copies."""
     clock: str
-    """What its period counts."""
+    """The unit of the library's period."""
     meaning: Callable[[Settings], Meaning]
-    write: Callable[[Meaning], Written]
+    """Translates complete settings to their meaning."""
+    write: Callable[[Meaning], SettingsOrReason]
+    """Translates a meaning to the nearest settings, or to the reason why there are none."""
     remarks: tuple[str, ...] = ()
-    """What is peculiar about it."""
+    """Peculiarities of the library."""
     older: bool = False
-    """Whether its target gets the network from before the gradient step that is due at the same moment."""
+    """Whether the target gets the network from before the gradient step that is due at the same moment."""

@@ -1,7 +1,7 @@
-"""The settings of each library, what they mean, and who would set the same there.
+"""All conventions by name.
 
-Every rule names the library's version and the lines it was read from; where the library can be installed beside this
-one, a test runs it and watches when its target moves.
+Every rule names the library's version and the lines it was read from. If the library can be installed beside this one,
+a test runs it and observes when its target moves.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ LIBRARIES: Mapping[str, Library] = {
     "purejaxrl": purejaxrl.DQN,
     "torch-ema": torch.AVERAGED_MODEL,
     "lab": course_lab.LAB,
-    "softstep": softstep.SOFTSTEP,
+    "softstep": softstep.CONFIG,
 }
 """Every convention by its short name."""
 
 
-def library(name: str) -> Library:
-    """The library of that name. ConfigError with near names where there is none."""
+def get_library(name: str) -> Library:
+    """Return the library of that name. Raises ConfigError, with similar names, if it is unknown."""
     if name not in LIBRARIES:
-        raise ConfigError(f"library {name!r} is not known{near(name, list(LIBRARIES))}: {', '.join(LIBRARIES)}")
+        raise ConfigError(f"library {name!r} is unknown{near(name, list(LIBRARIES))}: {', '.join(LIBRARIES)}")
     return LIBRARIES[name]

@@ -1,1 +1,1 @@
-"""The conventions, a module for each library."""
+"""The conventions of other libraries and of softstep, one module per library."""

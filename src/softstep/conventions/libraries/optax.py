@@ -1,19 +1,29 @@
-"""optax."""
+"""optax: incremental_update and periodic_update."""
 
 from __future__ import annotations
 
-from softstep.conventions.libraries.shared import COUNT, PACE, pace_of, paced, share, weight
-from softstep.conventions.library import Library, Settings
+from softstep.conventions.libraries.shared import CALLER_PACE, caller_pace, check_tau, meaning_at_caller_pace, real
+from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
-def _optax(s: Settings) -> Meaning:
-    return paced(weight("step_size", s["step_size"]), max(1, s["update_period"]), s)
+def _updates_meaning(settings: Settings) -> Meaning:
+    tau = check_tau("step_size", settings["step_size"])
+    return meaning_at_caller_pace(tau, max(1, settings["update_period"]), settings)
+
+
+def _updates_settings(meaning: Meaning) -> SettingsOrReason:
+    return {"step_size": meaning.update.tau, "update_period": meaning.update.period, **caller_pace(meaning)}
 
 
 UPDATES = Library(
-    "optax, incremental_update and periodic_update", "0.2.8", "optax/_src/update.py:50-109",
-    {"step_size": share(None), "update_period": COUNT, **PACE}, "step_size: new", "the caller's count",
-    _optax, lambda m: {"step_size": m.update.tau, "update_period": m.update.period, **pace_of(m)},
-    ("arguments in the order (new, old, step_size); periodic_update fires at count 0 too",),
-)  # fmt: skip
+    title="optax, incremental_update and periodic_update",
+    version="0.2.8",
+    source="optax/_src/update.py:50-109",
+    settings={"step_size": real(None), "update_period": Setting(1), **CALLER_PACE},
+    weighs="step_size: new",
+    clock="the caller's count",
+    meaning=_updates_meaning,
+    write=_updates_settings,
+    remarks=("arguments in the order (new, old, step_size); periodic_update also updates at count 0",),
+)

@@ -1,34 +1,53 @@
-"""PureJaxRL."""
+"""PureJaxRL: the script dqn.py."""
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import by_env_steps, lcm, share, weight, whole
-from softstep.conventions.library import Library, Setting, Settings, Written
+from softstep.conventions.libraries.shared import check_tau, integer_or_none, real, tau_and_env_steps
+from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
-def _purejaxrl(s: Settings) -> Meaning:
-    envs = max(1, int(s["NUM_ENVS"]))
-    target, train = (lcm(envs, max(1, s[key])) for key in ("TARGET_UPDATE_INTERVAL", "TRAINING_INTERVAL"))
-    return Meaning(weight("TAU", s["TAU"]), Fraction(target, train), envs, Fraction(envs, train))
+def _dqn_meaning(settings: Settings) -> Meaning:
+    num_envs = max(1, int(settings["NUM_ENVS"]))
+    target_interval, training_interval = (
+        math.lcm(num_envs, max(1, int(settings[key]))) for key in ("TARGET_UPDATE_INTERVAL", "TRAINING_INTERVAL")
+    )
+    period, gradient_steps = Fraction(target_interval, training_interval), Fraction(num_envs, training_interval)
+    return Meaning(check_tau("TAU", settings["TAU"]), period, num_envs, gradient_steps)
 
 
-def _to_purejaxrl(m: Meaning) -> Written:
-    tau, steps = by_env_steps(m)
-    every, interval = whole(m.env_steps_per_gradient_step), whole(steps)
-    if every is None or every % m.num_envs or interval is None:
-        return "at most one gradient step at every step of the environments"
+def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
+    tau, env_steps = tau_and_env_steps(meaning)
+    target_interval, training_interval = (
+        integer_or_none(env_steps),
+        integer_or_none(meaning.env_steps_per_gradient_step),
+    )
+    if training_interval is None or training_interval % meaning.num_envs or target_interval is None:
+        return "it makes at most one gradient step per step of the environments"
     return {
-        "TAU": tau, "TARGET_UPDATE_INTERVAL": interval, "TRAINING_INTERVAL": every, "NUM_ENVS": m.num_envs,
-    }  # fmt: skip
+        "TAU": tau,
+        "TARGET_UPDATE_INTERVAL": target_interval,
+        "TRAINING_INTERVAL": training_interval,
+        "NUM_ENVS": meaning.num_envs,
+    }
 
 
 DQN = Library(
-    "PureJaxRL, dqn.py", "31756b19", "purejaxrl/dqn.py:149-151, 188-217",
-    {"TAU": share(1.0), "TARGET_UPDATE_INTERVAL": Setting(500), "TRAINING_INTERVAL": Setting(10),
-     "NUM_ENVS": Setting(10)},
-    "TAU: new", "environment steps, where NUM_ENVS divides them", _purejaxrl, _to_purejaxrl,
-    ("it also moves before learning starts, which changes nothing: both networks are still equal",),
-)  # fmt: skip
+    title="PureJaxRL, dqn.py",
+    version="31756b19",
+    source="purejaxrl/dqn.py:149-151, 188-217",
+    settings={
+        "TAU": real(1.0),
+        "TARGET_UPDATE_INTERVAL": Setting(500),
+        "TRAINING_INTERVAL": Setting(10),
+        "NUM_ENVS": Setting(10),
+    },
+    weighs="TAU: new",
+    clock="environment steps, but only multiples of NUM_ENVS",
+    meaning=_dqn_meaning,
+    write=_dqn_settings,
+    remarks=("it also moves before learning starts, which changes nothing: both networks are still equal",),
+)

@@ -1,36 +1,52 @@
-"""rejax."""
+"""rejax: DQN."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import COUNT, by_env_steps, share, weight, whole
-from softstep.conventions.library import Library, Settings, Written
+from softstep.conventions.libraries.shared import check_tau, integer_or_none, real, tau_and_env_steps
+from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
-def _rejax(s: Settings) -> Meaning:
-    envs, epochs = max(1, int(s["num_envs"])), Fraction(max(1, int(s["num_epochs"])))
-    return Meaning(
-        weight("polyak", 1 - s["polyak"]), max(int(s["target_update_freq"]), envs) * epochs / envs, envs, epochs
-    )
+def _dqn_meaning(settings: Settings) -> Meaning:
+    num_envs, num_epochs = max(1, int(settings["num_envs"])), Fraction(max(1, int(settings["num_epochs"])))
+    period = max(int(settings["target_update_freq"]), num_envs) * num_epochs / num_envs
+    return Meaning(check_tau("polyak", 1 - settings["polyak"]), period, num_envs, num_epochs)
 
 
-def _to_rejax(m: Meaning) -> Written:
-    epochs = whole(m.gradient_steps)
-    if epochs is None:
-        return "at least one gradient step at every step of the environments"
-    tau, steps = by_env_steps(m)
-    frequency = whole(steps)
-    if frequency is None or frequency < m.num_envs:
-        tau, frequency = m.update.at_cadence(epochs).tau, m.num_envs
-    return {"polyak": 1 - tau, "target_update_freq": frequency, "num_envs": m.num_envs, "num_epochs": epochs}
+def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
+    num_epochs = integer_or_none(meaning.gradient_steps)
+    if num_epochs is None:
+        return "it needs an integer number of gradient steps, at least 1, per step of the environments"
+    tau, env_steps = tau_and_env_steps(meaning)
+    frequency = integer_or_none(env_steps)
+    if frequency is None or frequency < meaning.num_envs:
+        tau, frequency = meaning.update.at_cadence(num_epochs).tau, meaning.num_envs
+    return {
+        "polyak": 1 - tau,
+        "target_update_freq": frequency,
+        "num_envs": meaning.num_envs,
+        "num_epochs": num_epochs,
+    }
 
 
 DQN = Library(
-    "rejax, DQN", "0.1.3", "algos/mixins.py:165-177, algos/dqn.py:109-113",
-    {"polyak": share(0.99), "target_update_freq": COUNT, "num_envs": COUNT, "num_epochs": COUNT},
-    "polyak: old", "environment steps of all environments, at most once per step of them", _rejax, _to_rejax,
-    ("several gradient steps of one iteration (num_epochs) get one target update",
-     "it also moves before learning starts, which changes nothing: both networks are still equal"),
-)  # fmt: skip
+    title="rejax, DQN",
+    version="0.1.3",
+    source="algos/mixins.py:165-177, algos/dqn.py:109-113",
+    settings={
+        "polyak": real(0.99),
+        "target_update_freq": Setting(1),
+        "num_envs": Setting(1),
+        "num_epochs": Setting(1),
+    },
+    weighs="polyak: old",
+    clock="environment steps of all environments, at most once per step of all of them",
+    meaning=_dqn_meaning,
+    write=_dqn_settings,
+    remarks=(
+        "the gradient steps of one iteration (num_epochs) share one target update",
+        "it also moves before learning starts, which changes nothing: both networks are still equal",
+    ),
+)

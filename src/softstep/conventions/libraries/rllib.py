@@ -1,52 +1,69 @@
-"""Ray RLlib."""
+"""Ray RLlib: DQN on the new API stack."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import COUNT, by_env_steps, share, weight
-from softstep.conventions.library import Library, Setting, Settings, Written
+from softstep.conventions.libraries.shared import check_tau, real, tau_and_env_steps
+from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
-
-def _rllib(s: Settings) -> Meaning:
-    sampled = int(s["rollout_fragment_length"] * s["num_envs_per_env_runner"] * max(s["num_env_runners"], 1))
-    store, train = _rllib_weights(s)
-    stride = sampled * store
-    rounds = -(-int(s["target_network_update_freq"]) // stride)
-    period = Fraction(rounds * train) if rounds else Fraction(1)
-    return Meaning(weight("tau", s["tau"]), period, sampled, Fraction(train, store))
+_BATCH_SIZE = 32
 
 
-def _rllib_weights(s: Settings) -> tuple[int, int]:
-    """Rounds of sampling, and gradient steps, in one training step."""
-    if not s["training_intensity"]:
+def _dqn_meaning(settings: Settings) -> Meaning:
+    runners = max(settings["num_env_runners"], 1)
+    sampled = int(settings["rollout_fragment_length"] * settings["num_envs_per_env_runner"] * runners)
+    sampling_rounds, gradient_steps = _training_step(settings)
+    training_steps = -(-int(settings["target_network_update_freq"]) // (sampled * sampling_rounds))
+    period = Fraction(training_steps * gradient_steps) if training_steps else Fraction(1)
+    return Meaning(check_tau("tau", settings["tau"]), period, sampled, Fraction(gradient_steps, sampling_rounds))
+
+
+def _training_step(settings: Settings) -> tuple[int, int]:
+    """Return the rounds of sampling and the gradient steps in one training step."""
+    if not settings["training_intensity"]:
         return 1, 1
-    native = s["train_batch_size"] / (
-        s["rollout_fragment_length"] * s["num_envs_per_env_runner"] * (s["num_env_runners"] + 1)
+    native_intensity = settings["train_batch_size"] / (
+        settings["rollout_fragment_length"] * settings["num_envs_per_env_runner"] * (settings["num_env_runners"] + 1)
     )
-    weight = s["training_intensity"] / native
-    return (round(1 / weight), 1) if weight < 1 else (1, round(weight))
+    ratio = settings["training_intensity"] / native_intensity
+    return (round(1 / ratio), 1) if ratio < 1 else (1, round(ratio))
 
 
-def _to_rllib(m: Meaning) -> Written:
-    pace, batch = m.gradient_steps, 32
-    if pace.denominator > 1 and pace.numerator > 1:
-        return "a whole number of gradient steps per round of sampling, or of rounds per gradient step"
-    tau, steps = by_env_steps(m) if m.period > 1 else (m.update.tau, Fraction(0))
-    intensity = 0.0 if pace == 1 else float(pace) * batch / m.num_envs
+def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
+    gradient_steps = meaning.gradient_steps
+    if gradient_steps.denominator > 1 and gradient_steps.numerator > 1:
+        return "it needs an integer number of gradient steps per round of sampling, or of rounds per gradient step"
+    tau, env_steps = tau_and_env_steps(meaning) if meaning.period > 1 else (meaning.update.tau, Fraction(0))
     return {
-        "tau": tau, "target_network_update_freq": round(steps), "num_envs_per_env_runner": m.num_envs,
-        "training_intensity": intensity, "train_batch_size": batch,
-    }  # fmt: skip
+        "tau": tau,
+        "target_network_update_freq": round(env_steps),
+        "num_envs_per_env_runner": meaning.num_envs,
+        "training_intensity": 0.0 if gradient_steps == 1 else float(gradient_steps) * _BATCH_SIZE / meaning.num_envs,
+        "train_batch_size": _BATCH_SIZE,
+    }
 
 
 DQN = Library(
-    "Ray RLlib, DQN (new stack)", "2.60.0", "algorithms/dqn/dqn_learner.py:87-119, dqn.py:568-592, 648-733",
-    {"tau": share(1.0), "target_network_update_freq": Setting(500), "num_env_runners": Setting(0),
-     "num_envs_per_env_runner": COUNT, "rollout_fragment_length": COUNT, "training_intensity": share(0.0),
-     "train_batch_size": Setting(32)},
-    "tau: new", "sampled environment steps since the last update, rounded up", _rllib, _to_rllib,
-    ("the target also moves right after the first gradient step",
-     "of several gradient steps in one training step only the first can move the target"),
-)  # fmt: skip
+    title="Ray RLlib, DQN (new stack)",
+    version="2.60.0",
+    source="algorithms/dqn/dqn_learner.py:87-119, dqn.py:568-592, 648-733",
+    settings={
+        "tau": real(1.0),
+        "target_network_update_freq": Setting(500),
+        "num_env_runners": Setting(0),
+        "num_envs_per_env_runner": Setting(1),
+        "rollout_fragment_length": Setting(1),
+        "training_intensity": real(0.0),
+        "train_batch_size": Setting(_BATCH_SIZE),
+    },
+    weighs="tau: new",
+    clock="sampled environment steps since the last update, rounded up",
+    meaning=_dqn_meaning,
+    write=_dqn_settings,
+    remarks=(
+        "the target also moves right after the first gradient step",
+        "of several gradient steps in one training step only the first can move the target",
+    ),
+)

@@ -1,63 +1,66 @@
-"""What several libraries' conventions share."""
+"""Helpers that the conventions of several libraries share."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from fractions import Fraction
 
 from softstep.config import ConfigError
-from softstep.conventions.library import Setting, Settings, Written
+from softstep.conventions.library import Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 from softstep.target import TargetUpdate
 
-COUNT = Setting(1)
-PACE = {"env_steps_per_gradient_step": Setting(1.0, whole=False)}
-"""Of functions that a loop of the user's calls after each gradient step."""
+CALLER_PACE = {"env_steps_per_gradient_step": Setting(1.0, is_integer=False)}
+"""The extra setting of functions that the user's own loop calls after every gradient step."""
+NEEDS_ONE_ENV = "it needs one environment and an integer number of environment steps per gradient step"
+"""Why libraries that run one environment cannot express a meaning."""
 
 
-def share(default: float | None) -> Setting:
-    return Setting(default, whole=False)
+def real(default: float | None) -> Setting:
+    """Return a setting that takes real numbers."""
+    return Setting(default, is_integer=False)
 
 
-def weight(key: str, tau: float) -> float:
-    """τ, where it can be meant."""
+def check_tau(key: str, tau: float) -> float:
+    """Return τ. Raises ConfigError, naming the setting `key`, unless it is in (0, 1]."""
     if not 0 < tau <= 1:
-        raise ConfigError(f"{key} leaves the target where it is for ever: τ = {tau:g}")
+        raise ConfigError(f"{key} gives τ = {tau:g}, which never moves the target: τ must be in (0, 1]")
     return tau
 
 
-def lcm(a: float, b: float) -> int:
-    return math.lcm(int(a), int(b))
-
-
-def whole(value: Fraction) -> int | None:
+def integer_or_none(value: Fraction) -> int | None:
+    """Return `value` as an int, or None if it is not an integer of at least 1."""
     return int(value) if value.denominator == 1 and value >= 1 else None
 
 
-def paced(tau: float, period: float, s: Settings) -> Meaning:
-    return Meaning(tau, Fraction(period), 1, 1 / Fraction(s["env_steps_per_gradient_step"]).limit_denominator(10**6))
+def meaning_at_caller_pace(tau: float, period: float, settings: Settings) -> Meaning:
+    """Return the meaning for a library that the user's own loop calls, from its `CALLER_PACE` setting."""
+    gradient_steps = 1 / Fraction(settings["env_steps_per_gradient_step"]).limit_denominator(10**6)
+    return Meaning(tau, Fraction(period), 1, gradient_steps)
 
 
-def pace_of(m: Meaning) -> dict[str, float]:
-    return {"env_steps_per_gradient_step": float(m.env_steps_per_gradient_step)}
+def caller_pace(meaning: Meaning) -> dict[str, float]:
+    """Return the value of the `CALLER_PACE` setting."""
+    return {"env_steps_per_gradient_step": float(meaning.env_steps_per_gradient_step)}
 
 
-def by_env_steps(m: Meaning) -> tuple[float, Fraction]:
-    """τ, and environment steps from one update of the target to the next: whole ones, if need be of `m.update`."""
-    steps = m.period * m.env_steps_per_gradient_step
-    if steps.denominator == 1:
-        return m.tau, steps
-    return m.update.tau, m.update.period * m.env_steps_per_gradient_step
+def tau_and_env_steps(meaning: Meaning) -> tuple[float, Fraction]:
+    """Return τ and the environment steps between updates, taken from `meaning.update` unless they are an integer."""
+    env_steps = meaning.period * meaning.env_steps_per_gradient_step
+    if env_steps.denominator == 1:
+        return meaning.tau, env_steps
+    return meaning.update.tau, meaning.update.period * meaning.env_steps_per_gradient_step
 
 
-def copies_only(m: Meaning) -> str:
-    return f"it copies only; a copy every {m.update.lag_matched_period()} gradient steps has the same mean lag"
+def only_hard_copies(meaning: Meaning) -> str:
+    """Return why a library without soft updates cannot express a soft meaning, with the nearest hard copy."""
+    period = meaning.update.lag_matched_period()
+    return f"it only makes hard copies; one every {period} gradient steps has the same mean lag"
 
 
-def every_step(m: Meaning, settings: Callable[[float], dict[str, float]]) -> Written:
-    """For libraries whose target moves after every gradient step: the same half-life there."""
-    if m.update.kind == "hard":
-        tau = TargetUpdate.from_lag(m.mean_lag).tau
+def update_every_step(meaning: Meaning, settings: Callable[[float], dict[str, float]]) -> SettingsOrReason:
+    """Return `settings(tau)` with the same half-life, for libraries that update after every gradient step."""
+    if meaning.update.kind == "hard":
+        tau = TargetUpdate.from_lag(meaning.mean_lag).tau
         return f"it has no period; τ = {tau:.4g} after every gradient step has the same mean lag"
-    return settings(m.update.at_cadence(1).tau)
+    return settings(meaning.update.at_cadence(1).tau)

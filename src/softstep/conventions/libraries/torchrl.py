@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
-from softstep.conventions.libraries.shared import PACE, copies_only, every_step, pace_of, paced, share, weight
-from softstep.conventions.library import Library, Setting, Written
+from softstep.conventions.libraries.shared import (
+    CALLER_PACE,
+    caller_pace,
+    check_tau,
+    meaning_at_caller_pace,
+    only_hard_copies,
+    real,
+    update_every_step,
+)
+from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
-def _to_torchrl_hard(m: Meaning) -> Written:
-    if m.update.tau < 1:
-        return copies_only(m)
-    return {"value_network_update_interval": m.update.period - 1, **pace_of(m)}
+def _soft_meaning(settings: Settings) -> Meaning:
+    return meaning_at_caller_pace(check_tau("tau", settings["tau"]), 1, settings)
+
+
+def _soft_settings(meaning: Meaning) -> SettingsOrReason:
+    return update_every_step(meaning, lambda tau: {"tau": tau, **caller_pace(meaning)})
+
+
+def _hard_meaning(settings: Settings) -> Meaning:
+    return meaning_at_caller_pace(1.0, settings["value_network_update_interval"] + 1, settings)
+
+
+def _hard_settings(meaning: Meaning) -> SettingsOrReason:
+    if meaning.update.tau < 1:
+        return only_hard_copies(meaning)
+    return {"value_network_update_interval": meaning.update.period - 1, **caller_pace(meaning)}
 
 
 SOFT_UPDATE = Library(
-    "torchrl, SoftUpdate(tau=…)", "0.14", "torchrl/objectives/utils.py:563-588",
-    {"tau": share(None), **PACE}, "tau: new", "calls of step()",
-    lambda s: paced(weight("tau", s["tau"]), 1, s),
-    lambda m: every_step(m, lambda tau: {"tau": tau, **pace_of(m)}),
-    ("its other argument, eps = 1 − tau, weighs the old target", "buffers do not move"),
-)  # fmt: skip
+    title="torchrl, SoftUpdate(tau=…)",
+    version="0.14",
+    source="torchrl/objectives/utils.py:563-588",
+    settings={"tau": real(None), **CALLER_PACE},
+    weighs="tau: new",
+    clock="calls of step()",
+    meaning=_soft_meaning,
+    write=_soft_settings,
+    remarks=("its other argument, eps = 1 − tau, weighs the old target", "buffers do not move"),
+)
 
 HARD_UPDATE = Library(
-    "torchrl, HardUpdate", "0.14", "torchrl/objectives/utils.py:605-624",
-    {"value_network_update_interval": Setting(1000), **PACE}, "", "calls of step(), plus one",
-    lambda s: paced(1.0, s["value_network_update_interval"] + 1, s), _to_torchrl_hard,
-    ("HardUpdate(N) fires at every (N + 1)-th call", "buffers do not move"),
-)  # fmt: skip
+    title="torchrl, HardUpdate",
+    version="0.14",
+    source="torchrl/objectives/utils.py:605-624",
+    settings={"value_network_update_interval": Setting(1000), **CALLER_PACE},
+    weighs="",
+    clock="calls of step(), plus one",
+    meaning=_hard_meaning,
+    write=_hard_settings,
+    remarks=("HardUpdate(N) copies at every (N + 1)-th call", "buffers do not move"),
+)
