@@ -15,7 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.offline
 
-from softstep import theory
+from softstep import files, theory
 from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK
 from softstep.target import TargetUpdate
 from softstep.theory import problems
@@ -55,8 +55,7 @@ def run(
     name = problem or (Path(mdp_file).name if mdp_file is not None else "only_target")
     shown = chosen if isinstance(chosen, theory.LinearTD) else problems.by_name(name)
     path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(alpha, c, shown, name, answer.text), encoding="utf-8")
+    files.write_file(path.parent, path.name, page(alpha, c, shown, name, answer.text).encode())
     return TheoryResult(answer.text, answer.numbers, path)
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from softstep.errors import ConfigError
 from softstep.report.shared.axes import Limits, nice_limits, short, spread
 from softstep.report.shared.curves import Band, arms_of, bands, reach, show_range
-from softstep.report.shared.files import write_whole
+from softstep.report.shared.output_file import write_output
 from softstep.report.shared.palette import DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK, ArmStyle, arm_styles
 from softstep.report.terminal.tables import rounded
 
@@ -121,7 +121,7 @@ def curves_svg(
     ]
     text = "\n".join(parts) + "\n"
     if out is not None:
-        write_whole(Path(out), text.encode())
+        write_output(Path(out), text.encode())
     return text
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from softstep.errors import ConfigError
 from softstep.report.media.episode_frame import Moment, Stage
-from softstep.report.shared.files import checked, write_whole
+from softstep.report.shared.output_file import check_output, write_output
 
 MAX_BYTES = 3_000_000
 """Size above which frames are left out."""
@@ -69,7 +69,7 @@ def landing_gif(
     """
     if fps < 1 or max_steps < 1:
         raise ConfigError(f"fps = {fps} and max_steps = {max_steps} must be at least 1")
-    out = checked(Path(out))
+    out = check_output(Path(out))
     episode = play(q_values, env_id, seed, fps, max_steps)
     stage = Stage(env_id, action_names(env_id, len(episode.moments[0].q_values)), episode.moments)
     shown = sorted(episode.pictures)
@@ -77,7 +77,7 @@ def landing_gif(
     while len(content) > MAX_BYTES and len(shown) > 2:
         shown = _every_other(shown)
         content = _encode(stage, episode, shown)
-    write_whole(out, content)
+    write_output(out, content)
     return {
         "path": str(out),
         "return": episode.moments[-1].total,
