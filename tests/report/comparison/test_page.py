@@ -18,10 +18,10 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 
 from softstep.config import Arm, Config
-from softstep.report.comparison import numbers as numbers
+from softstep.report.comparison import plotted_data
 from softstep.report.comparison.page import page
 from softstep.report.comparison.verdict_cards import card, interval_bar
-from softstep.report.comparison.verdicts import SIGNS, verdict_table
+from softstep.report.comparison.verdict_text import SIGNS, verdict_table
 from softstep.report.shared.curves import bands
 from softstep.report.shared.palette import ARMS
 from softstep.target import TargetUpdate
@@ -294,16 +294,16 @@ def test_a_ratio_is_drawn_around_one_and_an_exact_claim_not_at_all():
 
 
 def test_intervals_are_students():
-    (mean,), (low,), (high,) = numbers.mean_interval(np.array([[1.0], [2.0], [3.0]]))
+    (mean,), (low,), (high,) = plotted_data.mean_interval(np.array([[1.0], [2.0], [3.0]]))
     assert (mean, high - mean) == (2.0, pytest.approx(4.302653 / math.sqrt(3), rel=1e-6))
     assert low == pytest.approx(4 - high)
 
 
 def test_the_interval_lies_around_the_mean_of_the_seeds(learned):
     curves = learned(("soft",))
-    band, spread = numbers.interval_bands(curves, "eval_return")["soft"], bands(curves, "eval_return")["soft"]
+    band, spread = plotted_data.interval_bands(curves, "eval_return")["soft"], bands(curves, "eval_return")["soft"]
     assert band.mean.tolist() == spread.mean.tolist()
-    logs = numbers.interval_bands(curves.with_columns(y=10.0 ** pl.col("seed")), "y", geometric=True)["soft"]
+    logs = plotted_data.interval_bands(curves.with_columns(y=10.0 ** pl.col("seed")), "y", geometric=True)["soft"]
     assert logs.mean == pytest.approx([10.0] * len(logs.steps))
 
 
@@ -311,10 +311,10 @@ def test_solved_is_two_evaluations_in_a_row_and_others_stay_unsolved():
     rows = [("a", 0, 10, 5.0), ("a", 0, 20, 1.0), ("a", 0, 30, 5.0), ("a", 0, 40, 6.0), ("a", 1, 40, math.nan)]
     rows += [("a", 1, 10, 1.0), ("a", 1, 20, 5.0), ("b", 0, 40, math.nan)]
     curves = pl.DataFrame(rows, schema=["arm", "seed", "env_steps", "eval_return"], orient="row")
-    (found,) = numbers.solved(curves, 5.0)
+    (found,) = plotted_data.solved(curves, 5.0)
     assert found == ("a", (40.0,), 2, 40)
     assert found.median == 40
-    assert math.isnan(numbers.Solved("a", (40.0,), 3, 40).median)
+    assert math.isnan(plotted_data.Solved("a", (40.0,), 3, 40).median)
 
 
 LONGEST = a_verdict(verdict="exploratory", claim="no-smaller-alpha-matches-soft")

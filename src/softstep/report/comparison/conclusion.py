@@ -19,10 +19,10 @@ from softstep.comparison.running import planned
 from softstep.comparison.scores import by_agent, declared, final_return, learning_scores
 from softstep.errors import ConfigError
 from softstep.policies.policy import load
-from softstep.report.comparison.answer import answer
+from softstep.report.comparison.exploratory_answer import answer
 from softstep.report.comparison.judged_answer import is_judged, judged_answer
 from softstep.report.comparison.page import page
-from softstep.report.comparison.verdicts import verdict_table
+from softstep.report.comparison.verdict_text import verdict_table
 from softstep.report.media.episode_gif import landing_gif
 from softstep.runs import run_folder, versions
 from softstep.runs.api import Run, check_trust

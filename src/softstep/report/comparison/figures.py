@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from softstep.report.comparison.numbers import Solved, mean_interval
-from softstep.report.comparison.verdicts import finite
+from softstep.report.comparison.plotted_data import Solved, mean_interval
+from softstep.report.comparison.verdict_text import finite
 from softstep.report.shared.axes import spread
 from softstep.report.shared.curves import Band, show_range
 from softstep.report.shared.palette import ARMS, ArmStyle

@@ -10,8 +10,8 @@ import numpy as np
 
 from softstep.comparison.scores import Declared
 from softstep.config import Config
-from softstep.report.comparison.answer import exact
-from softstep.report.comparison.verdicts import Verdict, estimate_text, finite, interval, is_ratio
+from softstep.report.comparison.exploratory_answer import exact
+from softstep.report.comparison.verdict_text import Verdict, estimate_text, finite, interval, is_ratio
 from softstep.report.shared.curves import summaries
 from softstep.report.terminal.tables import find, rounded
 

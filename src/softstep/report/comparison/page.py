@@ -16,11 +16,10 @@ import polars as pl
 
 from softstep.comparison.scores import Declared
 from softstep.config import Config
-from softstep.report.comparison import figures as figures
-from softstep.report.comparison import numbers as numbers
-from softstep.report.comparison.method import MEANINGS, downloads, method, provenance
+from softstep.report.comparison import figures, plotted_data
+from softstep.report.comparison.closing_sections import MEANINGS, downloads, method, provenance
 from softstep.report.comparison.verdict_cards import cards
-from softstep.report.comparison.verdicts import Verdict, finite
+from softstep.report.comparison.verdict_text import Verdict, finite
 from softstep.report.shared.axes import short
 from softstep.report.shared.curves import Band, arms_of
 from softstep.report.shared.markup import badge, counted, document, packed_script, paragraph, plot, section, table
@@ -59,9 +58,9 @@ def page(
     units of return, in place of the environment's declared ones.
     """
     styles = arm_styles(arms_of(curves))
-    fixed = numbers.fixed_for(config, margin, floor)
-    moves = numbers.with_relative_moves(curves)
-    scores = numbers.seed_scores(curves, fixed.floor if fixed else math.nan)
+    fixed = plotted_data.fixed_for(config, margin, floor)
+    moves = plotted_data.with_relative_moves(curves)
+    scores = plotted_data.seed_scores(curves, fixed.floor if fixed else math.nan)
     content = (
         _header(config, styles),
         _answer(answer),
@@ -81,11 +80,11 @@ def page(
         provenance(config, versions),
     )
     data = {
-        "curves": numbers.as_columns(curves),
-        "episodes": numbers.as_columns(episodes),
-        "scores": numbers.as_columns(scores),
-        "verdicts": numbers.as_rows(verdicts),
-        "first_steps": numbers.as_rows(first_steps),
+        "curves": plotted_data.as_columns(curves),
+        "episodes": plotted_data.as_columns(episodes),
+        "scores": plotted_data.as_columns(scores),
+        "verdicts": plotted_data.as_rows(verdicts),
+        "first_steps": plotted_data.as_rows(first_steps),
     }
     embedded = "".join(packed_script(f"data-{name}", json.dumps(held, **_STRICT)) for name, held in data.items())
     return document(f"softstep: {config.env}", "".join(content) + embedded)
@@ -121,9 +120,9 @@ def _arms(styles: Mapping[str, ArmStyle]) -> str:
 
 
 def _learning(curves: pl.DataFrame, styles: Mapping[str, ArmStyle]) -> str:
-    evaluated = numbers.has_values(curves, "eval_return")
+    evaluated = plotted_data.has_values(curves, "eval_return")
     column, name = ("eval_return", "greedy return") if evaluated else ("train_return", "training return")
-    bands = numbers.interval_bands(curves, column)
+    bands = plotted_data.interval_bands(curves, column)
     if not bands:
         return ""
     told = f"Mean {name} over seeds{_band_words(bands)}. Tap an arm above to hide or show it."
@@ -149,10 +148,12 @@ def _final_scores(scores: pl.DataFrame, styles: Mapping[str, ArmStyle], fixed: D
 
 def _moves(moves: pl.DataFrame, config: Config, styles: Mapping[str, ArmStyle]) -> str:
     """How far y moves, in standard deviations of y where the run measured those."""
-    relative = any(numbers.has_values(moves, f"{name}_sd") for name, _ in MOVES)
+    relative = any(plotted_data.has_values(moves, f"{name}_sd") for name, _ in MOVES)
     suffix, unit = ("_sd", " / SD(y)") if relative else ("", "")
-    shown = [(name, title, f"{name}{suffix}") for name, title in MOVES if numbers.has_values(moves, f"{name}{suffix}")]
-    found = [(name, title, numbers.interval_bands(moves, column, geometric=True)) for name, title, column in shown]
+    shown = [
+        (name, title, f"{name}{suffix}") for name, title in MOVES if plotted_data.has_values(moves, f"{name}{suffix}")
+    ]
+    found = [(name, title, plotted_data.interval_bands(moves, column, geometric=True)) for name, title, column in shown]
     drawn = [(name, title, bands) for name, title, bands in found if bands]
     if not drawn:
         return ""
@@ -188,9 +189,9 @@ def _moves_words(relative: bool, config: Config, still: Sequence[str]) -> str:
 
 
 def _gap(curves: pl.DataFrame, styles: Mapping[str, ArmStyle]) -> str:
-    if not numbers.has_values(curves, "target_gap"):
+    if not plotted_data.has_values(curves, "target_gap"):
         return ""
-    bands = numbers.interval_bands(curves, "target_gap", geometric=True)
+    bands = plotted_data.interval_bands(curves, "target_gap", geometric=True)
     if not bands:
         return ""
     told = f"Distance between the parameters of the two networks, geometric mean over seeds{_band_words(bands)}."
@@ -202,8 +203,8 @@ def _gap(curves: pl.DataFrame, styles: Mapping[str, ArmStyle]) -> str:
 
 
 def _solved(curves: pl.DataFrame, config: Config, styles: Mapping[str, ArmStyle]) -> str:
-    threshold = numbers.threshold_of(config.env)
-    found = numbers.solved(curves, threshold) if threshold is not None else []
+    threshold = plotted_data.threshold_of(config.env)
+    found = plotted_data.solved(curves, threshold) if threshold is not None else []
     if threshold is None or not found:
         return ""
     told = (

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
-from softstep.report.comparison.verdicts import SIGNS, Verdict, estimate_text, finite, interval, is_ratio, p_text
+from softstep.report.comparison.verdict_text import SIGNS, Verdict, estimate_text, finite, interval, is_ratio, p_text
 from softstep.report.shared.axes import short
 
 WIDTH, HEIGHT, MIDDLE = 260.0, 46.0, 15.0

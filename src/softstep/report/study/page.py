@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 
 from softstep import files
-from softstep.report.comparison.method import downloads
-from softstep.report.comparison.numbers import as_columns, as_rows, threshold_of
+from softstep.report.comparison.closing_sections import downloads
+from softstep.report.comparison.plotted_data import as_columns, as_rows, threshold_of
 from softstep.report.comparison.verdict_cards import cards
 from softstep.report.shared.markup import counted, document, packed_script, paragraph, plot, section, table
-from softstep.report.study import figures as figures
+from softstep.report.study import figures
 from softstep.report.terminal.tables import rounded
 from softstep.runs import versions
 from softstep.stats import performance_profile

@@ -5,7 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from softstep.report.comparison.answer import answer
+from softstep.report.comparison.exploratory_answer import answer
 
 
 def three(soft, smaller, same):
