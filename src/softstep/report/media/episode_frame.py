@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from softstep.report.shared.palette import DARK_GROUND, DARK_INK
+from softstep.report.shared.palette import ACCENT_ON_DARK, DARK_GROUND, DARK_INK
 
 HEIGHT = 360
 """Pixels of the whole frame; the environment's picture is scaled to it."""
@@ -24,7 +24,6 @@ FINE = 2
 """The panel is drawn this much larger and then reduced, for smooth edges; lengths below are in its pixels."""
 
 _FAINT, _MUTED, _BAR = "#1e2838", "#8c98ad", "#4d5c76"
-_CHOSEN = "#5b93ff"  # soft's blue, lighter: these are words and bars on the dark ground only
 _LEFT, _RIGHT = 20 * FINE, (PANEL - 20) * FINE
 
 
@@ -86,7 +85,7 @@ class Stage:
         end = middle + round(share * (_RIGHT - middle))
         upper, lower = top + size + 10, top + size + 10 + max(4, pitch // 5)
         draw.rectangle((_LEFT, upper, _RIGHT, lower), fill=_FAINT)
-        draw.rectangle((min(middle, end), upper, max(middle, end), lower), fill=_CHOSEN if chosen else _BAR)
+        draw.rectangle((min(middle, end), upper, max(middle, end), lower), fill=ACCENT_ON_DARK if chosen else _BAR)
         draw.line((middle, upper - 4, middle, lower + 4), fill=_MUTED, width=2)
 
     def _history(self, draw: ImageDraw.ImageDraw, number: int, top: int, bottom: int) -> None:
@@ -98,7 +97,7 @@ class Stage:
         points = [(x[i], bottom - (self._best[i] - low) * height) for i in range(number + 1)]
         draw.line((_LEFT, bottom + 8, _RIGHT, bottom + 8), fill=_FAINT, width=2)
         if len(points) > 1:
-            draw.line(points, fill=_CHOSEN, width=4, joint="curve")
+            draw.line(points, fill=ACCENT_ON_DARK, width=4, joint="curve")
         px, py = points[-1]
         draw.ellipse((px - 7, py - 7, px + 7, py + 7), fill=DARK_INK)
 

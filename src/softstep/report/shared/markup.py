@@ -11,7 +11,7 @@ from importlib import resources
 import plotly.graph_objects as go
 import plotly.offline
 
-from softstep.report.shared.palette import ArmStyle
+from softstep.report.shared.palette import ArmStyle, css_variables
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """Content security: what is part of the page, and nothing else."""
@@ -19,7 +19,7 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 
 def document(title: str, body: str) -> str:
     """Return a whole page that includes plotly once; `title` is plain text, `body` is HTML."""
-    style, script = _package_text("page.css"), _package_text("page.js")
+    style, script = css_variables() + _package_text("page.css"), _package_text("page.js")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from softstep.report.comparison.figures import base
+from softstep.report.shared.palette import ACCENT
 from softstep.studies.predictor import Predictor
 from softstep.target import TargetUpdate
 
@@ -84,7 +85,7 @@ def predictor_figure(found: Sequence[Predictor]) -> go.Figure:
     names = [predictor.name for predictor in found][::-1]
     shown = {p.name: p for p in found}
     figure.add_bar(
-        x=[max(shown[n].r2, -0.5) for n in names], y=names, orientation="h", marker_color="#1f63e0",
+        x=[max(shown[n].r2, -0.5) for n in names], y=names, orientation="h", marker_color=ACCENT,
         customdata=[shown[n].r2 for n in names], hovertemplate="%{customdata:.2f}<extra></extra>", showlegend=False,
     )  # fmt: skip
     for title, of, symbol in (("rows of α left out", 4, "diamond"), ("columns of c left out", 5, "circle")):

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, Protocol, cast, runtime_checkable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from softstep.report.shared.palette import ARMS
+from softstep.report.shared.palette import ACCENT
 from softstep.report.terminal.tables import rounded
 
 Mode = Literal["auto", "plain", "json"]
@@ -25,8 +25,6 @@ WINDOW = 15.0
 
 SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 0.2}
 """Least time from one drawing, line or progress object to the next."""
-
-BAR = ARMS["soft"].colour
 
 
 @runtime_checkable
@@ -151,7 +149,7 @@ class ProgressView:
 
     def _bar(self) -> Progress:
         progress = Progress(
-            BarColumn(bar_width=None, complete_style=BAR, finished_style=BAR),
+            BarColumn(bar_width=None, complete_style=ACCENT, finished_style=ACCENT),
             TextColumn("{task.percentage:3.0f}%"),
             TextColumn("{task.fields[words]}"),
             console=Console(file=cast(IO[str], self._stream)),
