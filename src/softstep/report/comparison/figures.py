@@ -68,7 +68,15 @@ def curve_figure(
 def _end_letters(
     figure: go.Figure, bands: Mapping[str, Band], styles: Styles, limits: tuple[float, float], log: bool
 ) -> None:
-    """Add each arm's letter to the right of its last point; letters that would overlap are moved apart."""
+    """Add each arm's letter to the right of its last point; letters that would overlap are moved apart.
+
+    Args:
+        figure: The figure to add to.
+        bands: Curves by arm.
+        styles: Colours and letters by arm.
+        limits: Range of the y axis in its own unit.
+        log: Whether the y axis is logarithmic.
+    """
     scale = np.log10 if log else np.asarray
     low, high = (float(scale(end)) for end in limits)
     wanted = [float(np.clip(scale(band.mean[-1]), low, high)) for band in bands.values()]

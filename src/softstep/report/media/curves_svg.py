@@ -191,7 +191,14 @@ def _line(frame: Frame, band: Band, style: ArmStyle) -> str:
 def _labels(
     frame: Frame, drawn: Mapping[str, Band], styles: Mapping[str, ArmStyle], details: Mapping[str, str]
 ) -> list[str]:
-    """Return every arm's name and detail to the right of its curve, joined to the curve's end by a thin line."""
+    """Return every arm's name and detail to the right of its curve, joined to the curve's end by a thin line.
+
+    Args:
+        frame: The plotting area.
+        drawn: Curves by arm.
+        styles: Colours and letters by arm.
+        details: Second line of each arm's label.
+    """
     ends = [(frame.x_of(float(band.steps[-1])), frame.y_of(float(band.mean[-1]))) for band in drawn.values()]
     heights = spread_labels([y for _, y in ends], 52, frame.top + 8, frame.bottom - 8)
     parts, left = [], frame.right + 30

@@ -105,7 +105,14 @@ class FrameRenderer:
         draw.line((middle, upper - 4, middle, lower + 4), fill=_MUTED, width=2)
 
     def _history(self, draw: ImageDraw.ImageDraw, index: int, top: int, bottom: int) -> None:
-        """Draw the largest action value over the episode up to this step, between `top` and `bottom` in pixels."""
+        """Draw the largest action value over the episode up to this step.
+
+        Args:
+            draw: The panel.
+            index: Index of the step.
+            top: Upper edge in pixels.
+            bottom: Lower edge in pixels.
+        """
         _text(draw, _LEFT, top - 18, "largest Q so far in the episode", 22)
         low, high = float(self._best.min()), float(self._best.max())
         height = (bottom - top) / (high - low or 1.0)
@@ -119,7 +126,16 @@ class FrameRenderer:
 
 
 def _text(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, ink: str = _MUTED) -> None:
-    """Draw text on the baseline y: from the left margin if x is that, otherwise ending at x."""
+    """Draw one line of text.
+
+    Args:
+        draw: The panel.
+        x: The left margin, where the text starts, or any other position, where it ends.
+        y: The baseline.
+        text: The text.
+        size: Size of the font in pixels.
+        ink: Colour of the text.
+    """
     text = text.replace("−", "-")  # the font has no minus sign
     draw.text((x, y), text, ink, _font(size), anchor="ls" if x == _LEFT else "rs")
 

@@ -101,7 +101,15 @@ def landing_gif(
 def play(
     q_values: Callable[[np.ndarray], np.ndarray], env_id: str, seed: int = 0, fps: int = 30, max_steps: int = 1_000
 ) -> Episode:
-    """Play one greedy episode with about `fps` pictures per second of play, at most `MAX_FRAMES`; see `landing_gif`."""
+    """Play one greedy episode.
+
+    Args:
+        q_values: Returns the action values (A,) of an observation (O,).
+        env_id: The environment's id.
+        seed: Seed of the episode.
+        fps: Pictures per second of play, approximately; fewer if there would be more than about `MAX_FRAMES`.
+        max_steps: Steps after which the episode ends.
+    """
     with _headless():
         env = _make(env_id)
         try:

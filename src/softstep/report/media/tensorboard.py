@@ -99,6 +99,12 @@ def _event(
     """Encode an `Event`.
 
     Field numbers: wall_time = 1, step = 2, file_version = 3, summary = 5, session_log = 7 (status = 1, START = 1).
+
+    Args:
+        step: Environment steps.
+        version: Version of the file format, in the first event of a file.
+        restart: Whether events at this step or later were discarded.
+        scalars: Values by tag.
     """
     parts = [_key(1, 1) + struct.pack("<d", time.time()), _key(2, 0) + _varint(step)]
     if version:

@@ -26,7 +26,14 @@ class AxisLimits(NamedTuple):
 
 
 def nice_limits(low: float, high: float, count: int = 5, *, widen: bool = True) -> AxisLimits:
-    """Return about `count` ticks at 1, 2, 2.5 or 5 times a power of ten; `widen` extends the range to whole ticks."""
+    """Return limits with ticks at 1, 2, 2.5 or 5 times a power of ten.
+
+    Args:
+        low: Lowest value.
+        high: Highest value.
+        count: Approximate number of ticks.
+        widen: Whether the range extends to whole ticks.
+    """
     if not high > low:
         margin = 0.5 * abs(low) or 1.0
         low, high = low - margin, high + margin
@@ -44,7 +51,11 @@ def nice_limits(low: float, high: float, count: int = 5, *, widen: bool = True) 
 def spread_labels(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move positions as little as possible until they are `gap` apart within [low, high], and keep their order.
 
-    If they do not all fit, the gaps shrink equally.
+    Args:
+        positions: Where the labels should be.
+        gap: Smallest distance between two labels; if they do not all fit, the gaps shrink equally.
+        low: Lowest position.
+        high: Highest position.
     """
     if not positions:
         return []

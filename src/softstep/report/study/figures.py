@@ -83,7 +83,15 @@ def _edges(centres: np.ndarray) -> list[float]:
 
 
 def _iso_lines(figure: go.Figure, x: np.ndarray, y: np.ndarray, slope: float, dash: str) -> None:
-    """Add straight lines y = slope·x + k; in these logarithms (1−c)α is constant along slope 1, κ along slope −1."""
+    """Add straight lines y = slope·x + k; in these logarithms (1−c)α is constant along slope 1, κ along slope −1.
+
+    Args:
+        figure: The map.
+        x: Logarithms of α.
+        y: Negative logarithms of 1 − c.
+        slope: Slope of the lines.
+        dash: Their pattern.
+    """
     (left, right), (low, high) = _edges(x), _edges(y)
     corners = [low - slope * left, low - slope * right, high - slope * left, high - slope * right]
     for k in np.linspace(min(corners), max(corners), ISO_LINES + 2)[1:-1]:

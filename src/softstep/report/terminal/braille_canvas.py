@@ -71,7 +71,14 @@ class BrailleCanvas:
         self._layers += touched
 
     def _put(self, row: int, column: int, colour: str, faint: bool) -> None:
-        """Set one dot."""
+        """Set one dot.
+
+        Args:
+            row: Row of dots from the top.
+            column: Column of dots from the left.
+            colour: Colour of the dot's cell.
+            faint: Whether the dot belongs to a band, which a line erases.
+        """
         cell = (row // 4, column // 2)
         if not faint and self._faint[cell]:
             self._dots[cell] = 0  # a line clears the shading of its cells

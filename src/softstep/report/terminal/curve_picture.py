@@ -85,7 +85,14 @@ def _draw(curves: pl.DataFrame, column: str, width: int, height: int, colour: bo
 
 
 def _paint(canvas: BrailleCanvas, drawn: dict[str, Band], styles: dict[str, ArmStyle], shaded: bool) -> None:
-    """Draw all bands, if they are to be shaded, then all lines with the first arm on top, then the letters."""
+    """Draw bands, then lines with the first arm on top, then letters.
+
+    Args:
+        canvas: The canvas to draw on.
+        drawn: Curves by arm.
+        styles: Colours and letters by arm.
+        shaded: Whether bands are drawn.
+    """
     if shaded:
         for arm, band in drawn.items():
             canvas.shade(band, styles[arm])
@@ -102,7 +109,14 @@ def _with_margin(low: float, high: float, rows: int) -> AxisLimits:
 
 
 def _title(drawn: dict[str, Band], column: str, width: int, shaded: bool) -> Text:
-    """Return what is drawn and over how many seeds; the latter is left out if the line would be too long."""
+    """Return what is drawn and over how many seeds.
+
+    Args:
+        drawn: Curves by arm.
+        column: The column of the curves.
+        width: Columns of the picture; the seeds are left out if they do not fit.
+        shaded: Whether bands are drawn.
+    """
     seeds = max(band.seeds for band in drawn.values())
     title = TITLES.get(column, column)
     shading = f"{seeds} seeds, {band_meaning(seeds)} shaded" if shaded else f"mean of {seeds} seeds"
