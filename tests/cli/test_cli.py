@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import softstep
-from softstep.cli.arguments import parse
+from softstep.cli.options import parse
 from softstep.cli.main import main
 from softstep.runs import checkpoints, run_folder
 

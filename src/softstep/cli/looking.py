@@ -9,7 +9,7 @@ from rich.table import Table
 
 import softstep
 from softstep import presets
-from softstep.cli.arguments import Envs, Eval, Explore, Export, Presets, Runs, Theory, Watch, trusted_names
+from softstep.cli.options import Envs, Eval, Explore, Export, Presets, Runs, Theory, Watch, trusted_names
 from softstep.comparison import running
 from softstep.config import Config
 from softstep.errors import ConfigError

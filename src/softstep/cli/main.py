@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import softstep
-from softstep.cli import converting, looking, studies, training
-from softstep.cli.arguments import (
+from softstep.cli import convert, looking, study, train
+from softstep.cli.monitor import INTERRUPTED
+from softstep.cli.options import (
     COMMANDS,
     Compare,
     Convert,
@@ -31,26 +32,25 @@ from softstep.cli.arguments import (
     command_of,
     parse,
 )
-from softstep.cli.watching import INTERRUPTED
 from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed
 
 USAGE = 2
 
 HANDLERS: dict[type[Any], Callable[[Any], int]] = {
-    Train: training.train,
-    Compare: training.compare,
-    StudyRun: studies.run,
-    StudyNew: studies.new,
-    StudyStatus: studies.status,
-    StudyReport: studies.report,
-    StudyExport: studies.export,
+    Train: train.train,
+    Compare: train.compare,
+    StudyRun: study.run,
+    StudyNew: study.new,
+    StudyStatus: study.status,
+    StudyReport: study.report,
+    StudyExport: study.export,
     Eval: looking.evaluate,
     Watch: looking.watch,
     Theory: looking.theory,
     Explore: looking.explore,
     Export: looking.export,
-    Convert: converting.convert,
-    ConvertRescale: converting.rescale,
+    Convert: convert.convert,
+    ConvertRescale: convert.rescale,
     Envs: looking.envs,
     Presets: looking.show_presets,
     Runs: looking.runs,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import softstep
-from softstep.cli.arguments import Convert, ConvertRescale
+from softstep.cli.options import Convert, ConvertRescale
 from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 

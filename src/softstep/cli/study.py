@@ -13,8 +13,8 @@ from rich.table import Table
 
 import softstep
 from softstep import files
-from softstep.cli.arguments import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
-from softstep.cli.watching import INTERRUPTED, watching
+from softstep.cli.monitor import INTERRUPTED, watching
+from softstep.cli.options import StudyExport, StudyNew, StudyReport, StudyRun, StudyStatus, trusted_names
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import api as runs

@@ -12,8 +12,8 @@ from rich.console import Console
 
 import softstep
 from softstep import presets
-from softstep.cli.arguments import Compare, RunArguments, Train, configuration, trusted_names
-from softstep.cli.watching import INTERRUPTED, watching
+from softstep.cli.monitor import INTERRUPTED, watching
+from softstep.cli.options import Compare, RunArguments, Train, configuration, trusted_names
 from softstep.comparison import arms, running
 from softstep.config import Config
 from softstep.errors import ConfigError

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from softstep.cli.arguments import Told
+from softstep.cli.options import Told
 from softstep.config import Config
 from softstep.records.events import Progress
 from softstep.report.media.tensorboard import ScalarWriter
