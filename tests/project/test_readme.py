@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softstep.cli.options import command_of, parse
+from softstep.cli.main import command_of, parse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
