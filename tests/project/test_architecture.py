@@ -38,8 +38,7 @@ MAY_TOUCH_FILES = {
     "runs",  # run folders
     "kernels.native",  # keeps machine code beside JAX's programs
     "training.probe",  # reads the shipped reference agents
-    "cli.arguments",  # reads --config
-    "cli.studies",  # reads the spec
+    "cli.options",  # reads --config and a study's spec
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events
     "explorer",  # serves its own page
