@@ -51,8 +51,8 @@ LIVE = {"env": "CartPole-v1", "arms": [{"name": "soft"}]}
 
 STREAM_COST = """
 import json, sys, time
-from softstep.explorer.live import live_config
-from softstep.explorer.live_worker import LiveAgent
+from softstep.explorer.live.live_runs import live_config
+from softstep.explorer.live.worker import LiveAgent
 shown = 0.0
 class Watched(LiveAgent):
     def _tell_frame(self, seconds):

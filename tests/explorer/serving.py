@@ -15,7 +15,7 @@ import uvicorn
 
 from softstep.explorer.http.guard import Guard
 from softstep.explorer.http.server import bind, make_app
-from softstep.explorer.live.runs import LiveRuns
+from softstep.explorer.live.live_runs import LiveRuns
 
 
 class Explorer:

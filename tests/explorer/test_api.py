@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from softstep import theory
 from softstep.explorer.http import openapi
-from softstep.explorer.rooms import api, stability, stories
-from softstep.explorer.rooms.api import ENDPOINTS, BadParameter, answer
+from softstep.explorer.rooms import endpoints, stability, stories
+from softstep.explorer.rooms.endpoints import ENDPOINTS, BadParameter, answer
 from softstep.explorer.rooms.parameters import Choice, Grid, Number, Row, Text, Whole
 from softstep.target import TargetUpdate
 from softstep.theory import one_dimension, problems
@@ -367,7 +367,7 @@ def test_any_json_is_answered_or_refused(name, value):
 
 def test_what_is_not_finite_becomes_null():
     mixed = {"a": np.array([1.0, np.nan]), "b": math.inf, "c": np.array([1 + 2j]), "d": (np.int64(3), np.True_)}
-    assert api.plain(mixed) == {"a": [1.0, None], "b": None, "c": [[1.0, 2.0]], "d": [3, True]}
+    assert endpoints.plain(mixed) == {"a": [1.0, None], "b": None, "c": [[1.0, 2.0]], "d": [3, True]}
 
 
 # ---- copy as Python ----
@@ -400,7 +400,7 @@ def agrees(mine: Any, theirs: Any) -> None:
         return
     if isinstance(theirs, dict):  # a path by its coordinates
         mine, theirs = list(mine), [theirs[key] for key in sorted(theirs)]
-    left = np.array(api.plain(mine if not isinstance(mine, list) else np.array(mine)), dtype=float)
+    left = np.array(endpoints.plain(mine if not isinstance(mine, list) else np.array(mine)), dtype=float)
     right = np.array(theirs, dtype=float)
     kept = ~np.isnan(right)
     np.testing.assert_allclose(left[kept], right[kept], rtol=1e-12, atol=1e-300)

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from softstep.explorer.http import page
-from softstep.explorer.rooms.api import ENDPOINTS, answer
+from softstep.explorer.http import assets
+from softstep.explorer.rooms.endpoints import ENDPOINTS, answer
 from softstep.explorer.rooms.stories import STORIES
-from softstep.explorer.static_site import bundle, export
+from softstep.explorer.static_site import export, js_bundle
 
 SMALL = {
     name: grid._replace(axes={axis: values[:2] for axis, values in grid.axes.items()})
@@ -89,8 +89,8 @@ def test_the_page_needs_no_server(exported):
 
 
 def test_the_pages_modules_and_the_bundle_have_the_same_parts():
-    modules = {str(path.relative_to(page.STATIC)) for path in page.STATIC.rglob("*.js")} | {"palette.js"}
-    script = bundle.bundle("app.js", export._module)
+    modules = {str(path.relative_to(assets.STATIC)) for path in assets.STATIC.rglob("*.js")} | {"palette.js"}
+    script = js_bundle.bundle("app.js", export._module)
     bundled = re.findall(r'^modules\["([^"]+)"\] = ', script, re.MULTILINE)
     assert len(bundled) == len(set(bundled))
     assert (
@@ -108,7 +108,7 @@ def test_a_bundle_in_small():
         "lib/a.js": 'import { three } from "./b.js";\nexport const one = three;\nexport function two() {}\n',
         "lib/b.js": "export const three = 3;\nexport class Four {}\nexport async function five() {}\n",
     }
-    script = bundle.bundle("app.js", texts.__getitem__)
+    script = js_bundle.bundle("app.js", texts.__getitem__)
     assert (
         script.index('modules["lib/b.js"] =')
         < script.index('modules["lib/a.js"] =')
@@ -117,4 +117,4 @@ def test_a_bundle_in_small():
     assert 'const { one, two: zwei } = modules["lib/a.js"];' in script
     assert "return { three, Four, five };" in script
     with pytest.raises(ValueError, match="cannot bundle 'export default"):
-        bundle.bundle("app.js", lambda path: "export default 3;\n")
+        js_bundle.bundle("app.js", lambda path: "export default 3;\n")

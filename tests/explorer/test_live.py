@@ -18,7 +18,7 @@ from explorer.serving import Explorer, is_frame, serve
 import softstep
 from softstep.config import Config
 from softstep.errors import ConfigError
-from softstep.explorer.live.runs import LiveRun, live_config
+from softstep.explorer.live.live_runs import LiveRun, live_config
 from softstep.runs.api import Run
 from softstep.runs.run_folder import open_run
 from softstep.target import TargetUpdate

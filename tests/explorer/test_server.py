@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from softstep.explorer.http.guard import MAX_BODY
-from softstep.explorer.rooms.api import ENDPOINTS
+from softstep.explorer.rooms.endpoints import ENDPOINTS
 
 
 @pytest.fixture(scope="module")

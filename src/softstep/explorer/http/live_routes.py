@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from softstep.explorer.http.openapi import refusal
 from softstep.explorer.http.wire import json_object
-from softstep.explorer.live.runs import BASES, MAX_ARMS, LiveRun, LiveRuns, live_config, target_of
+from softstep.explorer.live.live_runs import BASES, MAX_ARMS, LiveRun, LiveRuns, live_config, target_of
 from softstep.explorer.rooms.parameters import (
     JSON,
     BadParameter,

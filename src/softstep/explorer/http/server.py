@@ -22,13 +22,13 @@ except ImportError as error:
     raise ConfigError(f"the explorer needs {error.name}: pip install 'softstep[web]'") from None
 
 from softstep.explorer.http import wire
+from softstep.explorer.http.assets import STATIC, palette_js, plotly_path
 from softstep.explorer.http.guard import Guard
 from softstep.explorer.http.live_routes import live_paths, live_routes
 from softstep.explorer.http.openapi import document
-from softstep.explorer.http.page import STATIC, palette_js, plotly_path
-from softstep.explorer.http.reports import REPORT_PATHS, report_routes
-from softstep.explorer.live.runs import LiveRuns
-from softstep.explorer.rooms import api
+from softstep.explorer.http.report_routes import REPORT_PATHS, report_routes
+from softstep.explorer.live.live_runs import LiveRuns
+from softstep.explorer.rooms import endpoints
 
 
 def _say(text: str) -> None:
@@ -120,7 +120,7 @@ async def _palette(request: Request) -> Response:
 async def _answer(request: Request) -> Response:
     """One room's numbers."""
     name = request.path_params["name"]
-    if name not in api.ENDPOINTS:
+    if name not in endpoints.ENDPOINTS:
         return PlainTextResponse(f"There is no {name!r}; /openapi.json lists what there is.", 404)
     values = await wire.json_object(request)
-    return JSONResponse(await run_in_threadpool(api.answer, name, values))
+    return JSONResponse(await run_in_threadpool(endpoints.answer, name, values))

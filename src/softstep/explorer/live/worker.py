@@ -18,8 +18,8 @@ from typing import Any
 from softstep import envs
 from softstep.config import Change, Config
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError
-from softstep.explorer.live.saving import save
-from softstep.explorer.live.show import Show
+from softstep.explorer.live.policy_display import Show
+from softstep.explorer.live.save_run import save
 from softstep.records.events import Record
 from softstep.target import TargetUpdate
 from softstep.training import loop

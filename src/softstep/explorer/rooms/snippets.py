@@ -34,7 +34,7 @@ def gradient_lines(loss: LossLike) -> list[str]:
         ]
     except FormulaError:
         return [
-            "from softstep.explorer.formula import parse", f"loss = parse({loss.text!r}, {loss.names!r})",
+            "from softstep.explorer.rooms.formula import parse", f"loss = parse({loss.text!r}, {loss.names!r})",
             f"slopes = [loss.derivative(name) for name in {loss.names!r}]", "def gradient(point):",
             f"    return np.array([slope(**dict(zip({loss.names!r}, point))) for slope in slopes])", "",
         ]  # fmt: skip

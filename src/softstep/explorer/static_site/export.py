@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softstep.explorer.http import page
-from softstep.explorer.rooms.api import ENDPOINTS, answer
-from softstep.explorer.static_site.bundle import bundle
+from softstep.explorer.http import assets
+from softstep.explorer.rooms.endpoints import ENDPOINTS, answer
+from softstep.explorer.static_site.js_bundle import bundle
 from softstep.theory import problems
 
 DIGITS = 8
@@ -76,8 +76,8 @@ def export_explorer(
     for name in ("static", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("app.css", "live.css", "icon.svg"):
-        (folder / "static" / name).write_bytes((page.STATIC / name).read_bytes())
-    (folder / "static" / "plotly.js").write_bytes(page.plotly_path().read_bytes())
+        (folder / "static" / name).write_bytes((assets.STATIC / name).read_bytes())
+    (folder / "static" / "plotly.js").write_bytes(assets.plotly_path().read_bytes())
     (folder / "static" / "app.js").write_text(bundle("app.js", _module), encoding="utf-8")
     (folder / "data" / "grids.js").write_text(f"window.softstepGrids = {_compact(manifest(grids))};\n", "utf-8")
     for name, grid in grids.items():
@@ -125,7 +125,7 @@ def rounded(value: Any) -> Any:
 
 
 def _module(path: str) -> str:
-    return page.palette_js() if path == "palette.js" else (page.STATIC / path).read_text(encoding="utf-8")
+    return assets.palette_js() if path == "palette.js" else (assets.STATIC / path).read_text(encoding="utf-8")
 
 
 def _compact(value: Any) -> str:
@@ -134,7 +134,7 @@ def _compact(value: Any) -> str:
 
 def _index() -> str:
     """The page with a mark that its numbers are at hand, and classic scripts in place of modules."""
-    text = (page.STATIC / "index.html").read_text(encoding="utf-8")
+    text = (assets.STATIC / "index.html").read_text(encoding="utf-8")
     module = '<script src="static/app.js" type="module"></script>'
     scripts = '<script src="data/grids.js" defer></script>\n<script src="static/app.js" defer></script>'
     text = re.sub(r'<link rel="modulepreload"[^>]*>\n', "", text)

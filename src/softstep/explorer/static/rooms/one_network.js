@@ -4,7 +4,7 @@ import { Questions, isStatic } from "../api.js";
 import { Panel, PythonBox } from "../controls.js";
 import { el, math, show } from "../dom.js";
 import { Picture, tint } from "../figures.js";
-import { Handle } from "../handle.js";
+import { Handle } from "../drag_handle.js";
 
 export const id = "one-network";
 export const title = "One network";

@@ -4,7 +4,7 @@ import { Questions, isStatic, exportedAxis, nearest } from "../api.js";
 import { Panel, PythonBox } from "../controls.js";
 import { el, math, show, whenQuiet } from "../dom.js";
 import { Picture, pixelsOf, placeOf } from "../figures.js";
-import { Handle } from "../handle.js";
+import { Handle } from "../drag_handle.js";
 import { ProblemEditor, meaning } from "../problem_editor.js";
 import { eigenvalues, map, trajectory } from "./stability_figures.js";
 
