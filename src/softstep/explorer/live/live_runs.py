@@ -1,4 +1,4 @@
-"""Live agents on the server's side: one subprocess each, and the pages that watch it."""
+"""The server's side of live agents: one subprocess per live run, its events, and the pages that watch them."""
 
 from __future__ import annotations
 
@@ -7,67 +7,34 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from typing import Any
 
-from softstep import presets
-from softstep.config import Arm, Config, Exploration
+from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import worker_env
-from softstep.target import TargetUpdate
-
-MAX_ARMS = 4
-"""Side by side in one live agent's block."""
 
 KEPT_EVENTS = 20_000
-"""Rows and changes remembered for pages that come later."""
+"""Events kept for pages that connect later; beyond it the older half is dropped."""
 
-ENDLESS = 1_000_000_000
-"""Environment steps of a run that ends when its watcher leaves."""
-
-_CART_POLE = Config(
-    env="CartPole-v1", total_steps=ENDLESS, learning_rate=1e-3, gamma=0.99, batch_size=64, memory_size=20_000,
-    learning_starts=500, train_every=2, hidden=(64, 64), exploration=Exploration(end=0.02, steps=4_000),
-    record_every=500,
-)  # fmt: skip
-_LANDER = replace(
-    presets.get("fast"), total_steps=ENDLESS, learning_rate_decay=1.0, record_every=1_000,
-    eval_every=0, eval_gate=None, eval_network="online", solve_at=None,
-)  # fmt: skip
-BASES = {base.env: base for base in (_CART_POLE, _LANDER)}
-"""What can be trained live, with everything but α and the target."""
-
-
-def live_config(env: str, seed: int, arms: Sequence[Mapping[str, Any]]) -> Config:
-    """A live run: arms of one seed side by side, each with `name`, `alpha`, `c` and whether it has a `target`."""
-    if env not in BASES:
-        raise ConfigError(f"env = {env!r} cannot be trained live: choose {' or '.join(BASES)}")
-    if not 1 <= len(arms) <= MAX_ARMS:
-        raise ConfigError(f"{len(arms)} arms: a live run has 1 to {MAX_ARMS}")
-    made = tuple(Arm(str(arm["name"]), float(arm["alpha"]), target_of(arm["c"], arm["target"])) for arm in arms)
-    return replace(BASES[env], seed=seed, arms=made, block_width=len(made))
-
-
-def target_of(c: float, target: bool) -> TargetUpdate:
-    """The soft update with weight `c` on the old target; without a target network, none."""
-    return TargetUpdate.from_c(c) if target else TargetUpdate.none()
+Event = dict[str, Any]
+"""One JSON line of the subprocess; its "kind" is frame, records, changed, reset, saved, not-saved, failed or ended."""
 
 
 class LiveRun:
-    """One live agent's process, and what it has told so far."""
+    """One live run: its subprocess, the events it has sent, and its latest frame."""
 
     def __init__(self, config: Config, process: asyncio.subprocess.Process) -> None:
         self.id, self.config, self.watchers, self.ended = secrets.token_hex(8), config, 0, False
         self._process = process
-        self._first, self._events = 0, list[dict[str, Any]]()  # events number _first, _first + 1, …
-        self._frame: dict[str, Any] | None = None
-        self._news = asyncio.Condition()
-        self._listening = asyncio.create_task(self._listen())
+        self._first, self._events = 0, list[Event]()  # the events numbered _first, _first + 1, …
+        self._frame: Event | None = None
+        self._changed = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
 
     @classmethod
     async def start(cls, config: Config) -> LiveRun:
-        """Start the process; it waits for `play`."""
+        """Start the subprocess; it is paused until the command `play`."""
         process = await asyncio.create_subprocess_exec(
             *worker_env.command("softstep.explorer.live.worker"),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
@@ -77,9 +44,9 @@ class LiveRun:
         await run._write(config.to_json().replace("\n", " "))
         return run
 
-    async def order(self, do: str, **values: Any) -> None:
-        """Tell the process what to do."""
-        await self._write(json.dumps({"do": do, **values}))
+    async def send(self, command: str, **values: Any) -> None:
+        """Send a command to the subprocess."""
+        await self._write(json.dumps({"do": command, **values}))
 
     async def _write(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -87,35 +54,41 @@ class LiveRun:
             self._process.stdin.write(line.encode() + b"\n")
             await self._process.stdin.drain()
 
-    async def _listen(self) -> None:
+    async def _read(self) -> None:
+        """Read events until the subprocess ends."""
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            await self._hear(json.loads(line))
+            await self._receive(json.loads(line))
         self.ended = True
-        await self._hear({"kind": "ended"})
+        await self._receive({"kind": "ended"})
 
-    async def _hear(self, event: dict[str, Any]) -> None:
-        async with self._news:
+    async def _receive(self, event: Event) -> None:
+        """Keep an event and wake the watchers. Only the latest frame is kept; a reset drops all earlier events."""
+        async with self._changed:
             if event["kind"] == "frame":
                 self._frame = event
             else:
                 if event["kind"] == "reset":
                     self._frame = None
-                    self._forget(len(self._events))
+                    self._drop(len(self._events))
                 elif len(self._events) >= KEPT_EVENTS:
-                    self._forget(KEPT_EVENTS // 2)
+                    self._drop(KEPT_EVENTS // 2)
                 self._events.append(event)
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def _forget(self, count: int) -> None:
+    def _drop(self, count: int) -> None:
+        """Drop the oldest `count` events."""
         self._first += count
         del self._events[:count]
 
-    async def watch(self, silence: float) -> AsyncIterator[dict[str, Any]]:
-        """Everything kept, then what happens, {} after `silence` seconds of nothing; who is slow misses pictures."""
+    async def watch(self, silence: float) -> AsyncIterator[Event]:
+        """Yield all kept events, then new events and frames as they come; slow watchers skip frames.
+
+        Yields {} whenever nothing has happened for `silence` seconds. Ends when the subprocess has ended.
+        """
         self.watchers += 1
         number = 0
-        shown: dict[str, Any] | None = None
+        shown: Event | None = None
         try:
             while True:
                 number = max(number, self._first)
@@ -133,25 +106,26 @@ class LiveRun:
         finally:
             self.watchers -= 1
 
-    def _is_new(self, shown: Any) -> bool:
-        """Whether there is a picture other than the one shown; after a reset there is none for a moment."""
+    def _is_new(self, shown: Event | None) -> bool:
+        """Return whether there is a frame other than `shown`; just after a reset there is none."""
         return self._frame is not None and self._frame is not shown
 
     @property
     def _end(self) -> int:
+        """Number of the next event."""
         return self._first + len(self._events)
 
-    async def _wait(self, silence: float, number: int, shown: Any) -> bool:
-        """Wait for an event past `number` or another picture; whether one came in time."""
+    async def _wait(self, silence: float, number: int, shown: Event | None) -> bool:
+        """Wait for event `number` or a new frame; return False if neither comes within `silence` seconds."""
         try:
-            async with asyncio.timeout(silence), self._news:
-                await self._news.wait_for(lambda: number < self._end or self._is_new(shown))
+            async with asyncio.timeout(silence), self._changed:
+                await self._changed.wait_for(lambda: number < self._end or self._is_new(shown))
         except TimeoutError:
             return False
         return True
 
     async def stop(self) -> None:
-        """End the process."""
+        """End the subprocess: close its input, and kill it if it has not ended after three seconds."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -159,50 +133,52 @@ class LiveRun:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-        await self._listening
+        await self._reader
 
 
 class LiveRuns:
-    """All live agents of a server: so many at once, and none that nobody watches."""
+    """All live runs of a server: at most `max_runs` at once; a run without watchers is stopped after a while."""
 
-    def __init__(self, most: int, patience: float = 10.0) -> None:
-        self._most, self._patience = most, patience
+    def __init__(self, max_runs: int, idle_seconds: float = 10.0) -> None:
+        self._max_runs, self._idle_seconds = max_runs, idle_seconds
         self._runs: dict[str, LiveRun] = {}
-        self._keepers: set[asyncio.Task[None]] = set()
+        self._monitors: set[asyncio.Task[None]] = set()
 
     async def start(self, config: Config) -> LiveRun:
-        """A new live run; ConfigError where there are as many as allowed."""
-        if len(self._runs) >= self._most:
-            raise ConfigError(f"{self._most} live agents are running, which is all this server allows: stop one first")
+        """Start a live run; ConfigError if the largest number is already running."""
+        if len(self._runs) >= self._max_runs:
+            raise ConfigError(
+                f"{self._max_runs} live agents are running, which is all this server allows: stop one first"
+            )
         run = await LiveRun.start(config)
         self._runs[run.id] = run
-        keeper = asyncio.create_task(self._keep(run))
-        self._keepers.add(keeper)
-        keeper.add_done_callback(self._keepers.discard)
+        monitor = asyncio.create_task(self._stop_when_idle(run))
+        self._monitors.add(monitor)
+        monitor.add_done_callback(self._monitors.discard)
         return run
 
-    def get(self, name: str) -> LiveRun | None:
-        """The live run of that id."""
-        return self._runs.get(name)
+    def get(self, run_id: str) -> LiveRun | None:
+        """Return the live run with that id, or None."""
+        return self._runs.get(run_id)
 
     def __len__(self) -> int:
         return len(self._runs)
 
-    async def _keep(self, run: LiveRun) -> None:
-        """Stop the run once nobody has watched it for a while."""
-        alone = 0.0
-        while alone < self._patience and not run.ended:
-            await asyncio.sleep(self._patience / 20)
-            alone = 0.0 if run.watchers else alone + self._patience / 20
+    async def _stop_when_idle(self, run: LiveRun) -> None:
+        """Stop the run once it has ended or nobody has watched it for `idle_seconds`."""
+        idle = 0.0
+        while idle < self._idle_seconds and not run.ended:
+            await asyncio.sleep(self._idle_seconds / 20)
+            idle = 0.0 if run.watchers else idle + self._idle_seconds / 20
         await self.stop(run)
 
     async def stop(self, run: LiveRun) -> None:
-        """End the run and free its place."""
+        """End the run and remove it."""
         if self._runs.pop(run.id, None) is not None:
             await run.stop()
 
     async def stop_all(self) -> None:
         """End every run."""
-        for keeper in self._keepers:
-            keeper.cancel()
+        for monitor in self._monitors:
+            monitor.cancel()
         await asyncio.gather(*(self.stop(run) for run in list(self._runs.values())))

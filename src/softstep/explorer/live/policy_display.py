@@ -1,4 +1,4 @@
-"""What a live agent shows: every arm's greedy policy playing in real time, on episodes common to all arms."""
+"""What a live agent shows: each arm's greedy policy playing in real time, on the same episodes for all arms."""
 
 from __future__ import annotations
 
@@ -12,52 +12,49 @@ import numpy as np
 from softstep.training.evaluation import evaluation_seeds, host_q_values
 from softstep.training.loop import Trainer
 
-LIVE_ENVS = ("CartPole-v1", "LunarLander-v3")
-"""What can be drawn in the browser, and so trained live."""
-
 STEPS_PER_SECOND = 50
-"""Of play: both environments' own pace."""
+"""Environment steps played per second: the natural pace of both environments."""
 
 REFRESH_SECONDS = 0.2
-"""Between two readings of the networks that play."""
+"""Time between two readings of the networks that play."""
 
 SHOWN_RETURNS = 20
-"""Training episodes whose mean is shown."""
+"""Number of training episodes in the mean return that is shown."""
 
 
-class Stage:
-    """One arm's environment, and the episode that runs in it."""
+class EpisodePlayer:
+    """One arm's environment and the episode being played in it."""
 
-    def __init__(self, name: str) -> None:
-        self._env, self._name = gymnasium.make(name), name
-        self._number, self.total, self.action, self.ended = -1, 0.0, 0, True
+    def __init__(self, env: str) -> None:
+        self._env, self._env_name = gymnasium.make(env), env
+        self._episode, self.total, self.action, self.ended = -1, 0.0, 0, True
         self.observation = np.zeros(self._env.observation_space.shape or (1,), np.float32)
 
-    def restart_from(self) -> None:
-        """The next episode shown is the first."""
-        self._number, self.ended = -1, True
+    def restart(self) -> None:
+        """Start over: the next episode is the first."""
+        self._episode, self.ended = -1, True
 
-    def step(self, values: np.ndarray) -> None:
-        """Act greedily; after an end, begin the next episode."""
+    def step(self, q_values: np.ndarray) -> None:
+        """Take the greedy action; if the episode has ended, reset to the next one instead."""
         if self.ended:
-            self._number += 1
-            (seed,) = evaluation_seeds(self._number, 1)
+            self._episode += 1
+            (seed,) = evaluation_seeds(self._episode, 1)
             self.observation, _ = self._env.reset(seed=seed)
             self.total, self.ended = 0.0, False
             return
-        self.action = int(np.argmax(values))
+        self.action = int(np.argmax(q_values))
         self.observation, reward, terminated, truncated, _ = self._env.step(self.action)
         self.total += float(reward)
         self.ended = bool(terminated or truncated)
 
-    def picture(self) -> dict[str, Any]:
-        """What the browser needs to draw."""
-        body = _lander(self._env.unwrapped) if self._name == "LunarLander-v3" else _cart_pole(self.observation)
-        return body | {"action": self.action, "return": self.total, "episode": self._number, "ended": self.ended}
+    def scene(self) -> dict[str, Any]:
+        """Return what the browser needs to draw the environment."""
+        body = _lander(self._env.unwrapped) if self._env_name == "LunarLander-v3" else _cart_pole(self.observation)
+        return body | {"action": self.action, "return": self.total, "episode": self._episode, "ended": self.ended}
 
 
 def _lander(env: Any) -> dict[str, Any]:
-    """Metres, y upwards: the craft, its legs and the ground."""
+    """Return the craft, its legs and the ground, in metres with y upwards, angles in radians."""
 
     def pose(body: Any) -> list[float]:
         return [round(body.position.x, 3), round(body.position.y, 3), round(body.angle, 4)]
@@ -70,33 +67,33 @@ def _lander(env: Any) -> dict[str, Any]:
 
 
 def _cart_pole(observation: np.ndarray) -> dict[str, Any]:
-    """Metres and radians."""
+    """Return the cart's position in metres and the pole's angle in radians."""
     return {"cart": round(float(observation[0]), 4), "pole": round(float(observation[2]), 4)}
 
 
-class Show:
-    """All arms' stages."""
+class PolicyDisplay:
+    """The players of all arms, and the frames that show them."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
-        self._stages = [Stage(trainer.config.env) for _ in trainer.block.agents]
+        self._players = [EpisodePlayer(trainer.config.env) for _ in trainer.block.agents]
         self._rates: deque[tuple[int, float]] = deque(maxlen=40)
-        self.restart_from()
+        self.restart()
 
-    def restart_from(self) -> None:
-        """From the first episode on, with the networks of now."""
+    def restart(self) -> None:
+        """Start over with the first episode and the current networks."""
         self._next_frame, self._next_refresh = 0.0, 0.0
         self._rates.clear()
-        for stage in self._stages:
-            stage.restart_from()
-        self._act(1)
+        for player in self._players:
+            player.restart()
+        self._play(1)
 
-    def rate_seen(self, env_steps: int, seconds: float) -> None:
-        """So many environment steps of each arm took so long."""
+    def add_rate(self, env_steps: int, seconds: float) -> None:
+        """Note that training `env_steps` environment steps of each arm took `seconds`."""
         self._rates.append((env_steps, seconds))
 
-    def due(self, period: float) -> bool:
-        """Whether it is time for the next picture."""
+    def is_due(self, period: float) -> bool:
+        """Return whether it is time for the next frame, at one frame per `period` seconds."""
         now = time.monotonic()
         if now < self._next_frame:
             return False
@@ -104,18 +101,19 @@ class Show:
         return True
 
     def frame(self, seconds: float) -> dict[str, Any]:
-        """Play on for `seconds`; the picture of all arms."""
-        self._act(round(seconds * STEPS_PER_SECOND))
-        trainer, values = self._trainer, self._values()
+        """Play on for `seconds` of the environments' time and return the frame of all arms."""
+        self._play(round(seconds * STEPS_PER_SECOND))
+        trainer, q_values = self._trainer, self._q_values()
         steps, spent = (sum(column) for column in zip(*self._rates, strict=True)) if self._rates else (0, 0.0)
         return {
             "env_steps": trainer.env_steps,
             "gradient_steps": trainer.gradient_steps,
             "steps_per_second": round(steps / spent) if spent else 0,
-            "arms": [self._arm(w, values[w]) for w in range(len(self._stages))],
+            "arms": [self._arm_frame(w, q_values[w]) for w in range(len(self._players))],
         }
 
-    def _arm(self, w: int, values: np.ndarray) -> dict[str, Any]:
+    def _arm_frame(self, w: int, q_values: np.ndarray) -> dict[str, Any]:
+        """Return the part of the frame for arm number `w`."""
         agent, log = self._trainer.agents[w], self._trainer.log
         mean = log.episodes.train_return(w, SHOWN_RETURNS)
         return {
@@ -125,18 +123,19 @@ class Show:
             "period": agent.target.period,
             "episodes": int(self._trainer.driver.walk.episodes[w]),
             "return": None if np.isnan(mean) else mean,
-            "q_values": [float(v) if np.isfinite(v) else None for v in values],
-            "diverged": not bool(np.isfinite(values).all()),
-            "scene": self._stages[w].picture(),
+            "q_values": [float(v) if np.isfinite(v) else None for v in q_values],
+            "diverged": not bool(np.isfinite(q_values).all()),
+            "scene": self._players[w].scene(),
         }
 
-    def _act(self, steps: int) -> None:
+    def _play(self, steps: int) -> None:
         self._refresh()
         for _ in range(steps):
-            for stage, values in zip(self._stages, self._values(), strict=True):
-                stage.step(values)
+            for player, q_values in zip(self._players, self._q_values(), strict=True):
+                player.step(q_values)
 
     def _refresh(self) -> None:
+        """Read the networks' parameters again, unless they were read less than `REFRESH_SECONDS` ago."""
         if (now := time.monotonic()) < self._next_refresh:
             return
         self._next_refresh = now + REFRESH_SECONDS
@@ -144,7 +143,7 @@ class Show:
         online = trainer.driver.state.learner.online
         self._network = host_q_values(trainer.config, trainer.block, trainer.spec, online)
 
-    def _values(self) -> np.ndarray:
-        """Action values (W, A) of what every arm sees."""
-        seen = np.stack([np.asarray(stage.observation, np.float32).ravel() for stage in self._stages])
-        return self._network(seen[:, None])[:, 0]
+    def _q_values(self) -> np.ndarray:
+        """Return the action values (W, A) of every arm at its player's observation."""
+        observations = np.stack([np.asarray(player.observation, np.float32).ravel() for player in self._players])
+        return self._network(observations[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""A live run as an ordinary run folder: its configuration holds every change with its step, so it can be replayed."""
+"""Save a live run as an ordinary run folder; its configuration lists every change with its step, for exact replay."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from softstep.training import loop
 from softstep.training.loop import Trainer
 
 
-def save(trainer: Trainer, path: Path) -> None:
-    """Write the run so far, as if it had been a run of that length; the trainer goes on as if nothing had been.
+def save_run(trainer: Trainer, path: Path) -> None:
+    """Write the run so far as a finished run of that length; the trainer is left unchanged.
 
-    Errors: ConfigError where nothing has been trained yet; StoreError where the folder exists or cannot be written.
+    Raises:
+        ConfigError: Nothing has been trained yet.
+        StoreError: The folder exists or cannot be written.
     """
     if trainer.env_steps == 0:
         raise ConfigError("nothing has been trained yet: let it run first")
     config = dataclasses.replace(trainer.config, total_steps=trainer.env_steps)
     folder = run_folder.create(path, config)
-    with run_folder.locked(path), _ended(trainer):
+    with run_folder.locked(path), _final_record(trainer):
         driver, writer = trainer.driver, CheckpointWriter(folder, 0)
         try:
             arrays = loop.snapshot_arrays(trainer)
@@ -40,8 +42,8 @@ def save(trainer: Trainer, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _ended(trainer: Trainer) -> Iterator[None]:
-    """The trainer with the last record that a run ending here has; afterwards without it again."""
+def _final_record(trainer: Trainer) -> Iterator[None]:
+    """Add the record that a run ending at this step would have, and remove it on exit."""
     log, state = trainer.log, trainer.driver.state
     count = len(log.records)
     try:
