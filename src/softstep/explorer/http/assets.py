@@ -1,4 +1,4 @@
-"""The page's own files, and the parts of it that Python generates."""
+"""The page's static files, and the palette that Python generates for them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,41 @@ from pathlib import Path
 from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, FALLBACK, LIGHT_GROUND, LIGHT_INK
 
 STATIC = Path(str(resources.files("softstep.explorer"))) / "static"
-"""The folder of the page's files."""
+"""Folder of the page's files."""
+
+STYLESHEETS = ("app.css", "live.css")
+"""The page's own stylesheets, in `STATIC`."""
 
 ROLES = {
     "target": "soft", "online": "same-alpha", "single": "smaller-alpha", "blended": "blended", "hard": "hard",
-    "descent": "same-alpha", "other": "best-soft",
+    "descent": "same-alpha", "landscape": "best-soft",
 }  # fmt: skip
-"""Which arm's colour each line of the rooms takes."""
+"""For each line in the rooms' figures, the arm whose colour it takes."""
 
 
 def palette_js() -> str:
-    """An ES module with the colours of the whole product, `/static/palette.js`."""
+    """Return an ES module with the colours of the arms, served as `/static/palette.js`."""
     palette = {
-        "arms": {name: style._asdict() for name, style in ARMS.items()},
+        "arms": {name: style.colour for name, style in ARMS.items()},
         "roles": {role: ARMS[arm].colour for role, arm in ROLES.items()},
         "fallback": list(FALLBACK),
-        "light": {"ground": LIGHT_GROUND, "ink": LIGHT_INK},
-        "dark": {"ground": DARK_GROUND, "ink": DARK_INK},
     }
     return f"export const palette = {json.dumps(palette, ensure_ascii=False)};\n"
 
 
+def palette_css() -> str:
+    """Return a stylesheet that defines the product's colours as variables, served as `/static/palette.css`."""
+    variables = {
+        "light-ground": LIGHT_GROUND, "light-ink": LIGHT_INK, "dark-ground": DARK_GROUND, "dark-ink": DARK_INK,
+        "arm-soft": ARMS["soft"].colour,
+    }  # fmt: skip
+    lines = (f"  --{name}: {colour};\n" for name, colour in variables.items())
+    return f":root {{\n{''.join(lines)}}}\n"
+
+
 def plotly_path() -> Path:
-    """plotly.js as the plotly package ships it; found without importing the package."""
-    found = importlib.util.find_spec("plotly")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "package_data" / "plotly.min.js"
+    """Return the path of plotly.js in the plotly package, without importing the package."""
+    spec = importlib.util.find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "package_data" / "plotly.min.js"

@@ -1,29 +1,38 @@
-// A round handle on a picture: drag it, or move it with the arrow keys.
+// A round handle on a figure: drag it, or move it with the arrow keys.
 
 import { el } from "./dom.js";
-import { pixelsOf, placeOf } from "./figures.js";
+import { dataPoint, pixelPosition } from "./figures.js";
 
-export class Handle {
-  /** moved(x, y): in the axes' units. vertical: whether it moves up and down too. */
-  constructor(picture, { label, vertical, moved }) {
-    this.picture = picture;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+/** Move a coordinate by one arrow key, or by ten with Shift. */
+const linearStep = (value, direction, large) => value + direction * (large ? 0.5 : 0.05);
+
+export class DragHandle {
+  /**
+   * `onMove(x, y)` gets the new position in the axes' units. `vertical` says whether the handle also moves up and down.
+   * `step(value, direction, large)` moves one coordinate by an arrow key; `large` is true with Shift.
+   */
+  constructor(figure, { label, vertical, onMove, step = linearStep }) {
+    this.figure = figure;
     this.vertical = vertical;
-    this.moved = moved;
+    this.onMove = onMove;
+    this.step = step;
     this.node = el("button", { type: "button", class: "handle", "aria-label": label, title: label });
-    picture.frame.append(this.node);
-    this.node.addEventListener("pointerdown", (event) => this.grab(event));
-    this.node.addEventListener("keydown", (event) => this.key(event));
-    this.resize = new ResizeObserver(() => requestAnimationFrame(() => this.place(this.x, this.y)));
-    this.resize.observe(picture.plot);
+    figure.frame.append(this.node);
+    this.node.addEventListener("pointerdown", (event) => this.onPointerDown(event));
+    this.node.addEventListener("keydown", (event) => this.onKey(event));
+    this.resizeObserver = new ResizeObserver(() => requestAnimationFrame(() => this.moveTo(this.x, this.y)));
+    this.resizeObserver.observe(figure.plot);
   }
 
-  grab(event) {
+  onPointerDown(event) {
     event.preventDefault();
     this.node.focus({ preventScroll: true });
     this.node.setPointerCapture(event.pointerId);
-    const follow = (step) => {
-      const place = placeOf(this.picture.plot, step);
-      if (place) this.moved(place.x, place.y);
+    const follow = (moveEvent) => {
+      const point = dataPoint(this.figure.plot, moveEvent);
+      if (point) this.onMove(point.x, point.y);
     };
     const release = () => {
       this.node.removeEventListener("pointermove", follow);
@@ -35,26 +44,25 @@ export class Handle {
     this.node.addEventListener("pointercancel", release);
   }
 
-  key(event) {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (!way || (way[1] && !this.vertical)) return;
+  onKey(event) {
+    const [dx, dy] = ARROWS[event.key] ?? [0, 0];
+    if ((!dx && !dy) || (dy && !this.vertical)) return;
     event.preventDefault();
-    const step = event.shiftKey ? 0.5 : 0.05;
-    this.moved(this.x + way[0] * step, this.y + way[1] * step);
+    this.onMove(this.step(this.x, dx, event.shiftKey), this.step(this.y, dy, event.shiftKey));
   }
 
-  /** Put it at a point of the plot. */
-  place(x, y) {
+  /** Place the handle at a point of the plot. */
+  moveTo(x, y) {
     if (x === undefined) return;
     [this.x, this.y] = [x, y];
-    const at = pixelsOf(this.picture.plot, x, y);
-    if (!at) return;
-    this.node.style.left = `${at.left}px`;
-    this.node.style.top = `${Math.min(Math.max(at.top, 0), at.size.t + at.size.h)}px`;
+    const pixels = pixelPosition(this.figure.plot, x, y);
+    if (!pixels) return;
+    this.node.style.left = `${pixels.left}px`;
+    this.node.style.top = `${Math.min(Math.max(pixels.top, 0), pixels.size.t + pixels.size.h)}px`;
   }
 
   remove() {
-    this.resize.disconnect();
+    this.resizeObserver.disconnect();
     this.node.remove();
   }
 }

@@ -1,6 +1,6 @@
-"""The page's modules as one classic script, for a page that is opened as a file, where modules may not be loaded.
+"""Bundle the page's modules into one classic script: browsers refuse to load modules into a page opened as a file.
 
-It knows the forms of import and export that the page uses, one to a line, and refuses others.
+Only the forms of import and export that the page uses are supported, each on a line of its own.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 _IMPORT = re.compile(r'^import (?:\* as (\w+)|\{ ([^}]+) \}) from "([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
-_OTHER = re.compile(r"^(?:import|export)\b(?!\()", re.MULTILINE)
+_UNSUPPORTED = re.compile(r"^(?:import|export)\b(?!\()", re.MULTILINE)
 
 
 def bundle(entry: str, read: Callable[[str], str]) -> str:
-    """A script that runs `entry` and everything it imports, each once, in a scope of its own.
+    """Return a script that runs module `entry` and everything it imports, each module once and in its own scope.
 
-    read: the text of a module by its path. ValueError for a form of import or export that is not known here.
+    `read` returns the text of a module for its path. ValueError for an unsupported form of import or export.
     """
     parts: dict[str, str] = {}
     _add(entry, read, parts)
@@ -25,7 +25,7 @@ def bundle(entry: str, read: Callable[[str], str]) -> str:
 
 
 def _add(path: str, read: Callable[[str], str], parts: dict[str, str]) -> None:
-    """Put the modules that `path` imports, and then it, into `parts`."""
+    """Add the modules that `path` imports to `parts`, then `path` itself."""
     if path in parts:
         return
     text = read(path)
@@ -33,14 +33,14 @@ def _add(path: str, read: Callable[[str], str], parts: dict[str, str]) -> None:
     for _, _, source in _IMPORT.findall(text):
         _add(posixpath.normpath(posixpath.join(folder, source)), read, parts)
 
-    def bound(match: re.Match[str]) -> str:
+    def declaration(match: re.Match[str]) -> str:
         whole, names, source = match.groups()
-        target = f'modules["{posixpath.normpath(posixpath.join(folder, source))}"]'
-        return f"const {whole} = {target};" if whole else f"const {{ {names.replace(' as ', ': ')} }} = {target};"
+        module = f'modules["{posixpath.normpath(posixpath.join(folder, source))}"]'
+        return f"const {whole} = {module};" if whole else f"const {{ {names.replace(' as ', ': ')} }} = {module};"
 
-    names = ", ".join(_EXPORT.findall(text))
-    plain = _EXPORT.sub("", _IMPORT.sub(bound, text))
-    if unknown := _OTHER.search(plain):
-        line = plain[unknown.start() :].splitlines()[0]
-        raise ValueError(f"{path}: cannot bundle {line!r}: write one import or export to a line")
-    parts[path] = f'modules["{path}"] = (() => {{\n{plain}\nreturn {{ {names} }};\n}})();\n'
+    exports = ", ".join(_EXPORT.findall(text))
+    script = _EXPORT.sub("", _IMPORT.sub(declaration, text))
+    if unsupported := _UNSUPPORTED.search(script):
+        line = script[unsupported.start() :].splitlines()[0]
+        raise ValueError(f"{path}: cannot bundle {line!r}: write one supported import or export per line")
+    parts[path] = f'modules["{path}"] = (() => {{\n{script}\nreturn {{ {exports} }};\n}})();\n'
