@@ -61,8 +61,11 @@ def test_lookahead_differs_and_moves_at_the_predicted_rate(k):
 
 def test_nesterov_differs_from_the_smaller_rate_only_with_momentum():
     values = {"loss": "bowl", "alpha": 0.1, "c": 0.5, "variant": "nesterov"}
-    assert answer("one-network", {**values, "mu": 0.9})["difference"] > 0.05
-    assert answer("one-network", {**values, "mu": 0.0})["difference"] < 1e-14
+    with_momentum, without = (answer("one-network", {**values, "mu": mu}) for mu in (0.9, 0.0))
+    assert with_momentum["difference"] > 0.05
+    assert "separate" in with_momentum["relation"]
+    assert without["difference"] < 1e-14
+    assert "the same path" in without["relation"]
 
 
 def test_diverging_paths_are_cut_and_report_the_step():
@@ -251,5 +254,5 @@ def test_the_ratios_at_one_pair_are_known_numbers():
 
 def test_a_missing_variance_is_explained():
     assert "lower it" in answer("noise", {"alpha": 8.0})["says"]
-    assert "every pair diverges" in answer("noise", {"a": 1.5, "b": 1.0})["says"]
+    assert "diverges for every α and c" in answer("noise", {"a": 1.5, "b": 1.0})["says"]
     assert answer("noise", {"a": 1.5, "b": 1.0})["T"] is None

@@ -81,7 +81,9 @@ def _at_pair(alpha: float, c: float, a: float, b: float) -> dict[str, Any]:
 def _unstable(alpha: float, c: float, a: float, b: float) -> str:
     """Say why the pair diverges."""
     if a >= b:
-        return f"a = {a:g} is not below b = {b:g}, so every pair diverges and has no stationary variance."
+        return (
+            f"a = {a:g} is not below b = {b:g}, so learning diverges for every α and c and has no stationary variance."
+        )
     return f"α = {alpha:g} is above {one_dimension.alpha_max(c, a, b):.4g}, the largest stable α for this c: lower it."
 
 

@@ -189,7 +189,7 @@ def descent_paths(
             fast, stacked[:, 1] = lookahead_paths(f.gradient, start, alpha, TargetUpdate(update.tau, k), steps)
     paths = {name: _cut(stacked[:, i]) for i, name in enumerate(("descent", "soft", "smaller"))}
     return {
-        "formula": f.text, "alpha_prime": small, "relation": _relation(alpha, c, small, variant, k),
+        "formula": f.text, "alpha_prime": small, "relation": _relation(alpha, c, small, variant, k, mu),
         "start": start, "loss": {name: _losses(f, path) for name, path in paths.items()},
         **{name: _coordinates(path) for name, path in paths.items()},
         "fast": None if fast is None else _coordinates(_cut(fast)),
@@ -300,7 +300,7 @@ def _rates(f: Loss, start: Array, alpha: float, c: float, k: int) -> dict[str, A
     }  # fmt: skip
 
 
-def _relation(alpha: float, c: float, small: float, variant: str, k: int) -> str:
+def _relation(alpha: float, c: float, small: float, variant: str, k: int, mu: float) -> str:
     """Return the sentence above the figure.
 
     Args:
@@ -309,14 +309,16 @@ def _relation(alpha: float, c: float, small: float, variant: str, k: int) -> str
         small: (1−c)·α.
         variant: "every-step", "lookahead" or "nesterov".
         k: Steps between blends, for lookahead.
+        mu: Momentum, for nesterov.
 
     Returns:
         How the soft update relates to descent at (1−c)·α.
     """
     if variant == "lookahead" and k > 1:
         return f"Blending every {k} steps gives each curvature its own rate: no single learning rate does the same."
-    if variant == "nesterov":
-        return "Nesterov's method takes the gradient at x + μv. Blending moves that point, so the two paths separate."
+    if variant == "nesterov" and mu > 0:
+        return "Nesterov's gradient is taken at x + μv. Blending moves that point, so the two paths separate."
     if alpha == 1:
-        return f"With α = 1, α′ = 1 − c = {small:.4g}: the two paths are the same."
-    return f"α′ = (1 − c)·α = {1 - c:.4g} × {alpha:.4g} = {small:.4g}: the two paths are the same."
+        return f"With α = 1, α′ = 1 − c = {small:.4g}: the soft update and gradient descent at α′ take the same path."
+    product = f"α′ = (1 − c)·α = {1 - c:.4g} × {alpha:.4g} = {small:.4g}"
+    return f"{product}: the soft update and gradient descent at α′ take the same path."

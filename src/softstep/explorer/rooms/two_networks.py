@@ -87,7 +87,7 @@ def _says(alpha: float, c: float, a: float, b: float) -> str:
             "with c = 0 there is no target network." if c == 0 else "with αb = 1, Q solves its regression in one step."
         )
     if not alpha < theory.one_dimension.alpha_max(c, a, b):
-        return "This pair diverges: α is above the largest stable α for this c."
+        return "This diverges: α is above the largest stable α for this c."
     effective = theory.one_dimension.effective_alpha(alpha, c, a, b)
     if np.isnan(effective):
         return "T oscillates here, so no single network moves like it."

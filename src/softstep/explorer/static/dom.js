@@ -29,6 +29,7 @@ function symbol(text, start) {
   let node = token.endsWith("′")
     ? mathNode("msup", mathNode("mi", token.slice(0, -1)), mathNode("mo", "′"))
     : mathNode(tag, token);
+  if (token === "(" || token === ")") node.setAttribute("stretchy", "false");
   let next = start + token.length;
   for (const [mark, scriptTag] of [["_", "msub"], ["^", "msup"]]) {
     if (text[next] !== mark) continue;

@@ -226,7 +226,7 @@ class Live {
 
   showFrame(event) {
     if (this.paused !== event.paused) { this.paused = event.paused; this.enableButtons(); }
-    const speed = event.paused ? "paused" : `${formatNumber(event.steps_per_second, 3)} steps per second in each arm`;
+    const speed = event.paused ? "paused" : `${formatNumber(event.steps_per_second, 3)} steps per second per arm`;
     if (!this.message) this.status.textContent = `${event.env_steps.toLocaleString("en")} environment steps, ` +
       `${event.gradient_steps.toLocaleString("en")} gradient steps, ${speed}`;
     for (const arm of event.arms) this.cards.get(arm.name)?.showFrame(arm, this.context.reducedMotion);

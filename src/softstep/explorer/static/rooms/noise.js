@@ -41,7 +41,7 @@ class Noise {
       el("div", { class: "answer" }, this.comparison, el("dl", { class: "ratios" }, Object.values(this.numbers).map(({ item }) => item))));
     const pair = content.appendChild(el("div", { class: "pair" }));
     this.tradeOff = new Figure(pair, { id: "noise-map", title: "Rate against variance", kind: "tall",
-      note: "Further right is faster, further down is less noisy. The lines of Q and T cover all c at this α; the large markers are this pair." });
+      note: "Further right is faster, further down is less noisy. The lines of Q and T cover all c at this α; the large markers show your α and c." });
     this.ratios = new Figure(pair, { id: "noise-ratio", title: "Compared with a single network of the same rate", kind: "tall",
       note: "Variance divided by V₁, that of the single network with the same rate. For a > 0 and αb < 1, T lies below 1 and Q above." });
     this.run = new Figure(content, { id: "noise-run", title: "The same noise on all three",
@@ -77,17 +77,17 @@ class Noise {
 function tradeOff(answer, colours) {
   const line = (name, x, y, color, more = {}) => ({ name, x, y, mode: "lines", line: { color, width: 2.5, ...more },
     hovertemplate: `rate %{x:.4g}, variance %{y:.4g}<extra>${name}</extra>` });
-  const marker = (name, y, color, symbol) => ({ name: `${name}, this pair`, showlegend: false, x: [answer.decay], y: [y], mode: "markers",
+  const marker = (name, y, color, symbol) => ({ name: `${name}, at your α and c`, showlegend: false, x: [answer.decay], y: [y], mode: "markers",
     marker: { color, size: 15, symbol, line: { color: colours.ground, width: 2 } },
-    hovertemplate: `rate %{x:.4g}, variance %{y:.4g}<extra>${name}, this pair</extra>` });
-  const pair = answer.decay === null ? [] : [marker("Q", answer.Q, colours.online, "circle"), marker("T", answer.T, colours.target, "circle"),
+    hovertemplate: `rate %{x:.4g}, variance %{y:.4g}<extra>${name}, at your α and c</extra>` });
+  const markers = answer.decay === null ? [] : [marker("Q", answer.Q, colours.online, "circle"), marker("T", answer.T, colours.target, "circle"),
     ...(answer.V1 === null ? [] : [marker("single network", answer.V1, colours.single, "diamond")])];
   return {
     traces: [line("single networks", answer.single.decay, answer.single.V, colours.single), line("Q", answer.family.decay, answer.family.Q, colours.online),
-      line("T", answer.family.decay, answer.family.T, colours.target), ...pair],
+      line("T", answer.family.decay, answer.family.T, colours.target), ...markers],
     layout: { xaxis: { type: "log", dtick: 1, title: { text: "rate: share of the error removed per step" } },
       yaxis: { type: "log", dtick: 1, title: { text: "variance" } } },
-    label: `Variance over rate. At this pair T has ${formatNumber(answer.T_ratio)} and Q ${formatNumber(answer.Q_ratio)} times the variance of the single network.`,
+    label: `Variance over rate. At your α and c, T has ${formatNumber(answer.T_ratio)} and Q ${formatNumber(answer.Q_ratio)} times the variance of the single network.`,
   };
 }
 
@@ -95,8 +95,8 @@ function ratios(answer, colours) {
   const { share, T_ratio: T, Q_ratio: Q } = answer.family;
   const line = (name, y, color) => ({ name, x: share, y, mode: "lines", line: { color, width: 2.5 },
     hovertemplate: `%{y:.4f}<extra>${name}</extra>` });
-  const marker = (name, y, color) => ({ name: `${name}, this pair`, showlegend: false, x: [1 - answer.c], y: [y], mode: "markers",
-    marker: { color, size: 15, line: { color: colours.ground, width: 2 } }, hovertemplate: `%{y:.4f}<extra>${name}, this pair</extra>` });
+  const marker = (name, y, color) => ({ name: `${name}, at your α and c`, showlegend: false, x: [1 - answer.c], y: [y], mode: "markers",
+    marker: { color, size: 15, line: { color: colours.ground, width: 2 } }, hovertemplate: `%{y:.4f}<extra>${name}, at your α and c</extra>` });
   const values = [...T, ...Q, 1].filter((y) => y !== null);
   const ends = [Math.min(...values), Math.min(10, Math.max(...values))].map(Math.log10);
   return {

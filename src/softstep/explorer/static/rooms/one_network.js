@@ -210,7 +210,7 @@ function ratesOverCurvature({ rates, alpha_prime: small }, colours) {
     traces: [
       { name: "α′ = (1−c)α", x: ends, y: [small, small], mode: "lines", line: { color: withOpacity(colours.single, 0.45), width: 9 }, meta: "wide" },
       { name: "equivalent rate α′(b)", x: rates.b, y: rates.alpha_prime, mode: "lines", line: { color: colours.blended, width: 2 } },
-      { name: "this loss at the start", x: start.map(({ b }) => b), y: start.map(({ rate }) => rate), mode: "markers",
+      { name: "curvature of this loss at the start", x: start.map(({ b }) => b), y: start.map(({ rate }) => rate), mode: "markers",
         marker: { color: colours.ink, size: 9, symbol: "diamond" } },
     ],
     layout: { xaxis: { title: { text: "curvature b" } }, yaxis: { title: { text: "α′(b)" }, rangemode: "tozero" } },
