@@ -171,7 +171,7 @@ def test_a_value_out_of_range_shows_the_reason_beside_its_control(visit: Visit) 
     visit.go("two-networks")
     visit.drawn("two-networks-paths")
     visit.type("c", "7")
-    visit.page.wait_for_function("document.getElementById('control-c-error').textContent.includes('7')")
+    visit.page.wait_for_function("() => document.getElementById('control-c-error').textContent.includes('7')")
     visit.tolerated = "422"  # the browser logs it too
 
 
@@ -229,7 +229,7 @@ def test_twenty_pages_are_served_at_once(browser: Browser, explorer: Explorer) -
     for i, visit in enumerate(visits):
         visit.go(ROOMS[i % 4])
     for visit in visits:
-        visit.page.wait_for_function("[...document.querySelectorAll('.plot')].some(plot => plot.data?.length)")
+        visit.page.wait_for_function("() => [...document.querySelectorAll('.plot')].some(plot => plot.data?.length)")
         assert not visit.problems
         visit.context.close()
 
