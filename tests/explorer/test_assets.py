@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 
 from softstep.explorer.http import assets
-from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, FALLBACK, LIGHT_GROUND, LIGHT_INK
+from softstep.report.shared.palette import (
+    ACCENT_ON_DARK,
+    ARMS,
+    DARK_GROUND,
+    DARK_INK,
+    FALLBACK,
+    LIGHT_GROUND,
+    LIGHT_INK,
+)
 
 CODE = sorted(path for path in assets.STATIC.rglob("*") if path.suffix in (".js", ".css", ".html"))
-PALETTE = {*(style.colour for style in ARMS.values()), *FALLBACK, LIGHT_GROUND, LIGHT_INK, DARK_GROUND, DARK_INK}
+PALETTE = {
+    *(style.colour for style in ARMS.values()),
+    *FALLBACK,
+    *(LIGHT_GROUND, LIGHT_INK, DARK_GROUND, DARK_INK, ACCENT_ON_DARK),
+}
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: path.name)
@@ -28,7 +40,7 @@ def test_every_stylesheet_variable_is_defined() -> None:
     set_by_scripts = set(re.findall(r'setProperty\("--([\w-]+)"', css))
     defined = set(re.findall(r"--([\w-]+):", css))
     assert used <= defined | set_by_scripts
-    assert {"light-ground", "dark-ground", "arm-soft"} <= used
+    assert {"light-ground", "dark-ground", "light-accent"} <= used
 
 
 def test_the_palette_module_gives_every_role_the_colour_of_an_arm() -> None:

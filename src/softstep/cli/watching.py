@@ -72,7 +72,7 @@ def _view(config: Config, out: Path, command: Told, *, resuming: bool) -> Iterat
     begun = checkpoints.steps_reached(run_folder.RunFolder(out, config)) if resuming else [0] * len(blocks)
     mode: Literal["json", "auto"] = "json" if command.json else "auto"
     stream = sys.stdout if command.json else sys.stderr
-    with ProgressView(config.total_steps, blocks, mode, stream, begun=begun) as progress:
+    with ProgressView(config.total_steps, blocks, mode, stream, start_steps=begun) as progress:
         agents = zip(config.blocks(), begun, strict=True)
         resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if resuming else None
         board = ScalarWriter(out / "tensorboard", resumed_from) if command.tensorboard else None

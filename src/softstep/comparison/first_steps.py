@@ -25,10 +25,11 @@ from softstep import envs
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.learner import losses
-from softstep.learner.networks import Network, Params, make_network, pack
-from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, optimizer_by_name
-from softstep.training.exploration import discounts
-from softstep.transition import Transition, columns, row_width, unpack_rows
+from softstep.learner.networks import Network, Params, flatten_parameters, make_network
+from softstep.learner.optimizers import optimizer_by_name
+from softstep.learner.update import Hyper, Learner, LearnerState, build_learner
+from softstep.training.replay_rows import columns, discounts, row_width, unpack_rows
+from softstep.transition import Transition
 
 OPTIMIZERS = ("sgd", "adam")
 RECORDED = 2_000
@@ -238,7 +239,7 @@ def _follow(now: _Sequences, advance: _Advance, alpha: float, updates: Sequence[
 
 def _vectors(now: _Sequences) -> _Vectors:
     networks = (now.two.online, now.two.target, now.single.online, now.blended.online, now.third, now.before)
-    return _Vectors(*(np.asarray(pack(params), np.float64) for params in networks))
+    return _Vectors(*(np.asarray(flatten_parameters(params), np.float64) for params in networks))
 
 
 @_QUIET

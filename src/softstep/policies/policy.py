@@ -19,8 +19,7 @@ from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.stats import ReturnStatistics, return_statistics
 from softstep.training.block import make_block
-from softstep.training.evaluation import make_evaluate
-from softstep.training.loop import evaluated_parameters
+from softstep.training.evaluation import evaluated_parameters, make_evaluate
 
 HELD_OUT = 1_000_000
 """First evaluation number of `evaluate`: its episodes are none of those that training evaluated on."""
@@ -84,8 +83,7 @@ def _read(folder: run_folder.RunFolder, network: Network, block: int) -> _Block:
     found = checkpoints.read_checkpoint(folder, block, with_replay=False)
     if found is None:
         raise errors.StoreError(f"{folder.path} has no checkpoint of block {block} yet")
-    leaves = len(jax.eval_shape(network.init, jax.random.key(0)))
-    return _Block(folder.config.blocks()[block], evaluated_parameters(folder.config, found.arrays, leaves))
+    return _Block(folder.config.blocks()[block], evaluated_parameters(folder.config, network, found.arrays))
 
 
 class Evaluation(NamedTuple):

@@ -17,7 +17,7 @@ from softstep.runs import api as runs
 from softstep.runs import worker_env
 from softstep.studies.plan import members, parts
 from softstep.studies.spec import Spec
-from softstep.transition import row_width
+from softstep.training.replay_rows import row_width
 
 SHARE = 0.04
 """Part of a run that is tried."""

@@ -7,7 +7,16 @@ import json
 from importlib import resources
 from pathlib import Path
 
-from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, FALLBACK, LIGHT_GROUND, LIGHT_INK
+from softstep.report.shared.palette import (
+    ACCENT,
+    ACCENT_ON_DARK,
+    ARMS,
+    DARK_GROUND,
+    DARK_INK,
+    FALLBACK,
+    LIGHT_GROUND,
+    LIGHT_INK,
+)
 
 STATIC = Path(str(resources.files("softstep.explorer"))) / "static"
 """Folder of the page's files."""
@@ -35,8 +44,8 @@ def palette_js() -> str:
 def palette_css() -> str:
     """Return a stylesheet that defines the product's colours as variables, served as `/static/palette.css`."""
     variables = {
-        "light-ground": LIGHT_GROUND, "light-ink": LIGHT_INK, "dark-ground": DARK_GROUND, "dark-ink": DARK_INK,
-        "arm-soft": ARMS["soft"].colour,
+        "light-ground": LIGHT_GROUND, "light-ink": LIGHT_INK, "light-accent": ACCENT,
+        "dark-ground": DARK_GROUND, "dark-ink": DARK_INK, "dark-accent": ACCENT_ON_DARK,
     }  # fmt: skip
     lines = (f"  --{name}: {colour};\n" for name, colour in variables.items())
     return f":root {{\n{''.join(lines)}}}\n"

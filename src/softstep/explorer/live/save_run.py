@@ -36,20 +36,20 @@ def save_run(trainer: Trainer, path: Path) -> None:
             writer.write(trainer.env_steps, arrays, driver.new_rows(np.zeros_like(driver.written())))
         finally:
             writer.close()
-        log = History.from_arrays(arrays)
-        write_tables(folder, make_tables(folder, [log]), {"finished": True, "live": True})
+        history = History.from_arrays(arrays)
+        write_tables(folder, make_tables(folder, [history]), {"finished": True, "live": True})
         checkpoints.delete_replay(folder)
 
 
 @contextlib.contextmanager
 def _final_record(trainer: Trainer) -> Iterator[None]:
     """Add the record that a run ending at this step would have, and remove it on exit."""
-    log, state = trainer.log, trainer.driver.state
-    count = len(log.records)
+    history, state = trainer.history, trainer.driver.state
+    count = len(history.records)
     try:
-        if not log.records or log.records[-1].env_steps < trainer.env_steps:
+        if not history.records or history.records[-1].env_steps < trainer.env_steps:
             loop.record(trainer)
         yield
     finally:
-        del log.records[count:]
+        del history.records[count:]
         trainer.driver.state = state

@@ -23,7 +23,7 @@ from softstep.explorer.live.save_run import save_run
 from softstep.records.events import Record
 from softstep.target import TargetUpdate
 from softstep.training import loop
-from softstep.worker.stdio import Orders, listen, open_line
+from softstep.worker.stdio import Commands, open_output, read_commands
 
 FRAME_SECONDS = 1 / 25
 """Time between two frames."""
@@ -109,7 +109,7 @@ class LiveAgent:
 
     def _train(self, iterations: int) -> None:
         self._apply_changes()
-        loop.go_on(self.trainer, self.trainer.driver.iteration + iterations, self._send_records)
+        loop.run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._send_records)
 
     def _apply_changes(self) -> None:
         """Write the queued changes into the configuration at the current step, and let them take effect."""
@@ -120,7 +120,7 @@ class LiveAgent:
         self._pending.clear()
         config = self.trainer.config
         self.trainer.config = dataclasses.replace(config, changes=(*config.changes, *changes))
-        loop.make_changes(self.trainer)
+        loop.apply_changes(self.trainer)
         for change in changes:
             self._send("changed", **dataclasses.asdict(change))
 
@@ -138,9 +138,9 @@ def _json_record(record: Record) -> dict[str, Any]:
 
 def main() -> None:
     """Run a live agent until standard input closes."""
-    output = open_line()
+    output = open_output()
     config = Config.from_json(sys.stdin.readline(), source="standard input")
-    commands = listen()
+    commands = read_commands()
 
     def send(kind: str, **values: Any) -> None:
         output.write(json.dumps({"kind": kind, **values}, allow_nan=False) + "\n")
@@ -153,7 +153,7 @@ def main() -> None:
         os._exit(0)
 
 
-def _run(agent: LiveAgent, commands: Orders) -> None:
+def _run(agent: LiveAgent, commands: Commands) -> None:
     """Alternate between commands and training until the input closes."""
     while True:
         while not commands.empty():

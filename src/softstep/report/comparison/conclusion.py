@@ -1,4 +1,4 @@
-"""What a finished comparison says: the first steps replayed, the verdicts, and the report."""
+"""The conclusion of a finished comparison: the first steps replayed, the verdicts, and the report."""
 
 from __future__ import annotations
 
@@ -19,40 +19,46 @@ from softstep.comparison.running import planned
 from softstep.comparison.scores import by_agent, declared, final_return, learning_scores
 from softstep.errors import ConfigError
 from softstep.policies.policy import load
-from softstep.report.comparison.answer import answer
+from softstep.report.comparison.exploratory_answer import exploratory_answer
 from softstep.report.comparison.judged_answer import is_judged, judged_answer
-from softstep.report.comparison.page import page
-from softstep.report.comparison.verdicts import verdict_table
+from softstep.report.comparison.page import comparison_page
+from softstep.report.comparison.verdict_text import verdict_table
 from softstep.report.media.episode_gif import landing_gif
 from softstep.runs import run_folder, versions
 from softstep.runs.api import Run, check_trust
 
 
 class Conclusion(NamedTuple):
-    """A comparison's verdicts and its report."""
+    """The verdicts of a comparison and its report."""
 
     verdicts: list[Verdict]
     first_steps: first_steps.FirstSteps
     answer: str
-    """One paragraph."""
+    """One paragraph of plain text."""
     report: Path
-    """The self-contained page."""
+    """Path of the self-contained page."""
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """As `verdict.json` has them."""
+        """Return the verdicts in the shape of `verdict.json`."""
         found: list[dict[str, Any]] = json.loads(judge.to_json(self.verdicts))
         return found
 
     def table(self) -> Table:
-        """For the terminal."""
+        """Return the verdicts as a table for the terminal."""
         return verdict_table(self.to_dicts())
 
 
 def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusion:
-    """Judge a finished comparison; writes `verdict.json`, `first_steps.json` and `report.html` into its folder.
+    """Judge a finished comparison and write `verdict.json`, `first_steps.json` and `report.html` into its folder.
 
-    Margin and floor are those with which the comparison was begun. trusted: the modules that the run's configuration
-    names, repeated. StoreError for a run that is unfinished or no comparison.
+    Margin and floor are those with which the comparison was started.
+
+    Args:
+        run: The run, or the path of its folder.
+        trusted: The modules that the run's configuration names, repeated as a sign of trust.
+
+    Raises:
+        StoreError: If the run is unfinished, or is not a comparison.
     """
     run = run if isinstance(run, Run) else Run(run_folder.open_run(run))
     if not run.summary.get("finished"):
@@ -63,7 +69,7 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
     verdicts = judge.judge(run.curves, run.config, replayed.rows, margin=plan.margin, floor=plan.floor)
     found = Conclusion(verdicts, replayed, _answer(run, plan, verdicts), run.path / "report.html")
     files = {"verdict.json": judge.to_json(verdicts), "first_steps.json": json.dumps(replayed.to_dicts(), indent=2)}
-    files["report.html"] = page(
+    files["report.html"] = comparison_page(
         run.curves,
         run.episodes,
         run.config,
@@ -80,16 +86,16 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
 
 
 def _answer(run: Run, plan: Plan, verdicts: Sequence[judge.Verdict]) -> str:
-    """From the verdicts, where there are seeds enough for any."""
+    """Answer from the verdicts if there are enough seeds for any, otherwise from the curves."""
     told = json.loads(judge.to_json(verdicts))
     if not is_judged(told):
-        return answer(run.curves, run.config)
+        return exploratory_answer(run.curves, run.config)
     fixed = declared(run.config.env, plan.margin, plan.floor)
     return judged_answer(told, learning_scores(run.curves, fixed.floor), run.curves, run.config, fixed)
 
 
 def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:
-    """A greedy episode of the best soft agent as a GIF; None without one, or where the environment draws nothing."""
+    """Return a greedy episode of the best soft agent as a GIF, or None if there is no such agent or no picture."""
     scores = {
         number: final_return(rows, -math.inf)
         for number, agent in enumerate(run.config.agents())

@@ -1,4 +1,4 @@
-"""Every number in docs/theory.md is what the expression behind it computes."""
+"""Every number in docs/theory.md equals the value of the expression in the comment behind it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from digits import agrees
 
 from softstep import theory
 from softstep.target import TargetUpdate
 from softstep.theory import one_dimension, problems
-
-from .digits import agrees
 
 TEXT = (Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8")
 NUMBER = r"[−-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?"
@@ -26,13 +25,13 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("written", "expression"), ANNOTATED, ids=[expression for _, expression in ANNOTATED])
-def test_number(written, expression):
+def test_a_number_equals_its_expression(written, expression):
     assert agrees(eval(expression, dict(NAMES)), written.replace("−", "-"))
 
 
-def test_no_computed_number_is_without_its_expression():
-    """Anything with four significant digits or more is a result, unless it is a year."""
-    bare = re.sub(rf"{NUMBER}<!-- .+? -->", "", TEXT)
-    results = [n for n in re.findall(NUMBER, bare) if len(re.sub(r"\D", "", n).lstrip("0")) >= 4]
+def test_every_computed_number_has_an_expression():
+    """Any number of four or more significant digits is a computed result, unless it is a year."""
+    unannotated = re.sub(rf"{NUMBER}<!-- .+? -->", "", TEXT)
+    results = [n for n in re.findall(NUMBER, unannotated) if len(re.sub(r"\D", "", n).lstrip("0")) >= 4]
     assert [n for n in results if not re.fullmatch(r"(19|20)\d\d", n)] == []
     assert len(ANNOTATED) > 40

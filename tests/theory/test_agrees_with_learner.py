@@ -1,7 +1,7 @@
-"""Theory meets the learner: the shipped update, on full batches of small MDPs, is `LinearTD.simulate`.
+"""The shipped update on full batches of small MDPs equals `LinearTD.simulate`.
 
-The batch holds every transition as often as the update distribution says, so that its mean is the expectation. With
-the squared loss the gradient of δ² is −2δ·φ, so α/2 here is α there.
+A full batch contains every transition in proportion to the update distribution, so that its mean is the expectation.
+The gradient of the squared loss δ² is −2δ·φ, so the learner's rate is α/2.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ UPDATES = [TargetUpdate(0.1), TargetUpdate(0.005), TargetUpdate(0.3, 4), TargetU
 
 
 def full_batch(mdp: MDP) -> Transition:
-    """Each transition s → s′ as many times as d_s·P_ss′ says, over their common denominator."""
-    shares = [[Fraction(d).limit_denominator(1000) * Fraction(p).limit_denominator(1000) for p in row]
-              for d, row in zip(mdp.d, mdp.P, strict=True)]  # fmt: skip
-    denominator = np.lcm.reduce([share.denominator for row in shares for share in row])
-    counts = np.array([[int(share * denominator) for share in row] for row in shares])
+    """Return each transition s → s′ in the proportion d_s·P_ss′, with counts over the common denominator."""
+    fractions = [[Fraction(d).limit_denominator(1000) * Fraction(p).limit_denominator(1000) for p in row]
+                 for d, row in zip(mdp.d, mdp.P, strict=True)]  # fmt: skip
+    denominator = np.lcm.reduce([fraction.denominator for row in fractions for fraction in row])
+    counts = np.array([[int(fraction * denominator) for fraction in row] for row in fractions])
     assert counts.sum() == denominator
     source, successor = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
     return Transition(
@@ -44,7 +44,14 @@ def full_batch(mdp: MDP) -> Transition:
 
 
 def learn(problem: theory.LinearTD, alpha: float, update: TargetUpdate, steps: int) -> theory.Ledger:
-    """Online and target parameters of the shipped learner, time 0 (ones) first."""
+    """Return the online and target parameters of the shipped learner, time 0 (ones) first.
+
+    Args:
+        problem: a linear problem from an MDP.
+        alpha: rate in the theory's units.
+        update: the target update.
+        steps: number of gradient steps.
+    """
 
     def values(params: Any, phi: Any) -> Any:
         return (phi @ params[0])[..., None]
@@ -73,7 +80,7 @@ def float64():
 
 
 def rewarded(seed: int) -> theory.LinearTD:
-    """A stochastic chain with rewards: probabilities in tenths, d = (.3, .2, .4, .1)."""
+    """Return a stochastic chain with rewards: probabilities in tenths, d = (.3, .2, .4, .1)."""
     rng = np.random.default_rng(seed)
     P = np.array([rng.multinomial(10, np.full(4, 0.25)) for _ in range(4)]) / 10
     return theory.LinearTD.from_mdp(rng.standard_normal((4, 2)), P, [0.3, 0.2, 0.4, 0.1], 0.9, rng.standard_normal(4))
@@ -88,40 +95,48 @@ def tabular() -> theory.LinearTD:
 @pytest.mark.parametrize("name", ["both", "only_target", "target_destroys", "resonance", "rewarded", "tabular"])
 def test_the_learner_follows_the_theory(name, update):
     problem = {"rewarded": lambda: rewarded(0), "tabular": tabular}.get(name, lambda: problems.by_name(name))()
-    ours, predicted = learn(problem, 0.1, update, 300), problem.simulate(0.1, update, 300)
+    learned, predicted = learn(problem, 0.1, update, 300), problem.simulate(0.1, update, 300)
     scale = 1 + np.abs(predicted.Q).max()
-    np.testing.assert_allclose(ours.Q, predicted.Q, rtol=0, atol=1e-10 * scale)
-    np.testing.assert_allclose(ours.T, predicted.T, rtol=0, atol=1e-10 * scale)
+    np.testing.assert_allclose(learned.Q, predicted.Q, rtol=0, atol=1e-10 * scale)
+    np.testing.assert_allclose(learned.T, predicted.T, rtol=0, atol=1e-10 * scale)
 
 
-def test_the_learners_steps_fill_the_ledger():
+def test_the_ledger_of_the_learners_steps_is_its_target():
     problem, update = rewarded(0), TargetUpdate(0.05)
-    ours = learn(problem, 0.1, update, 200)
-    ledger = theory.ledger(np.diff(ours.Q, axis=0) / 0.1, 0.1, theory.schedule(update, 200), ours.Q[0])
-    np.testing.assert_allclose(ours.T, ledger.T, atol=1e-10)
+    learned = learn(problem, 0.1, update, 200)
+    ledger = theory.ledger(np.diff(learned.Q, axis=0) / 0.1, 0.1, theory.schedule(update, 200), learned.Q[0])
+    np.testing.assert_allclose(learned.T, ledger.T, atol=1e-10)
 
 
 def final_size(problem: theory.LinearTD, alpha: float, update: TargetUpdate, steps: int = 20_000) -> float:
+    """Return the largest online parameter at the end.
+
+    Args:
+        problem: a linear problem from an MDP.
+        alpha: rate in the theory's units.
+        update: the target update.
+        steps: number of gradient steps.
+    """
     return float(np.abs(learn(problem, alpha, update, steps).Q[-1]).max())
 
 
-def test_only_target_diverges_without_and_converges_with_a_target():
+def test_only_target_converges_only_with_a_target():
     assert not final_size(problems.only_target(), 0.1, TargetUpdate.none()) < 1e30
     assert final_size(problems.only_target(), 0.1, TargetUpdate(0.01)) < 1e-6
 
 
-def test_target_destroys_converges_without_and_diverges_with_a_target():
+def test_target_destroys_converges_only_without_a_target():
     assert final_size(problems.target_destroys(), 0.1, TargetUpdate.none()) < 1e-6
     assert not final_size(problems.target_destroys(), 0.1, TargetUpdate(0.01)) < 1e9
     assert not final_size(problems.target_destroys(), 0.1, TargetUpdate.hard(199)) < 1e9
 
 
-def test_lowering_alpha_at_fixed_c_destabilises():
+def test_lowering_alpha_at_fixed_c_destabilises_the_learner():
     assert final_size(problems.only_target(), 0.1, TargetUpdate.from_c(0.9)) < 1e-6
     assert final_size(problems.only_target(), 0.01, TargetUpdate.from_c(0.9), 60_000) > 1e9
 
 
-def test_the_first_update_is_the_smaller_rates_and_the_second_is_not():
+def test_only_the_first_update_equals_that_of_a_smaller_rate():
     problem, c = rewarded(0), 0.9
     T = learn(problem, 0.5, TargetUpdate.from_c(c), 2).T
     X = learn(problem, theory.blended_alpha(0.5, c), TargetUpdate.none(), 2).T
