@@ -12,10 +12,9 @@ import numpy as np
 import optax
 import pytest
 
-from softstep import kernels
 from softstep.config import Arm, Config
 from softstep.kernels import native
-from softstep.kernels.adam import Constants
+from softstep.kernels.adam import Constants, adam_step
 from softstep.learner.networks import from_builder
 from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, make_learner, update_target
 from softstep.transition import Transition
@@ -57,7 +56,7 @@ def stepped(
     given: Given, gradient: Arrays, tau: Any, fire: Any, *, rate: Any = RATE, count: Any = 1, options: Any = None
 ) -> tuple[Given, jax.Array]:
     """After one step, and whether the online parameters are finite."""
-    *new, finite = kernels.adam_step(
+    *new, finite = adam_step(
         Constants(**options or {}), *given, gradient, rate, jnp.asarray(count, jnp.int32), tau, fire
     )
     return Given(*new), finite

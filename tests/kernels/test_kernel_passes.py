@@ -13,8 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mlps import assert_near, by_torch, doubled, drawn, shapes
 
-from softstep import kernels
-from softstep.kernels import native
+from softstep.kernels import mlp, native
 from softstep.kernels.emit import Registers
 from softstep.learner.networks import mlp_batch
 
@@ -59,13 +58,13 @@ def chosen(some: Case, agents: Any) -> Case:
 
 def passes(some: Case) -> tuple[Any, Any]:
     """Values and ∂parameters, both by kernels."""
-    values, pull = jax.vjp(lambda params: kernels.mlp(params, some.observations), some.params)
+    values, pull = jax.vjp(lambda params: mlp.mlp(params, some.observations), some.params)
     return values, pull(some.gradient)
 
 
 def everything(some: Case) -> list[np.ndarray]:
     """Values, ∂parameters and ∂observations."""
-    values, pull = jax.vjp(kernels.mlp, some.params, some.observations)
+    values, pull = jax.vjp(mlp.mlp, some.params, some.observations)
     return [np.asarray(array) for array in jax.tree.leaves((values, pull(some.gradient)))]
 
 
@@ -110,7 +109,7 @@ def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Code laid out for another CPU's registers; LLVM makes do with this one's."""
     here = native.target()._replace(registers=request.param)
     monkeypatch.setattr(native, "target", lambda: here)
-    for module, remembers in ((native, "_made_by"), (kernels, "_pass")):
+    for module, remembers in ((native, "_made_by"), (mlp, "_pass")):
         monkeypatch.setattr(module, remembers, getattr(module, remembers).__wrapped__)
 
 
@@ -200,13 +199,13 @@ def test_nan_in_one_agents_parameters_reaches_no_other_agent(layer: int) -> None
 def test_enough_samples_in_float32_are_for_the_kernels() -> None:
     for batch in (16, 17, 80):
         some = case(batch=batch)
-        assert kernels.usable(some.params, some.observations)
+        assert mlp.usable(some.params, some.observations)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 15])
 def test_few_samples_are_left_to_xla(batch: int) -> None:
     some = case(batch=batch)
-    assert not kernels.usable(some.params, some.observations)
+    assert not mlp.usable(some.params, some.observations)
     assert_near(np.asarray(mlp_batch(some.params, some.observations)), everything_by_torch(some)[0])
 
 
@@ -216,18 +215,18 @@ def test_float64_is_left_to_xla(wide: str) -> None:
         some = case()
         doubled = jax.tree.map(lambda array: array.astype(jnp.float64), some)
         mixed = doubled if wide == "both" else some._replace(**{wide: getattr(doubled, wide)})
-        assert not kernels.usable(mixed.params, mixed.observations)
+        assert not mlp.usable(mixed.params, mixed.observations)
         assert_near(np.asarray(mlp_batch(mixed.params, mixed.observations)), everything_by_torch(case())[0], 1e-12)
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.int32])
 def test_narrow_and_whole_numbers_are_left_to_xla(dtype: Any) -> None:
     some = case()
-    assert not kernels.usable(some.params, jnp.asarray(some.observations, dtype))
+    assert not mlp.usable(some.params, jnp.asarray(some.observations, dtype))
 
 
 def test_without_kernels_for_this_cpu_all_is_left_to_xla(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "supported", lambda: False)
     some = case()
-    assert not kernels.usable(some.params, some.observations)
+    assert not mlp.usable(some.params, some.observations)
     assert_near(np.asarray(mlp_batch(some.params, some.observations)), everything_by_torch(some)[0])

@@ -9,12 +9,18 @@ Source: Kingma & Ba 2015, algorithm 1, with optax's second ε inside the root.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+from jaxtyping import Array
 from llvmlite import ir
 
+from softstep.kernels import native
 from softstep.kernels.emit import INT, Emitter, Registers, Signature, Size, function
+from softstep.kernels.support import Params
 
 
 class Constants(NamedTuple):
@@ -76,3 +82,44 @@ def _stepped(
     moved = build.select(build.fcmp_ordered(">", scalar["copies"], zero), q, blended)
     t = build.select(build.fcmp_ordered(">", scalar["moves"], zero), moved, t)
     return [q, t, mu, nu]
+
+
+def adam_step(
+    constants: Constants,
+    online: Params,
+    target: Params,
+    mu: Params,
+    nu: Params,
+    gradient: Params,
+    learning_rate: Any,
+    count: Any,
+    tau: Any,
+    fire: Any,
+) -> tuple[Params, Params, Params, Params, Array]:
+    """Step number `count` of Adam, then the target's update where `fire`.
+
+    Returns: Q, T, μ, ν, and whether all of Q is finite. Formula and source: `kernels.adam`.
+    """
+    scalars = {
+        "rate": learning_rate / (1 - constants.b1**count),
+        "correction": 1 / (1 - constants.b2**count),
+        "tau": tau,
+        "copies": tau == 1,
+        "moves": fire,
+    }
+    step = _adam(tuple(array.shape for array in online), constants)
+    packed = jnp.stack([jnp.asarray(scalars[name], jnp.float32) for name in SCALARS])
+    *new, checks = step(*online, *target, *mu, *nu, *gradient, packed)
+    q, t, m, v = (tuple(new[n : n + len(online)]) for n in range(0, len(new), len(online)))
+    return q, t, m, v, jnp.sum(checks) == 0
+
+
+@functools.cache
+def _adam(sizes: tuple[tuple[int, ...], ...], constants: Constants) -> Callable[..., Any]:
+    return native.call(
+        "adam",
+        (sizes, constants),
+        signature(sizes),
+        lambda module, registers: emit(module, sizes, constants, registers),
+        in_place=4 * len(sizes),
+    )

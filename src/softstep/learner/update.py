@@ -22,9 +22,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from softstep import kernels
 from softstep.config import Config, ConfigError, near
-from softstep.kernels.adam import Constants
+from softstep.kernels.adam import Constants, adam_step
+from softstep.kernels.support import fit
 from softstep.learner import losses
 from softstep.learner.networks import Network, Params, make_network
 from softstep.target import blend
@@ -149,7 +149,7 @@ def build_learner(
         value, gradient = jax.value_and_grad(mean_loss)(state.online)
         count = state.gradient_steps + 1
         fire = count % hyper.period == 0
-        if adam is not None and max_grad_norm is None and kernels.fit(state.online):
+        if adam is not None and max_grad_norm is None and fit(state.online):
             online, target, opt_state, finite = _adam_step(adam, state, gradient, hyper, fire)
         else:
             online, target, opt_state, finite = optax_step(state, gradient, hyper, fire)
@@ -163,10 +163,10 @@ def build_learner(
 
 
 def _adam_step(adam: Constants, state: LearnerState, gradient: Params, hyper: Hyper, fire: Array) -> Stepped:
-    """A step of optax's Adam and the target's update by `kernels.adam_step`."""
+    """A step of optax's Adam and the target's update by `kernels.adam`."""
     moments, *rest = state.opt_state
     count = optax.safe_increment(moments.count)
-    online, target, mu, nu, finite = kernels.adam_step(
+    online, target, mu, nu, finite = adam_step(
         adam, state.online, state.target, moments.mu, moments.nu, gradient, hyper.learning_rate, count, hyper.tau, fire
     )
     return Stepped(online, target, (moments._replace(count=count, mu=mu, nu=nu), *rest), finite)

@@ -1,0 +1,18 @@
+"""What the kernels can compute, and where."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from softstep.kernels import native
+
+Params = tuple[Array, ...]
+"""A network's floating-point arrays, in the order of its pytree's leaves."""
+
+
+def fit(arrays: Params) -> bool:
+    """Whether arrays are for kernels: float32, none of them empty, on a CPU that kernels can be made for."""
+    sound = all(array.dtype == jnp.float32 and array.size for array in arrays)
+    return sound and jax.default_backend() == "cpu" and native.supported()
