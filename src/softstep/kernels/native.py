@@ -24,6 +24,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
+from softstep.kernels import switch
 from softstep.kernels.emit import FLOAT, INT, POINTER, Registers, Signature
 
 # Where the interface's structures keep what is read here, in bytes, on 64-bit machines.
@@ -67,8 +68,8 @@ def target() -> Target | None:
 
 
 def supported() -> bool:
-    """Whether functions can be made for this CPU."""
-    return target() is not None
+    """Return whether functions can be made for this CPU, and are not switched off."""
+    return switch.switched_on() and target() is not None
 
 
 class Code(NamedTuple):

@@ -32,6 +32,7 @@ import safetensors
 import safetensors.numpy
 
 from softstep.config import SCHEMA, Config, ConfigError
+from softstep.kernels import switch
 
 SEGMENT_BYTES = 64 * 2**20
 """Size at which a replay segment is followed by a new one."""
@@ -75,6 +76,7 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
     A replaced run lies beside the new one, hidden, until `settle_creation` or `undo_creation`.
     """
     check_free(path, force=force)
+    recorded = versions(config)  # before anything is moved: it may refuse the environment's settings
     if _taken(path):
         with locked(path):
             shutil.rmtree(_replaced(path), ignore_errors=True)
@@ -83,7 +85,7 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
         path.mkdir(parents=True, exist_ok=True)
         for name, data in (files or {}).items():
             write_whole(path / name, data)
-        write_whole(path / "versions.json", json.dumps(versions(config), indent=2).encode())
+        write_whole(path / "versions.json", json.dumps(recorded, indent=2).encode())
         write_whole(path / "config.json", config.to_json().encode())  # the last: with it the folder is a run
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
@@ -173,6 +175,7 @@ def versions(config: Config) -> dict[str, Any]:
         "packages": found,
         "python": platform.python_version(),
         "cpu": cpu_model(),
+        "kernels": switch.state(),
         "block_width": config.width,
         "env": config.env if ":" in config.env else f"gymnasium:{config.env}",
     }
@@ -195,6 +198,7 @@ def version_changes(run: RunFolder) -> list[str]:
         return ["versions.json cannot be read"]
     now = versions(run.config)
     pairs = [("CPU", then.get("cpu"), now["cpu"])]
+    pairs += [("use of kernels", then.get("kernels", "on"), now["kernels"])]  # older runs have no such entry
     pairs += [(name, then.get("packages", {}).get(name), now["packages"].get(name)) for name in ARITHMETIC]
     return [f"{name} was {old}, is {new}" for name, old, new in pairs if old != new]
 

@@ -12,6 +12,8 @@ import runpy
 import sys
 from pathlib import Path
 
+from softstep.kernels import switch
+
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """Environment variables of a process that computes on one thread; XLA's CPU client sizes its pool by NPROC."""
 
@@ -24,7 +26,7 @@ def cache_dir() -> Path:
 
 def settings(*, overlap: bool) -> dict[str, str]:
     """Environment variables for JAX in a process of ours; `overlap` lets an update run while Python steps on."""
-    return ONE_THREAD | {
+    return ONE_THREAD | switch.environment() | {
         "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
