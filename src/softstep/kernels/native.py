@@ -15,6 +15,7 @@ import math
 import os
 import platform
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,13 @@ from llvmlite import ir
 from softstep.kernels import switch
 from softstep.kernels.emit import FLOAT, INT, POINTER, Registers, Signature
 
-# Where the interface's structures keep what is read here, in bytes, on 64-bit machines.
+LAYOUT_VERSION = (0, 3)
+"""Version (major, minor) of XLA's interface that the offsets below are taken from; the handler reports it to XLA."""
+
+KNOWN_VERSIONS = frozenset({LAYOUT_VERSION})
+"""Versions of the interface whose structures have these offsets."""
+
+# Offsets of the fields that the handler reads or writes, in bytes, on 64-bit machines.
 FRAME_EXTENSION, FRAME_STAGE, FRAME_ARGUMENTS, FRAME_RESULTS = 8, 32, 72, 112
 BUFFER_DATA, BUFFER_RANK, BUFFER_DIMENSIONS = 24, 32, 40
 EXTENSION_METADATA, METADATA_MAJOR, METADATA_MINOR = 24, 24, 28
@@ -68,8 +75,8 @@ def target() -> Target | None:
 
 
 def supported() -> bool:
-    """Return whether functions can be made for this CPU, and are not switched off."""
-    return switch.switched_on() and target() is not None
+    """Return whether kernels may be used: not switched off, on a CPU they can be made for, by an XLA that is known."""
+    return switch.switched_on() and target() is not None and layout_is_known()
 
 
 class Code(NamedTuple):
@@ -111,9 +118,9 @@ def compiled(name: str, of: Any, emit: Emit) -> Code:
 
 @functools.cache
 def _made_by() -> str:
-    """All that machine code depends on besides what it is for: these modules, LLVM, the CPU and XLA's interface."""
+    """Return all that machine code depends on besides what it is for: these modules, LLVM and the CPU."""
     here, sources = target(), sorted(Path(__file__).parent.glob("*.py"))
-    return repr((here, llvm.llvm_version_info, _interface_version(), [source.read_bytes() for source in sources]))
+    return repr((here, llvm.llvm_version_info, [source.read_bytes() for source in sources]))
 
 
 def _keep(file: Path, code: bytes) -> None:
@@ -162,11 +169,30 @@ def call(name: str, of: Any, signature: Signature, emit: Emit, *, in_place: int 
 
 
 @functools.cache
-def _interface_version() -> tuple[int, int]:
-    """Major and minor version of XLA's interface, from the header beside it."""
-    header = (Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h").read_text()
-    major, minor = (re.findall(rf"#define XLA_FFI_API_{part} (\d+)", header)[0] for part in ("MAJOR", "MINOR"))
-    return int(major), int(minor)
+def layout_is_known() -> bool:
+    """Return whether the installed XLA calls handlers with the layout above; warn once per process if it does not."""
+    installed = _installed_version()
+    if installed in KNOWN_VERSIONS:
+        return True
+    found = "no readable header" if installed is None else "version {}.{}".format(*installed)
+    known = " or ".join("{}.{}".format(*version) for version in sorted(KNOWN_VERSIONS))
+    warnings.warn(
+        f"XLA's foreign function interface: found {found}, but softstep's kernels know version {known} alone;"
+        " training goes on without them, slower (to use them, install a jaxlib that this softstep supports)",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return False
+
+
+def _installed_version() -> tuple[int, int] | None:
+    """Return the interface's version from the header shipped with jaxlib, or None if it cannot be read there."""
+    try:
+        header = (Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    major, minor = (re.search(rf"^#define XLA_FFI_API_{part} (\d+)$", header, re.M) for part in ("MAJOR", "MINOR"))
+    return (int(major[1]), int(minor[1])) if major and minor else None
 
 
 def _emit_handler(module: ir.Module, function: ir.Function, signature: Signature) -> None:
@@ -184,7 +210,7 @@ def _emit_handler(module: ir.Module, function: ir.Function, signature: Signature
     extension = pointer(frame, FRAME_EXTENSION)
     with build.if_then(build.icmp_unsigned("!=", extension, fine)):  # XLA asks for the interface's version
         metadata = pointer(extension, EXTENSION_METADATA)
-        for offset, number in zip((METADATA_MAJOR, METADATA_MINOR), _interface_version(), strict=True):
+        for offset, number in zip((METADATA_MAJOR, METADATA_MINOR), LAYOUT_VERSION, strict=True):
             build.store(_INT32(number), field(metadata, offset))
         build.ret(fine)
     with build.if_then(build.icmp_signed("!=", build.load(field(frame, FRAME_STAGE), typ=_INT32), _INT32(EXECUTE))):
