@@ -13,7 +13,7 @@ import optax
 import pytest
 
 from softstep.config import Arm, Config
-from softstep.kernels import native
+from softstep.kernels import support
 from softstep.kernels.adam import Constants, adam_step
 from softstep.learner.networks import from_builder
 from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, make_learner, update_target
@@ -289,7 +289,7 @@ def test_a_learner_learns_the_same_with_the_kernels_and_without(
     other = learner(**changes).init(jax.random.key(1)).online  # far from Q: the two argmaxes differ
     initial = initial._replace(target=other)
     ours = list(trajectory(learner(**changes), given, initial))
-    monkeypatch.setattr(native, "supported", lambda: False)
+    monkeypatch.setattr(support, "supported", lambda: False)
     theirs = list(trajectory(learner(**changes), given, initial))
     assert_close(ours, theirs, rtol=1e-4)
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
@@ -299,7 +299,7 @@ def test_a_learner_learns_the_same_with_the_kernels_and_without(
 def test_an_update_takes_all_three_kernels_where_they_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("softstep_forward", "softstep_backward", "softstep_adam")
     with_kernels = program(learner())
-    monkeypatch.setattr(native, "supported", lambda: False)
+    monkeypatch.setattr(support, "supported", lambda: False)
     without = program(learner())
     for name in names:
         assert name in with_kernels

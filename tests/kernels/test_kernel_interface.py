@@ -18,8 +18,8 @@ import pytest
 from llvmlite import ir
 from support import advance, make_driver, small
 
-from softstep.kernels import native
-from softstep.kernels.emit import Emitter, Registers, Signature, function
+from softstep.kernels import native, support, xla_call
+from softstep.kernels.emit import INT, Emitter, Registers, Signature, function
 from softstep.training.loop import warmup
 
 HEADER = Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"
@@ -60,13 +60,13 @@ def test_the_layout_is_that_of_the_installed_header(tmp_path: Path) -> None:
     subprocess.run(["cc", tmp_path / "layout.c", "-o", tmp_path / "layout"], check=True)
     out = subprocess.run([tmp_path / "layout"], capture_output=True, text=True, check=True).stdout
     numbers = list(map(int, out.split()))
-    assert dict(zip(OFFSETS, numbers, strict=False)) == {name: getattr(native, name) for name in OFFSETS}
+    assert dict(zip(OFFSETS, numbers, strict=False)) == {name: getattr(xla_call, name) for name in OFFSETS}
     assert numbers[len(OFFSETS) :] == [1] * len(sizes)
 
 
 def test_the_installed_version_is_known() -> None:
-    assert native._installed_version() == native.LAYOUT_VERSION
-    assert native.layout_is_known()
+    assert xla_call._installed_version() == xla_call.LAYOUT_VERSION
+    assert xla_call.layout_is_known()
 
 
 # ---- other headers ----
@@ -83,9 +83,9 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             file.write_bytes(header)
         monkeypatch.setattr(jax.ffi, "include_dir", lambda: str(tmp_path))
 
-    native.layout_is_known.cache_clear()
+    xla_call.layout_is_known.cache_clear()
     yield ship
-    native.layout_is_known.cache_clear()
+    xla_call.layout_is_known.cache_clear()
 
 
 def header(major: object, minor: object) -> bytes:
@@ -116,7 +116,7 @@ def test_an_unknown_version_is_reported_once_and_turns_the_kernels_off(
 ) -> None:
     pretend(shipped)
     with pytest.warns(RuntimeWarning) as caught:
-        assert [native.supported() for _ in range(3)] == [False] * 3
+        assert [support.supported() for _ in range(3)] == [False] * 3
     (message,) = (str(warning.message) for warning in caught)
     for part in (f"found {found},", "know version 0.3 alone", "training goes on without them, slower"):
         assert part in message
@@ -124,10 +124,10 @@ def test_an_unknown_version_is_reported_once_and_turns_the_kernels_off(
 
 
 def test_the_known_version_is_used_without_a_word(pretend: Any) -> None:
-    pretend(header(*native.LAYOUT_VERSION))
+    pretend(header(*xla_call.LAYOUT_VERSION))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert native.supported()
+        assert support.supported()
 
 
 @pytest.mark.parametrize("without", ["the switch", "the CPU"])
@@ -141,7 +141,7 @@ def test_there_is_no_warning_when_the_kernels_are_off_anyway(
         monkeypatch.setattr(native, "target", lambda: None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not native.supported()
+        assert not support.supported()
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "gymnax:CartPole-v1"])
@@ -170,14 +170,14 @@ def emit_doubled(module: ir.Module, registers: Registers) -> None:
     """Write a function of 4 numbers: twice each of them."""
     doubled = function(module, "doubled", Signature([(4,)], [(4,)]))
     code = Emitter(doubled, registers)
-    numbers = code.load(doubled.args[0], native.INT(0), 4)
-    code.store(code.builder.fadd(numbers, numbers), doubled.args[1], native.INT(0))
+    numbers = code.load(doubled.args[0], INT(0), 4)
+    code.store(code.builder.fadd(numbers, numbers), doubled.args[1], INT(0))
     code.builder.ret_void()
 
 
 def call_doubled(of: str, array: Any) -> np.ndarray:
     """By way of XLA."""
-    (result,) = native.call("doubled", of, Signature([(4,)], [(4,)]), emit_doubled)(array)
+    (result,) = xla_call.call("doubled", of, Signature([(4,)], [(4,)]), emit_doubled)(array)
     return np.asarray(result)
 
 
@@ -186,20 +186,21 @@ def test_the_handler_reports_the_version_of_its_layout_whatever_is_installed(pre
 
     def with_handler(module: ir.Module, registers: Registers) -> None:
         emit_doubled(module, registers)
-        native._emit_handler(module, module.get_global("doubled"), Signature([(4,)], [(4,)]))
+        xla_call._emit_handler(module, module.get_global("doubled"), Signature([(4,)], [(4,)]))
 
     code = native.compiled("handler", "a handler that is asked for its version", with_handler)
     metadata, extension, frame = (ctypes.create_string_buffer(b"\xee" * 200, 200) for _ in range(3))
     for buffer, offset, pointer in (
-        (extension, native.EXTENSION_METADATA, metadata),
-        (frame, native.FRAME_EXTENSION, extension),
+        (extension, xla_call.EXTENSION_METADATA, metadata),
+        (frame, xla_call.FRAME_EXTENSION, extension),
     ):
         ctypes.c_void_p.from_buffer(buffer, offset).value = ctypes.addressof(pointer)
     assert ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(code.address)(ctypes.addressof(frame)) is None
     reported = [
-        ctypes.c_int32.from_buffer(metadata, offset).value for offset in (native.METADATA_MAJOR, native.METADATA_MINOR)
+        ctypes.c_int32.from_buffer(metadata, offset).value
+        for offset in (xla_call.METADATA_MAJOR, xla_call.METADATA_MINOR)
     ]
-    assert tuple(reported) == native.LAYOUT_VERSION
+    assert tuple(reported) == xla_call.LAYOUT_VERSION
 
 
 def test_xla_calls_a_handler_of_its_own_version() -> None:
@@ -210,7 +211,7 @@ def test_xla_calls_a_handler_of_its_own_version() -> None:
 def test_xla_itself_refuses_a_handler_of_another_version(
     monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(native, "LAYOUT_VERSION", version)
+    monkeypatch.setattr(xla_call, "LAYOUT_VERSION", version)
     refusal = re.escape("API version ({}.{}) is incompatible".format(*version))
     with pytest.raises(jax.errors.JaxRuntimeError, match=refusal):
         call_doubled(f"a test of version {version}", jnp.arange(4.0))

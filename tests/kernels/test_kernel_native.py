@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 import pytest
 from llvmlite import ir
 
-from softstep.kernels import native
+from softstep.kernels import native, support
 from softstep.kernels.emit import INT, Registers
 
 
@@ -193,4 +193,4 @@ def test_a_cpu_has_registers_of_its_width_or_no_kernels_without_fused_multiply_a
     found = native.target.__wrapped__()
     assert (found and found.registers.lanes) == lanes
     monkeypatch.setattr(native, "target", lambda: found)
-    assert native.supported() == (lanes is not None)
+    assert support.supported() == (lanes is not None)

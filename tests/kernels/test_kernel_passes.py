@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mlps import assert_near, by_torch, doubled, drawn, shapes
 
-from softstep.kernels import mlp, native
+from softstep.kernels import mlp, native, support
 from softstep.kernels.emit import Registers
 from softstep.learner.networks import mlp_batch
 
@@ -226,7 +226,7 @@ def test_narrow_and_whole_numbers_are_left_to_xla(dtype: Any) -> None:
 
 
 def test_without_kernels_for_this_cpu_all_is_left_to_xla(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "supported", lambda: False)
+    monkeypatch.setattr(support, "supported", lambda: False)
     some = case()
     assert not mlp.usable(some.params, some.observations)
     assert_near(np.asarray(mlp_batch(some.params, some.observations)), everything_by_torch(some)[0])

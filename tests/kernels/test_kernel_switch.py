@@ -16,7 +16,7 @@ import softstep
 import softstep.runs.api
 from softstep.cli.main import main
 from softstep.config import ConfigError
-from softstep.kernels import native, switch
+from softstep.kernels import native, support, switch
 from softstep.runs import run_folder, worker_env
 from softstep.training.loop import warmup
 
@@ -43,14 +43,14 @@ def set_switch(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
 def test_only_0_turns_the_kernels_off(set_switch: Any, value: str | None, state: str) -> None:
     set_switch(value)
     assert switch.state() == state
-    assert native.supported() == switch.switched_on() == (state == "on")
+    assert support.supported() == switch.switched_on() == (state == "on")
     assert switch.environment() == {"SOFTSTEP_KERNELS": "1" if state == "on" else "0"}
 
 
 @pytest.mark.parametrize("value", ["2", "off", "false", "no", " 0", "00", "True"])
 def test_any_other_value_is_refused_in_one_line(set_switch: Any, value: str) -> None:
     set_switch(value)
-    for read in (switch.switched_on, switch.state, switch.environment, native.supported):
+    for read in (switch.switched_on, switch.state, switch.environment, support.supported):
         with pytest.raises(ConfigError, match=r"^SOFTSTEP_KERNELS = '.*' must be 0 \(.*\) or 1 \(.*\)$") as error:
             read()
         assert repr(value) in str(error.value)

@@ -31,6 +31,7 @@ MAY_TOUCH_FILES = {
     "runs.run_folder",  # run folders
     "runs.tables",  # reads their parquet files
     "kernels.native",  # keeps machine code beside JAX's programs
+    "kernels.xla_call",  # reads the header shipped with jaxlib
     "training.probe",  # reads the shipped reference agents
     "cli.arguments",  # reads --config
     "cli.studies",  # reads the spec

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from llvmlite import ir
 
-from softstep.kernels import native
+from softstep.kernels import xla_call
 from softstep.kernels.emit import INT, Emitter, Registers, Signature, Size, function
 from softstep.kernels.support import Params
 
@@ -116,7 +116,7 @@ def adam_step(
 
 @functools.cache
 def _adam(sizes: tuple[tuple[int, ...], ...], constants: Constants) -> Callable[..., Any]:
-    return native.call(
+    return xla_call.call(
         "adam",
         (sizes, constants),
         signature(sizes),

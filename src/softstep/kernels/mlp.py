@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from softstep.kernels import mlp_passes, native
+from softstep.kernels import mlp_passes, xla_call
 from softstep.kernels.mlp_passes import Shape
 from softstep.kernels.support import Params, fit
 
@@ -67,4 +67,4 @@ def _shape(params: Params, observations: Array) -> Shape:
 def _pass(name: str, shape: Shape) -> Callable[..., Any]:
     """One of the passes as a function of arrays."""
     signature, emit = mlp_passes.PASSES[name]
-    return native.call(name, shape, signature(shape), lambda module, registers: emit(module, shape, registers))
+    return xla_call.call(name, shape, signature(shape), lambda module, registers: emit(module, shape, registers))

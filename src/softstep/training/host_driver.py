@@ -20,7 +20,7 @@ import numpy as np
 
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
-from softstep.kernels import native
+from softstep.kernels import support
 from softstep.kernels.acting import make_actor
 from softstep.learner.networks import numpy_q_values, pack
 from softstep.records.events import EnvironmentFailed, Finished
@@ -407,7 +407,7 @@ def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray]
     if not block.learner.network.plain_mlp:
         return None
     sizes = (spec.observation_size, *config.hidden, spec.num_actions)
-    if not native.supported():
+    if not support.supported():
         return numpy_q_values(sizes)
     return make_actor(sizes, len(block.agents), config.num_envs)
 
