@@ -1,4 +1,4 @@
-"""Machine code for this CPU, made by LLVM and kept on disk."""
+"""Machine code for this CPU, compiled by LLVM and cached on disk."""
 
 from __future__ import annotations
 
@@ -17,97 +17,105 @@ from llvmlite import ir
 
 from softstep.kernels.emit import Registers
 
+Emit = Callable[[ir.Module, Registers], None]
+"""Adds a function to a module, laid out for these registers."""
 
-class Target(NamedTuple):
-    """This machine's CPU."""
+
+class CpuTarget(NamedTuple):
+    """The CPU that code is compiled for."""
 
     cpu: str
+    """LLVM's name for it."""
     features: str
-    """What this CPU has and has not, in LLVM's words."""
+    """The features it has and lacks, as LLVM writes them."""
     registers: Registers
 
-    def machine(self) -> Any:
-        """LLVM's code generator; each engine owns one, and frees it."""
+    def create_machine(self) -> Any:
+        """Return a code generator of LLVM's; the engine it is given to owns and frees it."""
         triple = llvm.Target.from_default_triple()
         return triple.create_target_machine(cpu=self.cpu, features=self.features, opt=3, jit=True)
 
 
 @functools.cache
-def target() -> Target | None:
-    """This CPU; None where it lacks fused multiply-adds, which the functions are made of."""
+def cpu_target() -> CpuTarget | None:
+    """Return this machine's CPU, or None if it lacks the fused multiply-adds that the kernels consist of."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        registers = Registers(lanes=16, across=4, tile=16)
+        registers = Registers(lanes=16, tile_width=4, tile_registers=16)
     elif features.get("fma"):
-        registers = Registers(lanes=8, across=2, tile=12)
+        registers = Registers(lanes=8, tile_width=2, tile_registers=12)
     elif platform.machine() in ("arm64", "aarch64"):
-        registers = Registers(lanes=4, across=4, tile=16)
+        registers = Registers(lanes=4, tile_width=4, tile_registers=16)
     else:
         return None
-    return Target(llvm.get_host_cpu_name(), features.flatten(), registers)
+    return CpuTarget(llvm.get_host_cpu_name(), features.flatten(), registers)
 
 
 class Code(NamedTuple):
-    """Machine code."""
+    """A compiled function."""
 
     address: int
     digest: str
-    """Of what it was made from."""
+    """Hash of everything it was compiled from."""
     engine: Any
-    """Frees it when it goes."""
+    """Owns the code; frees it when garbage-collected."""
 
 
-Emit = Callable[[ir.Module, Registers], None]
+def compile_function(name: str, specialization: Any, emit: Emit) -> Code:
+    """Compile the function `name` that `emit` adds to a module, or load it from the disk cache.
 
+    The cache lies beside JAX's compiled programs (`jax_compilation_cache_dir`); without such a folder, code is compiled
+    every time.
 
-def compiled(name: str, of: Any, emit: Emit) -> Code:
-    """The function `name` that `emit` writes, as machine code; `of` says what for, and `emit` depends on nothing else.
-
-    Kept on disk where JAX keeps its programs.
+    Args:
+        name: the function's name in the module.
+        specialization: all that `emit` depends on, for example sizes; its `repr` tells cached functions apart.
+        emit: adds the function to a module.
     """
-    here = target()
-    assert here is not None
-    digest = hashlib.sha256(repr((name, of, _made_by())).encode()).hexdigest()[:32]
+    target = cpu_target()
+    assert target is not None
+    digest = hashlib.sha256(repr((name, specialization, _toolchain())).encode()).hexdigest()[:32]
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    local = folder and "://" not in folder  # JAX can keep its programs in a bucket, too
-    file = Path(folder) / f"softstep-{digest}.o" if local else None
-    code = _kept(file) if file else None
+    is_local = folder and "://" not in folder  # JAX can keep its programs in a bucket, too
+    file = Path(folder) / f"softstep-{digest}.o" if is_local else None
+    code = _read_cached(file) if file else None
     if code is None:
         module = ir.Module()
-        emit(module, here.registers)
-        code = here.machine().emit_object(llvm.parse_assembly(str(module)))
+        emit(module, target.registers)
+        code = target.create_machine().emit_object(llvm.parse_assembly(str(module)))
         if file:
-            _keep(file, code)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), here.machine())
+            _write_cached(file, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.create_machine())
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine.get_function_address(name), digest, engine)
 
 
 @functools.cache
-def _made_by() -> str:
-    """Return all that machine code depends on besides what it is for: these modules, LLVM and the CPU."""
-    here, sources = target(), sorted(Path(__file__).parent.glob("*.py"))
-    return repr((here, llvm.llvm_version_info, [source.read_bytes() for source in sources]))
+def _toolchain() -> str:
+    """Return what machine code depends on besides its specialization: these modules, LLVM and the CPU."""
+    target, sources = cpu_target(), sorted(Path(__file__).parent.glob("*.py"))
+    return repr((target, llvm.llvm_version_info, [source.read_bytes() for source in sources]))
 
 
-def _keep(file: Path, code: bytes) -> None:
-    """Put machine code on disk, behind its checksum; where that fails there will be none, and it is made again."""
-    new = file.with_suffix(f".{os.getpid()}")
+def _write_cached(file: Path, code: bytes) -> None:
+    """Write machine code to disk, behind its checksum; if that fails, leave no file, so that it is compiled again."""
+    temporary = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(hashlib.sha256(code).digest() + code)
-        new.rename(file)
+        temporary.write_bytes(hashlib.sha256(code).digest() + code)
+        temporary.rename(file)
     except OSError:
         with contextlib.suppress(OSError):
-            new.unlink()
+            temporary.unlink()
 
 
-def _kept(file: Path) -> bytes | None:
-    """Machine code from disk, if it is there and whole."""
+def _read_cached(file: Path) -> bytes | None:
+    """Return machine code from disk, or None if it is missing or damaged."""
     with contextlib.suppress(OSError):
-        checksum, code = (whole := file.read_bytes())[:32], whole[32:]
+        content = file.read_bytes()
+        checksum, code = content[:32], content[32:]
         return code if hashlib.sha256(code).digest() == checksum else None
     return None

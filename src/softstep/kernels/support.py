@@ -1,4 +1,4 @@
-"""What the kernels can compute, and where."""
+"""Whether the kernels can be used here, and for which arrays."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ Params = tuple[Array, ...]
 """A network's floating-point arrays, in the order of its pytree's leaves."""
 
 
-def supported() -> bool:
-    """Return whether kernels may be used: not switched off, on a CPU they can be made for, by an XLA that is known."""
-    return switch.switched_on() and native.target() is not None and xla_call.layout_is_known()
+def kernels_supported() -> bool:
+    """Return whether kernels can be used in this process.
+
+    They can unless they are switched off, the CPU has no fused multiply-adds, or XLA's interface is unknown.
+    """
+    return switch.switched_on() and native.cpu_target() is not None and xla_call.layout_is_known()
 
 
-def fit(arrays: Params) -> bool:
-    """Whether arrays are for kernels: float32, none of them empty, on a CPU that kernels can be made for."""
-    sound = all(array.dtype == jnp.float32 and array.size for array in arrays)
-    return sound and jax.default_backend() == "cpu" and supported()
+def kernels_accept(arrays: Params) -> bool:
+    """Return whether kernels can compute with these arrays: float32, none of them empty, on a supported CPU."""
+    fitting = all(array.dtype == jnp.float32 and array.size for array in arrays)
+    return fitting and jax.default_backend() == "cpu" and kernels_supported()

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from softstep.config import Config, ConfigError
-from softstep.kernels import mlp
+from softstep.kernels.mlp import mlp, mlp_kernel_accepts
 from softstep.kernels.support import Params as Params
 
 
@@ -108,8 +108,8 @@ def _trainable(module: Any) -> Params:
 def mlp_batch(params: Params, observations: Float[Array | np.ndarray, "B O"]) -> Float[Array, "B A"]:
     """The MLP on a batch, from its weights and biases layer by layer: by our own kernels where they fit, else XLA."""
     x = jnp.asarray(observations)
-    if mlp.usable(params, x):
-        return mlp.mlp(params, x)
+    if mlp_kernel_accepts(params, x):
+        return mlp(params, x)
     *hidden, (weight, bias) = zip(params[::2], params[1::2], strict=True)
     for hidden_weight, hidden_bias in hidden:
         x = jax.nn.relu(x @ hidden_weight.T + hidden_bias)

@@ -24,7 +24,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from softstep.config import Config, ConfigError, near
 from softstep.kernels.adam import Constants, adam_step
-from softstep.kernels.support import fit
+from softstep.kernels.support import kernels_accept
 from softstep.learner import losses
 from softstep.learner.networks import Network, Params, make_network
 from softstep.target import blend
@@ -149,7 +149,7 @@ def build_learner(
         value, gradient = jax.value_and_grad(mean_loss)(state.online)
         count = state.gradient_steps + 1
         fire = count % hyper.period == 0
-        if adam is not None and max_grad_norm is None and fit(state.online):
+        if adam is not None and max_grad_norm is None and kernels_accept(state.online):
             online, target, opt_state, finite = _adam_step(adam, state, gradient, hyper, fire)
         else:
             online, target, opt_state, finite = optax_step(state, gradient, hyper, fire)

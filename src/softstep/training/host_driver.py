@@ -20,8 +20,8 @@ import numpy as np
 
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, HostEnvs, Step
-from softstep.kernels import support
 from softstep.kernels.acting import make_actor
+from softstep.kernels.support import kernels_supported
 from softstep.learner.networks import numpy_q_values, pack
 from softstep.records.events import EnvironmentFailed, Finished
 from softstep.training import replay as rp
@@ -407,7 +407,7 @@ def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray]
     if not block.learner.network.plain_mlp:
         return None
     sizes = (spec.observation_size, *config.hidden, spec.num_actions)
-    if not support.supported():
+    if not kernels_supported():
         return numpy_q_values(sizes)
     return make_actor(sizes, len(block.agents), config.num_envs)
 
