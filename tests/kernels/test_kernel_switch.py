@@ -43,14 +43,14 @@ def set_switch(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
 def test_only_0_turns_the_kernels_off(set_switch: Any, value: str | None, state: str) -> None:
     set_switch(value)
     assert switch.state() == state
-    assert support.supported() == switch.switched_on() == (state == "on")
+    assert support.kernels_supported() == switch.switched_on() == (state == "on")
     assert switch.environment() == {"SOFTSTEP_KERNELS": "1" if state == "on" else "0"}
 
 
 @pytest.mark.parametrize("value", ["2", "off", "false", "no", " 0", "00", "True"])
 def test_any_other_value_is_refused_in_one_line(set_switch: Any, value: str) -> None:
     set_switch(value)
-    for read in (switch.switched_on, switch.state, switch.environment, support.supported):
+    for read in (switch.switched_on, switch.state, switch.environment, support.kernels_supported):
         with pytest.raises(ConfigError, match=r"^SOFTSTEP_KERNELS = '.*' must be 0 \(.*\) or 1 \(.*\)$") as error:
             read()
         assert repr(value) in str(error.value)
@@ -75,21 +75,23 @@ def learned(config: softstep.Config) -> Any:
     return driver
 
 
-def test_training_makes_no_machine_code_when_they_are_off(set_switch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, compiled = list[str](), native.compiled
+def test_training_does_not_compile_machine_code_when_they_are_off(
+    set_switch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, compile_function = list[str](), native.compile_function
 
-    def watched(name: str, of: Any, emit: Any) -> Any:
-        made.append(name if name != "handler" else of[0])
-        return compiled(name, of, emit)
+    def watched(name: str, specialization: Any, emit: Any) -> Any:
+        compiled.append(name if name != "handler" else specialization[0])
+        return compile_function(name, specialization, emit)
 
-    monkeypatch.setattr(native, "compiled", watched)
-    config = small(**HOST, hidden=(11,))  # sizes of its own: kernels for others may be in memory already
+    monkeypatch.setattr(native, "compile_function", watched)
+    config = small(**HOST, hidden=(11,))  # sizes that no other test has compiled kernels for
     set_switch("0")
     learned(config)
-    assert made == []
+    assert compiled == []
     set_switch("1")
     learned(config)
-    assert set(made) == {"act", "forward", "backward", "adam"}
+    assert set(compiled) == {"act", "forward", "backward", "adam"}
 
 
 def test_runs_can_read_it_without_jax_or_llvm() -> None:
@@ -114,7 +116,7 @@ def test_a_run_records_it_and_its_workers_obey(
     assert any(worker_env.cache_dir().glob("softstep-*.o")) == code
 
 
-def test_processes_that_do_not_inherit_the_environment_are_told(set_switch: Any) -> None:
+def test_processes_that_do_not_inherit_the_environment_get_the_setting(set_switch: Any) -> None:
     for value, expected in ((None, "1"), ("0", "0")):
         set_switch(value)
         assert worker_env.settings(overlap=False)["SOFTSTEP_KERNELS"] == expected

@@ -1,4 +1,4 @@
-"""XLA's call frame: its layout is that of the installed header, and an unknown version leaves all to XLA."""
+"""XLA's call frame: the layout equals the installed header's, and an unknown version leaves everything to XLA."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from llvmlite import ir
 from support import advance, make_driver, small
 
 from softstep.kernels import native, support, xla_call
-from softstep.kernels.emit import INT, Emitter, Registers, Signature, function
+from softstep.kernels.emit import INT, Emitter, Registers, Signature, declare_function
 from softstep.training.loop import warmup
 
 HEADER = Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"
@@ -37,13 +37,13 @@ OFFSETS = {
     "METADATA_MINOR": "offsetof(XLA_FFI_Metadata, api_version) + offsetof(XLA_FFI_Api_Version, minor_version)",
     "EXECUTE": "XLA_FFI_ExecutionStage_EXECUTE",
 }
-"""Every constant of the layout as the header defines it."""
+"""Every constant of the layout as an expression in C."""
 
 SIZES = {
     "int32_t": ["((XLA_FFI_Api_Version*)0)->major_version", "((XLA_FFI_CallFrame*)0)->stage"],
     "int64_t": ["((XLA_FFI_Buffer*)0)->rank", "*((XLA_FFI_Buffer*)0)->dims"],
 }
-"""Fields by the integers that they are read or written as."""
+"""Fields by the integer type that they are read or written as."""
 
 
 # ---- the installed header ----
@@ -74,7 +74,7 @@ def test_the_installed_version_is_known() -> None:
 
 @pytest.fixture
 def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes | None], None]]:
-    """Let jaxlib ship this header, or none."""
+    """Return a function that makes jaxlib ship another header, or none."""
 
     def ship(header: bytes | None) -> None:
         file = tmp_path / "xla/ffi/api/c_api.h"
@@ -89,7 +89,7 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def header(major: object, minor: object) -> bytes:
-    """The installed header with another version."""
+    """Return the installed header with another version."""
     text = HEADER.read_text()
     for part, number in (("MAJOR", major), ("MINOR", minor)):
         (line,) = (line for line in text.splitlines() if line.startswith(f"#define XLA_FFI_API_{part} "))
@@ -116,18 +116,18 @@ def test_an_unknown_version_is_reported_once_and_turns_the_kernels_off(
 ) -> None:
     pretend(shipped)
     with pytest.warns(RuntimeWarning) as caught:
-        assert [support.supported() for _ in range(3)] == [False] * 3
+        assert [support.kernels_supported() for _ in range(3)] == [False] * 3
     (message,) = (str(warning.message) for warning in caught)
-    for part in (f"found {found},", "know version 0.3 alone", "training goes on without them, slower"):
+    for part in (f"found {found},", "only know version 0.3", "training goes on without them, slower"):
         assert part in message
     assert "\n" not in message
 
 
-def test_the_known_version_is_used_without_a_word(pretend: Any) -> None:
+def test_the_known_version_is_used_without_a_warning(pretend: Any) -> None:
     pretend(header(*xla_call.LAYOUT_VERSION))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert support.supported()
+        assert support.kernels_supported()
 
 
 @pytest.mark.parametrize("without", ["the switch", "the CPU"])
@@ -138,19 +138,19 @@ def test_there_is_no_warning_when_the_kernels_are_off_anyway(
     if without == "the switch":
         monkeypatch.setenv("SOFTSTEP_KERNELS", "0")
     else:
-        monkeypatch.setattr(native, "target", lambda: None)
+        monkeypatch.setattr(native, "cpu_target", lambda: None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not support.supported()
+        assert not support.kernels_supported()
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "gymnax:CartPole-v1"])
 def test_training_goes_on_without_kernels(pretend: Any, monkeypatch: pytest.MonkeyPatch, env: str) -> None:
-    def never(*_: Any) -> Any:
-        raise AssertionError("machine code was made for an unknown layout")
+    def must_not_compile(*_: Any) -> Any:
+        raise AssertionError("machine code was compiled for an unknown layout")
 
     pretend(header(0, 4))
-    monkeypatch.setattr(native, "compiled", never)
+    monkeypatch.setattr(native, "compile_function", must_not_compile)
     config = small(env=env, batch_size=16, learning_starts=16, hidden=(13,))
 
     def learned() -> Any:
@@ -167,17 +167,17 @@ def test_training_goes_on_without_kernels(pretend: Any, monkeypatch: pytest.Monk
 
 
 def emit_doubled(module: ir.Module, registers: Registers) -> None:
-    """Write a function of 4 numbers: twice each of them."""
-    doubled = function(module, "doubled", Signature([(4,)], [(4,)]))
+    """Emit a function that doubles 4 numbers."""
+    doubled = declare_function(module, "doubled", Signature([(4,)], [(4,)]))
     code = Emitter(doubled, registers)
     numbers = code.load(doubled.args[0], INT(0), 4)
     code.store(code.builder.fadd(numbers, numbers), doubled.args[1], INT(0))
     code.builder.ret_void()
 
 
-def call_doubled(of: str, array: Any) -> np.ndarray:
-    """By way of XLA."""
-    (result,) = xla_call.call("doubled", of, Signature([(4,)], [(4,)]), emit_doubled)(array)
+def call_doubled(specialization: str, array: Any) -> np.ndarray:
+    """Compile that function and call it through XLA."""
+    (result,) = xla_call.jax_function("doubled", specialization, Signature([(4,)], [(4,)]), emit_doubled)(array)
     return np.asarray(result)
 
 
@@ -186,9 +186,9 @@ def test_the_handler_reports_the_version_of_its_layout_whatever_is_installed(pre
 
     def with_handler(module: ir.Module, registers: Registers) -> None:
         emit_doubled(module, registers)
-        xla_call._emit_handler(module, module.get_global("doubled"), Signature([(4,)], [(4,)]))
+        xla_call.emit_handler(module, module.get_global("doubled"), Signature([(4,)], [(4,)]))
 
-    code = native.compiled("handler", "a handler that is asked for its version", with_handler)
+    code = native.compile_function("handler", "a handler that is asked for its version", with_handler)
     metadata, extension, frame = (ctypes.create_string_buffer(b"\xee" * 200, 200) for _ in range(3))
     for buffer, offset, pointer in (
         (extension, xla_call.EXTENSION_METADATA, metadata),
@@ -203,7 +203,7 @@ def test_the_handler_reports_the_version_of_its_layout_whatever_is_installed(pre
     assert tuple(reported) == xla_call.LAYOUT_VERSION
 
 
-def test_xla_calls_a_handler_of_its_own_version() -> None:
+def test_xla_accepts_the_version_that_the_handler_reports() -> None:
     np.testing.assert_array_equal(call_doubled("a test", jnp.arange(4.0)), [0, 2, 4, 6])
 
 
