@@ -41,7 +41,7 @@ def test_gymnax_cartpole_steps_like_gymnasiums() -> None:
     ours = envs.make_compiled("CartPole-v1")
     theirs = gymnasium.make("CartPole-v1", disable_env_checker=True)
     blank, _ = ours.reset(jax.random.key(0))
-    rng, step = np.random.default_rng(0), jax.jit(lambda key, *rest: ours.step(ours.chance(key), *rest))
+    rng, step = np.random.default_rng(0), jax.jit(lambda key, *rest: ours.step(ours.draw_randomness(key), *rest))
     seen = {"terminated": 0, "truncated": 0, "neither": 0}
     for _ in range(600):
         state = (rng.uniform(-1, 1, 4) * [2.39, 2, 0.209, 2]).astype(np.float32)
@@ -63,8 +63,8 @@ def test_gymnax_cartpole_resets_where_an_episode_ended_and_only_there() -> None:
     env = envs.make_compiled("CartPole-v1")
     state, _ = env.reset(jax.random.key(0))
     fallen, upright = state.replace(theta=jnp.float32(0.3)), state
-    chance = env.chance(jax.random.key(1))
-    ended, going = (jax.jit(env.step)(chance, s, jnp.int32(0)) for s in (fallen, upright))
+    randomness = env.draw_randomness(jax.random.key(1))
+    ended, going = (jax.jit(env.step)(randomness, s, jnp.int32(0)) for s in (fallen, upright))
     assert bool(ended.terminated)
     assert np.abs(ended.next_observation[2]) > 0.2
     assert np.abs(ended.observation).max() <= 0.05
@@ -76,7 +76,7 @@ def test_gymnax_cartpole_resets_where_an_episode_ended_and_only_there() -> None:
 )
 def test_a_compiled_step_is_gymnaxs_with_the_same_key(name: str) -> None:
     ours, (theirs, params) = envs.make_compiled(name), gymnax.make(name)
-    step = jax.jit(lambda key, state, action: ours.step(ours.chance(key), state, action))
+    step = jax.jit(lambda key, state, action: ours.step(ours.draw_randomness(key), state, action))
     expect = jax.jit(lambda key, state, action: theirs.step(key, state, action, params))
     close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)  # two programs, fused in two ways
     state, _ = ours.reset(jax.random.key(0))

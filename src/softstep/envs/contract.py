@@ -91,10 +91,10 @@ class CompiledEnv(NamedTuple):
     spec: EnvSpec
     reset: Callable[[PRNGKeyArray], tuple[Any, Array]]
     """key → (state, observation (O,))."""
-    chance: Callable[[PRNGKeyArray], Any]
+    draw_randomness: Callable[[PRNGKeyArray], Any]
     """key → all that a step takes from chance, the next episode's start among it: for many steps in one go."""
     step: Callable[[Any, Any, Array], CompiledStep]
-    """(chance, state, action) → the step, reset where it ended."""
+    """(randomness, state, action) → the step, reset where it ended."""
 
 
 class CompiledStep(NamedTuple):

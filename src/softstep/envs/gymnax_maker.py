@@ -56,12 +56,12 @@ def make_compiled(name: str) -> CompiledEnv:
         observation, state = env.reset(key, params)
         return state, jnp.ravel(observation).astype(jnp.float32)
 
-    def chance(key: PRNGKeyArray) -> Any:  # as gymnax splits a step's key
+    def draw_randomness(key: PRNGKeyArray) -> Any:  # as gymnax splits a step's key
         key_step, key_reset = jax.random.split(key)
         return key_step, reset(key_reset)
 
-    def step(chance: Any, state: Any, action: Array) -> CompiledStep:
-        key, (fresh, start) = chance
+    def step(randomness: Any, state: Any, action: Array) -> CompiledStep:
+        key, (fresh, start) = randomness
         observation, state, reward, terminated, _ = env.step_env(key, state, action, params)
         terminated = jnp.asarray(terminated, bool)
         truncated = jnp.asarray(env.is_truncated(state, params), bool) & ~terminated
@@ -78,7 +78,7 @@ def make_compiled(name: str) -> CompiledEnv:
 
     _, observation = jax.eval_shape(lambda: reset(jax.random.key(0)))
     spec = EnvSpec(name, "gymnax", observation.size, int(space.n), exactly_resumable=True)
-    return CompiledEnv(spec, reset, chance, step)
+    return CompiledEnv(spec, reset, draw_randomness, step)
 
 
 class GymnaxHostEnvs:
@@ -86,7 +86,7 @@ class GymnaxHostEnvs:
 
     def __init__(self, env: CompiledEnv, reset_keys: Key[Array, "W E"]) -> None:
         self.spec = env.spec
-        self._step = jax.jit(jax.vmap(jax.vmap(lambda key, *rest: env.step(env.chance(key), *rest))))
+        self._step = jax.jit(jax.vmap(jax.vmap(lambda key, *rest: env.step(env.draw_randomness(key), *rest))))
         self._state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(reset_keys)
         self.observations = np.array(observations)
 

@@ -356,14 +356,14 @@ def fused_chunk(
 ) -> tuple[Carry, Ended]:
     """`count` iterations of the step body as one loop; the episodes that ended, (DRAWN_AHEAD, V, W, E)."""
 
-    chances = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.chance))))(draws.env_keys)  # N, V, W, E
+    randomness = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.draw_randomness))))(draws.env_keys)  # N, V, W, E
 
     def vector_step(carry: Carry, given: tuple[Draws, Any, Any]) -> tuple[Carry, tuple[Any, Ended]]:
-        draw, chance, epsilon = given
+        draw, step_randomness, epsilon = given
         values = block.q_values(carry.state.learner.online, carry.observations)
         epsilons = epsilon if falling is None else carry.walk.epsilon
         actions = choose(jnp, values, draw.uniform < epsilons[:, None], draw.action)
-        step = jax.vmap(jax.vmap(env.step))(chance, carry.env_state, actions)
+        step = jax.vmap(jax.vmap(env.step))(step_randomness, carry.env_state, actions)
         rows = make_rows(config, carry.observations, actions, step)
         walk = carry.walk._replace(returns=carry.walk.returns + step.reward, lengths=carry.walk.lengths + 1)
         walk, closed = settle(jnp, falling, walk, step.terminated | step.truncated)
@@ -372,8 +372,8 @@ def fused_chunk(
 
     def iteration(n: Any, loop: tuple[Carry, Ended]) -> tuple[Carry, Ended]:
         carry, ended = loop
-        draw, chance = jax.tree.map(lambda a: a[n], (draws._replace(env_keys=None), chances))
-        walked, (rows, closed) = jax.lax.scan(vector_step, carry, (draw._replace(words=None), chance, now.epsilon[n]))
+        draw, drawn = jax.tree.map(lambda a: a[n], (draws._replace(env_keys=None), randomness))
+        walked, (rows, closed) = jax.lax.scan(vector_step, carry, (draw._replace(words=None), drawn, now.epsilon[n]))
         new = jnp.moveaxis(rows, 0, 1).reshape(config.width, config.steps_per_iteration, -1)
         replay, state = rp.write(carry.replay, new), carry.state
         if learning:  # reads after the write: the other way round XLA copies the whole ring at every iteration
