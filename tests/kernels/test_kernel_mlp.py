@@ -15,7 +15,7 @@ from mlps import as_float64, assert_near, parameter_shapes, random_mlp, torch_ml
 
 from softstep.kernels import mlp as mlp_module
 from softstep.kernels import native, support
-from softstep.kernels.emit import Registers
+from softstep.kernels.llvm_types import Registers
 from softstep.kernels.mlp import mlp, mlp_kernel_accepts
 from softstep.learner.networks import mlp_batch
 

@@ -14,7 +14,7 @@ import pytest
 from llvmlite import ir
 
 from softstep.kernels import native, support
-from softstep.kernels.emit import INT, Registers
+from softstep.kernels.llvm_types import INT, Registers
 
 
 @contextlib.contextmanager

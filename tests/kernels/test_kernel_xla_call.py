@@ -19,7 +19,8 @@ from llvmlite import ir
 from support import advance, make_driver, small
 
 from softstep.kernels import native, support, xla_call
-from softstep.kernels.emit import INT, Emitter, Registers, Signature, declare_function
+from softstep.kernels.emit import Emitter
+from softstep.kernels.llvm_types import INT, Registers, Signature, declare_function
 from softstep.training.loop import warmup
 
 HEADER = Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"

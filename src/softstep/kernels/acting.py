@@ -14,7 +14,8 @@ import numpy as np
 from llvmlite import ir
 
 from softstep.kernels import native
-from softstep.kernels.emit import INT, POINTER, VOID, Emitter, Matrix, Registers
+from softstep.kernels.emit import Emitter
+from softstep.kernels.llvm_types import INT, POINTER, VOID, Matrix, Registers
 
 QValues = Callable[[np.ndarray], np.ndarray]
 """Observations (W, E, O) float32 → action values (W, E, A), which the next call overwrites."""

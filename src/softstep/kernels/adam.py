@@ -19,7 +19,8 @@ from jaxtyping import Array
 from llvmlite import ir
 
 from softstep.kernels import xla_call
-from softstep.kernels.emit import INT, ArrayShape, Emitter, Registers, Signature, declare_function
+from softstep.kernels.emit import Emitter
+from softstep.kernels.llvm_types import INT, ArrayShape, Registers, Signature, declare_function
 from softstep.kernels.support import Params
 
 

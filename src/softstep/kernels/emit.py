@@ -9,58 +9,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from llvmlite import ir
 
-FLOAT, INT, POINTER, VOID = ir.FloatType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
-
-ArrayShape = tuple[int, ...]
+from softstep.kernels.llvm_types import FLOAT, INT, Matrix, Registers
 
 Finish = Callable[[ir.Value, ir.Value, ir.Value], ir.Value]
 """(sums, row, column of the first sum) → the values to store."""
-
-
-class Registers(NamedTuple):
-    """A core's vector registers, and how many of them a tile of a product occupies."""
-
-    lanes: int
-    """Floats in one register."""
-    tile_width: int
-    """Registers side by side in a full tile."""
-    tile_registers: int
-    """All registers of a full tile."""
-
-
-class Matrix(NamedTuple):
-    """A matrix in memory: element (i, j) lies i·row + j·column floats after `data`."""
-
-    data: ir.Value
-    row: int
-    column: int = 1
-
-    @property
-    def transposed(self) -> Matrix:
-        """The same numbers with rows and columns exchanged."""
-        return Matrix(self.data, self.column, self.row)
-
-
-class Signature(NamedTuple):
-    """The arrays that a function reads and writes, one pointer each, in order."""
-
-    reads: list[ArrayShape]
-    writes: list[ArrayShape]
-
-
-def declare_function(module: ir.Module, name: str, signature: Signature, *, noalias: bool = True) -> ir.Function:
-    """Declare a function of pointers to arrays; `noalias` promises LLVM that none of them overlap."""
-    pointers = [POINTER] * len(signature.reads + signature.writes)
-    function = ir.Function(module, ir.FunctionType(VOID, pointers), name)
-    function.linkage = "internal"
-    if noalias:
-        for argument in function.args:
-            argument.add_attribute("noalias")
-    return function
 
 
 class Emitter:
@@ -209,7 +164,14 @@ class Emitter:
         return [self.builder.call(fma, [number, weight, total]) for number, total in zip(numbers, sums, strict=True)]
 
     def transpose(self, rows: int, columns: int, a: Matrix, c: Matrix) -> None:
-        """Emit c[j, i] = a[i, j], in square blocks of whole registers when the sizes allow it."""
+        """Emit c[j, i] = a[i, j], in square blocks of whole registers when the sizes allow it.
+
+        Args:
+            rows: number of rows of a.
+            columns: number of columns of a.
+            a: the matrix to read.
+            c: the matrix to write.
+        """
         lanes = self._registers.lanes
         size = 1 if rows % lanes or columns % lanes else lanes
         with self._loop(rows, size) as (i, _, _), self._loop(columns, size) as (j, _, _):

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from softstep.kernels.emit import ArrayShape, Emitter, Matrix, Registers, Signature, declare_function
+from softstep.kernels.emit import Emitter
+from softstep.kernels.llvm_types import ArrayShape, Matrix, Registers, Signature, declare_function
 
 
 class MLPShape(NamedTuple):

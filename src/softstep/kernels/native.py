@@ -15,7 +15,7 @@ import jax
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from softstep.kernels.emit import Registers
+from softstep.kernels.llvm_types import Registers
 
 Emit = Callable[[ir.Module, Registers], None]
 """Adds a function to a module, laid out for these registers."""

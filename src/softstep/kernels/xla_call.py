@@ -22,7 +22,7 @@ import numpy as np
 from llvmlite import ir
 
 from softstep.kernels import native
-from softstep.kernels.emit import FLOAT, INT, POINTER, Registers, Signature
+from softstep.kernels.llvm_types import FLOAT, INT, POINTER, Registers, Signature
 from softstep.kernels.native import Emit
 
 LAYOUT_VERSION = (0, 3)
