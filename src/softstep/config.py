@@ -7,17 +7,30 @@ import hashlib
 import itertools
 import json
 import math
-import types
-import typing
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
+from softstep.validation import check_fields, overlay
 
 SCHEMA = 1
 """Version of `config.json` and of the run folder around it."""
+
+_LARGEST = sys.float_info.max
+PositiveInt = Annotated[int, Meta(ge=1, title="at least 1")]
+NonNegativeInt = Annotated[int, Meta(ge=0, title="at least 0")]
+PositiveFloat = Annotated[float, Meta(gt=0, le=_LARGEST, title="a finite number above 0")]
+Options = Annotated[dict[str, Annotated[float, Meta(ge=0, le=_LARGEST)]], Meta(title="finite numbers, at least 0")]
+Probability = Annotated[float, Meta(ge=0, le=1, title="a probability")]
+Discount = Annotated[float, Meta(ge=0, le=1, title="in [0, 1]")]
+Decay = Annotated[float, Meta(gt=0, le=1, title="in (0, 1]")]
+Return = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST, title="a finite return")]
+Name = Annotated[str, Meta(min_length=1, title="a word")]
 
 
 @dataclass(frozen=True)
@@ -26,35 +39,32 @@ class Exploration:
 
     schedule: Literal["linear", "geometric"] = "linear"
     """How ε falls: linear in environment steps, or geometric, once per finished episode."""
-    start: float = 1.0
+    start: Probability = 1.0
     """ε at the first step (probability)."""
-    end: float = 0.02
+    end: Probability = 0.02
     """ε at the end, its floor (probability)."""
-    steps: int = 30_000
+    steps: PositiveInt = 30_000
     """Environment steps from start to end (linear only)."""
-    decay: float = 0.995
+    decay: Decay = 0.995
     """Factor on ε at the end of every episode (geometric only)."""
 
     def __post_init__(self) -> None:
-        _check_types(self, "exploration.")
-        for name in ("start", "end"):
-            _require(0 <= getattr(self, name) <= 1, f"exploration.{name}", getattr(self, name), "a probability")
-        _require(self.end <= self.start, "exploration.end", self.end, f"at most exploration.start = {self.start}")
-        _require(self.steps >= 1, "exploration.steps", self.steps, "at least 1 environment step")
-        _require(0 < self.decay <= 1, "exploration.decay", self.decay, "in (0, 1]")
+        check_fields(self, "exploration.")
+        if self.end > self.start:
+            raise ConfigError(f"exploration.end = {self.end} must be at most exploration.start = {self.start}")
 
 
 @dataclass(frozen=True)
 class Arm:
     """One named way to set α and the target; what is None comes from the configuration."""
 
-    name: str
+    name: Name
     """Label in tables and pictures."""
-    learning_rate: float | None = None
+    learning_rate: PositiveFloat | None = None
     """α of this arm (per gradient step)."""
     target: TargetUpdate | None = None
     """How this arm's target network follows."""
-    gamma: float | None = None
+    gamma: Discount | None = None
     """γ of this arm, the discount per environment step."""
     exploration: Exploration | None = None
     """How random this arm's behaviour is; its schedule is of the run's kind."""
@@ -63,32 +73,24 @@ class Arm:
     and it goes on from W (more than one step: Lookahead)."""
 
     def __post_init__(self) -> None:
-        _check_types(self, "arm.")
-        _require(bool(self.name), "arm.name", self.name, "a word")
-        if self.learning_rate is not None:
-            _positive("arm.learning_rate", self.learning_rate)
-        if self.gamma is not None:
-            _require(0 <= self.gamma <= 1, "arm.gamma", self.gamma, "in [0, 1]")
+        check_fields(self, "arm.")
 
 
 @dataclass(frozen=True)
 class Change:
     """New settings in mid-run, as a hand on a slider makes them; what is None stays as it is."""
 
-    env_steps: int
+    env_steps: NonNegativeInt
     """They hold for every iteration that begins at or after this many environment steps of the agent."""
     arm: str | None = None
     """The arm they are for; None: every arm."""
-    learning_rate: float | None = None
+    learning_rate: PositiveFloat | None = None
     """α from then on (per gradient step)."""
     target: TargetUpdate | None = None
     """How the target network follows from then on."""
 
     def __post_init__(self) -> None:
-        _check_types(self, "change.")
-        _require(self.env_steps >= 0, "change.env_steps", self.env_steps, "at least 0")
-        if self.learning_rate is not None:
-            _positive("change.learning_rate", self.learning_rate)
+        check_fields(self, "change.")
 
 
 @dataclass(frozen=True)
@@ -99,47 +101,47 @@ class Config:
     """Environment: a Gymnasium id, `gymnax:ID` (inside the compiled loop) or `envpool:ID`."""
     env_modules: tuple[str, ...] = ()
     """Modules to import that register environments of your own (--env-module)."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """First seed."""
-    seeds: int = 1
+    seeds: PositiveInt = 1
     """Number of seeds: agents trained side by side, seed, seed + 1, …"""
-    total_steps: int = 300_000
+    total_steps: PositiveInt = 300_000
     """Length of the run (environment steps per agent)."""
-    num_envs: int = 1
+    num_envs: PositiveInt = 1
     """Environments each agent acts in."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """α, the size of a gradient step."""
     target: TargetUpdate = field(default_factory=TargetUpdate)
     """How the target network follows the online network."""
-    learning_rate_decay: float = 1.0
+    learning_rate_decay: Decay = 1.0
     """Final factor on α, reached linearly; 1 keeps α constant."""
-    learning_rate_decay_steps: int = 300_000
+    learning_rate_decay_steps: PositiveInt = 300_000
     """Environment steps until the final factor is reached."""
-    reward_scale: float = 1.0
+    reward_scale: PositiveFloat = 1.0
     """Factor on rewards for learning; returns are reported without it."""
-    gamma: float = 0.99
+    gamma: Discount = 0.99
     """γ, the discount per step."""
-    batch_size: int = 64
+    batch_size: PositiveInt = 64
     """Transitions per minibatch."""
-    memory_size: int = 100_000
+    memory_size: PositiveInt = 100_000
     """Replay capacity (transitions per agent)."""
-    learning_starts: int = 1_000
+    learning_starts: NonNegativeInt = 1_000
     """Environment steps before the first gradient step."""
-    train_every: int = 4
+    train_every: PositiveInt = 4
     """Environment steps from one round of learning to the next."""
-    gradient_steps: int = 1
+    gradient_steps: PositiveInt = 1
     """Gradient steps in a round of learning."""
     optimizer: str = "adam"
     """Any optimizer of optax by name: adam, sgd, rmsprop, lion, adamw, …"""
-    optimizer_options: dict[str, float] = field(default_factory=dict)
+    optimizer_options: Options = field(default_factory=dict)
     """Its options by name, for example `eps 1e-5 b2 0.99`."""
-    max_grad_norm: float | None = None
+    max_grad_norm: PositiveFloat | None = None
     """Clip gradients to this global norm; None leaves them alone."""
     loss: Literal["mse", "huber"] = "mse"
     """Mean squared error, or Huber with threshold 1."""
     double_q: bool = False
     """Choose the next action with the online network, value it with the target (double Q-learning)."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[PositiveInt, ...] = (64, 64)
     """Widths of the MLP's hidden layers (units)."""
     network: str | None = None
     """A network of your own: `module:function`, called with (key, observation_size, num_actions)."""
@@ -149,23 +151,23 @@ class Config:
     """How random the behaviour is."""
     time_limit_is_terminal: bool = False
     """Treat a time limit as a true end (the course lab's rule) instead of bootstrapping through it."""
-    record_every: int = 5_000
+    record_every: PositiveInt = 5_000
     """Environment steps from one row of the curves to the next."""
-    eval_every: int = 0
+    eval_every: NonNegativeInt = 0
     """Environment steps from one greedy evaluation to the next; 0 never evaluates."""
-    eval_episodes: int = 10
+    eval_episodes: PositiveInt = 10
     """Episodes per evaluation."""
-    eval_gate: float | None = None
+    eval_gate: Return | None = None
     """Skip evaluations while the mean of its agents' last 40 training returns is below this; None never skips."""
     eval_network: Literal["online", "target"] = "online"
     """The network that plays greedily: Q, or its slow average T."""
-    solve_at: float | None = None
+    solve_at: Return | None = None
     """Stop a block once two evaluations in a row of each of its agents' policies average at least this return."""
-    probe: int = 0
+    probe: NonNegativeInt = 0
     """Transitions of the frozen probe on which Δy is measured at every gradient step; 0: at records only."""
-    checkpoint_every: int = 10_000
+    checkpoint_every: PositiveInt = 10_000
     """Environment steps from one checkpoint to the next; never changes the run."""
-    block_width: int | None = None
+    block_width: PositiveInt | None = None
     """Agents per compiled block, W; None takes 1 for one agent and 4 for more. Bits depend on it."""
     arms: tuple[Arm, ...] = ()
     """Named arms to compare; none means one arm with the settings above."""
@@ -173,29 +175,9 @@ class Config:
     """What changes in mid-run, in order of time."""
 
     def __post_init__(self) -> None:
-        _check_types(self)
-        for name in (
-            "seeds", "total_steps", "num_envs", "batch_size", "memory_size", "train_every", "gradient_steps",
-            "record_every", "eval_episodes", "checkpoint_every", "learning_rate_decay_steps",
-        ):  # fmt: skip
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("seed", "learning_starts", "eval_every", "probe"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
-        _require(self.seed + self.seeds <= 2**31, "seed", self.seed, "below 2**31")
-        _positive("learning_rate", self.learning_rate)
-        _positive("reward_scale", self.reward_scale)
-        _require(0 < self.learning_rate_decay <= 1, "learning_rate_decay", self.learning_rate_decay, "in (0, 1]")
-        _require(0 <= self.gamma <= 1, "gamma", self.gamma, "in [0, 1]")
-        for name in ("eval_gate", "solve_at"):
-            value = getattr(self, name)
-            _require(value is None or math.isfinite(value), name, value, "a finite return")
-        for name, value in self.optimizer_options.items():
-            _require(0 <= value < math.inf, f"optimizer_options.{name}", value, "a finite number, at least 0")
-        if self.max_grad_norm is not None:
-            _positive("max_grad_norm", self.max_grad_norm)
-        if self.block_width is not None:
-            _require(self.block_width >= 1, "block_width", self.block_width, "at least 1")
-        _require(all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of at least 1")
+        check_fields(self)
+        if self.seed + self.seeds > 2**31:
+            raise ConfigError(f"seed = {self.seed} must be below 2**31")
         self._check_fit()
 
     def _check_fit(self) -> None:
@@ -303,7 +285,10 @@ class Config:
         schema = values.pop("schema", SCHEMA)
         if not isinstance(schema, int) or schema > SCHEMA:
             raise ConfigError(f"{source}: schema {schema!r} is newer than this softstep's {SCHEMA}: upgrade softstep")
-        return typing.cast(Config, _overlay(base or cls(), values, source))
+        try:
+            return overlay(base or cls(), values)
+        except ValueError as error:
+            raise ConfigError(f"{source}: {error}") from None
 
     def content_hash(self) -> str:
         """Sixteen hex digits that name this configuration's content."""
@@ -336,97 +321,11 @@ def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
     return agent
 
 
-def _require(condition: bool, name: str, value: object, wanted: str) -> None:
-    if not condition:
-        raise ConfigError(f"{name} = {value!r} must be {wanted}")
-
-
-def _positive(name: str, value: float) -> None:
-    _require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
-
-
 def _parse_object(text: str, source: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: not JSON ({error})") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: expected a JSON object of settings, found {type(values).__name__}")
     return values
-
-
-def _overlay(base: Any, values: Mapping[str, Any], source: str) -> Any:
-    """A copy of the dataclass `base` with `values` in place of its fields, types checked."""
-    hints = typing.get_type_hints(type(base))
-    changes = {}
-    for key, value in values.items():
-        if key not in hints:
-            raise ConfigError(f"{source}: unknown setting {key!r}{near(key, list(hints))}")
-        changes[key] = _coerce(value, hints[key], getattr(base, key), f"{source}: {key}")
-    try:
-        return dataclasses.replace(base, **changes)
-    except ValueError as error:
-        raise ConfigError(f"{source}: {error}") from None
-
-
-def _coerce(value: Any, hint: Any, current: Any, where: str) -> Any:
-    """`value` from JSON as the type `hint`; ConfigError where it is not one."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in arguments:
-            return None
-        (inner,) = [a for a in arguments if a is not type(None)]
-        return _coerce(value, inner, current, where)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        make: Any = hint
-        needed = {} if isinstance(current, make) else _required(hint, value, where)
-        try:
-            base = current if isinstance(current, make) else make(**needed)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from None
-        return _overlay(base, value, where)
-    if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(_coerce(item, arguments[0], None, where) for item in value)
-    if origin is dict and isinstance(value, Mapping):
-        return {str(k): _coerce(v, arguments[1], None, f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not _is(value, hint):
-        name = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-        raise ConfigError(f"{where} = {value!r} is not of type {name}")
-    return value
-
-
-def _required(hint: Any, value: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Arguments without which the dataclass `hint` cannot be made (an arm's name)."""
-    names = [f.name for f in dataclasses.fields(hint) if f.default is f.default_factory is dataclasses.MISSING]
-    missing = [name for name in names if name not in value]
-    if missing:
-        raise ConfigError(f"{where}: {missing[0]!r} is missing")
-    return {name: value[name] for name in names}
-
-
-def _is(value: Any, hint: Any) -> bool:
-    """Whether a leaf value is of the type a field names."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return value in arguments
-    if origin in (types.UnionType, typing.Union):
-        return any(_is(value, argument) for argument in arguments)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_is(item, arguments[0]) for item in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(_is(v, arguments[1]) for v in value.values())
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
-
-
-def _check_types(settings: Any, prefix: str = "") -> None:
-    for name, hint in typing.get_type_hints(type(settings)).items():
-        value = getattr(settings, name)
-        if not _is(value, hint):
-            wanted = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-            raise ConfigError(f"{prefix}{name} = {value!r} is not of type {wanted}")
