@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from softstep.explorer.rooms import noise, one_network, stability, stories, two_networks
-from softstep.explorer.rooms.parameters import BadParameter, Spec, check_all
+from softstep.explorer.rooms.parameters import BadParameter, Parameters, read
 
 __all__ = ["ENDPOINTS", "BadParameter", "Endpoint", "answer"]
 
@@ -22,26 +23,38 @@ class Endpoint(NamedTuple):
     """One question: what it asks, what it accepts, and the function that answers it."""
 
     summary: str
-    parameters: Mapping[str, Spec]
+    parameters: type[Parameters]
     answer: Callable[..., dict[str, Any]]
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "landscape": Endpoint("The loss of room 1 over the picture.", one_network.LOSS, one_network.landscape),
+    "landscape": Endpoint("The loss of room 1 over the picture.", one_network.LossParameters, one_network.landscape),
     "one-network": Endpoint(
-        "Descent at α, the soft update of one network, and descent at (1−c)·α.", one_network.PATHS, one_network.walk
+        "Descent at α, the soft update of one network, and descent at (1−c)·α.",
+        one_network.PathParameters,
+        one_network.walk,
     ),
     "two-networks": Endpoint(
-        "QN and TQN beside the single network at (1−c)·α, step by step.", two_networks.STEPS, two_networks.steps
+        "QN and TQN beside the single network at (1−c)·α, step by step.",
+        two_networks.StepParameters,
+        two_networks.steps,
     ),
-    "ledger": Endpoint("How much of each past step has arrived in TQN.", two_networks.LEDGER, two_networks.ledger),
-    "filter": Endpoint("The target as a low-pass filter of QN.", two_networks.FILTER, two_networks.low_pass),
-    "stories": Endpoint("The stories of the stability room.", {}, stories.stories),
-    "problem": Endpoint("Φ, P, d of a problem and its two limits.", stability.PROBLEM, stability.ingredients),
-    "stability-map": Endpoint("Growth over (α, 1−c) with its exact boundary.", stability.MAP, stability.growth_map),
-    "stability-point": Endpoint("Growth, eigenvalues and a trajectory at one pair.", stability.POINT, stability.point),
-    "stability-windows": Endpoint("Exact stable intervals through one pair.", stability.WINDOWS, stability.windows),
-    "noise": Endpoint("Rate against variance for Q, T and single networks.", noise.PARAMETERS, noise.trade),
+    "ledger": Endpoint(
+        "How much of each past step has arrived in TQN.", two_networks.LedgerParameters, two_networks.ledger
+    ),
+    "filter": Endpoint("The target as a low-pass filter of QN.", two_networks.FilterParameters, two_networks.low_pass),
+    "stories": Endpoint("The stories of the stability room.", Parameters, stories.stories),
+    "problem": Endpoint("Φ, P, d of a problem and its two limits.", stability.ProblemParameters, stability.ingredients),
+    "stability-map": Endpoint(
+        "Growth over (α, 1−c) with its exact boundary.", stability.MapParameters, stability.growth_map
+    ),
+    "stability-point": Endpoint(
+        "Growth, eigenvalues and a trajectory at one pair.", stability.PointParameters, stability.point
+    ),
+    "stability-windows": Endpoint(
+        "Exact stable intervals through one pair.", stability.WindowParameters, stability.windows
+    ),
+    "noise": Endpoint("Rate against variance for Q, T and single networks.", noise.NoiseParameters, noise.trade),
 }
 """Every question the page may ask, by the last part of its path."""
 
@@ -49,7 +62,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 def answer(name: str, values: Any) -> dict[str, Any]:
     """The answer of an endpoint as plain JSON values. KeyError for an unknown name, BadParameter for a bad value."""
     endpoint = ENDPOINTS[name]
-    result: dict[str, Any] = plain(endpoint.answer(**check_all(endpoint.parameters, values)))
+    result: dict[str, Any] = plain(endpoint.answer(**msgspec.structs.asdict(read(endpoint.parameters, values))))
     return result
 
 
