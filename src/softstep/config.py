@@ -21,6 +21,11 @@ from softstep.validation import check_fields, overlay
 SCHEMA = 1
 """Version of `config.json` and of the run folder around it."""
 
+RUN_BLOCK_WIDTH = 4
+"""Default W, agents per block, of a run with several agents; a single agent has a block of width 1."""
+STUDY_BLOCK_WIDTH = 8
+"""Default W of a study, the same for every cell, so that cells and seeds added later fit the compiled programs."""
+
 _LARGEST = sys.float_info.max
 PositiveInt = Annotated[int, Meta(ge=1, title="at least 1")]
 NonNegativeInt = Annotated[int, Meta(ge=0, title="at least 0")]
@@ -240,7 +245,7 @@ class Config:
         """W, agents per block."""
         if self.block_width is not None:
             return self.block_width
-        return 1 if self.num_agents == 1 else 4
+        return 1 if self.num_agents == 1 else RUN_BLOCK_WIDTH
 
     @property
     def num_agents(self) -> int:
