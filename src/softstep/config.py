@@ -1,4 +1,7 @@
-"""The whole configuration: frozen dataclasses with units beside every field, JSON round trip, content hash."""
+"""The configuration of a run: frozen dataclasses, their JSON form and their content hash.
+
+Type, bounds, default, unit and help text of a setting stand together, at its field.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,14 @@ from softstep.target import TargetUpdate
 from softstep.validation import check_fields, overlay
 
 SCHEMA = 1
-"""Version of `config.json` and of the run folder around it."""
+"""Version of `config.json` and of the run folder that holds it."""
 
 RUN_BLOCK_WIDTH = 4
 """Default W, agents per block, of a run with several agents; a single agent has a block of width 1."""
 STUDY_BLOCK_WIDTH = 8
 """Default W of a study, the same for every cell, so that cells and seeds added later fit the compiled programs."""
 
+# Types of the fields: their bounds, and the words for these in error messages.
 _LARGEST = sys.float_info.max
 PositiveInt = Annotated[int, Meta(ge=1, title="at least 1")]
 NonNegativeInt = Annotated[int, Meta(ge=0, title="at least 0")]
@@ -35,21 +39,21 @@ Probability = Annotated[float, Meta(ge=0, le=1, title="a probability")]
 Discount = Annotated[float, Meta(ge=0, le=1, title="in [0, 1]")]
 Decay = Annotated[float, Meta(gt=0, le=1, title="in (0, 1]")]
 Return = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST, title="a finite return")]
-Name = Annotated[str, Meta(min_length=1, title="a word")]
+Name = Annotated[str, Meta(min_length=1, title="a name of at least one character")]
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """ε-greedy behaviour: the probability of a uniformly random action."""
+    """ε-greedy exploration: with probability ε, the action is drawn uniformly at random."""
 
     schedule: Literal["linear", "geometric"] = "linear"
-    """How ε falls: linear in environment steps, or geometric, once per finished episode."""
+    """How ε falls: linear in environment steps, or geometric, by a factor at the end of every episode."""
     start: Probability = 1.0
     """ε at the first step (probability)."""
     end: Probability = 0.02
-    """ε at the end, its floor (probability)."""
+    """ε at the end, its lowest value (probability)."""
     steps: PositiveInt = 30_000
-    """Environment steps from start to end (linear only)."""
+    """Environment steps over which ε falls from start to end (linear only)."""
     decay: Decay = 0.995
     """Factor on ε at the end of every episode (geometric only)."""
 
@@ -61,21 +65,21 @@ class Exploration:
 
 @dataclass(frozen=True)
 class Arm:
-    """One named way to set α and the target; what is None comes from the configuration."""
+    """One way to set α and the target, with a name; a field that is None takes the run's value."""
 
     name: Name
-    """Label in tables and pictures."""
+    """Label in tables and figures."""
     learning_rate: PositiveFloat | None = None
-    """α of this arm (per gradient step)."""
+    """α, the size of a gradient step."""
     target: TargetUpdate | None = None
-    """How this arm's target network follows."""
+    """How the target network follows the online network."""
     gamma: Discount | None = None
-    """γ of this arm, the discount per environment step."""
+    """γ, the discount per environment step."""
     exploration: Exploration | None = None
-    """How random this arm's behaviour is; its schedule is of the run's kind."""
+    """How often the agent acts at random; the schedule must be the run's."""
     blended: bool = False
-    """One network that is blended with itself: it makes `target.period` gradient steps, then W ← c·W + (1−c)·W_new
-    and it goes on from W (more than one step: Lookahead)."""
+    """Blend one network with itself: after `target.period` gradient steps, W ← c·W + (1−c)·W_new, and training goes on
+    from W (with more than one step, this is Lookahead)."""
 
     def __post_init__(self) -> None:
         check_fields(self, "arm.")
@@ -83,16 +87,16 @@ class Arm:
 
 @dataclass(frozen=True)
 class Change:
-    """New settings in mid-run, as a hand on a slider makes them; what is None stays as it is."""
+    """Settings changed mid-run; a field that is None leaves its setting as it is."""
 
     env_steps: NonNegativeInt
-    """They hold for every iteration that begins at or after this many environment steps of the agent."""
+    """The change holds in every iteration that starts at or after this many environment steps of the agent."""
     arm: str | None = None
-    """The arm they are for; None: every arm."""
+    """Name of the arm to change; None changes every arm."""
     learning_rate: PositiveFloat | None = None
-    """α from then on (per gradient step)."""
+    """α, the size of a gradient step."""
     target: TargetUpdate | None = None
-    """How the target network follows from then on."""
+    """How the target network follows the online network."""
 
     def __post_init__(self) -> None:
         check_fields(self, "change.")
@@ -100,32 +104,32 @@ class Change:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides a run's numbers."""
+    """Every setting of a run."""
 
     env: str = "LunarLander-v3"
-    """Environment: a Gymnasium id, `gymnax:ID` (inside the compiled loop) or `envpool:ID`."""
+    """Environment: a Gymnasium id, `gymnax:ID` (runs inside the compiled loop) or `envpool:ID`."""
     env_modules: tuple[str, ...] = ()
-    """Modules to import that register environments of your own (--env-module)."""
+    """Modules to import that register your own environments (--env-module)."""
     seed: NonNegativeInt = 0
-    """First seed."""
+    """Seed of the first agent."""
     seeds: PositiveInt = 1
-    """Number of seeds: agents trained side by side, seed, seed + 1, …"""
+    """Number of seeds, and of agents trained side by side: seed, seed + 1, …"""
     total_steps: PositiveInt = 300_000
     """Length of the run (environment steps per agent)."""
     num_envs: PositiveInt = 1
-    """Environments each agent acts in."""
+    """Environments in which each agent acts at the same time."""
     learning_rate: PositiveFloat = 1e-3
     """α, the size of a gradient step."""
     target: TargetUpdate = field(default_factory=TargetUpdate)
     """How the target network follows the online network."""
     learning_rate_decay: Decay = 1.0
-    """Final factor on α, reached linearly; 1 keeps α constant."""
+    """Factor on α at the end of its linear decay; 1 keeps α constant."""
     learning_rate_decay_steps: PositiveInt = 300_000
-    """Environment steps until the final factor is reached."""
+    """Environment steps over which α decays to that factor."""
     reward_scale: PositiveFloat = 1.0
-    """Factor on rewards for learning; returns are reported without it."""
+    """Factor on the rewards that the agent learns from; returns are reported without it."""
     gamma: Discount = 0.99
-    """γ, the discount per step."""
+    """γ, the discount per environment step."""
     batch_size: PositiveInt = 64
     """Transitions per minibatch."""
     memory_size: PositiveInt = 100_000
@@ -133,60 +137,62 @@ class Config:
     learning_starts: NonNegativeInt = 1_000
     """Environment steps before the first gradient step."""
     train_every: PositiveInt = 4
-    """Environment steps from one round of learning to the next."""
+    """Environment steps from one round of gradient steps to the next."""
     gradient_steps: PositiveInt = 1
-    """Gradient steps in a round of learning."""
+    """Gradient steps per round."""
     optimizer: str = "adam"
-    """Any optimizer of optax by name: adam, sgd, rmsprop, lion, adamw, …"""
+    """Name of an optimizer in optax: adam, sgd, rmsprop, lion, adamw, …"""
     optimizer_options: Options = field(default_factory=dict)
-    """Its options by name, for example `eps 1e-5 b2 0.99`."""
+    """Options of the optimizer by name, for example `eps 1e-5 b2 0.99`."""
     max_grad_norm: PositiveFloat | None = None
-    """Clip gradients to this global norm; None leaves them alone."""
+    """Clip the gradient to this global norm; None never clips."""
     loss: Literal["mse", "huber"] = "mse"
-    """Mean squared error, or Huber with threshold 1."""
+    """Loss of the TD error: mean squared error, or Huber with threshold 1."""
     double_q: bool = False
-    """Choose the next action with the online network, value it with the target (double Q-learning)."""
+    """Double Q-learning: choose the next action with the online network, value it with the target network."""
     hidden: tuple[PositiveInt, ...] = (64, 64)
     """Widths of the MLP's hidden layers (units)."""
     network: str | None = None
-    """A network of your own: `module:function`, called with (key, observation_size, num_actions)."""
+    """Your own network: `module:function`, called with (key, observation_size, num_actions)."""
     initializer: Literal["fan_in", "glorot"] = "fan_in"
-    """The MLP's first weights: U(±1/√n_in) as in PyTorch, or Glorot uniform with zero biases as in Keras."""
+    """Initial weights of the MLP: U(±1/√n_in) as in PyTorch, or Glorot uniform with zero biases as in Keras."""
     exploration: Exploration = field(default_factory=Exploration)
-    """How random the behaviour is."""
+    """How often the agent acts at random."""
     time_limit_is_terminal: bool = False
-    """Treat a time limit as a true end (the course lab's rule) instead of bootstrapping through it."""
+    """Treat a time limit as a terminal state, as the course lab does, instead of bootstrapping through it."""
     record_every: PositiveInt = 5_000
-    """Environment steps from one row of the curves to the next."""
+    """Environment steps from one row of the learning curves to the next."""
     eval_every: NonNegativeInt = 0
     """Environment steps from one greedy evaluation to the next; 0 never evaluates."""
     eval_episodes: PositiveInt = 10
-    """Episodes per evaluation."""
+    """Episodes per agent and evaluation."""
     eval_gate: Return | None = None
-    """Skip evaluations while the mean of its agents' last 40 training returns is below this; None never skips."""
+    """Skip a block's evaluations while its agents' last 40 training returns average less than this; None skips none."""
     eval_network: Literal["online", "target"] = "online"
-    """The network that plays greedily: Q, or its slow average T."""
+    """Network that acts in evaluations: the online network Q, or its slow average, the target network T."""
     solve_at: Return | None = None
-    """Stop a block once two evaluations in a row of each of its agents' policies average at least this return."""
+    """Stop a block once each of its agents has averaged at least this return in an evaluation and again in a second one
+    on other episodes; None never stops early."""
     probe: NonNegativeInt = 0
-    """Transitions of the frozen probe on which Δy is measured at every gradient step; 0: at records only."""
+    """Fixed transitions on which Δy, the drift of the TD targets, is measured at every gradient step; 0 measures it
+    only for the rows of the learning curves."""
     checkpoint_every: PositiveInt = 10_000
-    """Environment steps from one checkpoint to the next; never changes the run."""
+    """Environment steps from one checkpoint to the next; the results do not depend on it."""
     block_width: PositiveInt | None = None
-    """Agents per compiled block, W; None takes 1 for one agent and 4 for more. Bits depend on it."""
+    """W, agents per compiled block; None means 1 for a single agent, else 4. The last bits of results depend on it."""
     arms: tuple[Arm, ...] = ()
-    """Named arms to compare; none means one arm with the settings above."""
+    """Arms to compare; without any, every agent has the settings above."""
     changes: tuple[Change, ...] = ()
-    """What changes in mid-run, in order of time."""
+    """Settings changed mid-run, in order of time."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.seed + self.seeds > 2**31:
             raise ConfigError(f"seed = {self.seed} must be below 2**31")
-        self._check_fit()
+        self._check_combinations()
 
-    def _check_fit(self) -> None:
-        """Fields that must fit each other."""
+    def _check_combinations(self) -> None:
+        """Raise ConfigError for settings that do not fit each other."""
         if self.batch_size > self.memory_size:
             raise ConfigError(
                 f"batch_size = {self.batch_size} is larger than memory_size = {self.memory_size}:"
@@ -202,22 +208,22 @@ class Config:
             raise ConfigError("solve_at needs evaluations: set eval_every, for example 10000")
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
-            raise ConfigError(f"arms {names} repeat a name: give every arm its own")
+            raise ConfigError(f"arms {names} repeat a name: give each arm its own")
         for arm in self.arms:
             kind = self.exploration.schedule if arm.exploration is None else arm.exploration.schedule
             if kind != self.exploration.schedule:
                 raise ConfigError(
                     f"arm {arm.name!r}: exploration.schedule = {kind!r} must be the run's,"
-                    f" {self.exploration.schedule!r}: give it a run of its own"
+                    f" {self.exploration.schedule!r}: train this arm in a run of its own"
                 )
         for name in {change.arm for change in self.changes} - {None, *names}:
-            raise ConfigError(f"changes are for an arm {name!r} that the run does not have{near(str(name), names)}")
+            raise ConfigError(f"changes name an arm {name!r} that is not in the run{near(str(name), names)}")
         if any(later.env_steps < earlier.env_steps for earlier, later in itertools.pairwise(self.changes)):
             raise ConfigError("changes are not in order of time: sort them by env_steps")
 
     @property
     def vector_steps(self) -> int:
-        """V, steps of all environments in one iteration."""
+        """V, steps of each environment in one iteration."""
         return max(1, self.train_every // self.num_envs)
 
     @property
@@ -232,12 +238,12 @@ class Config:
 
     @property
     def iterations(self) -> int:
-        """Iterations of a whole run."""
+        """Iterations in the whole run."""
         return math.ceil(self.total_steps / self.steps_per_iteration)
 
     @property
     def env_steps_per_gradient_step(self) -> float:
-        """Environment steps per gradient step, once learning has started."""
+        """Environment steps per gradient step after learning has started."""
         return self.steps_per_iteration / self.updates
 
     @property
@@ -249,11 +255,11 @@ class Config:
 
     @property
     def num_agents(self) -> int:
-        """P, agents in this run: arms × seeds."""
+        """P, agents in the run: arms × seeds."""
         return self.seeds * max(1, len(self.arms))
 
     def agents(self) -> tuple[Agent, ...]:
-        """Every agent of the run, arm by arm."""
+        """Return the agents of the run, arm by arm."""
         arms = self.arms or (Arm("agent"),)
         return tuple(
             Agent(
@@ -270,22 +276,28 @@ class Config:
         )
 
     def blocks(self) -> tuple[tuple[Agent, ...], ...]:
-        """The agents in groups of at most W, in order."""
+        """Return the agents in order, in groups of at most W."""
         agents = self.agents()
         return tuple(agents[i : i + self.width] for i in range(0, len(agents), self.width))
 
     def to_json(self) -> str:
-        """JSON text; `from_json` reads it back equal."""
+        """Return JSON text that `from_json` reads back as an equal configuration."""
         return json.dumps({"schema": SCHEMA} | dataclasses.asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str, base: Config | None = None, *, source: str = "configuration") -> Config:
-        """Read `to_json`'s text; any subset of the fields may be given. `source` names it in errors."""
+        """Read JSON text as written by `to_json`, or any part of it.
+
+        Args:
+            text: A JSON object of settings.
+            base: Supplies the settings that the text leaves out; by default, the defaults do.
+            source: Name of the text in error messages.
+        """
         return cls.from_mapping(_parse_object(text, source), base, source=source)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Config | None = None, *, source: str) -> Config:
-        """`base` (or the defaults) with `values` laid over it, nested mappings field by field."""
+        """Return `base`, or the defaults, with `values` laid over it, nested mappings field by field."""
         values = dict(values)
         schema = values.pop("schema", SCHEMA)
         if not isinstance(schema, int) or schema > SCHEMA:
@@ -296,15 +308,15 @@ class Config:
             raise ConfigError(f"{source}: {error}") from None
 
     def content_hash(self) -> str:
-        """Sixteen hex digits that name this configuration's content."""
-        alike = Config.from_json(self.to_json())  # 1 and 1.0 are one learning rate
-        canonical = json.dumps(dataclasses.asdict(alike), sort_keys=True)
+        """Return sixteen hexadecimal digits that identify the settings."""
+        decoded = Config.from_json(self.to_json())  # reads 1 as 1.0, so that equal settings have one hash
+        canonical = json.dumps(dataclasses.asdict(decoded), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Agent:
-    """One learner of a run: its arm, its seed and its own numbers."""
+    """One learner of a run: its arm, its seed and its own settings."""
 
     arm: str
     seed: int
@@ -317,7 +329,7 @@ class Agent:
 
 
 def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
-    """The agent after those of the changes that are meant for its arm."""
+    """Return the agent after the changes for its arm."""
     for change in changes:
         if change.arm in (None, agent.arm):
             rate = agent.learning_rate if change.learning_rate is None else change.learning_rate

@@ -287,7 +287,7 @@ PARAMETERS = [(name, *parameter) for name in ENDPOINTS for parameter in paramete
 
 
 @pytest.mark.parametrize(("name", "key", "schema"), PARAMETERS, ids=lambda part: part if isinstance(part, str) else "")
-def test_what_does_not_fit_is_refused_with_its_value_and_a_way_out(name, key, schema):
+def test_invalid_values_are_refused_in_one_line(name, key, schema):
     wrong = wrong_values(schema)
     for value in wrong:
         with pytest.raises(BadParameter) as refusal:
@@ -336,7 +336,7 @@ def test_a_float_without_a_fraction_is_an_integer():
 
 
 def given_or_refused(name: str, values: Any) -> tuple[dict[str, Any], BadParameter | None]:
-    """The answer, or the refusal; every other error goes on its way."""
+    """Return the answer, or the refusal; let every other error pass."""
     try:
         return answer(name, values), None
     except BadParameter as refusal:
@@ -369,8 +369,8 @@ def values_for(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 @pytest.mark.parametrize("name", ENDPOINTS)
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_the_schema_allows_is_answered_or_refused(name, data):
-    """Never another error, and always JSON without NaN that survives the wire."""
+def test_values_that_the_schema_allows_are_answered_or_refused(name, data):
+    """Raise no other error, and answer with JSON that has no NaN and survives a round trip."""
     chosen = {}
     for key, schema in parameters_of(name).items():
         if key == "resolution":
@@ -450,7 +450,7 @@ def test_copied_lines_give_the_numbers(name, values):
 # ---- the description ----
 
 
-def test_the_description_covers_every_endpoint_and_has_room_for_more():
+def test_the_openapi_description_covers_every_endpoint_and_other_routes():
     class LiveParameters(Parameters):
         alpha: float = 1.0
 

@@ -103,7 +103,7 @@ def test_a_bad_parameter_is_named_with_one_line(explorer: Explorer) -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"[1]", b'{"c": NaN}', b'{"c": 1e999}', b"\xff\xfe", b"[" * 50_000, b'{"c": "\\ud800"}']
 )
-def test_a_body_that_is_no_object_is_refused(explorer: Explorer, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(explorer: Explorer, body: bytes) -> None:
     assert explorer.client.post("/api/filter", content=body).status_code == 422
 
 
@@ -128,7 +128,7 @@ def test_a_large_body_is_refused_with_and_without_its_length(explorer: Explorer)
         ({"out": "/tmp/x"}, "out"),
     ],
 )
-def test_a_live_run_that_cannot_be_meant_is_refused(explorer: Explorer, settings_: dict, parameter: str) -> None:
+def test_a_live_run_with_invalid_settings_is_refused(explorer: Explorer, settings_: dict, parameter: str) -> None:
     response = explorer.post("/live", settings_)
     assert (response.status_code, response.json()["error"]["parameter"]) == (422, parameter)
     assert len(explorer.live) == 0

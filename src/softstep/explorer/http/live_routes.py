@@ -23,7 +23,7 @@ Environment = Literal[tuple(BASES)]
 
 
 class SliderParameters(Parameters, frozen=True):
-    """What a hand can move on a running arm."""
+    """Settings of an arm that can be changed while it trains."""
 
     alpha: Annotated[float, Meta(ge=1e-6, le=1.0, description="α, the size of a gradient step of Q.")] = 1e-3
     c: Annotated[float, Meta(ge=0.0, le=0.99999, description="c, the weight of the old target in a soft update.")] = (
@@ -41,7 +41,7 @@ class ArmParameters(SliderParameters, frozen=True):
 
 
 class ChangeParameters(SliderParameters, frozen=True):
-    """New slider positions of one arm."""
+    """Changed settings of one arm."""
 
     arm: Annotated[str, Meta(max_length=24, description="The arm's name.")] = "soft"
 

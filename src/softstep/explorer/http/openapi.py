@@ -22,7 +22,7 @@ def document(paths: Mapping[str, JSON], parameters: tuple[type[Parameters], ...]
     api = {
         f"/api/{name}": operation(
             name, endpoint.summary, endpoint.parameters,
-            answer="The numbers; null stands for what is not finite, [re, im] for complex numbers.",
+            answer="The numbers; null stands for a number that is not finite, [re, im] for a complex number.",
         )
         for name, endpoint in ENDPOINTS.items()
     }  # fmt: skip
@@ -50,7 +50,7 @@ def operation(name: str, summary: str, parameters: type[Parameters], *, answer: 
             "responses": {
                 "200": {"description": answer, "content": {"application/json": {"schema": {"type": "object"}}}},
                 "413": {"description": "The body is too large."},
-                "422": {"description": "A parameter cannot be used.", **_body(Error)},
+                "422": {"description": "A parameter is invalid.", **_body(Error)},
             },
         }
     }

@@ -52,8 +52,8 @@ async def _bad_setting(request: Request, error: Exception) -> Response:
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    return PlainTextResponse(f"A request may have {MAX_BODY} bytes.", 413)
+    return PlainTextResponse(f"A request may have at most {MAX_BODY} bytes.", 413)
 
 
 HANDLERS: dict[Any, Any] = {BadParameter: _bad_parameter, ConfigError: _bad_setting, BodyTooLarge: _too_large}
-"""By exception, for Starlette."""
+"""The handler of each exception, for Starlette."""

@@ -46,7 +46,7 @@ class LossParameters(Parameters, frozen=True):
     loss: Annotated[Literal["bowl", "valley", "double-well", "own"], Meta(description="the loss to descend")] = "bowl"
     dimensions: Annotated[int, Meta(ge=1, le=2, description="1 draws a curve, 2 a landscape")] = 1
     formula: Annotated[str, Meta(
-        max_length=formula.LONGEST, description="a loss of one's own in x (and y), used where loss is own"
+        max_length=formula.LONGEST, description="your own loss in x (and y), used if loss is own"
     )] = "x^2/2 + 0.3*sin(3x)"  # fmt: skip
 
 

@@ -41,10 +41,11 @@ class ProblemParameters(Parameters, frozen=True):
     problem: Annotated[ProblemName, Meta(description="a named problem, or own")] = "only_target"
     gamma: Annotated[float, Meta(ge=0.0, le=0.999, description="γ, the discount per step")] = 0.9
     phi: Annotated[
-        tuple[Row, ...], entries("rows of numbers", STATES, "Φ, a row of features per state, where problem is own")
+        tuple[Row, ...], entries("rows of numbers", STATES, "Φ, a row of features per state, used if problem is own")
     ] = ((1.0, 0.0), (2.0, 1.0))
     P: Annotated[
-        tuple[StochasticRow, ...], entries("rows of numbers", STATES, "P, where each state leads to; rows sum to 1")
+        tuple[StochasticRow, ...],
+        entries("rows of numbers", STATES, "P, transition probabilities from each state; rows sum to 1"),
     ] = ((0.0, 1.0), (0.0, 1.0))
     d: Annotated[
         tuple[Annotated[float, Meta(ge=0.0, le=100.0)], ...],

@@ -29,7 +29,7 @@ class FilterParameters(Parameters, frozen=True):
 class LedgerParameters(FilterParameters, frozen=True):
     """The parameters of `ledger`."""
 
-    at: Annotated[int, Meta(ge=0, le=LONGEST, description="the step at which T is looked at")] = 1
+    at: Annotated[int, Meta(ge=0, le=LONGEST, description="the gradient step at which T is inspected")] = 1
 
 
 class StepParameters(FilterParameters, frozen=True):
