@@ -230,7 +230,10 @@ def test_integers_in_json_become_floats_where_a_float_is_declared() -> None:
     assert [type(v) for v in (config.learning_rate, config.target.tau, config.arms[0].gamma)] == [float] * 3
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "1" * 5000, "[" * 100_000])
+DEEP = [f'{{"hidden": {"[" * depth}{"]" * depth}}}' for depth in (100, 900, *range(930, 1010, 10), 5000)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "1" * 5000, *DEEP], ids=lambda text: f"{text:.20}")
 def test_text_that_is_not_a_json_object_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^config.json: "):
         Config.from_json(text, source="config.json")

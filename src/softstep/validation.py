@@ -39,10 +39,12 @@ class UnknownName(Mismatch):
 
 def decode(values: Any, declared: Any) -> Any:
     """Return JSON-like values as the declared type; raise Mismatch for the first that does not fit."""
-    values = _plain(values)
-    _refuse_unknown_names(values, declared, ())
     try:
+        values = _plain(values)
+        _refuse_unknown_names(values, declared, ())
         return msgspec.convert(values, declared)
+    except RecursionError:
+        raise Mismatch((), None, declared, "values are nested too deeply: use fewer brackets") from None
     except msgspec.ValidationError as error:
         raise _located(error, values, declared) from error.__cause__
 
@@ -110,6 +112,8 @@ def _struct(kind: Any) -> type[msgspec.Struct]:
 
 def _refuse_unknown_names(values: Any, declared: Any, path: Path) -> None:
     """Raise UnknownName for the first name that is not a field: msgspec ignores these in dataclasses."""
+    if not isinstance(values, (dict, list, tuple)):
+        return
     kind, _ = unwrap(declared)
     has_fields = dataclasses.is_dataclass(kind) or isinstance(kind, msgspec.StructMeta)
     if has_fields and isinstance(values, dict):
@@ -118,7 +122,7 @@ def _refuse_unknown_names(values: Any, declared: Any, path: Path) -> None:
             if name not in known:
                 raise UnknownName(path, name, declared, f": unknown setting {name!r}{near(str(name), list(known))}")
             _refuse_unknown_names(inner, known[name], (*path, name))
-    elif typing.get_origin(kind) is tuple and isinstance(values, (list, tuple)):
+    elif typing.get_origin(kind) is tuple and not isinstance(values, dict):
         for index, inner in enumerate(values):
             _refuse_unknown_names(inner, typing.get_args(kind)[0], (*path, index))
 

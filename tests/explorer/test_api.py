@@ -331,6 +331,16 @@ def test_the_reason_names_the_value_and_what_fits(name, values, parameter, reaso
     assert (refusal.value.parameter, refusal.value.reason) == (parameter, reason)
 
 
+def test_values_nested_too_deeply_are_refused():
+    nested: list[Any] = []
+    for depth in range(1, 1500):
+        nested = [nested]
+        if depth > 800:
+            with pytest.raises(BadParameter) as refusal:
+                answer("problem", {"d": nested})
+            assert refusal.value.parameter in ("d", "body")
+
+
 def test_a_float_without_a_fraction_is_an_integer():
     assert answer("ledger", {"at": 12.0}) == answer("ledger", {"at": 12})
 

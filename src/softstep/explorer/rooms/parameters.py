@@ -61,8 +61,8 @@ def read(kind: type[P], values: Any) -> P:
     except Mismatch as error:
         if isinstance(error.__cause__, BadParameter):
             raise error.__cause__ from None
-        parameter = next(step for step in reversed(error.path) if isinstance(step, str))
-        raise BadParameter(parameter, _reason(error.value, error.declared)) from None
+        parameter = next((step for step in reversed(error.path) if isinstance(step, str)), "body")
+        raise BadParameter(parameter, _reason(error.value, error.declared) if error.path else str(error)) from None
 
 
 def _reason(value: Any, declared: Any) -> str:
