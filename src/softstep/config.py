@@ -171,11 +171,9 @@ class Config:
     eval_network: Literal["online", "target"] = "online"
     """Network that acts in evaluations: the online network Q, or its slow average, the target network T."""
     solve_at: Return | None = None
-    """Stop a block once each of its agents has averaged at least this return in an evaluation and again in a second one
-    on other episodes; None never stops early."""
+    """Stop a block once every agent averages at least this return, confirmed on new episodes; None never stops it."""
     probe: NonNegativeInt = 0
-    """Fixed transitions on which Δy, the drift of the TD targets, is measured at every gradient step; 0 measures it
-    only for the rows of the learning curves."""
+    """Fixed transitions for Δy, the drift of the TD targets, measured at every gradient step; 0: at curve rows only."""
     checkpoint_every: PositiveInt = 10_000
     """Environment steps from one checkpoint to the next; the results do not depend on it."""
     block_width: PositiveInt | None = None
@@ -293,7 +291,13 @@ class Config:
             base: Supplies the settings that the text leaves out; by default, the defaults do.
             source: Name of the text in error messages.
         """
-        return cls.from_mapping(_parse_object(text, source), base, source=source)
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{source}: not JSON ({error})") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{source}: expected a JSON object of settings, found {type(values).__name__}")
+        return cls.from_mapping(values, base, source=source)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Config | None = None, *, source: str) -> Config:
@@ -336,13 +340,3 @@ def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
             target = agent.target if change.target is None else change.target
             agent = dataclasses.replace(agent, learning_rate=rate, target=target)
     return agent
-
-
-def _parse_object(text: str, source: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{source}: not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source}: expected a JSON object of settings, found {type(values).__name__}")
-    return values

@@ -81,13 +81,9 @@ PRESETS = {
     preset.name: preset
     for preset in (
         Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB, _FIXED_ARMS),
-        Preset(
-            "fast", "our fastest settings for Lunar Lander; stops after two greedy evaluations of at least 225", _FAST
-        ),
+        Preset("fast", "our fastest settings for Lunar Lander: stops at a greedy return of 225, confirmed once", _FAST),
         Preset("demo", "the lab's settings, 6 seeds: a few minutes of `softstep compare`", _DEMO),
-        Preset(
-            "full", "the lab's settings, all arms, 20 seeds to judge: two hours of `softstep compare`", _FULL, _ALL_ARMS
-        ),
+        Preset("full", "the lab's settings, all arms, 20 seeds: two hours of `softstep compare`", _FULL, _ALL_ARMS),
     )
 }
 

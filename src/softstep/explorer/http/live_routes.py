@@ -26,12 +26,8 @@ class SliderParameters(Parameters, frozen=True):
     """Settings of an arm that can be changed while it trains."""
 
     alpha: Annotated[float, Meta(ge=1e-6, le=1.0, description="α, the size of a gradient step of Q.")] = 1e-3
-    c: Annotated[float, Meta(ge=0.0, le=0.99999, description="c, the weight of the old target in a soft update.")] = (
-        0.99
-    )
-    target: Annotated[
-        Literal["on", "off"], Meta(description="Whether there is a target network; without one c has no effect.")
-    ] = "on"
+    c: Annotated[float, Meta(ge=0.0, le=0.99999, description="c, the weight of the old target.")] = 0.99
+    target: Annotated[Literal["on", "off"], Meta(description="The target network; off makes c irrelevant.")] = "on"
 
 
 class ArmParameters(SliderParameters, frozen=True):

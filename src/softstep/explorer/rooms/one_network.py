@@ -58,9 +58,7 @@ class PathParameters(LossParameters, frozen=True):
     x: Annotated[float, Meta(ge=-REACH, le=REACH, description="where the paths start")] = -2.4
     y: Annotated[float, Meta(ge=-REACH, le=REACH, description="where the paths start, in two dimensions")] = 1.8
     steps: Annotated[int, Meta(ge=1, le=200, description="gradient steps")] = 40
-    variant: Annotated[
-        Literal["every-step", "lookahead", "nesterov"], Meta(description="how the soft update is made")
-    ] = "every-step"
+    variant: Annotated[Literal["every-step", "lookahead", "nesterov"], Meta(description="update rule")] = "every-step"
     k: Annotated[int, Meta(ge=1, le=20, description="steps from one blend to the next, for lookahead")] = 5
     mu: Annotated[float, Meta(ge=0.0, le=0.99, description="μ, the momentum, for nesterov")] = 0.8
 

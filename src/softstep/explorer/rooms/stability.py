@@ -67,9 +67,7 @@ class MapParameters(ProblemParameters, frozen=True):
     """The parameters of `stability-map`."""
 
     resolution: Annotated[int, Meta(ge=5, le=121, description="points along each side of the map")] = 101
-    tolerance: Annotated[
-        float, Meta(ge=EXACT, le=0.5, description="error of the boundary, as a share of the distance between points")
-    ] = EXACT
+    tolerance: Annotated[float, Meta(ge=EXACT, le=0.5, description="error of the boundary, per grid spacing")] = EXACT
 
 
 class WindowParameters(ProblemParameters, frozen=True):
