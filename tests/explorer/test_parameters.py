@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from softstep.explorer.http import openapi
-from softstep.explorer.rooms.api import ENDPOINTS, BadParameter, answer
+from softstep.explorer.rooms.endpoints import ENDPOINTS, BadParameter, answer
 from softstep.explorer.rooms.parameters import Parameters
 
 SCHEMAS = openapi.document({})["components"]["schemas"]

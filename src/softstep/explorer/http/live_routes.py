@@ -1,4 +1,4 @@
-"""The live agents over HTTP: start, order, and a stream of server-sent events."""
+"""Routes for the live agents: start one, send it commands, and stream its events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from softstep.explorer.http.openapi import operation
 from softstep.explorer.http.wire import json_object
-from softstep.explorer.live.runs import BASES, MAX_ARMS, LiveRun, LiveRuns, live_config, target_of
+from softstep.explorer.live.live_config import BASES, MAX_ARMS, live_config, target_of
+from softstep.explorer.live.live_runs import LiveRun, LiveRuns
 from softstep.explorer.rooms.parameters import JSON, BadParameter, Parameters, entries, read
 from softstep.runs.api import default_out
 
@@ -27,7 +28,9 @@ class SliderParameters(Parameters, frozen=True):
 
     alpha: Annotated[float, Meta(ge=1e-6, le=1.0, description="α, the size of a gradient step of Q.")] = 1e-3
     c: Annotated[float, Meta(ge=0.0, le=0.99999, description="c, the weight of the old target.")] = 0.99
-    target: Annotated[Literal["on", "off"], Meta(description="The target network; off makes c irrelevant.")] = "on"
+    target: Annotated[Literal["on", "off"], Meta(description="Whether there is a target network; off ignores c.")] = (
+        "on"
+    )
 
 
 class ArmParameters(SliderParameters, frozen=True):
@@ -52,67 +55,69 @@ class RunParameters(Parameters, frozen=True):
 
 PARAMETERS = (RunParameters, ChangeParameters)
 """The parameters of these routes, for the OpenAPI description."""
-PLAIN_ORDERS = ("play", "pause", "step", "reset")
-SILENCE = 15.0
-"""Seconds without an event after which the stream says that it lives."""
+PLAIN_COMMANDS = ("play", "pause", "step", "reset")
+"""Commands without settings."""
+KEEP_ALIVE_SECONDS = 15.0
+"""Seconds without an event after which the stream sends a comment, to keep the connection open."""
 
 
 def read_run(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a live run: env, seed and arms."""
+    """Check a live run's settings and return its env, seed and arms."""
     run = read(RunParameters, values)
     arms = [msgspec.structs.asdict(arm) | {"target": arm.target == "on"} for arm in run.arms]
     return {"env": run.env, "seed": run.seed, "arms": arms}
 
 
 def live_routes(live: LiveRuns, runs: Path) -> list[Route]:
-    """Start a run, watch it, and give it orders."""
+    """Return the routes that start a live run, stream its events, and send it commands."""
 
     async def start(request: Request) -> Response:
-        asked = read_run(await json_object(request))
-        run = await live.start(live_config(**asked))
+        settings = read_run(await json_object(request))
+        run = await live.start(live_config(**settings))
         return JSONResponse({"id": run.id, "arms": [arm.name for arm in run.config.arms]})
 
     async def events(request: Request) -> Response:
         run = live.get(request.path_params["id"])
         return _gone() if run is None else StreamingResponse(_stream(run), media_type="text/event-stream")
 
-    async def order(request: Request) -> Response:
-        run, do = live.get(request.path_params["id"]), request.path_params["do"]
+    async def command(request: Request) -> Response:
+        run, name = live.get(request.path_params["id"]), request.path_params["command"]
         if run is None:
             return _gone()
         values = await json_object(request)
-        if do == "change":
+        if name == "change":
             await _change(run, values)
-        elif do == "save":
-            await run.order("save", path=str(default_out(run.config, "live", runs).resolve()))
-        elif do == "stop":
+        elif name == "save":
+            await run.send("save", path=str(default_out(run.config, "live", runs).resolve()))
+        elif name == "stop":
             await live.stop(run)
-        elif do in PLAIN_ORDERS:
-            await run.order(do)
+        elif name in PLAIN_COMMANDS:
+            await run.send(name)
         else:
-            return PlainTextResponse(f"There is no order {do!r}.", 404)
+            return PlainTextResponse(f"There is no command {name!r}: see /openapi.json for the list.", 404)
         return JSONResponse({})
 
     return [
         Route("/live", start, methods=["POST"]),
         Route("/live/{id}/events", events),
-        Route("/live/{id}/{do}", order, methods=["POST"]),
+        Route("/live/{id}/{command}", command, methods=["POST"]),
     ]
 
 
 async def _change(run: LiveRun, values: Mapping[str, Any]) -> None:
-    """Move an arm's sliders."""
+    """Change an arm's learning rate and target update."""
     names = [arm.name for arm in run.config.arms]
     change = read(ChangeParameters, {"arm": names[0], **values})
     if change.arm not in names:
         raise BadParameter("arm", f"{change.arm!r} is not in this run: choose one of {', '.join(names)}")
     target = target_of(change.c, change.target == "on")
-    await run.order("change", arm=change.arm, learning_rate=change.alpha, tau=target.tau, period=target.period)
+    await run.send("change", arm=change.arm, learning_rate=change.alpha, tau=target.tau, period=target.period)
 
 
 async def _stream(run: LiveRun) -> AsyncIterator[str]:
-    async for event in run.watch(SILENCE):
-        yield f"data: {json.dumps(event)}\n\n" if event else ": still here\n\n"
+    """Write the run's events as server-sent events."""
+    async for event in run.watch(KEEP_ALIVE_SECONDS):
+        yield f"data: {json.dumps(event)}\n\n" if event else ": keep-alive\n\n"
 
 
 def _gone() -> Response:
@@ -120,21 +125,24 @@ def _gone() -> Response:
 
 
 def live_paths() -> dict[str, JSON]:
-    """The routes' part of the OpenAPI description."""
+    """Return the OpenAPI description of these routes."""
     missing = {"404": {"description": "There is no such live run."}}
-    of_run = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-    orders = {
+    run_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    commands = {
         "change": operation("live-change", "Move an arm's α, c or target switch.", ChangeParameters),
-        **{do: operation(f"live-{do}", f"Order: {do}.", Parameters) for do in (*PLAIN_ORDERS, "save", "stop")},
+        **{
+            name: operation(f"live-{name}", f"Command: {name}.", Parameters)
+            for name in (*PLAIN_COMMANDS, "save", "stop")
+        },
     }
-    for item in orders.values():
-        item["post"]["parameters"] = [of_run]
+    for item in commands.values():
+        item["post"]["parameters"] = [run_id]
         item["post"]["responses"] |= missing
     return {
         "/live": operation("live-start", "Start a live run; it waits for `play`.", RunParameters),
         "/live/{id}/events": {"get": {
-            "operationId": "live-events", "summary": "Server-sent events: records, changes and pictures.",
-            "parameters": [of_run], "responses": {"200": {"description": "A stream."}, **missing},
+            "operationId": "live-events", "summary": "Server-sent events: records, changes and frames.",
+            "parameters": [run_id], "responses": {"200": {"description": "A stream."}, **missing},
         }},
-        **{f"/live/{{id}}/{do}": item for do, item in orders.items()},
+        **{f"/live/{{id}}/{name}": item for name, item in commands.items()},
     }  # fmt: skip

@@ -8,7 +8,7 @@ import msgspec
 
 import softstep
 from softstep.explorer.http.wire import Error
-from softstep.explorer.rooms.api import ENDPOINTS
+from softstep.explorer.rooms.endpoints import ENDPOINTS
 from softstep.explorer.rooms.parameters import JSON, Parameters
 
 _COMPONENT = "#/components/schemas/{name}"

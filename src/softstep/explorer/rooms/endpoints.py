@@ -1,7 +1,7 @@
-"""The explorer's questions and answers: a dictionary in, a dictionary out, and nothing else.
+"""The explorer's endpoints: each maps a dictionary of parameters to a dictionary of results, without side effects.
 
-`answer(name, values)` checks the values against the endpoint's parameters, computes, and gives what JSON can hold:
-complex numbers as [re, im], and null for what is not finite.
+`answer(name, values)` checks the values against the endpoint's parameters, computes the results, and returns them as
+plain JSON values: complex numbers as [re, im], and None for numbers that are not finite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ENDPOINTS", "BadParameter", "Endpoint", "answer"]
 
 
 class Endpoint(NamedTuple):
-    """One question: what it asks, what it accepts, and the function that answers it."""
+    """One endpoint: a summary, its parameters, and the function that computes its results."""
 
     summary: str
     parameters: type[Parameters]
@@ -28,46 +28,59 @@ class Endpoint(NamedTuple):
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "landscape": Endpoint("The loss of room 1 over the picture.", one_network.LossParameters, one_network.landscape),
+    "landscape": Endpoint(
+        "The loss of room 1 over the plotted range.", one_network.LossParameters, one_network.landscape
+    ),
     "one-network": Endpoint(
         "Descent at α, the soft update of one network, and descent at (1−c)·α.",
         one_network.PathParameters,
-        one_network.walk,
+        one_network.descent_paths,
     ),
     "two-networks": Endpoint(
         "QN and TQN beside the single network at (1−c)·α, step by step.",
         two_networks.StepParameters,
-        two_networks.steps,
+        two_networks.simulate,
     ),
     "ledger": Endpoint(
-        "How much of each past step has arrived in TQN.", two_networks.LedgerParameters, two_networks.ledger
+        "The share of each past step that has arrived in TQN.", two_networks.LedgerParameters, two_networks.ledger
     ),
-    "filter": Endpoint("The target as a low-pass filter of QN.", two_networks.FilterParameters, two_networks.low_pass),
+    "filter": Endpoint(
+        "The target as a low-pass filter of QN.", two_networks.FilterParameters, two_networks.low_pass_filter
+    ),
     "stories": Endpoint("The stories of the stability room.", Parameters, stories.stories),
-    "problem": Endpoint("Φ, P, d of a problem and its two limits.", stability.ProblemParameters, stability.ingredients),
+    "problem": Endpoint(
+        "Φ, P, d of a problem and its two limits.", stability.ProblemParameters, stability.describe_problem
+    ),
     "stability-map": Endpoint(
-        "Growth over (α, 1−c) with its exact boundary.", stability.MapParameters, stability.growth_map
+        "Growth over (α, 1−c) with the exact stability boundary.", stability.MapParameters, stability.growth_map
     ),
     "stability-point": Endpoint(
-        "Growth, eigenvalues and a trajectory at one pair.", stability.PointParameters, stability.point
+        "Growth, eigenvalues and a trajectory at one pair (α, c).", stability.PointParameters, stability.point
     ),
     "stability-windows": Endpoint(
-        "Exact stable intervals through one pair.", stability.WindowParameters, stability.windows
+        "Exact stable intervals of α and of c through one pair.", stability.WindowParameters, stability.windows
     ),
-    "noise": Endpoint("Rate against variance for Q, T and single networks.", noise.NoiseParameters, noise.trade),
+    "noise": Endpoint(
+        "Rate against variance for Q, T and single networks.", noise.NoiseParameters, noise.rate_and_variance
+    ),
 }
-"""Every question the page may ask, by the last part of its path."""
+"""Every endpoint, keyed by the last part of its path."""
 
 
 def answer(name: str, values: Any) -> dict[str, Any]:
-    """The answer of an endpoint as plain JSON values. KeyError for an unknown name, BadParameter for a bad value."""
+    """Return an endpoint's results as plain JSON values.
+
+    Raises:
+        KeyError: There is no endpoint `name`.
+        BadParameter: A value is invalid.
+    """
     endpoint = ENDPOINTS[name]
     result: dict[str, Any] = plain(endpoint.answer(**msgspec.structs.asdict(read(endpoint.parameters, values))))
     return result
 
 
 def plain(value: Any) -> Any:
-    """Arrays as lists, complex numbers as [re, im], what is not finite as None."""
+    """Convert arrays to lists, complex numbers to [re, im], and numbers that are not finite to None."""
     if isinstance(value, np.ndarray):
         return _plain_array(value)
     if isinstance(value, Mapping):
@@ -88,6 +101,6 @@ def _plain_array(array: Any) -> Any:
         return _plain_array(np.stack([array.real, array.imag], axis=-1))
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return array.tolist()
-    held = array.astype(object)
-    held[~np.isfinite(array)] = None
-    return held.tolist()
+    values = array.astype(object)
+    values[~np.isfinite(array)] = None
+    return values.tolist()
