@@ -112,9 +112,7 @@ def _struct(kind: Any) -> type[msgspec.Struct]:
 
 def _refuse_unknown_names(values: Any, declared: Any, path: Path) -> None:
     """Raise UnknownName for the first name that is not a field: msgspec ignores these in dataclasses."""
-    if not isinstance(values, (dict, list, tuple)):
-        return
-    kind, _ = unwrap(declared)
+    kind = unwrap(declared)[0] if isinstance(values, (dict, list, tuple)) else None
     has_fields = dataclasses.is_dataclass(kind) or isinstance(kind, msgspec.StructMeta)
     if has_fields and isinstance(values, dict):
         known = _fields(kind)

@@ -128,13 +128,9 @@ def live_paths() -> dict[str, JSON]:
     """Return the OpenAPI description of these routes."""
     missing = {"404": {"description": "There is no such live run."}}
     run_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-    commands = {
-        "change": operation("live-change", "Move an arm's α, c or target switch.", ChangeParameters),
-        **{
-            name: operation(f"live-{name}", f"Command: {name}.", Parameters)
-            for name in (*PLAIN_COMMANDS, "save", "stop")
-        },
-    }
+    plain = (*PLAIN_COMMANDS, "save", "stop")
+    commands = {name: operation(f"live-{name}", f"Command: {name}.", Parameters) for name in plain}
+    commands["change"] = operation("live-change", "Change an arm's α, c or target switch.", ChangeParameters)
     for item in commands.values():
         item["post"]["parameters"] = [run_id]
         item["post"]["responses"] |= missing

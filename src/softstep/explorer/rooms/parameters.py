@@ -18,9 +18,7 @@ JSON = dict[str, Any]
 
 StepSize = Annotated[float, Meta(ge=1e-4, le=10.0, description="α, the size of a gradient step")]
 OldWeight = Annotated[float, Meta(ge=0.0, le=0.9999, description="c, the share of the old target that is kept")]
-TargetWeight = Annotated[
-    float, Meta(ge=-5.0, le=5.0, description="a, how much of T is in the regression target (γ, roughly)")
-]
+TargetWeight = Annotated[float, Meta(ge=-5.0, le=5.0, description="a, the weight of T in the target (roughly γ)")]
 Curvature = Annotated[float, Meta(ge=0.01, le=5.0, description="b, the curvature of QN's regression")]
 
 

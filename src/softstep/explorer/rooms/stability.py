@@ -32,6 +32,7 @@ STATES, FEATURES = 8, 7
 
 ProblemName = Literal[(*problems.NAMED, "own")]
 Row = Annotated[tuple[Annotated[float, Meta(ge=-100.0, le=100.0)], ...], entries("numbers", FEATURES)]
+Frequency = Annotated[float, Meta(ge=0.0, le=100.0)]
 StochasticRow = Annotated[tuple[Annotated[float, Meta(ge=0.0, le=1.0)], ...], entries("numbers", STATES)]
 
 
@@ -47,10 +48,7 @@ class ProblemParameters(Parameters, frozen=True):
         tuple[StochasticRow, ...],
         entries("rows of numbers", STATES, "P, transition probabilities from each state; rows sum to 1"),
     ] = ((0.0, 1.0), (0.0, 1.0))
-    d: Annotated[
-        tuple[Annotated[float, Meta(ge=0.0, le=100.0)], ...],
-        entries("numbers", STATES, "d, how often each state is updated"),
-    ] = (0.5, 0.5)
+    d: Annotated[tuple[Frequency, ...], entries("numbers", STATES, "d, how often each state is updated")] = (0.5, 0.5)
 
     def __post_init__(self) -> None:
         for name in ("phi", "P"):
