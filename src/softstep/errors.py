@@ -1,4 +1,4 @@
-"""Every error that softstep raises for a user's mistake or an environment's failure."""
+"""The errors that softstep raises for invalid input and for failures of environments, workers and run folders."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import difflib
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be meant: one line that says what is wrong, the value and the fix."""
+    """An invalid setting: one line with what is wrong, the value and the fix."""
 
 
 def near(word: str, known: list[str]) -> str:
-    """A question after an unknown word: `; did you mean 'tau'?`, or nothing."""
+    """Return a suggestion for an unknown word, such as `; did you mean 'tau'?`, or "" if no known word is close."""
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 class StoreError(RuntimeError):
-    """A run folder that cannot be read or written as it stands: what is wrong, and what to do."""
+    """A run folder that cannot be read or written: what is wrong, and what to do."""
 
 
 class ReplayMismatch(RuntimeError):
-    """A resumed environment's replayed episode ended elsewhere."""
+    """An episode that ends differently when a resumed environment replays it."""
 
 
 class EnvironmentFailed(RuntimeError):
-    """An environment raised in mid-run; the cause is chained, the last checkpoint stands."""
+    """An exception that an environment raised during a run: its cause is chained, and the last checkpoint is kept."""
 
 
 class WorkerFailed(RuntimeError):
-    """A worker process ended by itself."""
+    """A worker process that ended unexpectedly."""

@@ -1,5 +1,8 @@
-"""Named configurations: `lab` follows the course's practice lab, `fast` is our best on the lander, `demo` asks the
-founding question in a few minutes."""
+"""Named configurations.
+
+`lab` follows the course's practice lab and `fast` solves Lunar Lander fastest; `demo` and `full` are the lab's settings
+for a comparison of a few minutes and of two hours.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,20 @@ from softstep.config import Config, Exploration
 from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
 
-_THREE = ("soft", "smaller-alpha", "same-alpha")
-_FIVE = (*_THREE, "blended", "hard")
-_ALL = (*_FIVE, "best-alpha", "best-soft")
+_MAIN_ARMS = ("soft", "smaller-alpha", "same-alpha")
+_FIXED_ARMS = (*_MAIN_ARMS, "blended", "hard")
+_ALL_ARMS = (*_FIXED_ARMS, "best-alpha", "best-soft")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A configuration with a name and a reason."""
+    """A configuration with a name and a one-line summary."""
 
     name: str
     summary: str
     config: Config
-    arms: tuple[str, ...] = _THREE
-    """What `softstep compare` compares under it."""
+    arms: tuple[str, ...] = _MAIN_ARMS
+    """Names of the arms that `softstep compare` compares with this preset."""
 
 
 _LAB = Config(
@@ -77,21 +80,21 @@ _FULL = replace(_LAB, total_steps=500_000, seeds=20, block_width=10, eval_every=
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB, _FIVE),
-        Preset("fast", "our fastest way to a landing: stops at a greedy return of 225, twice in a row", _FAST),
-        Preset("demo", "the lab's settings, 6 seeds, a few minutes: for `softstep compare`", _DEMO),
-        Preset("full", "the lab's settings, every arm, 20 judging seeds: two hours of `softstep compare`", _FULL, _ALL),
+        Preset("lab", "the course's practice lab, line by line (Lunar Lander, 64-64, c = 0.999)", _LAB, _FIXED_ARMS),
+        Preset("fast", "our fastest settings for Lunar Lander: stops at a greedy return of 225, confirmed once", _FAST),
+        Preset("demo", "the lab's settings, 6 seeds: a few minutes of `softstep compare`", _DEMO),
+        Preset("full", "the lab's settings, all arms, 20 seeds: two hours of `softstep compare`", _FULL, _ALL_ARMS),
     )
 }
 
 
 def get(name: str) -> Config:
-    """The preset's configuration; ConfigError for an unknown name."""
+    """Return a preset's configuration; raise ConfigError for an unknown name."""
     return preset(name).config
 
 
 def preset(name: str) -> Preset:
-    """The preset; ConfigError for an unknown name."""
+    """Return a preset; raise ConfigError for an unknown name."""
     if name not in PRESETS:
-        raise ConfigError(f"preset = {name!r} is none of {', '.join(PRESETS)}{near(name, list(PRESETS))}")
+        raise ConfigError(f"preset = {name!r} is not one of {', '.join(PRESETS)}{near(name, list(PRESETS))}")
     return PRESETS[name]

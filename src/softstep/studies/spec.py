@@ -35,12 +35,9 @@ import numpy as np
 
 from softstep import presets
 from softstep.comparison.scores import Declared, declared
-from softstep.config import Arm, Config
+from softstep.config import STUDY_BLOCK_WIDTH, Arm, Config
 from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
-
-WIDTH = 8
-"""W of a study's blocks, unless its base says otherwise: so that cells and seeds added later fit the same programs."""
 
 _SIDES = ("first", "second")
 
@@ -130,7 +127,7 @@ class Spec:
     @property
     def width(self) -> int:
         """W of every block."""
-        return self.base.block_width or WIDTH
+        return self.base.block_width or STUDY_BLOCK_WIDTH
 
     def cells(self) -> list[Cell]:
         """Every combination of the axes' values, the first axis slowest."""

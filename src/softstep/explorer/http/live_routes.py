@@ -5,41 +5,56 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from softstep.explorer.http.openapi import refusal
+from softstep.explorer.http.openapi import operation
 from softstep.explorer.http.wire import json_object
 from softstep.explorer.live.live_config import BASES, MAX_ARMS, live_config, target_of
 from softstep.explorer.live.live_runs import LiveRun, LiveRuns
-from softstep.explorer.rooms.parameters import (
-    JSON,
-    BadParameter,
-    Choice,
-    Number,
-    Spec,
-    Text,
-    Whole,
-    check_all,
-    schema_of,
-)
+from softstep.explorer.rooms.parameters import JSON, BadParameter, Parameters, entries, read
 from softstep.runs.api import default_out
 
-SETTINGS: Mapping[str, Spec] = {
-    "alpha": Number("α, the size of a gradient step of Q.", 1e-3, 1e-6, 1.0),
-    "c": Number("c, the weight of the old target in a soft update.", 0.99, 0.0, 0.99999),
-    "target": Choice("Whether there is a target network; without one c has no effect.", "on", ("on", "off")),
-}
-"""Settings of an arm that can be changed while it trains."""
+Environment = Literal[tuple(BASES)]
 
-ARM: Mapping[str, Spec] = {"name": Text("The arm's label.", "soft", 24), **SETTINGS}
-RUN: Mapping[str, Spec] = {
-    "env": Choice("The environment.", "CartPole-v1", tuple(BASES)),
-    "seed": Whole("The seed that all arms share.", 0, 0, 2**31 - 2),
-}
+
+class SliderParameters(Parameters, frozen=True):
+    """Settings of an arm that can be changed while it trains."""
+
+    alpha: Annotated[float, Meta(ge=1e-6, le=1.0, description="α, the size of a gradient step of Q.")] = 1e-3
+    c: Annotated[float, Meta(ge=0.0, le=0.99999, description="c, the weight of the old target.")] = 0.99
+    target: Annotated[Literal["on", "off"], Meta(description="Whether there is a target network; off ignores c.")] = (
+        "on"
+    )
+
+
+class ArmParameters(SliderParameters, frozen=True):
+    """One arm of a live run."""
+
+    name: Annotated[str, Meta(max_length=24, description="The arm's label.")] = "soft"
+
+
+class ChangeParameters(SliderParameters, frozen=True):
+    """Changed settings of one arm."""
+
+    arm: Annotated[str, Meta(max_length=24, description="The arm's name.")] = "soft"
+
+
+class RunParameters(Parameters, frozen=True):
+    """A live run: its environment, its seed and its arms."""
+
+    env: Annotated[Environment, Meta(description="The environment.")] = "CartPole-v1"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 2, description="The seed that all arms share.")] = 0
+    arms: Annotated[tuple[ArmParameters, ...], entries("arms", MAX_ARMS, "The arms.")] = (ArmParameters(),)
+
+
+PARAMETERS = (RunParameters, ChangeParameters)
+"""The parameters of these routes, for the OpenAPI description."""
 PLAIN_COMMANDS = ("play", "pause", "step", "reset")
 """Commands without settings."""
 KEEP_ALIVE_SECONDS = 15.0
@@ -48,15 +63,9 @@ KEEP_ALIVE_SECONDS = 15.0
 
 def read_run(values: Mapping[str, Any]) -> dict[str, Any]:
     """Check a live run's settings and return its env, seed and arms."""
-    rest = {name: value for name, value in values.items() if name != "arms"}
-    arms = values.get("arms", [{}])
-    if not isinstance(arms, list) or not 1 <= len(arms) <= MAX_ARMS:
-        raise BadParameter("arms", f"must be a list of 1 to {MAX_ARMS} arms")
-    return check_all(RUN, rest) | {"arms": [_arm(check_all(ARM, arm)) for arm in arms]}
-
-
-def _arm(values: dict[str, Any]) -> dict[str, Any]:
-    return values | {"target": values["target"] == "on"}
+    run = read(RunParameters, values)
+    arms = [msgspec.structs.asdict(arm) | {"target": arm.target == "on"} for arm in run.arms]
+    return {"env": run.env, "seed": run.seed, "arms": arms}
 
 
 def live_routes(live: LiveRuns, runs: Path) -> list[Route]:
@@ -97,10 +106,12 @@ def live_routes(live: LiveRuns, runs: Path) -> list[Route]:
 
 async def _change(run: LiveRun, values: Mapping[str, Any]) -> None:
     """Change an arm's learning rate and target update."""
-    names = tuple(arm.name for arm in run.config.arms)
-    read = _arm(check_all({"arm": Choice("The arm.", names[0], names), **SETTINGS}, values))
-    target = target_of(read["c"], read["target"])
-    await run.send("change", arm=read["arm"], learning_rate=read["alpha"], tau=target.tau, period=target.period)
+    names = [arm.name for arm in run.config.arms]
+    change = read(ChangeParameters, {"arm": names[0], **values})
+    if change.arm not in names:
+        raise BadParameter("arm", f"{change.arm!r} is not in this run: choose one of {', '.join(names)}")
+    target = target_of(change.c, change.target == "on")
+    await run.send("change", arm=change.arm, learning_rate=change.alpha, tau=target.tau, period=target.period)
 
 
 async def _stream(run: LiveRun) -> AsyncIterator[str]:
@@ -115,41 +126,19 @@ def _gone() -> Response:
 
 def live_paths() -> dict[str, JSON]:
     """Return the OpenAPI description of these routes."""
-    arm = schema_of(ARM)
-    run = schema_of(RUN)
-    run["properties"]["arms"] = {"type": "array", "minItems": 1, "maxItems": MAX_ARMS, "items": arm}
+    missing = {"404": {"description": "There is no such live run."}}
     run_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-    change = schema_of({"arm": Text("The arm's name.", "soft", 24), **SETTINGS})
-    paths = {
-        "/live": {"post": _operation("live-start", "Start a live run; it waits for `play`.", run)},
+    plain = (*PLAIN_COMMANDS, "save", "stop")
+    commands = {name: operation(f"live-{name}", f"Command: {name}.", Parameters) for name in plain}
+    commands["change"] = operation("live-change", "Change an arm's α, c or target switch.", ChangeParameters)
+    for item in commands.values():
+        item["post"]["parameters"] = [run_id]
+        item["post"]["responses"] |= missing
+    return {
+        "/live": operation("live-start", "Start a live run; it waits for `play`.", RunParameters),
         "/live/{id}/events": {"get": {
             "operationId": "live-events", "summary": "Server-sent events: records, changes and frames.",
-            "parameters": [run_id], "responses": {"200": {"description": "A stream."}, **_missing()},
+            "parameters": [run_id], "responses": {"200": {"description": "A stream."}, **missing},
         }},
-        "/live/{id}/change": {"post": _operation("live-change", "Move an arm's α, c or target switch.", change)},
+        **{f"/live/{{id}}/{name}": item for name, item in commands.items()},
     }  # fmt: skip
-    for name in (*PLAIN_COMMANDS, "save", "stop"):
-        paths[f"/live/{{id}}/{name}"] = {"post": _operation(f"live-{name}", f"Command: {name}.", {"type": "object"})}
-    for path, item in paths.items():
-        if "{id}" in path and "post" in item:
-            item["post"]["parameters"] = [run_id]
-            item["post"]["responses"] |= _missing()
-    return paths
-
-
-def _operation(name: str, summary: str, schema: JSON) -> JSON:
-    """Describe one POST route."""
-    return {
-        "operationId": name,
-        "summary": summary,
-        "requestBody": {"required": False, "content": {"application/json": {"schema": schema}}},
-        "responses": {
-            "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
-            "413": refusal("The body is too large."),
-            "422": refusal("A setting is invalid."),
-        },
-    }
-
-
-def _missing() -> JSON:
-    return {"404": {"description": "There is no such live run."}}

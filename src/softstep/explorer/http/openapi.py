@@ -1,30 +1,32 @@
-"""A description of the explorer's HTTP interface, generated from the endpoints themselves."""
+"""The OpenAPI description of the explorer's HTTP interface, generated from the types that requests are decoded into."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 import softstep
-from softstep.explorer.rooms.endpoints import ENDPOINTS, Endpoint
-from softstep.explorer.rooms.parameters import JSON, schema_of
+from softstep.explorer.http.wire import Error
+from softstep.explorer.rooms.endpoints import ENDPOINTS
+from softstep.explorer.rooms.parameters import JSON, Parameters
 
-ERROR: JSON = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {"parameter": {"type": "string"}, "reason": {"type": "string"}},
-            "required": ["parameter", "reason"],
-        }
-    },
-    "required": ["error"],
-}
-"""What a refused request gets: which parameter, and one line that says why."""
+_COMPONENT = "#/components/schemas/{name}"
 
 
-def document(more_paths: Mapping[str, JSON] | None = None, more_schemas: Mapping[str, JSON] | None = None) -> JSON:
-    """An OpenAPI 3.1 document: POST /api/<name> for every endpoint, and whatever else the server offers."""
-    paths = {f"/api/{name}": {"post": _operation(name, endpoint)} for name, endpoint in ENDPOINTS.items()}
+def document(paths: Mapping[str, JSON], parameters: tuple[type[Parameters], ...] = ()) -> JSON:
+    """Return an OpenAPI 3.1 document.
+
+    It describes POST /api/<name> for every endpoint, then the server's other `paths` with the `parameters` they use.
+    """
+    api = {
+        f"/api/{name}": operation(
+            name, endpoint.summary, endpoint.parameters,
+            answer="The numbers; null stands for a number that is not finite, [re, im] for a complex number.",
+        )
+        for name, endpoint in ENDPOINTS.items()
+    }  # fmt: skip
+    types = [Error, *(endpoint.parameters for endpoint in ENDPOINTS.values()), *parameters]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -33,29 +35,26 @@ def document(more_paths: Mapping[str, JSON] | None = None, more_schemas: Mapping
             "summary": "α and c: what soft target updates do, as numbers.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**paths, **(more_paths or {})},
-        "components": {"schemas": {"Error": ERROR, **(more_schemas or {})}},
+        "paths": {**api, **paths},
+        "components": {"schemas": msgspec.json.schema_components(types, ref_template=_COMPONENT)[1]},
     }
 
 
-def _operation(name: str, endpoint: Endpoint) -> JSON:
-    body = {"content": {"application/json": {"schema": schema_of(endpoint.parameters)}}}
+def operation(name: str, summary: str, parameters: type[Parameters], *, answer: str = "Done.") -> JSON:
+    """Return the description of a POST route: the parameters in its body, its answer, and its refusals."""
     return {
-        "operationId": name,
-        "summary": endpoint.summary,
-        "requestBody": {"required": True, **body},
-        "responses": {
-            "200": {
-                "description": "The numbers; null stands for what is not finite, [re, im] for complex numbers.",
-                "content": {"application/json": {"schema": {"type": "object"}}},
+        "post": {
+            "operationId": name,
+            "summary": summary,
+            "requestBody": {"required": False, **_body(parameters)},
+            "responses": {
+                "200": {"description": answer, "content": {"application/json": {"schema": {"type": "object"}}}},
+                "413": {"description": "The body is too large."},
+                "422": {"description": "A parameter is invalid.", **_body(Error)},
             },
-            "413": refusal("The body is too large."),
-            "422": refusal("A parameter cannot be used."),
-        },
+        }
     }
 
 
-def refusal(description: str) -> JSON:
-    """A response that carries an error."""
-    schema = {"schema": {"$ref": "#/components/schemas/Error"}}
-    return {"description": description, "content": {"application/json": schema}}
+def _body(kind: type[msgspec.Struct]) -> JSON:
+    return {"content": {"application/json": {"schema": {"$ref": _COMPONENT.format(name=kind.__name__)}}}}

@@ -24,7 +24,7 @@ except ImportError as error:
 from softstep.explorer.http import wire
 from softstep.explorer.http.assets import STATIC, palette_css, palette_js, plotly_path
 from softstep.explorer.http.guard import Guard
-from softstep.explorer.http.live_routes import live_paths, live_routes
+from softstep.explorer.http.live_routes import PARAMETERS, live_paths, live_routes
 from softstep.explorer.http.openapi import document
 from softstep.explorer.http.report_routes import REPORT_PATHS, report_routes
 from softstep.explorer.live.live_runs import LiveRuns
@@ -114,7 +114,7 @@ async def _index(request: Request) -> Response:
 
 
 async def _openapi(request: Request) -> Response:
-    return JSONResponse(document(live_paths() | REPORT_PATHS))
+    return JSONResponse(document(live_paths() | REPORT_PATHS, PARAMETERS))
 
 
 async def _plotly(request: Request) -> Response:

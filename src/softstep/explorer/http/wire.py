@@ -1,22 +1,35 @@
-"""JSON in, and errors out: one line of reason for every request that cannot be meant."""
+"""JSON in and out: requests are decoded, and an invalid one is answered with one line that says why."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from softstep.errors import ConfigError
 from softstep.explorer.http.guard import MAX_BODY, BodyTooLarge
 from softstep.explorer.rooms.parameters import BadParameter
 
 
+class Reason(msgspec.Struct):
+    """The parameter that is invalid, and one line that says why."""
+
+    parameter: str
+    reason: str
+
+
+class Error(msgspec.Struct):
+    """The answer to a refused request."""
+
+    error: Reason
+
+
 async def json_object(request: Request) -> dict[str, Any]:
-    """The request's JSON object, {} for an empty body; BadParameter where it is none."""
+    """Return the request's JSON object, {} for an empty body; raise BadParameter if it is not an object."""
     try:
-        values = json.loads(await request.body() or b"{}", parse_constant=_no_constant)
+        values = msgspec.json.decode(await request.body() or b"{}")
     except (ValueError, RecursionError) as error:
         raise BadParameter("body", f"is not JSON: {error}") from None
     if not isinstance(values, dict):
@@ -24,13 +37,9 @@ async def json_object(request: Request) -> dict[str, Any]:
     return values
 
 
-def _no_constant(word: str) -> float:
-    raise ValueError(f"{word} is no number of JSON")
-
-
 def refusal(parameter: str, reason: str) -> Response:
-    """422 with the reason, shown beside the control of that parameter."""
-    return JSONResponse({"error": {"parameter": parameter, "reason": reason}}, 422)
+    """Return a 422 response; the page shows its reason beside the parameter's control."""
+    return Response(msgspec.json.encode(Error(Reason(parameter, reason))), 422, media_type="application/json")
 
 
 async def _bad_parameter(request: Request, error: Exception) -> Response:
@@ -43,8 +52,8 @@ async def _bad_setting(request: Request, error: Exception) -> Response:
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    return PlainTextResponse(f"A request may have {MAX_BODY} bytes.", 413)
+    return PlainTextResponse(f"A request may have at most {MAX_BODY} bytes.", 413)
 
 
 HANDLERS: dict[Any, Any] = {BadParameter: _bad_parameter, ConfigError: _bad_setting, BodyTooLarge: _too_large}
-"""By exception, for Starlette."""
+"""The handler of each exception, for Starlette."""

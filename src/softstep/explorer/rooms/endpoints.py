@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from softstep.explorer.rooms import noise, one_network, stability, stories, two_networks
-from softstep.explorer.rooms.parameters import BadParameter, Spec, check_all
+from softstep.explorer.rooms.parameters import BadParameter, Parameters, read
 
 __all__ = ["ENDPOINTS", "BadParameter", "Endpoint", "answer"]
 
@@ -22,36 +23,46 @@ class Endpoint(NamedTuple):
     """One endpoint: a summary, its parameters, and the function that computes its results."""
 
     summary: str
-    parameters: Mapping[str, Spec]
+    parameters: type[Parameters]
     answer: Callable[..., dict[str, Any]]
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "landscape": Endpoint("The loss of room 1 over the plotted range.", one_network.LOSS, one_network.landscape),
+    "landscape": Endpoint(
+        "The loss of room 1 over the plotted range.", one_network.LossParameters, one_network.landscape
+    ),
     "one-network": Endpoint(
         "Descent at α, the soft update of one network, and descent at (1−c)·α.",
-        one_network.PATHS,
+        one_network.PathParameters,
         one_network.descent_paths,
     ),
     "two-networks": Endpoint(
-        "QN and TQN beside the single network at (1−c)·α, step by step.", two_networks.STEPS, two_networks.simulate
+        "QN and TQN beside the single network at (1−c)·α, step by step.",
+        two_networks.StepParameters,
+        two_networks.simulate,
     ),
     "ledger": Endpoint(
-        "The share of each past step that has arrived in TQN.", two_networks.LEDGER, two_networks.ledger
+        "The share of each past step that has arrived in TQN.", two_networks.LedgerParameters, two_networks.ledger
     ),
-    "filter": Endpoint("The target as a low-pass filter of QN.", two_networks.FILTER, two_networks.low_pass_filter),
-    "stories": Endpoint("The stories of the stability room.", {}, stories.stories),
-    "problem": Endpoint("Φ, P, d of a problem and its two limits.", stability.PROBLEM, stability.describe_problem),
+    "filter": Endpoint(
+        "The target as a low-pass filter of QN.", two_networks.FilterParameters, two_networks.low_pass_filter
+    ),
+    "stories": Endpoint("The stories of the stability room.", Parameters, stories.stories),
+    "problem": Endpoint(
+        "Φ, P, d of a problem and its two limits.", stability.ProblemParameters, stability.describe_problem
+    ),
     "stability-map": Endpoint(
-        "Growth over (α, 1−c) with the exact stability boundary.", stability.MAP, stability.growth_map
+        "Growth over (α, 1−c) with the exact stability boundary.", stability.MapParameters, stability.growth_map
     ),
     "stability-point": Endpoint(
-        "Growth, eigenvalues and a trajectory at one pair (α, c).", stability.POINT, stability.point
+        "Growth, eigenvalues and a trajectory at one pair (α, c).", stability.PointParameters, stability.point
     ),
     "stability-windows": Endpoint(
-        "Exact stable intervals of α and of c through one pair.", stability.WINDOWS, stability.windows
+        "Exact stable intervals of α and of c through one pair.", stability.WindowParameters, stability.windows
     ),
-    "noise": Endpoint("Rate against variance for Q, T and single networks.", noise.PARAMETERS, noise.rate_and_variance),
+    "noise": Endpoint(
+        "Rate against variance for Q, T and single networks.", noise.NoiseParameters, noise.rate_and_variance
+    ),
 }
 """Every endpoint, keyed by the last part of its path."""
 
@@ -64,7 +75,7 @@ def answer(name: str, values: Any) -> dict[str, Any]:
         BadParameter: A value is invalid.
     """
     endpoint = ENDPOINTS[name]
-    result: dict[str, Any] = plain(endpoint.answer(**check_all(endpoint.parameters, values)))
+    result: dict[str, Any] = plain(endpoint.answer(**msgspec.structs.asdict(read(endpoint.parameters, values))))
     return result
 
 

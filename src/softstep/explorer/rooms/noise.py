@@ -5,24 +5,26 @@ At the same rate λ₁ the target network is less noisy than the single network 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from softstep import theory
-from softstep.explorer.rooms.parameters import Number, Spec, Whole
+from softstep.explorer.rooms.parameters import Curvature, OldWeight, Parameters, StepSize, TargetWeight
 from softstep.explorer.rooms.snippets import noise_lines
 from softstep.theory import one_dimension
 
-PARAMETERS: Mapping[str, Spec] = {
-    "alpha": Number("α, the size of a gradient step", 0.5, 1e-4, 10.0),
-    "c": Number("c, the share of the old target that is kept", 0.8, 0.0, 0.9999),
-    "a": Number("a, how much of T is in the regression target (γ, roughly)", 0.5, -5.0, 5.0),
-    "b": Number("b, the curvature of QN's regression", 1.0, 0.01, 5.0),
-    "steps": Whole("gradient steps of the noisy run", 300, 10, 600),
-    "seed": Whole("of the noise", 0, 0, 9999),
-}
+
+class NoiseParameters(Parameters, frozen=True):
+    """The parameters of `noise`."""
+
+    alpha: StepSize = 0.5
+    c: OldWeight = 0.8
+    a: TargetWeight = 0.5
+    b: Curvature = 1.0
+    steps: Annotated[int, Meta(ge=10, le=600, description="gradient steps of the noisy run")] = 300
+    seed: Annotated[int, Meta(ge=0, le=9999, description="seed of the noise")] = 0
 
 
 def rate_and_variance(alpha: float, c: float, a: float, b: float, steps: int, seed: int) -> dict[str, Any]:

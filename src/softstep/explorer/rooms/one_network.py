@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from softstep import theory
 from softstep.explorer.rooms import formula
 from softstep.explorer.rooms.expression import evaluator
-from softstep.explorer.rooms.parameters import BadParameter, Choice, Number, Spec, Text, Whole
+from softstep.explorer.rooms.parameters import BadParameter, Parameters, StepSize
 from softstep.explorer.rooms.snippets import one_network_lines
 from softstep.target import TargetUpdate, blend
 from softstep.theory.checks import Array
@@ -39,22 +40,30 @@ FORMULAS: Mapping[tuple[str, int], str] = {
 Gradient = Callable[[Array], Array]
 """From points to ∇f, both of shape (..., dimensions)."""
 
-LOSS: Mapping[str, Spec] = {
-    "loss": Choice("the loss to descend", "bowl", ("bowl", "valley", "double-well", "own")),
-    "dimensions": Whole("1 draws a curve, 2 a landscape", 1, 1, 2),
-    "formula": Text("a loss of one's own in x (and y), used where loss is own", "x^2/2 + 0.3*sin(3x)", formula.LONGEST),
-}
-PATHS: Mapping[str, Spec] = {
-    **LOSS,
-    "alpha": Number("α, the size of a gradient step", 0.5, 1e-4, 10.0),
-    "c": Number("c, the share of the old parameters that is kept", 0.8, 0.0, 0.9999),
-    "x": Number("where the paths start", -2.4, -REACH, REACH),
-    "y": Number("where the paths start, in two dimensions", 1.8, -REACH, REACH),
-    "steps": Whole("gradient steps", 40, 1, 200),
-    "variant": Choice("how the soft update is made", "every-step", ("every-step", "lookahead", "nesterov")),
-    "k": Whole("steps from one blend to the next, for lookahead", 5, 1, 20),
-    "mu": Number("μ, the momentum, for nesterov", 0.8, 0.0, 0.99),
-}
+
+class LossParameters(Parameters, frozen=True):
+    """The parameters of `landscape`."""
+
+    loss: Annotated[Literal["bowl", "valley", "double-well", "own"], Meta(description="the loss to descend")] = "bowl"
+    dimensions: Annotated[int, Meta(ge=1, le=2, description="1 draws a curve, 2 a landscape")] = 1
+    formula: Annotated[str, Meta(
+        max_length=formula.LONGEST, description="your own loss in x (and y), used if loss is own"
+    )] = "x^2/2 + 0.3*sin(3x)"  # fmt: skip
+
+
+class PathParameters(LossParameters, frozen=True):
+    """The parameters of `one-network`."""
+
+    alpha: StepSize = 0.5
+    c: Annotated[float, Meta(ge=0.0, le=0.9999, description="c, the share of the old parameters that is kept")] = 0.8
+    x: Annotated[float, Meta(ge=-REACH, le=REACH, description="where the paths start")] = -2.4
+    y: Annotated[float, Meta(ge=-REACH, le=REACH, description="where the paths start, in two dimensions")] = 1.8
+    steps: Annotated[int, Meta(ge=1, le=200, description="gradient steps")] = 40
+    variant: Annotated[Literal["every-step", "lookahead", "nesterov"], Meta(description="soft-update rule")] = (
+        "every-step"
+    )
+    k: Annotated[int, Meta(ge=1, le=20, description="steps from one blend to the next, for lookahead")] = 5
+    mu: Annotated[float, Meta(ge=0.0, le=0.99, description="μ, the momentum, for nesterov")] = 0.8
 
 
 class Loss:

@@ -1,192 +1,93 @@
-"""What an endpoint accepts: every parameter says its range, checks a value, and describes itself as a JSON schema."""
+"""Parameters of the endpoints: structs that declare type, bounds, default and description of each one together.
+
+The same declaration decodes a request and describes it in OpenAPI; an invalid value is refused in one line.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from softstep.validation import Mismatch, UnknownName, decode, unwrap
 
 JSON = dict[str, Any]
 
+StepSize = Annotated[float, Meta(ge=1e-4, le=10.0, description="α, the size of a gradient step")]
+OldWeight = Annotated[float, Meta(ge=0.0, le=0.9999, description="c, the share of the old target that is kept")]
+TargetWeight = Annotated[float, Meta(ge=-5.0, le=5.0, description="a, the weight of T in the target (roughly γ)")]
+Curvature = Annotated[float, Meta(ge=0.01, le=5.0, description="b, the curvature of QN's regression")]
+
 
 class BadParameter(ValueError):
-    """A value that cannot be used: which parameter, and one line with the value and what to do."""
+    """An invalid value: the name of the parameter, and one line with the value and the fix."""
 
     def __init__(self, parameter: str, reason: str) -> None:
         super().__init__(f"{parameter}: {reason}")
         self.parameter, self.reason = parameter, reason
 
 
-@runtime_checkable
-class Spec(Protocol):
-    """One parameter. `check` returns a hashable value, or raises `BadParameter`."""
-
-    @property
-    def default(self) -> Any: ...
-    @property
-    def summary(self) -> str: ...
-    def check(self, name: str, value: Any) -> Any: ...
-    def schema(self) -> JSON: ...
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of an endpoint; each has a default."""
 
 
-@dataclass(frozen=True)
-class Number:
-    """A real number in [low, high]."""
-
-    summary: str
-    default: float
-    low: float
-    high: float
-
-    def check(self, name: str, value: Any) -> float:
-        return _number(name, value, self.low, self.high)
-
-    def schema(self) -> JSON:
-        return {"type": "number", "minimum": self.low, "maximum": self.high}
+P = TypeVar("P", bound=Parameters)
 
 
-@dataclass(frozen=True)
-class Whole:
-    """A whole number in [low, high]."""
-
-    summary: str
-    default: int
-    low: int
-    high: int
-
-    def check(self, name: str, value: Any) -> int:
-        number = _number(name, value, self.low, self.high)
-        if number != int(number):
-            raise BadParameter(name, f"{_short(value)} is no whole number: give one from {self.low} to {self.high}")
-        return int(number)
-
-    def schema(self) -> JSON:
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+def entries(noun: str, most: int, description: str | None = None) -> Meta:
+    """Return the bounds of a list with 1 to `most` entries, which errors call `noun`."""
+    return Meta(min_length=1, max_length=most, title=noun, description=description)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One of a few words."""
+def read(kind: type[P], values: Any) -> P:
+    """Decode a request, with defaults for parameters that are not given.
 
-    summary: str
-    default: str
-    options: tuple[str, ...]
-
-    def check(self, name: str, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.options:
-            raise BadParameter(name, f"{_short(value)} is not offered: choose one of {', '.join(self.options)}")
-        return value
-
-    def schema(self) -> JSON:
-        return {"type": "string", "enum": list(self.options)}
-
-
-@dataclass(frozen=True)
-class Text:
-    """A short text; what it must say is for its reader to check."""
-
-    summary: str
-    default: str
-    longest: int
-
-    def check(self, name: str, value: Any) -> str:
-        if not isinstance(value, str):
-            raise BadParameter(name, f"{_short(value)} is no text: write one of at most {self.longest} characters")
-        if len(value) > self.longest:
-            raise BadParameter(name, f"{len(value)} characters are too many: use at most {self.longest}")
-        return value
-
-    def schema(self) -> JSON:
-        return {"type": "string", "maxLength": self.longest}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A list of 1 to `longest` numbers, each in [low, high]."""
-
-    summary: str
-    default: tuple[float, ...]
-    longest: int
-    low: float
-    high: float
-
-    def check(self, name: str, value: Any) -> tuple[float, ...]:
-        if not isinstance(value, (list, tuple)):
-            raise BadParameter(name, f"{_short(value)} is no list: give 1 to {self.longest} numbers")
-        if not 1 <= len(value) <= self.longest:
-            raise BadParameter(name, f"{len(value)} numbers do not fit: give 1 to {self.longest}")
-        return tuple(_number(name, cell, self.low, self.high) for cell in value)
-
-    def schema(self) -> JSON:
-        cell = {"type": "number", "minimum": self.low, "maximum": self.high}
-        return {"type": "array", "minItems": 1, "maxItems": self.longest, "items": cell}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A rectangle of numbers: 1 to `tallest` rows of 1 to `widest` numbers in [low, high], all rows alike."""
-
-    summary: str
-    default: tuple[tuple[float, ...], ...]
-    tallest: int
-    widest: int
-    low: float
-    high: float
-
-    def check(self, name: str, value: Any) -> tuple[tuple[float, ...], ...]:
-        if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= self.tallest:
-            count = f"{len(value)} rows" if isinstance(value, (list, tuple)) else _short(value)
-            raise BadParameter(name, f"{count} cannot be used: give 1 to {self.tallest} rows of numbers")
-        rows = tuple(self._row.check(name, row) for row in value)
-        if len({len(row) for row in rows}) > 1:
-            raise BadParameter(
-                name, f"rows have {min(map(len, rows))} to {max(map(len, rows))} numbers: make them equal"
-            )
-        return rows
-
-    @property
-    def _row(self) -> Row:
-        return Row(self.summary, (0.0,), self.widest, self.low, self.high)
-
-    def schema(self) -> JSON:
-        return {"type": "array", "minItems": 1, "maxItems": self.tallest, "items": self._row.schema()}
-
-
-def check_all(specs: Mapping[str, Spec], values: Any) -> dict[str, Any]:
-    """Every parameter checked, defaults for those not given. BadParameter names the first that does not fit."""
+    Raises:
+        BadParameter: The request is not an object, has an unknown name, or has an invalid value; names the first.
+    """
     if not isinstance(values, Mapping):
-        raise BadParameter("body", f"{_short(values)} is no JSON object: send names and values")
-    for name in values:
-        if name not in specs:
-            raise BadParameter(str(name)[:40], f"is not a parameter here: known are {', '.join(specs) or 'none'}")
-    return {name: spec.check(name, values.get(name, spec.default)) for name, spec in specs.items()}
+        raise BadParameter("body", f"{_short(values)} is not a JSON object: send names and values")
+    whole = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in values.items()}  # 3.0 is 3
+    try:
+        return decode(whole, kind)
+    except UnknownName as error:
+        known = ", ".join(unwrap(error.declared)[0].__struct_fields__) or "none"
+        raise BadParameter(str(error.value)[:40], f"is not a parameter here: known are {known}") from None
+    except Mismatch as error:
+        if isinstance(error.__cause__, BadParameter):
+            raise error.__cause__ from None
+        parameter = next((step for step in reversed(error.path) if isinstance(step, str)), "body")
+        raise BadParameter(parameter, _reason(error.value, error.declared) if error.path else str(error)) from None
 
 
-def schema_of(specs: Mapping[str, Spec]) -> JSON:
-    """The JSON schema of a whole request."""
-    properties = {
-        name: {**spec.schema(), "default": _listed(spec.default), "description": spec.summary}
-        for name, spec in specs.items()
-    }
-    return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def _listed(value: Any) -> Any:
-    return [_listed(part) for part in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    """A finite number in [low, high]; JSON's true and false are none."""
+def _reason(value: Any, declared: Any) -> str:
+    """Return one line that says why a value does not fit its declaration, and what does."""
+    kind, bounds = unwrap(declared)
+    if get_origin(kind) is Literal:
+        return f"{_short(value)} is not offered: choose one of {', '.join(get_args(kind))}"
+    if kind is str and isinstance(value, str):
+        return f"{len(value)} characters are too many: use at most {bounds.max_length}"
+    if kind is str:
+        return f"{_short(value)} is not text: write at most {bounds.max_length} characters"
+    if get_origin(kind) is tuple and isinstance(value, (list, tuple)):
+        return f"{len(value)} {bounds.title} do not fit: give {bounds.min_length} to {bounds.max_length}"
+    if get_origin(kind) is tuple:
+        return f"{_short(value)} is not a list: give {bounds.min_length} to {bounds.max_length} {bounds.title}"
+    if kind not in (int, float):
+        return f"{_short(value)} is not a JSON object: send names and values"
+    span = f"{bounds.ge:g} to {bounds.le:g}" if kind is float else f"{bounds.ge} to {bounds.le}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadParameter(name, f"{_short(value)} is no number: give one from {low:g} to {high:g}")
-    if not low <= value <= high or math.isnan(value):
-        raise BadParameter(name, f"{_short(value)} is out of range: give a number from {low:g} to {high:g}")
-    return float(value)
+        return f"{_short(value)} is not a number: give one from {span}"
+    if kind is int and isinstance(value, float) and not value.is_integer() and math.isfinite(value):
+        return f"{_short(value)} is not an integer: give one from {span}"
+    return f"{_short(value)} is out of range: give a number from {span}"
 
 
 def _short(value: Any, longest: int = 24) -> str:
-    """A value for a one-line reason: cut, and without line breaks."""
+    """Return a value for a one-line reason, cut and without line breaks."""
     if isinstance(value, int) and abs(value) >= 10**longest:
         return "a number of many digits"
     text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)

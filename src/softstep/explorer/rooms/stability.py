@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from softstep import theory
 from softstep.explorer.rooms.boundary import EXACT, zero_lines
-from softstep.explorer.rooms.parameters import BadParameter, Choice, Grid, Number, Row, Spec, Whole
+from softstep.explorer.rooms.parameters import BadParameter, OldWeight, Parameters, entries
 from softstep.explorer.rooms.snippets import stability_lines
 from softstep.theory import problems, spectrum
 from softstep.theory.checks import Array
@@ -29,28 +30,55 @@ ESCAPED = 1e9
 STATES, FEATURES = 8, 7
 """Largest size of a problem that the user enters."""
 
-PROBLEM: Mapping[str, Spec] = {
-    "problem": Choice("a named problem, or own", "only_target", (*problems.NAMED, "own")),
-    "gamma": Number("γ, the discount per step", 0.9, 0.0, 0.999),
-    "phi": Grid("Φ, a row of features per state, where problem is own", ((1.0, 0.0), (2.0, 1.0)), STATES, FEATURES,
-                -100.0, 100.0),
-    "P": Grid("P, where each state leads to; rows sum to 1", ((0.0, 1.0), (0.0, 1.0)), STATES, STATES, 0.0, 1.0),
-    "d": Row("d, how often each state is updated", (0.5, 0.5), STATES, 0.0, 100.0),
-}  # fmt: skip
-MAP: Mapping[str, Spec] = {
-    **PROBLEM,
-    "resolution": Whole("points along each side of the map", 101, 5, 121),
-    "tolerance": Number(
-        "how well the boundary is found, as a share of the distance between two points", EXACT, EXACT, 0.5
-    ),
-}
-POINT: Mapping[str, Spec] = {
-    **PROBLEM,
-    "alpha": Number("α, the size of a gradient step", 0.1, 1e-4, 100.0),
-    "c": Number("c, the share of the old target that is kept", 0.9, 0.0, 0.9999),
-    "steps": Whole("gradient steps of the trajectory", 150, 1, 400),
-}
-WINDOWS: Mapping[str, Spec] = {**PROBLEM, "alpha": POINT["alpha"], "c": POINT["c"]}
+ProblemName = Literal[(*problems.NAMED, "own")]
+Row = Annotated[tuple[Annotated[float, Meta(ge=-100.0, le=100.0)], ...], entries("numbers", FEATURES)]
+Frequency = Annotated[float, Meta(ge=0.0, le=100.0)]
+StochasticRow = Annotated[tuple[Annotated[float, Meta(ge=0.0, le=1.0)], ...], entries("numbers", STATES)]
+
+
+class ProblemParameters(Parameters, frozen=True):
+    """The parameters of `problem`."""
+
+    problem: Annotated[ProblemName, Meta(description="a named problem, or own")] = "only_target"
+    gamma: Annotated[float, Meta(ge=0.0, le=0.999, description="γ, the discount per step")] = 0.9
+    phi: Annotated[
+        tuple[Row, ...], entries("rows of numbers", STATES, "Φ, a row of features per state, used if problem is own")
+    ] = ((1.0, 0.0), (2.0, 1.0))
+    P: Annotated[
+        tuple[StochasticRow, ...],
+        entries("rows of numbers", STATES, "P, transition probabilities from each state; rows sum to 1"),
+    ] = ((0.0, 1.0), (0.0, 1.0))
+    d: Annotated[tuple[Frequency, ...], entries("numbers", STATES, "d, how often each state is updated")] = (0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        for name in ("phi", "P"):
+            lengths = set(map(len, getattr(self, name)))
+            if len(lengths) > 1:
+                raise BadParameter(name, f"rows have {min(lengths)} to {max(lengths)} numbers: make them equal")
+
+
+PROBLEM = ProblemParameters.__struct_fields__
+"""Names of the parameters that define a problem."""
+
+
+class MapParameters(ProblemParameters, frozen=True):
+    """The parameters of `stability-map`."""
+
+    resolution: Annotated[int, Meta(ge=5, le=121, description="points along each side of the map")] = 101
+    tolerance: Annotated[float, Meta(ge=EXACT, le=0.5, description="error of the boundary, per grid spacing")] = EXACT
+
+
+class WindowParameters(ProblemParameters, frozen=True):
+    """The parameters of `stability-windows`."""
+
+    alpha: Annotated[float, Meta(ge=1e-4, le=100.0, description="α, the size of a gradient step")] = 0.1
+    c: OldWeight = 0.9
+
+
+class PointParameters(WindowParameters, frozen=True):
+    """The parameters of `stability-point`."""
+
+    steps: Annotated[int, Meta(ge=1, le=400, description="gradient steps of the trajectory")] = 150
 
 
 @lru_cache(maxsize=64)

@@ -5,13 +5,13 @@ One dimension, step(Q, T) = a·T − b·Q: b is the curvature of QN's regression
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from softstep import theory
-from softstep.explorer.rooms.parameters import Number, Spec, Whole
+from softstep.explorer.rooms.parameters import Curvature, OldWeight, Parameters, StepSize, TargetWeight
 from softstep.explorer.rooms.snippets import filter_lines, ledger_lines, two_networks_lines
 from softstep.target import TargetUpdate
 from softstep.theory.checks import Array
@@ -19,19 +19,27 @@ from softstep.theory.checks import Array
 LONGEST = 400
 """Largest number of gradient steps."""
 
-PAIR: Mapping[str, Spec] = {
-    "alpha": Number("α, the size of a gradient step", 0.5, 1e-4, 10.0),
-    "c": Number("c, the share of the old target that is kept", 0.9, 0.0, 0.9999),
-    "a": Number("a, how much of T is in the regression target (γ, roughly)", 0.9, -5.0, 5.0),
-    "b": Number("b, the curvature of QN's regression", 1.0, 0.01, 5.0),
-}
-STEPS: Mapping[str, Spec] = {
-    **PAIR,
-    "start": Number("where Q, T and X start", 1.0, -10.0, 10.0),
-    "steps": Whole("gradient steps", 40, 2, LONGEST),
-}
-LEDGER: Mapping[str, Spec] = {"c": PAIR["c"], "at": Whole("the step at which T is looked at", 1, 0, LONGEST)}
-FILTER: Mapping[str, Spec] = {"c": PAIR["c"]}
+
+class FilterParameters(Parameters, frozen=True):
+    """The parameters of `filter`."""
+
+    c: OldWeight = 0.9
+
+
+class LedgerParameters(FilterParameters, frozen=True):
+    """The parameters of `ledger`."""
+
+    at: Annotated[int, Meta(ge=0, le=LONGEST, description="the gradient step at which T is inspected")] = 1
+
+
+class StepParameters(FilterParameters, frozen=True):
+    """The parameters of `two-networks`."""
+
+    alpha: StepSize = 0.5
+    a: TargetWeight = 0.9
+    b: Curvature = 1.0
+    start: Annotated[float, Meta(ge=-10.0, le=10.0, description="where Q, T and X start")] = 1.0
+    steps: Annotated[int, Meta(ge=2, le=LONGEST, description="gradient steps")] = 40
 
 
 def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> dict[str, Any]:

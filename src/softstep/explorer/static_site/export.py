@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from softstep.explorer.http import assets
@@ -100,7 +101,7 @@ def manifest(grids: Mapping[str, AnswerGrid]) -> dict[str, Any]:
         name: {
             "axes": [{"name": axis, "values": list(values)} for axis, values in grid.axes.items()],
             "split": grid.split,
-            "defaults": {key: spec.default for key, spec in ENDPOINTS[name].parameters.items()},
+            "defaults": msgspec.structs.asdict(ENDPOINTS[name].parameters()),
         }
         for name, grid in grids.items()
     }
