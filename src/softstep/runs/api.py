@@ -211,9 +211,9 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
 def _write_tables(run: Run, summary: dict[str, Any]) -> None:
     """Tables of everything that is in the checkpoints."""
     blocks = run.config.blocks()
-    checkpoints = [checkpoints.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
+    found = [checkpoints.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
     logs = [
-        History.empty(len(agents)) if found is None else History.from_arrays(found.arrays)
-        for agents, found in zip(blocks, checkpoints, strict=True)
+        History.empty(len(agents)) if checkpoint is None else History.from_arrays(checkpoint.arrays)
+        for agents, checkpoint in zip(blocks, found, strict=True)
     ]
     write_tables(run.folder, make_tables(run.folder, logs), summary)
