@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from softstep import presets as presets
     from softstep import theory as theory
     from softstep.comparison import equivalence as equivalence
-    from softstep.comparison.running import compare as compare
-    from softstep.comparison.running import resume_comparison as resume_comparison
+    from softstep.comparison.run_comparison import compare as compare
+    from softstep.comparison.run_comparison import resume_comparison as resume_comparison
     from softstep.config import Agent as Agent
     from softstep.config import Arm as Arm
     from softstep.config import Config as Config
@@ -63,7 +63,7 @@ _PUBLIC = {
     "Study": "studies.running",
     "TargetUpdate": "target",
     "Transition": "transition",
-    "compare": "comparison.running",
+    "compare": "comparison.run_comparison",
     "conventions": "conventions",
     "conclude": "report.comparison.conclusion",
     "describe": "envs",
@@ -80,7 +80,7 @@ _PUBLIC = {
     "ray_engine": "studies.ray_engine",
     "report_study": "report.study.page",
     "resume": "runs.api",
-    "resume_comparison": "comparison.running",
+    "resume_comparison": "comparison.run_comparison",
     "study": "studies.running",
     "theory": "theory",
     "theory_page": "report.theory_page",

@@ -10,8 +10,9 @@ import pytest
 
 import softstep
 from softstep.cli.main import main
-from softstep.comparison.arms import ARMS, Plan, candidates
-from softstep.comparison.running import selection_folder
+from softstep.comparison.arms import ARMS, candidates
+from softstep.comparison.folders import selection_folder
+from softstep.comparison.plan import Plan
 from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
 from softstep.runs import run_folder

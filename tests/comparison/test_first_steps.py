@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from softstep import envs, presets
-from softstep.comparison import first_steps
+from softstep.comparison import first_steps, random_minibatches
 from softstep.comparison.first_steps import FirstSteps, replay
 from softstep.config import Config
 from softstep.errors import ConfigError
@@ -114,7 +114,7 @@ def double() -> Double:
     spec = envs.describe(LINEAR)
     weight, bias = make_network(LINEAR, spec.observation_size, spec.num_actions).init(jax.random.key(5))
     start = np.column_stack([np.asarray(weight, np.float64), np.asarray(bias, np.float64)])
-    return Double(LINEAR, start, first_steps.record(LINEAR, spec, 10, seed=5))
+    return Double(LINEAR, start, random_minibatches.record(LINEAR, spec, 10, seed=5))
 
 
 def test_sgd_follows_the_paths_written_out_in_numpy(linear: FirstSteps, double: Double) -> None:
@@ -143,9 +143,9 @@ def test_the_second_difference_is_the_formula(double: Double) -> None:
 def test_the_transitions_are_the_environments_own(env: str) -> None:
     config = replace(CONFIG, env=env, reward_scale=0.5)
     spec = envs.describe(config)
-    rows = first_steps.collect(config, spec, seed=3)
+    rows = random_minibatches.collect(config, spec, seed=3)
     observation, action, reward, discount, arrived = columns(rows, spec.observation_size)
-    assert len(rows) == first_steps.RECORDED
+    assert len(rows) == random_minibatches.RECORDED
     assert set(action) == {0, 1}
     assert abs(action.mean() - 0.5) < 0.05
     assert (reward == 0.5).all()
@@ -158,7 +158,7 @@ def test_the_transitions_are_the_environments_own(env: str) -> None:
 
 def test_the_minibatches_are_the_seeds_and_the_first_are_the_same_however_many() -> None:
     spec = envs.describe(CONFIG)
-    few, many, other = (first_steps.record(CONFIG, spec, n, seed) for n, seed in ((2, 0), (5, 0), (2, 1)))
+    few, many, other = (random_minibatches.record(CONFIG, spec, n, seed) for n, seed in ((2, 0), (5, 0), (2, 1)))
     assert few.observation.shape == (2, CONFIG.batch_size, spec.observation_size)
     for a, b in zip(few, many, strict=True):
         np.testing.assert_array_equal(a, b[:2])

@@ -10,7 +10,7 @@ from rich.table import Table
 import softstep
 from softstep import presets
 from softstep.cli.arguments import Envs, Eval, Explore, Export, Presets, Runs, Theory, Watch, trusted_names
-from softstep.comparison import running
+from softstep.comparison import folders
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.report.terminal.tables import return_table
@@ -109,7 +109,7 @@ def runs(command: Runs) -> int:
     for column in ("run", "environment", "agents", "steps", "state"):
         table.add_column(column)
     for line in listing.list_runs(command.folder):
-        name = "train" if running.belongs_to(line.path) is None else "compare"
+        name = "train" if folders.belongs_to(line.path) is None else "compare"
         state = "finished" if line.finished else f"resumable: softstep {name} --resume"
         table.add_row(str(line.path), line.env, str(line.agents), f"{line.env_steps}/{line.total_steps}", state)
     Console().print(table)

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -27,16 +27,14 @@ from softstep.comparison.claims import (
     Y_MOVES_LESS,
     Claim,
 )
+from softstep.comparison.decision_rules import Word, _equal, _smaller, beats
 from softstep.comparison.scores import Declared, by_agent, declared, final_return, values_of
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.stats import Paired, holm, paired_difference
 
-Word = Literal["supported", "refuted", "equivalent", "inconclusive", "exploratory"]
 Measure = Callable[[pl.DataFrame], float]
 
-LEVEL = 0.05
-"""Largest adjusted p of a supported claim."""
 MIN_SEEDS = 8
 """Fewest pairs that are judged: the smallest p of eight, 2/2⁸, survives Holm over six claims."""
 EQUAL = 1e-8
@@ -254,24 +252,3 @@ def _ratio(above: float, below: float) -> float:
 def _exponentiated(found: Paired) -> Paired:
     """The paired difference of logarithms as a ratio."""
     return found._replace(estimate=math.exp(found.estimate), low=math.exp(found.low), high=math.exp(found.high))
-
-
-def beats(found: Paired, p_holm: float, margin: float) -> Word:
-    if -margin < found.low and found.high < margin:
-        return "equivalent"
-    if found.low > margin and p_holm < LEVEL:
-        return "supported"
-    return "refuted" if found.high < margin else "inconclusive"
-
-
-def _equal(found: Paired, p_holm: float, margin: float) -> Word:
-    """An equivalence claim rests on its interval alone: p is of no difference at all."""
-    if -margin < found.low and found.high < margin:
-        return "equivalent"
-    return "refuted" if found.low > margin or found.high < -margin else "inconclusive"
-
-
-def _smaller(found: Paired, p_holm: float) -> Word:
-    if found.high < 1 and p_holm < LEVEL:
-        return "supported"
-    return "refuted" if found.low > 1 else "inconclusive"

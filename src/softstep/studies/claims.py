@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from softstep.comparison.judge import LEVEL, Word, beats
+from softstep.comparison.decision_rules import LEVEL, Word, beats
 from softstep.stats import Paired, holm, paired_difference, probability_of_improvement
 from softstep.studies.spec import Spec, cell_name
 

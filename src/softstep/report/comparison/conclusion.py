@@ -13,9 +13,9 @@ from rich.table import Table
 
 from softstep import errors
 from softstep.comparison import first_steps, judge
-from softstep.comparison.arms import Plan
+from softstep.comparison.folders import planned
 from softstep.comparison.judge import Verdict
-from softstep.comparison.running import planned
+from softstep.comparison.plan import Plan
 from softstep.comparison.scores import by_agent, declared, final_return, learning_scores
 from softstep.errors import ConfigError
 from softstep.policies.policy import load

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from softstep.comparison.arms import PLAN, Plan
+from softstep.comparison.folders import belongs_to, check_out, planned, selection_folder
+from softstep.comparison.plan import PLAN, Plan
 from softstep.comparison.scores import declared, learning_scores
 from softstep.config import Arm, Config
-from softstep.errors import StoreError
 from softstep.runs import api as runs
 from softstep.runs.api import Run
-from softstep.runs.run_folder import check_free, is_run, read_result
+from softstep.runs.run_folder import is_run
 
 
 def select(run: Run, floor: float) -> dict[str, Arm]:
@@ -36,14 +36,6 @@ GoOn = Callable[[Path], Run]
 """Goes on with the run in a folder; a finished one is returned as it is."""
 
 
-_SELECTION = "-selection"
-
-
-def selection_folder(out: Path) -> Path:
-    """Beside the run that is judged."""
-    return out.with_name(f"{out.name}{_SELECTION}")
-
-
 def carry_out(plan: Plan, out: Path, begin: Begin, go_on: GoOn | None = None) -> Run:
     """Selection, then the run that is judged; the run that was stopped, or the judged one.
 
@@ -63,29 +55,6 @@ def carry_out(plan: Plan, out: Path, begin: Begin, go_on: GoOn | None = None) ->
             return run
         selected = select(run, declared(plan.config.env, plan.margin, plan.floor).floor)
     return begin(plan.judged(selected), out, files)
-
-
-def belongs_to(folder: Path) -> Path | None:
-    """The folder of the judged run, where `folder` holds that run or its selection; else None."""
-    if read_result(folder, PLAN) is None:
-        return None
-    return folder.with_name(folder.name.removesuffix(_SELECTION))
-
-
-def planned(out: Path) -> Plan:
-    """The plan of a comparison that was begun in `out`; StoreError where none was."""
-    for folder in (out, selection_folder(out)):
-        text = read_result(folder, PLAN)
-        if text is not None:
-            return Plan.from_json(text)
-    raise StoreError(f"{out} is no comparison (no {PLAN} in it or in {selection_folder(out)})")
-
-
-def check_out(out: Path, *, force: bool) -> None:
-    """StoreError where no comparison can be begun in this folder: before hours of selection, not after."""
-    if out.name.endswith(_SELECTION):
-        raise StoreError(f"{out} is named as a selection, which gets a folder of its own: choose another --out")
-    check_free(out, force=force)
 
 
 def compare(
