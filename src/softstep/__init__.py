@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from softstep.runs.api import train as train
     from softstep.studies import ray_engine as ray_engine
     from softstep.studies.forecast import forecast_study as forecast_study
-    from softstep.studies.running import Study as Study
-    from softstep.studies.running import study as study
+    from softstep.studies.run_study import Study as Study
+    from softstep.studies.run_study import study as study
     from softstep.studies.spec import Spec as Spec
     from softstep.target import TargetUpdate as TargetUpdate
     from softstep.transition import Transition as Transition
@@ -60,7 +60,7 @@ _PUBLIC = {
     "Run": "runs.api",
     "Spec": "studies.spec",
     "StoreError": "errors",
-    "Study": "studies.running",
+    "Study": "studies.run_study",
     "TargetUpdate": "target",
     "Transition": "transition",
     "compare": "comparison.run_comparison",
@@ -81,7 +81,7 @@ _PUBLIC = {
     "report_study": "report.study.page",
     "resume": "runs.api",
     "resume_comparison": "comparison.run_comparison",
-    "study": "studies.running",
+    "study": "studies.run_study",
     "theory": "theory",
     "theory_page": "report.theory_page",
     "train": "runs.api",

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.studies.agents import Member, members
 from softstep.studies.example import EXAMPLE
-from softstep.studies.plan import Member, members, parts
-from softstep.studies.spec import Spec, arm_of, cell_name
+from softstep.studies.grid import arm_of, cell_name
+from softstep.studies.populations import parts
+from softstep.studies.spec import Spec
 from softstep.target import TargetUpdate
 
 

@@ -20,8 +20,8 @@ import pytest
 from softstep.cli.main import main
 from softstep.errors import StoreError
 from softstep.runs import run_folder
-from softstep.studies import claims, folder, outcomes, ray_engine
-from softstep.studies.running import Study, study
+from softstep.studies import judge, ray_engine, study_folder, summaries
+from softstep.studies.run_study import Study, study
 from softstep.studies.spec import Spec
 
 TEXT = """
@@ -71,10 +71,10 @@ def test_seeds_and_values_added_later_cost_only_themselves_and_change_nothing(wh
     before = {path.name for path in (out / "parts").iterdir()}
     grown = study(dataclasses.replace(SPEC, selection=0, claims=()), out, resume=True, workers=2)
     executed = [
-        run_folder.read_summary(run)["blocks"] for run in folder.runs_of(out) if run.path.name not in before
+        run_folder.read_summary(run)["blocks"] for run in study_folder.runs_of(out) if run.path.name not in before
     ]  # fmt: skip
     assert sum(len(block) for block in executed) >= 3
-    assert sum(run.config.num_agents for run in folder.runs_of(out)) == 8
+    assert sum(run.config.num_agents for run in study_folder.runs_of(out)) == 8
     assert grown.frame.equals(whole.frame)
 
 
@@ -173,10 +173,10 @@ def test_a_diverging_cell_scores_the_floor(tmp_path: Path) -> None:
     axes = {"learning_rate": (1e-3, 1e30), "c": (0.0,)}
     wild = dataclasses.replace(SPEC, base=base, axes=axes, claims=(), selection=0)
     found = study(wild, tmp_path / "wild", workers=2)
-    each = outcomes.agents(found.frame, wild, 475.0)
+    each = summaries.agents(found.frame, wild, 475.0)
     assert each["diverged"].to_list() == [False, False, True, True]
     assert each["final_return"].to_list()[2:] == [0.0, 0.0]
-    cells = outcomes.cells(each)
+    cells = summaries.cells(each)
     assert cells["diverged"].to_list() == [0, 2]
     assert cells["diverged_low"][1] == pytest.approx(0.025**0.5)
 
@@ -184,7 +184,7 @@ def test_a_diverging_cell_scores_the_floor(tmp_path: Path) -> None:
 def test_the_outcomes_are_those_of_a_comparison(whole: Study) -> None:
     from softstep.comparison.scores import learning_scores
 
-    each = outcomes.agents(whole.frame, SPEC)
+    each = summaries.agents(whole.frame, SPEC)
     theirs = learning_scores(whole.frame.rename({"cell": "arm"}), 0.0)
     ours = {(row["cell"], row["seed"]): row["final_return"] for row in each.iter_rows(named=True)}
     assert ours == {(arm, seed): score for arm, of in theirs.items() for seed, score in of.items()}
@@ -200,11 +200,11 @@ def test_claims_are_selected_on_selection_seeds_and_judged_on_the_others() -> No
         for seed, value in enumerate(values)
     ]  # fmt: skip
     each = pl.DataFrame(rows).cast({"final_return": pl.Float64})
-    (found,) = claims.judge(each, dataclasses.replace(SPEC, seeds=9))
+    (found,) = judge.judge(each, dataclasses.replace(SPEC, seeds=9))
     assert (found.first, found.second) == ("learning_rate=0.001 c=0.9", "learning_rate=0.01 c=0")  # best on seed 0
     assert (found.n, found.verdict, found.improvement) == (8, "supported", 1.0)
     assert found.p == 2 / 2**8
-    few = claims.judge(each.filter(pl.col("seed") < 4), dataclasses.replace(SPEC, seeds=4))
+    few = judge.judge(each.filter(pl.col("seed") < 4), dataclasses.replace(SPEC, seeds=4))
     assert few[0].verdict == "exploratory"
 
 
@@ -282,7 +282,7 @@ def test_killed_twenty_times_the_table_is_that_of_an_undisturbed_study(tmp_path:
     reference = study(longer, tmp_path / "undisturbed", workers=2)
     (tmp_path / "spec.json").write_text(longer.to_json())
     script = (
-        "import sys; from pathlib import Path; from softstep.studies.running import study;"
+        "import sys; from pathlib import Path; from softstep.studies.run_study import study;"
         " from softstep.studies.spec import Spec; spec = Spec.from_json(Path(sys.argv[1]).read_text(), source='s');"
         " out = Path(sys.argv[2]); study(spec, out, resume=(out / 'study.json').exists(), workers=2)"
     )

@@ -20,10 +20,10 @@ from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
-from softstep.studies import running
+from softstep.studies import run_study, study_folder
 from softstep.studies import table as tables
+from softstep.studies.agents import members
 from softstep.studies.example import EXAMPLE
-from softstep.studies.plan import members
 from softstep.studies.spec import Spec
 
 
@@ -33,7 +33,7 @@ def run(command: StudyRun) -> int:
     workers, engine = _workers(command.workers)
     if command.dry_run:
         return _foretell(spec, workers, as_json=command.json)
-    running.check_out(out, resume=command.resume)
+    study_folder.check_out(out, resume=command.resume)
 
     def carry(config: Config, path: Path, execute: runs.Execute) -> Run:
         begun = run_folder.is_run(path)
@@ -43,7 +43,7 @@ def run(command: StudyRun) -> int:
                 return runs.resume(path, trusted=trusted_names(command.env_module, command.network), **options)
             return runs.train(config, path, **options)
 
-    study = running.carry_out(spec, out, carry, resume=command.resume, engine=engine)
+    study = run_study.carry_out(spec, out, carry, resume=command.resume, engine=engine)
     if study.finished:
         softstep.report_study(study)
     _say(study, as_json=command.json)
@@ -103,11 +103,11 @@ def new(command: StudyNew) -> int:
 
 def status(command: StudyStatus) -> int:
     """`softstep study status`."""
-    _say(running.Study(command.study), as_json=command.json)
+    _say(run_study.Study(command.study), as_json=command.json)
     return 0
 
 
-def _say(study: running.Study, *, as_json: bool) -> None:
+def _say(study: run_study.Study, *, as_json: bool) -> None:
     now, wanted = study.standing, members(study.spec)
     facts = {
         "study": str(study.path), "env": study.spec.base.env, "cells": len(study.spec.cells()),
@@ -130,7 +130,7 @@ def _say(study: running.Study, *, as_json: bool) -> None:
 def report(command: StudyReport) -> int:
     """`softstep study report`."""
     out = command.out or command.study / "report.html"
-    softstep.report_study(running.Study(command.study), out)
+    softstep.report_study(run_study.Study(command.study), out)
     print(f"report: {out}")
     return 0
 
@@ -139,7 +139,7 @@ def export(command: StudyExport) -> int:
     """`softstep study export`."""
     if (command.csv is None) == (command.parquet is None):
         raise ConfigError("give either --csv FILE or --parquet FILE")
-    frame = running.Study(command.study).frame
+    frame = run_study.Study(command.study).frame
     out = command.csv or command.parquet
     assert out is not None
     data = frame.write_csv().encode() if command.csv else tables.parquet(frame)

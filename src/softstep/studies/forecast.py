@@ -15,7 +15,8 @@ from softstep.config import Config
 from softstep.records.events import Progress
 from softstep.runs import api as runs
 from softstep.runs import worker_env
-from softstep.studies.plan import members, parts
+from softstep.studies.agents import members
+from softstep.studies.populations import parts
 from softstep.studies.spec import Spec
 from softstep.transition import row_width
 

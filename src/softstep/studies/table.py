@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from softstep import files
 from softstep.errors import StoreError
 from softstep.runs.api import Run
-from softstep.studies.folder import TABLE, Standing
-from softstep.studies.spec import Spec, cell_name
+from softstep.studies.grid import cell_name
+from softstep.studies.progress import Standing
+from softstep.studies.spec import Spec
+from softstep.studies.study_folder import TABLE
 
 if TYPE_CHECKING:
     import polars as pl

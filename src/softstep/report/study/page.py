@@ -20,10 +20,10 @@ from softstep.report.study import figures as figures
 from softstep.report.terminal.tables import rounded
 from softstep.runs import versions
 from softstep.stats import performance_profile
-from softstep.studies import claims, outcomes, predictor
-from softstep.studies.claims import ClaimVerdict
+from softstep.studies import judge, predictor, summaries
+from softstep.studies.judge import ClaimVerdict
 from softstep.studies.predictor import Predictor
-from softstep.studies.running import Study
+from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
 from softstep.theory.one_dimension import effective_alpha_approx
 
@@ -49,9 +49,9 @@ def report_study(study: Study, out: Path | None = None) -> Path:
 def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], failures: Failures) -> str:
     """The whole page as HTML; frame: the study's table; failures: what failed agents' environments said."""
     threshold = threshold_of(spec.base.env)
-    each = outcomes.agents(frame, spec, threshold)
-    cells = outcomes.cells(each)
-    judged, found = claims.judge(each, spec), predictor.predictors(cells)
+    each = summaries.agents(frame, spec, threshold)
+    cells = summaries.cells(each)
+    judged, found = judge.judge(each, spec), predictor.predictors(cells)
     told = verdict_rows(judged, spec)
     content = (
         _header(spec),

@@ -5,23 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from softstep.config import Config
-from softstep.studies.spec import Cell, Spec, arm_of, cell_name, shaped
-
-
-class Member(NamedTuple):
-    """One agent of a study."""
-
-    cell: str
-    seed: int
-
-
-def members(spec: Spec) -> list[Member]:
-    """Every agent that the study asks for, cell by cell."""
-    seeds = range(spec.base.seed, spec.base.seed + spec.seeds)
-    return [Member(cell_name(cell), seed) for cell in spec.cells() for seed in seeds]
+from softstep.studies.agents import Member
+from softstep.studies.grid import Cell, arm_of, cell_name, shaped
+from softstep.studies.spec import Spec
 
 
 def parts(spec: Spec, missing: Sequence[Member], alone: Iterable[Member] = ()) -> list[Config]:

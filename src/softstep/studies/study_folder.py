@@ -11,31 +11,18 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from softstep import files
 from softstep.errors import StoreError
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.run_folder import RunFolder
-from softstep.studies.plan import Member, members
+from softstep.studies.agents import members
 from softstep.studies.spec import Spec
 
 SPEC, FAILED, TABLE = "study.json", "failed.json", "study.parquet"
-
-
-class Standing(NamedTuple):
-    """How far a study is."""
-
-    covered: dict[Member, RunFolder]
-    """Agents at their end, and the run they are in."""
-    failed: dict[Member, str]
-    """Agents whose environment raised while they ran alone, and what it said."""
-    suspects: list[Member]
-    """Agents of a block that failed: one of them is to blame."""
-    open: list[RunFolder]
-    """Runs that have begun and are not at their end."""
 
 
 def begin(path: Path, spec: Spec) -> None:
@@ -114,40 +101,23 @@ def failures(run: RunFolder) -> dict[int, str]:
     return {int(block): told for block, told in json.loads(run_folder.read_result(run.path, FAILED) or "{}").items()}
 
 
-def standing(path: Path, spec: Spec) -> Standing:
-    """Every agent's state."""
-    wanted = set(members(spec))
-    found = Standing({}, {}, [], [])
-    for run in runs_of(path):
-        broken, done, told = failures(run), checkpoints.finished_blocks(run), run_folder.blocks_in_tables(run)
-        for block, agents in enumerate(run.config.blocks()):
-            held = [Member(agent.arm, agent.seed) for agent in agents]
-            if done[block] and told[block]:
-                found.covered.update((member, run) for member in held if member in wanted)
-            elif block in broken and len(held) == 1:
-                found.failed[held[0]] = broken[block]
-            elif block in broken:
-                found.suspects.extend(held)
-            elif run not in found.open:
-                found.open.append(run)
-    return found
-
-
 def delete_damaged_blocks(path: Path) -> None:
     """Drop damaged results with a warning, so that they are computed again."""
     for damaged in (file for run in runs_of(path) for file in checkpoints.delete_damaged_blocks(run)):
         warnings.warn(f"{damaged} was damaged: its block is computed again", RuntimeWarning, stacklevel=3)
 
 
-def missing(spec: Spec, now: Standing) -> Sequence[Member]:
-    """The agents that no run of the study has, nor has begun."""
-    begun = {Member(a.arm, a.seed) for run in now.open for a in run.config.agents()}
-    suspects = set(now.suspects)
-    known = {*now.covered, *now.failed, *(begun - suspects)}
-    return [member for member in members(spec) if member not in known]
-
-
 def check_is_study(path: Path) -> None:
     """StoreError where no study was begun."""
     if run_folder.read_result(path, SPEC) is None:
         raise StoreError(f"{path} is no study (no {SPEC} in it): softstep study run SPEC.toml --out {path}")
+
+
+def check_out(out: Path, *, resume: bool) -> None:
+    """StoreError where `carry_out` would refuse the folder: before anything is predicted or asked."""
+    if resume:
+        check_is_study(out)
+    elif run_folder.read_result(out, SPEC) is not None:
+        raise StoreError(f"{out} is a study already: go on with it with --resume, or choose another --out")
+    else:
+        run_folder.check_free(out, force=False)

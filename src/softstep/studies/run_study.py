@@ -12,8 +12,8 @@ from softstep.errors import StoreError
 from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
-from softstep.studies import folder, table
-from softstep.studies.plan import parts
+from softstep.studies import progress, study_folder, table
+from softstep.studies.populations import parts
 from softstep.studies.spec import Spec
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ class Study:
     """A study's folder with its results."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.spec = path, folder.read_spec(path)
+        self.path, self.spec = path, study_folder.read_spec(path)
 
     @property
-    def standing(self) -> folder.Standing:
+    def standing(self) -> progress.Standing:
         """How far every agent is."""
-        return folder.standing(self.path, self.spec)
+        return progress.standing(self.path, self.spec)
 
     @property
     def finished(self) -> bool:
         """Whether every agent is at its end, or has failed alone."""
         now = self.standing
-        return not now.open and not folder.missing(self.spec, now)
+        return not now.open and not progress.missing(self.spec, now)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -85,43 +85,33 @@ def carry_out(
 ) -> Study:
     """Population after population, until nothing is missing or one of them is stopped; then the table."""
     if not resume:
-        folder.begin(out, spec)
+        study_folder.begin(out, spec)
     else:
-        folder.check_is_study(out)
+        study_folder.check_is_study(out)
     with run_folder.locked(out):
         if resume:
-            folder.extend(out, spec)
-            folder.forget_failures(out)
-            folder.delete_damaged_blocks(out)
+            study_folder.extend(out, spec)
+            study_folder.forget_failures(out)
+            study_folder.delete_damaged_blocks(out)
         while _carry_round(spec, out, carry, engine):
             pass
-        table.write(out, spec, folder.standing(out, spec))
+        table.write(out, spec, progress.standing(out, spec))
     return Study(out)
 
 
 def _carry_round(spec: Spec, out: Path, carry: Carry, engine: Callable[..., Any]) -> bool:
     """Every run that is open, then those that are missing; whether another round may find more to do."""
-    now = folder.standing(out, spec)
+    now = progress.standing(out, spec)
     begun = [(run.config, run.path) for run in now.open]
-    new = parts(spec, folder.missing(spec, now), alone=now.suspects)
-    todo = begun + [(config, folder.part_folder(out, config.content_hash())) for config in new]
+    new = parts(spec, progress.missing(spec, now), alone=now.suspects)
+    todo = begun + [(config, study_folder.part_folder(out, config.content_hash())) for config in new]
     for config, path in todo:
         failed: dict[int, str] = {}
         run = carry(config, path, functools.partial(engine, failed=failed))
-        folder.note_failures(run.folder, failed)
+        study_folder.note_failures(run.folder, failed)
         settled = not any(o is None or o["stopped"] for i, o in enumerate(run.summary["blocks"]) if i not in failed)
         if not settled:
             return False
-    if todo and folder.standing(out, spec) == now:
+    if todo and progress.standing(out, spec) == now:
         raise StoreError(f"{out}: {todo[0][1]} comes to no end; move it away and go on with --resume")
     return bool(todo)
-
-
-def check_out(out: Path, *, resume: bool) -> None:
-    """StoreError where `carry_out` would refuse the folder: before anything is predicted or asked."""
-    if resume:
-        folder.check_is_study(out)
-    elif run_folder.read_result(out, folder.SPEC) is not None:
-        raise StoreError(f"{out} is a study already: go on with it with --resume, or choose another --out")
-    else:
-        run_folder.check_free(out, force=False)
