@@ -26,7 +26,7 @@ FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
 
 MAY_IMPORT_JAX = {"kernels", "learner", "envs", "training", "policies", "comparison.first_steps",
-                  "comparison.random_minibatches", "comparison.equivalence"}  # fmt: skip
+                  "comparison.random_minibatches", "comparison.tracked_networks", "comparison.equivalence"}  # fmt: skip
 MAY_TOUCH_FILES = {
     "files",  # writes them whole or not at all
     "runs",  # run folders

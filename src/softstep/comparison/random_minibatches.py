@@ -1,4 +1,4 @@
-"""Minibatches of transitions of uniformly random actions."""
+"""Minibatches of transitions that uniformly random actions made in the configured environment."""
 
 from __future__ import annotations
 
@@ -14,43 +14,60 @@ from softstep.config import Config
 from softstep.training.exploration import discounts
 from softstep.transition import Transition, columns, row_width, unpack_rows
 
-RECORDED = 2_000
-"""Transitions recorded with uniformly random actions."""
+MIN_TRANSITIONS = 2_000
+"""Fewest transitions that are recorded."""
 
 
-def record(config: Config, spec: envs.EnvSpec, updates: int, seed: int) -> Transition:
-    """`updates` minibatches, leaves (updates, B, …), drawn uniformly from what `collect` recorded."""
-    rows = collect(config, spec, seed)
-    picks = np.random.default_rng([seed, 1]).integers(len(rows), size=(updates, config.batch_size))
+def draw_minibatches(config: Config, spec: envs.EnvSpec, count: int, seed: int) -> Transition:
+    """Draw minibatches uniformly from recorded transitions of random actions.
+
+    Args:
+        config: names the environment, the batch size B and what is learned from rewards and discounts.
+        spec: description of the environment.
+        count: number of minibatches; the first ones do not depend on it.
+        seed: seed of the recording and of the draws.
+
+    Returns:
+        A transition with leaves (count, B, …).
+    """
+    rows = record_transitions(config, spec, seed)
+    picks = np.random.default_rng([seed, 1]).integers(len(rows), size=(count, config.batch_size))
     return unpack_rows(rows[picks], spec.observation_size)
 
 
-def collect(config: Config, spec: envs.EnvSpec, seed: int) -> Float[np.ndarray, "N width"]:
-    """At least `RECORDED` transitions of uniformly random actions, as replay rows in the order they were made.
+def record_transitions(config: Config, spec: envs.EnvSpec, seed: int) -> Float[np.ndarray, "N width"]:
+    """Record at least `MIN_TRANSITIONS` transitions of uniformly random actions, as replay rows in order of time.
 
-    Rewards and discounts are those the configuration learns from: scaled, and a time limit as it says.
+    Rewards and discounts are those the configuration learns from: rewards are scaled, and time limits bootstrap or
+    not as configured.
     """
-    rng, shape, count, rows = np.random.default_rng(seed), (1, config.num_envs), 0, list[np.ndarray]()
-    host, keys = _make_host(config, spec, seed)
-    while count < RECORDED:
-        new = np.empty((*shape, row_width(spec.observation_size)), np.float32)
-        observed, acted, rewarded, discount, arrived = columns(new, spec.observation_size)
+    rng, shape = np.random.default_rng(seed), (1, config.num_envs)
+    host, step_keys = _make_host(config, spec, seed)
+    rows: list[np.ndarray] = []
+    count = 0
+    while count < MIN_TRANSITIONS:
+        new_rows = np.empty((*shape, row_width(spec.observation_size)), np.float32)
+        observation, action, reward, discount, next_observation = columns(new_rows, spec.observation_size)
         actions = rng.integers(spec.num_actions, size=shape)
-        observed[...], acted[...] = host.observations, actions
-        step = host.step(actions, keys(count))
-        rewarded[...], discount[...] = step.reward * np.float32(config.reward_scale), discounts(config, step)
-        arrived[...] = step.next_observation
-        rows.append(new[np.ones(shape, bool) if step.valid is None else step.valid])
+        observation[...], action[...] = host.observations, actions
+        step = host.step(actions, step_keys(count))
+        reward[...], discount[...] = step.reward * np.float32(config.reward_scale), discounts(config, step)
+        next_observation[...] = step.next_observation
+        valid = np.ones(shape, bool) if step.valid is None else step.valid
+        rows.append(new_rows[valid])
         count += len(rows[-1])
     host.close()
     return np.concatenate(rows)
 
 
 def _make_host(config: Config, spec: envs.EnvSpec, seed: int) -> tuple[envs.HostEnvs, Callable[[int], Any]]:
-    """The configured environments on the host, and the keys (1, E) of a step; None where it draws from none."""
+    """Make the configured environments on the host, and a function of a step's keys (1, E).
+
+    The keys are None for environments that draw their randomness themselves.
+    """
     if spec.maker != "gymnax":
         return envs.make_host(spec, [seed], config.num_envs), lambda step: None
-    reset, steps = jax.random.split(jax.random.key(seed))
+    reset_key, step_key = jax.random.split(jax.random.key(seed))
     shape = (1, config.num_envs)
-    host = envs.GymnaxHostEnvs(envs.make_compiled(spec.name), jax.random.split(reset, shape))
-    return host, jax.jit(lambda step: jax.random.split(jax.random.fold_in(steps, step), shape))
+    host = envs.GymnaxHostEnvs(envs.make_compiled(spec.name), jax.random.split(reset_key, shape))
+    return host, jax.jit(lambda step: jax.random.split(jax.random.fold_in(step_key, step), shape))
