@@ -109,7 +109,7 @@ def runs(command: Runs) -> int:
     for column in ("run", "environment", "agents", "steps", "state"):
         table.add_column(column)
     for line in listing.list_runs(command.folder):
-        name = "train" if folders.belongs_to(line.path) is None else "compare"
+        name = "train" if folders.comparison_folder(line.path) is None else "compare"
         state = "finished" if line.finished else f"resumable: softstep {name} --resume"
         table.add_row(str(line.path), line.env, str(line.agents), f"{line.env_steps}/{line.total_steps}", state)
     Console().print(table)

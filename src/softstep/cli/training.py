@@ -15,8 +15,8 @@ from softstep import presets
 from softstep.cli.arguments import Compare, RunArguments, Train, configuration, trusted_names
 from softstep.cli.watching import INTERRUPTED, watching
 from softstep.comparison import folders
-from softstep.comparison.plan import Plan
-from softstep.comparison.run_comparison import carry_out
+from softstep.comparison.plan import ComparisonPlan
+from softstep.comparison.run_comparison import run_comparison
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.report.terminal.curve_picture import CurvePicture
@@ -34,7 +34,7 @@ def train(command: Train) -> int:
         run = _begun(command, config, command.out or run_folders.default_out(config, "train"), {})
     else:
         _refuse_env(command)
-        if (judged := folders.belongs_to(command.resume)) is not None:
+        if (judged := folders.comparison_folder(command.resume)) is not None:
             raise ConfigError(f"{command.resume} is a comparison's: softstep compare --resume {judged}")
         run = _resumed(command, command.resume)
     _say(command, run, None)
@@ -49,11 +49,11 @@ def compare(command: Compare) -> int:
 
     if command.resume is None:
         plan, out = _plan(command)
-        run = carry_out(plan, out, begin)
+        run = run_comparison(plan, out, begin)
     else:
         _refuse_plan(command)
-        out = folders.belongs_to(command.resume) or command.resume
-        run = carry_out(folders.planned(out), out, begin, lambda folder: _resumed(command, folder))
+        out = folders.comparison_folder(command.resume) or command.resume
+        run = run_comparison(folders.read_plan(out), out, begin, lambda folder: _resumed(command, folder))
     conclusion = None
     if run.path == out and run.summary["finished"]:
         conclusion = softstep.conclude(
@@ -63,16 +63,16 @@ def compare(command: Compare) -> int:
     return _ended(run, f"softstep compare --resume {out}")
 
 
-def _plan(command: Compare) -> tuple[Plan, Path]:
+def _plan(command: Compare) -> tuple[ComparisonPlan, Path]:
     """What is to be compared, and where."""
     config = configuration(command)
     if command.steps is not None:
         config = dataclasses.replace(config, total_steps=command.steps)
     names = presets.preset(command.preset or "demo").arms if command.arms is None else command.arms.split(",")
     given = (command.inner_steps, command.selection_seeds, command.margin, command.floor)
-    plan = Plan(config, tuple(names), *given)
+    plan = ComparisonPlan(config, tuple(names), *given)
     out = command.out or run_folders.default_out(config, "compare")
-    folders.check_out(out, force=command.force)
+    folders.check_new_comparison(out, force=command.force)
     return plan, out
 
 

@@ -1,39 +1,50 @@
-"""Where a comparison lies: its folder, the folder of its selection, and the plan in both."""
+"""The folders of a comparison: the run that is judged and, beside it, the run on which arms are selected.
+
+Both hold the plan in `comparison.json`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from softstep.comparison.plan import PLAN, Plan
+from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
 from softstep.errors import StoreError
 from softstep.runs.run_folder import check_free, read_result
 
-_SELECTION = "-selection"
+SELECTION_SUFFIX = "-selection"
 
 
 def selection_folder(out: Path) -> Path:
-    """Beside the run that is judged."""
-    return out.with_name(f"{out.name}{_SELECTION}")
+    """Return the folder of the selection run, beside the run that is judged."""
+    return out.with_name(f"{out.name}{SELECTION_SUFFIX}")
 
 
-def belongs_to(folder: Path) -> Path | None:
-    """The folder of the judged run, where `folder` holds that run or its selection; else None."""
-    if read_result(folder, PLAN) is None:
+def comparison_folder(run_folder: Path) -> Path | None:
+    """Return the folder of the comparison to which a run belongs, as its judged run or as its selection.
+
+    None if the run does not belong to a comparison.
+    """
+    if read_result(run_folder, PLAN_FILE) is None:
         return None
-    return folder.with_name(folder.name.removesuffix(_SELECTION))
+    return run_folder.with_name(run_folder.name.removesuffix(SELECTION_SUFFIX))
 
 
-def planned(out: Path) -> Plan:
-    """The plan of a comparison that was begun in `out`; StoreError where none was."""
+def read_plan(out: Path) -> ComparisonPlan:
+    """Read the plan of the comparison in `out`; raise StoreError if there is none."""
     for folder in (out, selection_folder(out)):
-        text = read_result(folder, PLAN)
+        text = read_result(folder, PLAN_FILE)
         if text is not None:
-            return Plan.from_json(text)
-    raise StoreError(f"{out} is no comparison (no {PLAN} in it or in {selection_folder(out)})")
+            return ComparisonPlan.from_json(text)
+    raise StoreError(
+        f"{out} is not a comparison (no {PLAN_FILE} in it or in {selection_folder(out)}):"
+        f" start one with softstep compare --out {out}"
+    )
 
 
-def check_out(out: Path, *, force: bool) -> None:
-    """StoreError where no comparison can be begun in this folder: before hours of selection, not after."""
-    if out.name.endswith(_SELECTION):
-        raise StoreError(f"{out} is named as a selection, which gets a folder of its own: choose another --out")
+def check_new_comparison(out: Path, *, force: bool) -> None:
+    """Raise StoreError if no comparison can be started in this folder: before hours of selection, not after."""
+    if out.name.endswith(SELECTION_SUFFIX):
+        raise StoreError(
+            f"{out} ends with {SELECTION_SUFFIX}, a name kept for a comparison's selection run: choose another --out"
+        )
     check_free(out, force=force)

@@ -1,4 +1,4 @@
-"""Run a comparison: selection first, then the arms that are judged."""
+"""Run a comparison: first the selection of the tuned arms, if there are any, then the run that is judged."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from softstep.comparison.folders import belongs_to, check_out, planned, selection_folder
-from softstep.comparison.plan import PLAN, Plan
-from softstep.comparison.scores import declared, learning_scores
+from softstep.comparison.folders import check_new_comparison, comparison_folder, read_plan, selection_folder
+from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
+from softstep.comparison.scores import scores_by_seed
 from softstep.config import Arm, Config
 from softstep.runs import api as runs
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
 
+StartRun = Callable[[Config, Path, Mapping[str, bytes]], Run]
+"""Train a configuration in a new run folder that also receives the given files."""
 
-def select(run: Run, floor: float) -> dict[str, Arm]:
-    """The best candidate of each kind by its mean score over the selection seeds; of equals, the first."""
-    scores = learning_scores(run.curves, floor)
+ResumeRun = Callable[[Path], Run]
+"""Resume the run in a folder; a finished run is returned as it is."""
+
+
+def select_tuned_arms(run: Run, floor: float) -> dict[str, Arm]:
+    """Return the candidate of best-alpha and of best-soft with the best mean score over the selection seeds.
+
+    Of equal candidates the first is taken.
+    """
+    scores = scores_by_seed(run.curves, floor)
     best: dict[str, tuple[float, Arm]] = {}
     for arm in run.config.arms:
         name = "best-alpha" if arm.name.startswith("alpha") else "best-soft"
@@ -28,33 +37,30 @@ def select(run: Run, floor: float) -> dict[str, Arm]:
     return {name: dataclasses.replace(arm, name=name) for name, (_, arm) in best.items()}
 
 
-Begin = Callable[[Config, Path, Mapping[str, bytes]], Run]
-"""Trains a configuration into a new folder, which also gets the given files."""
+def run_comparison(plan: ComparisonPlan, out: Path, start: StartRun, resume: ResumeRun | None = None) -> Run:
+    """Train the selection if the plan needs one, then the run that is judged.
 
+    Args:
+        plan: what is compared.
+        out: folder of the judged run; the selection gets a folder beside it.
+        start: trains a new run.
+        resume: continues a run; with it, unfinished runs are resumed, and a judged run that has started needs no
+            selection any more. Without it, both runs are new.
 
-GoOn = Callable[[Path], Run]
-"""Goes on with the run in a folder; a finished one is returned as it is."""
-
-
-def carry_out(plan: Plan, out: Path, begin: Begin, go_on: GoOn | None = None) -> Run:
-    """Selection, then the run that is judged; the run that was stopped, or the judged one.
-
-    With `go_on`, what has begun is gone on with: a judged run that has begun needs no selection any more.
+    Returns:
+        The judged run, or the selection run if that was stopped.
     """
-    files = {PLAN: plan.to_json().encode()}
-
-    def carried(folder: Path, config: Callable[[], Config]) -> Run:
-        return go_on(folder) if go_on and is_run(folder) else begin(config(), folder, files)
-
-    if go_on and is_run(out):
-        return go_on(out)
-    selected: dict[str, Arm] = {}
-    if plan.tuned:
-        run = carried(selection_folder(out), plan.selection)
-        if not run.summary["finished"]:
-            return run
-        selected = select(run, declared(plan.config.env, plan.margin, plan.floor).floor)
-    return begin(plan.judged(selected), out, files)
+    files = {PLAN_FILE: plan.to_json().encode()}
+    if resume and is_run(out):
+        return resume(out)
+    tuned_arms: dict[str, Arm] = {}
+    if plan.needs_selection:
+        folder = selection_folder(out)
+        selection = resume(folder) if resume and is_run(folder) else start(plan.selection_config(), folder, files)
+        if not selection.summary["finished"]:
+            return selection
+        tuned_arms = select_tuned_arms(selection, plan.criteria.floor)
+    return start(plan.judged_config(tuned_arms), out, files)
 
 
 def compare(
@@ -69,33 +75,58 @@ def compare(
     force: bool = False,
     **options: Unpack[runs.Options],
 ) -> Run:
-    """Train the arms on `config`'s environment and seeds, from the same initial parameters per seed.
+    """Train arms on the same environment and seeds, from the same initial parameters per seed.
 
-    `options` are those of `softstep.train`. The run's curves tell the arms apart by their column `arm`;
-    `softstep.conclude` judges them. With best-alpha or best-soft among the arms, their candidates are trained first,
-    on seeds of their own, into a folder beside `out`.
+    `softstep.conclude` judges the run. Its curves tell the arms apart by the column `arm`. If best-alpha or best-soft
+    is among the arms, their candidates are trained first, on seeds of their own, in a folder beside `out`.
+
+    Args:
+        config: settings common to all arms; its α and soft target are those of the arm `soft`.
+        out: folder of the run; by default a new one under `runs/`.
+        arms: names of the arms, from `softstep.comparison.arms.ARMS`.
+        inner_steps: gradient steps of `blended` between two blends.
+        selection_seeds: seeds on which each candidate of best-alpha and best-soft is trained.
+        margin: δ, the smallest difference in return that matters; None takes the one declared for the environment.
+        floor: return that a diverged agent scores; None takes the one declared for the environment.
+        force: replace an existing run.
+        **options: those of `softstep.train`.
+
+    Returns:
+        The judged run, or the run that was stopped.
+
+    Raises:
+        ConfigError: a setting is invalid, or the environment has no margin and floor.
+        StoreError: the folder is taken or cannot be written.
     """
-    plan = Plan(config, tuple(arms), inner_steps, selection_seeds, margin, floor)
+    plan = ComparisonPlan(config, tuple(arms), inner_steps, selection_seeds, margin, floor)
     path = Path(out) if out is not None else runs.default_out(config, "compare")
-    check_out(path, force=force)
+    check_new_comparison(path, force=force)
 
-    def begin(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
-        return runs.train(one, folder, files=files, force=force, **options)
+    def start(config: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
+        return runs.train(config, folder, files=files, force=force, **options)
 
-    return carry_out(plan, path, begin)
+    return run_comparison(plan, path, start)
 
 
 def resume_comparison(out: Path | str, *, trusted: Sequence[str] = (), **options: Unpack[runs.Options]) -> Run:
-    """Continue an interrupted comparison exactly where it stands; a finished one is returned as it is.
+    """Continue an interrupted comparison exactly where it stopped; a finished one is returned as it is.
 
-    out: the folder of the comparison, or of its selection. trusted: the modules that its configuration names,
-    repeated. StoreError where no comparison was begun there.
+    Args:
+        out: folder of the comparison, or of its selection.
+        trusted: the modules that its configuration names, repeated.
+        **options: those of `softstep.train`.
+
+    Raises:
+        StoreError: there is no comparison in the folder.
     """
-    path = belongs_to(Path(out)) or Path(out)
-    plan = planned(path)
+    path = comparison_folder(Path(out)) or Path(out)
+    plan = read_plan(path)
     runs.check_trust(plan.config, trusted)
 
-    def begin(one: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
-        return runs.train(one, folder, files=files, **options)
+    def start(config: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
+        return runs.train(config, folder, files=files, **options)
 
-    return carry_out(plan, path, begin, lambda folder: runs.resume(folder, trusted=trusted, **options))
+    def resume(folder: Path) -> Run:
+        return runs.resume(folder, trusted=trusted, **options)
+
+    return run_comparison(plan, path, start, resume)

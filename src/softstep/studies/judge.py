@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from softstep.comparison.decision_rules import LEVEL, Word, beats
+from softstep.comparison.decision_rules import SIGNIFICANCE_LEVEL, VerdictWord, decide_superiority
 from softstep.stats import Paired, holm, paired_difference, probability_of_improvement
 from softstep.studies.grid import cell_name
 from softstep.studies.spec import Spec
@@ -34,7 +34,7 @@ class ClaimVerdict(NamedTuple):
     improvement: float
     """Probability that a seed of the first side ends above a seed of the second."""
     n: int
-    verdict: Word
+    verdict: VerdictWord
 
 
 def judge(each: pl.DataFrame, spec: Spec) -> list[ClaimVerdict]:
@@ -52,11 +52,11 @@ def judge(each: pl.DataFrame, spec: Spec) -> list[ClaimVerdict]:
     ]  # fmt: skip
 
 
-def _word(found: Paired, p_holm: float, spec: Spec) -> Word:
+def _word(found: Paired, p_holm: float, spec: Spec) -> VerdictWord:
     """Exploratory where even the smallest p, 2/2ⁿ, would not survive all claims."""
-    if found.n < 1 or 2 / 2**found.n * len(spec.claims) > LEVEL:
+    if found.n < 1 or 2 / 2**found.n * len(spec.claims) > SIGNIFICANCE_LEVEL:
         return "exploratory"
-    return beats(found, p_holm, spec.declared.margin)
+    return decide_superiority(found, p_holm, spec.declared.margin)
 
 
 def _selected(each: pl.DataFrame, spec: Spec, side: Mapping[str, Sequence[Any]]) -> str:

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from softstep import presets
-from softstep.comparison.scores import Declared, declared
+from softstep.comparison.scores import ReturnCriteria, return_criteria
 from softstep.config import Config
 from softstep.errors import ConfigError, near
 from softstep.studies.claims import Claim
@@ -100,9 +100,9 @@ class Spec:
                 )
 
     @property
-    def declared(self) -> Declared:
+    def declared(self) -> ReturnCriteria:
         """Margin and floor of the returns."""
-        return declared(self.base.env, self.margin, self.floor)
+        return return_criteria(self.base.env, self.margin, self.floor)
 
     @property
     def width(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from softstep.comparison.scores import Declared
+from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison.answer import exact
 from softstep.report.comparison.verdicts import Verdict, estimate_text, finite, interval, is_ratio
@@ -48,7 +48,7 @@ def judged_answer(
     scores: Mapping[str, Mapping[int, float]],
     curves: pl.DataFrame,
     config: Config,
-    fixed: Declared,
+    fixed: ReturnCriteria,
 ) -> str:
     """One paragraph on judged claims.
 

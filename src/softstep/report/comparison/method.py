@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from softstep.comparison.scores import Declared
+from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Agent, Config
 from softstep.report.shared.axes import short
 from softstep.report.shared.markup import badge, counted, paragraph, section, table
@@ -34,7 +34,7 @@ TABLES = {
 """What the page's reader can take away."""
 
 
-def method(config: Config, fixed: Declared | None, styles: Mapping[str, ArmStyle]) -> str:
+def method(config: Config, fixed: ReturnCriteria | None, styles: Mapping[str, ArmStyle]) -> str:
     """What the arms are, how they were compared, and what that does not show."""
     agents = {agent.arm: agent for agent in config.agents()}
     rows = [

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import scipy.special
 
-from softstep.comparison.scores import Declared, by_agent, declared, final_return, values_of
+from softstep.comparison.scores import ReturnCriteria, by_agent, final_return, return_criteria, values_of
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.report.shared.curves import Band, arms_of, finite_curves, on_one_grid
@@ -45,10 +45,10 @@ def interval_bands(curves: pl.DataFrame, name: str, *, geometric: bool = False) 
     return found
 
 
-def fixed_for(config: Config, margin: float | None, floor: float | None) -> Declared | None:
+def fixed_for(config: Config, margin: float | None, floor: float | None) -> ReturnCriteria | None:
     """The margin and the floor that hold for this environment; None where either is unknown."""
     try:
-        return declared(config.env, margin, floor)
+        return return_criteria(config.env, margin, floor)
     except ConfigError:
         return None
 

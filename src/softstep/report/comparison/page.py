@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from softstep.comparison.scores import Declared
+from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison import figures as figures
 from softstep.report.comparison import numbers as numbers
@@ -135,7 +135,7 @@ def _band_words(bands: Mapping[str, Band]) -> str:
     return ", with its 95 % interval shaded" if any(band.seeds > 1 for band in bands.values()) else ""
 
 
-def _final_scores(scores: pl.DataFrame, styles: Mapping[str, ArmStyle], fixed: Declared | None) -> str:
+def _final_scores(scores: pl.DataFrame, styles: Mapping[str, ArmStyle], fixed: ReturnCriteria | None) -> str:
     if not scores["final_return"].is_finite().any():
         return ""
     told = "One dot per seed: the mean of its last 10 % of greedy evaluations. Diamond and bar: mean and 95 % interval."
