@@ -20,11 +20,12 @@ from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
-from softstep.studies import run_study, study_folder
-from softstep.studies import table as tables
-from softstep.studies.agents import members
+from softstep.studies import study_folder
+from softstep.studies.agents import study_agents
 from softstep.studies.example import EXAMPLE
+from softstep.studies.run_study import Study, run_study
 from softstep.studies.spec import Spec
+from softstep.studies.table import parquet_bytes
 
 
 def run(command: StudyRun) -> int:
@@ -33,7 +34,7 @@ def run(command: StudyRun) -> int:
     workers, engine = _workers(command.workers)
     if command.dry_run:
         return _foretell(spec, workers, as_json=command.json)
-    study_folder.check_out(out, resume=command.resume)
+    study_folder.check_can_run(out, resume=command.resume)
 
     def carry(config: Config, path: Path, execute: runs.Execute) -> Run:
         begun = run_folder.is_run(path)
@@ -43,7 +44,7 @@ def run(command: StudyRun) -> int:
                 return runs.resume(path, trusted=trusted_names(command.env_module, command.network), **options)
             return runs.train(config, path, **options)
 
-    study = run_study.carry_out(spec, out, carry, resume=command.resume, engine=engine)
+    study = run_study(spec, out, carry, resume=command.resume, engine=engine)
     if study.finished:
         softstep.report_study(study)
     _say(study, as_json=command.json)
@@ -61,7 +62,7 @@ def _foretell(spec: Spec, workers: int | None, *, as_json: bool) -> int:
         print(json.dumps({"kind": "forecast", **found._asdict()}))
         return 0
     table = Table(show_header=False, box=None)
-    for name, value in found.in_words():
+    for name, value in found.table_rows():
         table.add_row(name, value)
     Console().print(table)
     return 0
@@ -103,18 +104,19 @@ def new(command: StudyNew) -> int:
 
 def status(command: StudyStatus) -> int:
     """`softstep study status`."""
-    _say(run_study.Study(command.study), as_json=command.json)
+    _say(Study(command.study), as_json=command.json)
     return 0
 
 
-def _say(study: run_study.Study, *, as_json: bool) -> None:
-    now, wanted = study.standing, members(study.spec)
+def _say(study: Study, *, as_json: bool) -> None:
+    progress, wanted = study.progress, study_agents(study.spec)
     facts = {
         "study": str(study.path), "env": study.spec.base.env, "cells": len(study.spec.cells()),
-        "seeds": study.spec.seeds, "agents": len(wanted), "finished": len(now.covered), "failed": len(now.failed),
+        "seeds": study.spec.seeds, "agents": len(wanted), "finished": len(progress.finished),
+        "failed": len(progress.failed),
     }  # fmt: skip
     if as_json:
-        failed = [{"cell": m.cell, "seed": m.seed, "error": told} for m, told in now.failed.items()]
+        failed = [{"cell": m.cell, "seed": m.seed, "error": told} for m, told in progress.failed.items()]
         print(json.dumps({"kind": "study", **facts, "failures": failed}))
         return
     if (study.path / "report.html").is_file():
@@ -122,7 +124,7 @@ def _say(study: run_study.Study, *, as_json: bool) -> None:
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, str(value))
-    for member, told in now.failed.items():
+    for member, told in progress.failed.items():
         table.add_row("failed", f"{member.cell}, seed {member.seed}: {told}")
     Console().print(table)
 
@@ -130,7 +132,7 @@ def _say(study: run_study.Study, *, as_json: bool) -> None:
 def report(command: StudyReport) -> int:
     """`softstep study report`."""
     out = command.out or command.study / "report.html"
-    softstep.report_study(run_study.Study(command.study), out)
+    softstep.report_study(Study(command.study), out)
     print(f"report: {out}")
     return 0
 
@@ -139,10 +141,10 @@ def export(command: StudyExport) -> int:
     """`softstep study export`."""
     if (command.csv is None) == (command.parquet is None):
         raise ConfigError("give either --csv FILE or --parquet FILE")
-    frame = run_study.Study(command.study).frame
+    frame = Study(command.study).frame
     out = command.csv or command.parquet
     assert out is not None
-    data = frame.write_csv().encode() if command.csv else tables.parquet(frame)
+    data = frame.write_csv().encode() if command.csv else parquet_bytes(frame)
     files.write_file(out.parent, out.name, data)
     print(f"{out}: {frame.height} rows")
     return 0

@@ -1,4 +1,4 @@
-"""The agents that a study asks for."""
+"""The agents of a study: every cell with every seed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from softstep.studies.grid import cell_name
 from softstep.studies.spec import Spec
 
 
-class Member(NamedTuple):
+class StudyAgent(NamedTuple):
     """One agent of a study."""
 
     cell: str
     seed: int
 
 
-def members(spec: Spec) -> list[Member]:
-    """Every agent that the study asks for, cell by cell."""
+def study_agents(spec: Spec) -> list[StudyAgent]:
+    """Return every agent that a study asks for, cell by cell."""
     seeds = range(spec.base.seed, spec.base.seed + spec.seeds)
-    return [Member(cell_name(cell), seed) for cell in spec.cells() for seed in seeds]
+    return [StudyAgent(cell_name(cell), seed) for cell in spec.cells() for seed in seeds]

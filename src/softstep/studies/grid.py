@@ -1,112 +1,92 @@
-"""The grid of a study: its axes, and its cells as arms and shapes."""
+"""The grid of a study: its axes, and its cells, one for every combination of the axes' values.
+
+A cell's values are of two kinds: data, which become an arm, and shapes, which become a configuration of their own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from softstep.config import Arm, Config
-from softstep.errors import ConfigError, near
+from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 
-ALIASES = {"alpha": "learning_rate", "tau": "target.tau", "period": "target.period", "c": "c"}
-"""Short names of axes; c = 1 − τ is one of its own."""
+_EXPLORATION_FIELDS = ("start", "end", "steps", "decay")
 
-
-_EPSILON = ("start", "end", "steps", "decay")
-
-
-DATA = ("learning_rate", "c", "target.tau", "target.period", "gamma", *(f"exploration.{name}" for name in _EPSILON))
-"""Axes whose cells share a block: what they change is data. The others become blocks of their own."""
-
+DATA_AXES = (
+    "learning_rate", "c", "target.tau", "target.period", "gamma",
+    *(f"exploration.{name}" for name in _EXPLORATION_FIELDS),
+)  # fmt: skip
+"""Axes of data, whose cells share a block; c = 1 − τ. Cells that differ on any other axis get blocks of their own."""
 
 Value = Any
-
+"""A number, a word or a tuple of them."""
 
 Cell = Mapping[str, Value]
 """A value for every axis."""
 
 
+def expand_grid(axes: Mapping[str, Sequence[Value]]) -> list[Cell]:
+    """Return every combination of the axes' values, the first axis slowest."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
 def cell_name(cell: Cell) -> str:
-    """A cell in words, as its arm is called: learning_rate=0.001 c=0.99."""
-    return " ".join(f"{axis}={_word(value)}" for axis, value in cell.items()) or "base"
+    """Return the name of a cell and of its arm, for example "learning_rate=0.001 c=0.99"."""
+    return " ".join(f"{axis}={_value_text(value)}" for axis, value in cell.items()) or "base"
 
 
-def arm_of(cell: Cell, base: Config) -> Arm:
-    """The cell's data as an arm of its block."""
+def cell_arm(cell: Cell, base: Config) -> Arm:
+    """Return the cell's data as an arm of its block."""
     tau = 1 - cell["c"] if "c" in cell else cell.get("target.tau", base.target.tau)
     target = TargetUpdate(tau, cell.get("target.period", base.target.period))
-    asked = {name: cell[f"exploration.{name}"] for name in _EPSILON if f"exploration.{name}" in cell}
-    exploration = dataclasses.replace(base.exploration, **asked) if asked else None
+    changes = {name: cell[f"exploration.{name}"] for name in _EXPLORATION_FIELDS if f"exploration.{name}" in cell}
+    exploration = dataclasses.replace(base.exploration, **changes) if changes else None
     return Arm(cell_name(cell), cell.get("learning_rate"), target, cell.get("gamma"), exploration)
 
 
-def shaped(base: Config, cell: Cell) -> Config:
-    """The base with the cell's values on the axes that are no data."""
+def cell_config(cell: Cell, base: Config) -> Config:
+    """Return the base with the cell's shapes: its values on all axes that are not data."""
     nested: dict[str, Any] = {}
     for axis, value in cell.items():
-        if axis not in DATA:
+        if axis not in DATA_AXES:
             head, _, tail = axis.partition(".")
-            nested = nested | {head: nested.get(head, {}) | {tail: value} if tail else value}
+            nested[head] = nested.get(head, {}) | {tail: value} if tail else value
     return Config.from_mapping(nested, base, source="axes")
 
 
-def same(a: Value, b: Value) -> bool:
-    """Whether two values of an axis are one: numbers up to rounding."""
+def same_value(a: Value, b: Value) -> bool:
+    """Return whether two values of an axis are equal, numbers up to rounding."""
     if isinstance(a, (int, float)) and isinstance(b, (int, float)) and not isinstance(a, bool):
         return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
-    return bool(_frozen(a) == _frozen(b))
+    return bool(freeze(a) == freeze(b))
 
 
-def _word(value: Value) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def freeze(value: Value) -> Value:
+    """Return the value with every list in it as a tuple."""
+    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
 
 
-def _frozen(value: Value) -> Value:
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _check_axis(base: Config, name: str, values: Sequence[Value]) -> None:
-    """ConfigError where an axis or one of its values cannot be meant."""
+def check_axis(name: str, values: Sequence[Value], base: Config) -> None:
+    """Raise ConfigError if an axis has no values, repeats one, or has one that the configuration rejects."""
     if not values:
-        raise ConfigError(f"axis {name!r} has no values")
+        raise ConfigError(f"axis {name!r} has no values: list at least one")
     for i, value in enumerate(values):
-        if any(same(value, other) for other in values[:i]):
-            raise ConfigError(f"axis {name!r} has {value} twice")
+        if any(same_value(value, other) for other in values[:i]):
+            raise ConfigError(f"axis {name!r} has {value} twice: list every value once")
         if name == "c" and not (isinstance(value, (int, float)) and 0 <= value < 1):
             raise ConfigError(f"axis 'c' has {value!r}: the weight of the old target must be in [0, 1)")
         try:
-            arm_of({name: value}, shaped(base, {name: value}))
+            cell_arm({name: value}, cell_config({name: value}, base))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"axis {name!r}: {str(error).removeprefix('axes: ')}") from None
 
 
-def _axis(name: str, base: Config) -> str:
-    """The full name of an axis."""
-    full = ALIASES.get(name, name)
-    fields = [field.name for field in dataclasses.fields(Config)]
-    if full != "c" and full.partition(".")[0] not in fields:
-        raise ConfigError(f"axis {name!r} is no field of the configuration{near(name, [*ALIASES, *fields])}")
-    if full in ("seed", "seeds", "arms", "changes", "env_modules", "block_width"):
-        raise ConfigError(f"{name!r} cannot be an axis: a study sets it itself")
-    return full
-
-
-def _values(name: str, given: Any) -> tuple[Value, ...]:
-    """A list as it stands, or low, high and count of a log range."""
-    if isinstance(given, list):
-        return tuple(map(_frozen, given))
-    if not isinstance(given, dict):
-        return (_frozen(given),)
-    if set(given) != {"low", "high", "count"}:
-        raise ConfigError(f"axis {name!r} needs low, high and count of a log range, or a list of values")
-    low, high, count = given["low"], given["high"], given["count"]
-    if not (0 < low < high and isinstance(count, int) and count >= 2):
-        raise ConfigError(f"axis {name!r}: a log range needs 0 < low < high and a count of at least 2")
-    return tuple(float(f"{value:.4g}") for value in np.geomspace(low, high, count))
+def _value_text(value: Value) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Which runs a study needs: its missing agents, packed into populations of one shape and one width."""
+"""Pack a study's missing agents into populations of one shape and one block width."""
 
 from __future__ import annotations
 
@@ -7,43 +7,48 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from softstep.config import Config
-from softstep.studies.agents import Member
-from softstep.studies.grid import Cell, arm_of, cell_name, shaped
+from softstep.studies.agents import StudyAgent
+from softstep.studies.grid import Cell, cell_arm, cell_config, cell_name
 from softstep.studies.spec import Spec
 
 
-def parts(spec: Spec, missing: Sequence[Member], alone: Iterable[Member] = ()) -> list[Config]:
-    """Populations that train the `missing` agents; each of `alone` gets one of its own, away from all others.
+def pack_populations(spec: Spec, missing: Sequence[StudyAgent], alone: Iterable[StudyAgent] = ()) -> list[Config]:
+    """Return populations that train the `missing` agents.
 
-    Cells that differ in data only (α, c, γ, period) and miss the same seeds share a population. All blocks have the
-    study's width W, so that an agent's bits do not depend on when it was added, or beside whom it runs.
+    Cells that differ in data only (α, c, γ, period, exploration) and miss the same seeds share a population. All
+    blocks have the study's width W, so that an agent's bits depend neither on when it was added nor on the agents
+    beside it. Each missing agent that is also in `alone` gets a population of its own.
     """
     cells = {cell_name(cell): cell for cell in spec.cells()}
-    apart = set(alone)
-    wanted: dict[tuple[str, tuple[int, ...]], list[Cell]] = {}
-    for name, group in itertools.groupby((m for m in missing if m not in apart), key=lambda member: member.cell):
-        shape = shaped(spec.base, cells[name]).content_hash()
-        wanted.setdefault((shape, tuple(sorted(member.seed for member in group))), []).append(cells[name])
-    made = [
-        _part(spec, group, first, count)
-        for (_, seeds), group in wanted.items()
-        for first, count in _ranges(seeds)
+    isolated = set(alone)
+    shared = (agent for agent in missing if agent not in isolated)
+    groups: dict[tuple[str, tuple[int, ...]], list[Cell]] = {}
+    for name, agents in itertools.groupby(shared, key=lambda agent: agent.cell):
+        shape = cell_config(cells[name], spec.base).content_hash()
+        seeds = tuple(sorted(agent.seed for agent in agents))
+        groups.setdefault((shape, seeds), []).append(cells[name])
+    populations = [
+        _population(spec, group, first, count)
+        for (_, seeds), group in groups.items()
+        for first, count in _consecutive_ranges(seeds)
     ]  # fmt: skip
-    return made + [_part(spec, [cells[m.cell]], m.seed, 1) for m in missing if m in apart]
+    singles = [_population(spec, [cells[agent.cell]], agent.seed, 1) for agent in missing if agent in isolated]
+    return populations + singles
 
 
-def _part(spec: Spec, cells: Sequence[Cell], seed: int, seeds: int) -> Config:
-    arms = tuple(arm_of(cell, spec.base) for cell in cells)
-    base = shaped(spec.base, cells[0])
-    return dataclasses.replace(base, arms=arms, seed=seed, seeds=seeds, block_width=spec.width)
+def _population(spec: Spec, cells: Sequence[Cell], first_seed: int, num_seeds: int) -> Config:
+    arms = tuple(cell_arm(cell, spec.base) for cell in cells)
+    config = cell_config(cells[0], spec.base)
+    return dataclasses.replace(config, arms=arms, seed=first_seed, seeds=num_seeds, block_width=spec.width)
 
 
-def _ranges(seeds: Sequence[int]) -> list[tuple[int, int]]:
-    """Rising numbers as stretches without a gap: first and count."""
-    found: list[tuple[int, int]] = []
+def _consecutive_ranges(seeds: Sequence[int]) -> list[tuple[int, int]]:
+    """Return ascending numbers as ranges without gaps: (first, count)."""
+    ranges: list[tuple[int, int]] = []
     for seed in seeds:
-        if found and sum(found[-1]) == seed:
-            found[-1] = found[-1][0], found[-1][1] + 1
+        if ranges and sum(ranges[-1]) == seed:
+            first, count = ranges[-1]
+            ranges[-1] = first, count + 1
         else:
-            found.append((seed, 1))
-    return found
+            ranges.append((seed, 1))
+    return ranges

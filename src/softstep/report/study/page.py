@@ -20,11 +20,11 @@ from softstep.report.study import figures as figures
 from softstep.report.terminal.tables import rounded
 from softstep.runs import versions
 from softstep.stats import performance_profile
-from softstep.studies import judge, predictor, summaries
-from softstep.studies.judge import ClaimVerdict
-from softstep.studies.predictor import Predictor
+from softstep.studies.judge import StudyVerdict, judge_study
+from softstep.studies.predictor import Predictor, rank_predictors
 from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents, summarize_cells
 from softstep.theory.one_dimension import effective_alpha_approx
 
 TABLES = {
@@ -39,7 +39,7 @@ Failures = Mapping[str, str]
 
 def report_study(study: Study, out: Path | None = None) -> Path:
     """Write the study's page to `out`, or as report.html into its folder; where it lies."""
-    failures = {f"{member.cell}, seed {member.seed}": told for member, told in study.standing.failed.items()}
+    failures = {f"{member.cell}, seed {member.seed}": told for member, told in study.progress.failed.items()}
     page = study_page(study.frame, study.spec, versions.versions(study.spec.base), failures)
     file = out or study.path / "report.html"
     files.write_file(file.parent, file.name, page.encode())
@@ -49,14 +49,14 @@ def report_study(study: Study, out: Path | None = None) -> Path:
 def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], failures: Failures) -> str:
     """The whole page as HTML; frame: the study's table; failures: what failed agents' environments said."""
     threshold = threshold_of(spec.base.env)
-    each = summaries.agents(frame, spec, threshold)
-    cells = summaries.cells(each)
-    judged, found = judge.judge(each, spec), predictor.predictors(cells)
+    each = summarize_agents(frame, spec, threshold)
+    cells = summarize_cells(each)
+    judged, found = judge_study(each, spec), rank_predictors(cells)
     told = verdict_rows(judged, spec)
     content = (
         _header(spec),
         f'<div class="answer"><p>{escape(answer(cells, judged, found, spec))}</p></div>',
-        section("What the claims came to", cards(told, spec.declared.margin)) if told else "",
+        section("What the claims came to", cards(told, spec.criteria.margin)) if told else "",
         _maps(cells, threshold),
         _predictors(found),
         _slices(cells),
@@ -80,7 +80,7 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
     return document(f"softstep study: {spec.base.env}", "".join(content) + embedded)
 
 
-def answer(cells: pl.DataFrame, judged: Sequence[ClaimVerdict], found: Sequence[Predictor], spec: Spec) -> str:
+def answer(cells: pl.DataFrame, judged: Sequence[StudyVerdict], found: Sequence[Predictor], spec: Spec) -> str:
     """One paragraph: the best cell, what a target does, what predicts best, the claims."""
     best = cells.sort("mean", descending=True, maintain_order=True).row(0, named=True)
     parts = [
@@ -112,13 +112,13 @@ def answer(cells: pl.DataFrame, judged: Sequence[ClaimVerdict], found: Sequence[
     return " ".join(parts)
 
 
-def verdict_rows(judged: Sequence[ClaimVerdict], spec: Spec) -> list[dict[str, Any]]:
+def verdict_rows(judged: Sequence[StudyVerdict], spec: Spec) -> list[dict[str, Any]]:
     """The claims in the shape of a comparison's `verdict.json`."""
     return [
         {
             "claim": v.claim, "statement": f"{v.claim}: {v.first} ends above {v.second}.",
             "estimand": f"mean difference of the final greedy return over judging seeds; margin"
-            f" {spec.declared.margin:g}; probability of improvement {v.improvement:.2f}",
+            f" {spec.criteria.margin:g}; probability of improvement {v.improvement:.2f}",
             "estimate": v.estimate, "interval": [v.low, v.high], "p": v.p, "p_holm": v.p_holm, "verdict": v.verdict,
             "arms": [v.first, v.second], "n": v.n,
         }
@@ -237,11 +237,11 @@ def _failed(failures: Failures) -> str:
 def _method(spec: Spec) -> str:
     points = [
         f"A cell's score is the mean over seeds of an agent's last 10 % of greedy evaluations,"
-        f" {counted(spec.base.eval_episodes, 'episode')} each; a diverged agent scores {spec.declared.floor:g}.",
+        f" {counted(spec.base.eval_episodes, 'episode')} each; a diverged agent scores {spec.criteria.floor:g}.",
         "Rates of divergence have Clopper and Pearson's exact intervals (in the downloads).",
         "Time to solve is a restricted mean: a seed that never solves counts with the whole budget.",
         f"Claims stand in the spec before the run. The first {spec.selection} seeds select, the others judge;"
-        f" differences below {spec.declared.margin:g} do not matter."
+        f" differences below {spec.criteria.margin:g} do not matter."
         if spec.selection
         else "No seeds were set apart for selection: everything here is exploratory.",
     ]
