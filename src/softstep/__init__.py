@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from softstep.learner.update import Hyper as Hyper
     from softstep.learner.update import Learner as Learner
     from softstep.learner.update import make_learner as make_learner
+    from softstep.policies.evaluation import evaluate as evaluate
     from softstep.policies.export import export_policy as export_policy
     from softstep.policies.policy import Policy as Policy
-    from softstep.policies.policy import evaluate as evaluate
     from softstep.policies.policy import load as load
     from softstep.report import theory_page as theory_page
     from softstep.report.comparison.conclusion import conclude as conclude
@@ -68,7 +68,7 @@ _PUBLIC = {
     "conclude": "report.comparison.conclusion",
     "describe": "envs",
     "equivalence": "comparison.equivalence",
-    "evaluate": "policies.policy",
+    "evaluate": "policies.evaluation",
     "explore": "explorer.http.server",
     "export_explorer": "explorer.static_site.export",
     "export_policy": "policies.export",
