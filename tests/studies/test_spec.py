@@ -27,18 +27,18 @@ SMALL = 'env = "CartPole-v1"\n[axes]\nlearning_rate = [0.001, 0.01]\nc = [0.0, 0
 
 
 def test_the_example_is_valid_and_survives_the_round_trip_through_json() -> None:
-    found = spec(EXAMPLE)
-    assert len(found.cells()) == 9
-    assert len(study_agents(found)) == 36
-    assert Spec.from_json(found.to_json(), source="study.json") == found
+    study = spec(EXAMPLE)
+    assert len(study.cells()) == 9
+    assert len(study_agents(study)) == 36
+    assert Spec.from_json(study.to_json(), source="study.json") == study
 
 
 def test_log_ranges_and_short_axis_names() -> None:
-    found = spec(
+    study = spec(
         'env = "CartPole-v1"\n[axes]\nalpha = { low = 1e-4, high = 1e-2, count = 3 }\ntau = [0.5]\nperiod = 2\n'
     )
-    assert found.axes == {"learning_rate": (1e-4, 1e-3, 1e-2), "target.tau": (0.5,), "target.period": (2,)}
-    arm = cell_arm(found.cells()[0], found.base)
+    assert study.axes == {"learning_rate": (1e-4, 1e-3, 1e-2), "target.tau": (0.5,), "target.period": (2,)}
+    arm = cell_arm(study.cells()[0], study.base)
     assert (arm.learning_rate, arm.target) == (1e-4, TargetUpdate(0.5, 2))
 
 
@@ -88,10 +88,10 @@ def agents_of(configs: list[Config]) -> list[StudyAgent]:
 
 
 def test_cells_share_a_population_if_they_differ_in_data_only() -> None:
-    found = spec(SMALL + "[base]\nblock_width = 4\n").axes | {
+    axes = spec(SMALL + "[base]\nblock_width = 4\n").axes | {
         "gamma": (0.9, 0.99), "exploration.end": (0.1, 0.2), "hidden": ((8,), (16,)),
     }  # fmt: skip
-    whole = dataclasses.replace(spec(SMALL), axes=found)
+    whole = dataclasses.replace(spec(SMALL), axes=axes)
     populations = pack_populations(whole, study_agents(whole))
     assert [config.hidden for config in populations] == [(8,), (16,)]
     assert all(len(config.arms) == 16 and config.width == whole.width for config in populations)

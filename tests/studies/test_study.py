@@ -325,10 +325,10 @@ def test_a_ray_cluster_gives_the_same_table_even_if_a_worker_is_killed(whole: St
     killer = threading.Thread(target=kill_one_at_work)
     killer.start()
     try:
-        found = study(longer, tmp_path / "ray", engine=ray_engine.run_blocks)
+        result = study(longer, tmp_path / "ray", engine=ray_engine.run_blocks)
     finally:
         killer.join(60)
         ray.shutdown()
     assert killed
-    assert found.finished
-    assert found.frame.equals(reference.frame)
+    assert result.finished
+    assert result.frame.equals(reference.frame)

@@ -48,9 +48,12 @@ def candidate_predictors(cells: pl.DataFrame) -> Mapping[str, tuple[str, Float[n
     return {
         "α": ("the gradient step alone", alpha),
         "c": ("the target alone; lag and half-life order the cells alike", c),
-        "(1−c)α": ("the step of the thread's claim", np.array(blended)),
-        "κ = (1−c)/α": ("how fast the target is against the network", (1 - c) / alpha),
-        "α_eff": ("the single network of the same rate, for one feature of size 1 and this γ", np.array(effective)),
+        "(1−c)α": ("the step size of the founding claim", np.array(blended)),
+        "κ = (1−c)/α": ("the speed of the target relative to the network", (1 - c) / alpha),
+        "α_eff": (
+            "the α of a single network that learns as fast, for one feature of size 1 and this γ",
+            np.array(effective),
+        ),
     }
 
 
