@@ -71,6 +71,12 @@ WRONG = [
     (SMALL + '[[claims]]\nname = "n"\nfirst = { c = 0.5 }\nsecond = { c = 0.0 }\n', "first has c = 0.5, which is not"),
     (SMALL + '[[claims]]\nname = "n"\nfirst = { c = 0.9 }\nsecond = { c = 0.0 }\n', "one must be selected"),
     (SMALL + '[[claims]]\nname = "n"\nfirst = { c = 0.9 }\n', "claim 1 needs name, first and second"),
+    (SMALL + '[[claims]]\nname = "n"\nfirst = 3\nsecond = 4\n', "line 9: claim 1: first = 3 must be a table"),
+    ('env = "CartPole-v1"\naxes = 3\n', "line 2: axes = 3 must be a table"),
+    (
+        'env = "CartPole-v1"\n[axes]\ngamma = { low = "a", high = 1, count = 2 }\n',
+        "line 3: axis 'gamma': a log range needs",
+    ),
 ]
 
 

@@ -35,7 +35,7 @@ def spec_fields(text: str) -> dict[str, Any]:
     budget = _integer_table(tables, "budget", ("agent_steps",))
     return {
         "base": dataclasses.replace(base, seed=seeds.get("first", base.seed)),
-        "axes": {_axis_name(name): _axis_values(name, values) for name, values in tables.get("axes", {}).items()},
+        "axes": {_axis_name(name): _axis_values(name, values) for name, values in _table(tables, "axes").items()},
         "seeds": seeds.get("count", 1),
         "selection": seeds.get("selection", 0),
         "claims": tuple(_claim(number, table) for number, table in enumerate(tables.get("claims", []), 1)),
@@ -66,15 +66,23 @@ def _location(text: str, message: str) -> str:
     return ""
 
 
+def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a table of the file, empty if it is missing; raise ConfigError if the name holds something else."""
+    table = tables.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name} = {table!r} must be a table: write [{name}]")
+    return table
+
+
 def _base_config(tables: Mapping[str, Any]) -> Config:
     base = presets.get(tables["preset"]) if "preset" in tables else Config()
-    fields = dict(tables.get("base", {})) | ({"env": tables["env"]} if "env" in tables else {})
+    fields = dict(_table(tables, "base")) | ({"env": tables["env"]} if "env" in tables else {})
     return Config.from_mapping({"seeds": 1, "arms": []} | fields, base, source="base")
 
 
 def _integer_table(tables: Mapping[str, Any], name: str, keys: Sequence[str]) -> Mapping[str, int]:
     """Return a table whose values are integers."""
-    table = tables.get(name, {})
+    table = _table(tables, name)
     for key, value in table.items():
         if key not in keys:
             raise ConfigError(f"{name} has an unknown key {key!r}{near(key, list(keys))}")
@@ -104,7 +112,8 @@ def _axis_values(name: str, value: Any) -> tuple[Value, ...]:
     if set(value) != {"low", "high", "count"}:
         raise ConfigError(f"axis {name!r} needs low, high and count of a log range, or a list of values")
     low, high, count = value["low"], value["high"], value["count"]
-    if not (0 < low < high and isinstance(count, int) and count >= 2):
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float)) and isinstance(count, int)
+    if not (numbers and 0 < low < high and count >= 2):
         raise ConfigError(f"axis {name!r}: a log range needs 0 < low < high and a count of at least 2")
     return tuple(float(f"{point:.4g}") for point in np.geomspace(low, high, count))
 
@@ -112,6 +121,11 @@ def _axis_values(name: str, value: Any) -> tuple[Value, ...]:
 def _claim(number: int, table: Mapping[str, Any]) -> StudyClaim:
     if set(table) != {"name", "first", "second"}:
         raise ConfigError(f"claim {number} needs name, first and second, and nothing else")
+    for side in ("first", "second"):
+        if not isinstance(table[side], dict):
+            raise ConfigError(
+                f"claim {number}: {side} = {table[side]!r} must be a table of axes, for example {{ c = 0.9 }}"
+            )
     first, second = (
         {_axis_name(axis): tuple(values) if isinstance(values, list) else (values,) for axis, values in side.items()}
         for side in (table["first"], table["second"])
