@@ -10,9 +10,14 @@ import numpy as np
 from softstep import envs
 from softstep.config import Agent, Config
 from softstep.learner.update import make_learner
-from softstep.training.block import DRAWN_AHEAD, Shared, make_block
-from softstep.training.host_driver import Driver, Finished, FusedDriver, HostDriver, capacity
+from softstep.records.events import FinishedEpisode
+from softstep.training.block import make_block
+from softstep.training.driver import Driver, replay_capacity
+from softstep.training.fused_driver import FusedDriver
+from softstep.training.host_driver import HostDriver
 from softstep.training.loop import Hooks, Outcome, Record, Restored, Snapshot, run_block, warmup
+from softstep.training.program_cache import ProgramCache
+from softstep.training.randomness import DRAWN_AHEAD
 
 
 def small(**changes: Any) -> Config:
@@ -39,9 +44,9 @@ def make_driver(config: Config, agents: tuple[Agent, ...] | None = None, kind: s
     return HostDriver(config, block, envs.GymnaxHostEnvs(compiled, keys), xla_acting=True)
 
 
-def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_AHEAD) -> list[Finished]:
+def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_AHEAD) -> list[FinishedEpisode]:
     """Run that many iterations, at most `chunk` in one call."""
-    finished, end = list[Finished](), driver.iteration + iterations
+    finished, end = list[FinishedEpisode](), driver.iteration + iterations
     while driver.iteration < end:
         learning = driver.iteration >= warmup(config)
         until = min(end, driver.iteration + chunk, end if learning else warmup(config))
@@ -57,11 +62,11 @@ def remembered(driver: Driver) -> list[np.ndarray]:
 def agent_bits(driver: Driver, slot: int) -> list[bytes]:
     """Everything that is an agent's own, as bytes: learner, behaviour and replay."""
     leaves = [np.asarray(leaf)[slot] for leaf in jax.tree.leaves(driver.state)]
-    leaves += [np.asarray(leaf)[slot] for leaf in driver.walk]
+    leaves += [np.asarray(leaf)[slot] for leaf in driver.statistics]
     return [leaf.tobytes() for leaf in leaves] + [remembered(driver)[slot].tobytes()]
 
 
-def of_agent(finished: list[Finished], slot: int) -> list[Finished]:
+def of_agent(finished: list[FinishedEpisode], slot: int) -> list[FinishedEpisode]:
     """One agent's episodes, as if it had been alone."""
     return [episode._replace(agent=0) for episode in finished if episode.agent == slot]
 
@@ -76,7 +81,7 @@ class Tape:
         self.snapshots: list[Snapshot] = []
         self._steps, self._stop_at = 0, stop_at
 
-    def run(self, restored: Restored | None = None, shared: Shared | None = None) -> Outcome:
+    def run(self, restored: Restored | None = None, cache: ProgramCache | None = None) -> Outcome:
         """Train, from the start or on from a snapshot."""
         hooks = Hooks(
             on_records=self.records.extend,
@@ -84,10 +89,10 @@ class Tape:
             on_checkpoint=self.snapshots.append,
             should_stop=lambda: self._stop_at is not None and self._steps >= self._stop_at,
         )
-        return run_block(self.config, self.agents, self.spec, hooks, restored, shared)
+        return run_block(self.config, self.agents, self.spec, hooks, restored, cache)
 
     def restored(self, number: int) -> Restored:
         """What a store would read back of the snapshot `number`."""
         parts = zip(*(snapshot.new_rows for snapshot in self.snapshots[: number + 1]), strict=True)
-        rows = [np.concatenate(agent)[-capacity(self.config) :] for agent in parts]
+        rows = [np.concatenate(agent)[-replay_capacity(self.config) :] for agent in parts]
         return Restored(self.snapshots[number].arrays, rows)

@@ -1,4 +1,4 @@
-"""The statistics against SciPy, against examples worked by hand, and against what they promise."""
+"""Statistics compared with SciPy and rliable, with examples worked by hand, and with their own guarantees."""
 
 import itertools
 import math
@@ -13,11 +13,11 @@ from rliable import library, metrics
 
 from softstep.stats import (
     EXACT,
-    bootstrap_interval,
     exact_interval,
     holm,
     interquartile_mean,
     mean_interval,
+    mean_intervals,
     paired_difference,
     performance_profile,
     probability_of_improvement,
@@ -34,7 +34,7 @@ def normal(count, seed=0, mean=0.0):
 
 
 def scipy_sign_flip(differences):
-    """SciPy's exact test: for one sample, it flips signs."""
+    """Return the p-value of SciPy's exact permutation test, which flips signs when it has one sample."""
     return scipy.stats.permutation_test(
         (differences,), np.sum, permutation_type="samples", n_resamples=np.inf, vectorized=True
     ).pvalue
@@ -42,7 +42,7 @@ def scipy_sign_flip(differences):
 
 @pytest.mark.parametrize("level", [0.9, 0.95])
 @pytest.mark.parametrize("count", [2, 9])
-def test_the_paired_interval_is_scipys(count, level):
+def test_the_paired_interval_equals_scipys(count, level):
     a, b = normal(count), normal(count, 1, 0.5)
     found = paired_difference(a, b, level)
     interval = scipy.stats.ttest_rel(a, b).confidence_interval(level)
@@ -52,28 +52,28 @@ def test_the_paired_interval_is_scipys(count, level):
 
 
 @pytest.mark.parametrize("differences", [normal(2), normal(8, 1, 0.7), normal(11, 2, 0.3), np.arange(-2.0, 6.0)])
-def test_the_exact_sign_flip_p_is_scipys(differences):
+def test_the_exact_sign_flip_p_equals_scipys(differences):
     assert sign_flip_p(differences) == pytest.approx(scipy_sign_flip(differences), abs=1e-12)
 
 
-def test_ties_count_despite_rounding():
+def test_rounding_does_not_break_ties():
     assert sign_flip_p(np.full(10, 0.1)) == 2 / 2**10
     assert sign_flip_p(np.array([0.1, 0.2, -0.3, 1e-17])) == 1.0
 
 
-def test_no_difference_at_all_has_p_one():
+def test_equal_samples_have_a_p_of_one():
     same = normal(8)
     found = paired_difference(same, same)
     assert (found.estimate, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
 
 
-def test_the_largest_exact_count_counts_every_pattern():
+def test_every_pattern_counts_at_the_largest_exact_sample_size():
     assert sign_flip_p(np.ones(EXACT)) == 2 / 2**EXACT
 
 
 @pytest.mark.parametrize("count", [EXACT - 8, EXACT + 5])
-def test_whole_numbers_are_counted_by_the_distribution_of_their_sum(count):
-    """Above the exact count, random patterns come near it and repeat."""
+def test_the_p_of_integers_matches_the_distribution_of_their_signed_sum(count):
+    """Above the exact sample sizes, random patterns approximate the exact p and repeat."""
     differences = np.rint(10 * normal(count, 3, 0.3))
     sums = Counter({0.0: 1})
     for d in differences:
@@ -85,12 +85,12 @@ def test_whole_numbers_are_counted_by_the_distribution_of_their_sum(count):
     assert found == sign_flip_p(differences)
 
 
-def test_a_p_is_never_zero():
+def test_p_is_never_zero():
     assert sign_flip_p(np.ones(40)) == 1 / 100_001
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_pairs_have_neither_interval_nor_p(count):
+def test_fewer_than_two_pairs_have_neither_interval_nor_p(count):
     found = paired_difference(normal(count), normal(count, 1))
     assert math.isnan(found.low)
     assert math.isnan(found.high)
@@ -98,7 +98,7 @@ def test_too_few_pairs_have_neither_interval_nor_p(count):
     assert math.isnan(found.estimate) == (count == 0)
 
 
-def test_a_difference_that_is_not_finite_has_no_p():
+def test_differences_that_are_not_finite_have_no_p():
     assert math.isnan(sign_flip_p(np.array([1.0, math.nan, 2.0])))
 
 
@@ -118,32 +118,16 @@ def test_the_interval_covers_the_true_mean(draw, least, count):
     assert np.mean(covered) >= least
 
 
+def test_the_intervals_of_columns_equal_scipys():
+    columns = np.random.default_rng(6).normal(0, 1, (6, 4))
+    expected = scipy.stats.ttest_1samp(columns, 0).confidence_interval(0.9)
+    np.testing.assert_allclose(mean_intervals(columns, 0.9), expected)
+    assert np.isnan(mean_intervals(columns[:1])).all()
+
+
 def test_the_sign_flip_test_keeps_its_level():
     samples = np.random.default_rng(5).normal(0, 1, (1_000, 8))
     assert np.mean([sign_flip_p(sample) <= 0.05 for sample in samples]) == pytest.approx(0.05, abs=0.02)
-
-
-def test_the_bootstrap_interval_covers_the_mean_and_repeats():
-    samples = np.random.default_rng(7).normal(1, 1, (100, 20))
-    intervals = [bootstrap_interval(sample, resamples=500) for sample in samples]
-    assert np.mean([low <= 1 <= high for low, high in intervals]) >= 0.88
-    assert intervals[0] == bootstrap_interval(samples[0], resamples=500)
-    assert intervals[0] != bootstrap_interval(samples[0], resamples=500, seed=1)
-
-
-def test_the_bootstrap_interval_widens_with_its_level():
-    differences = normal(12)
-    (low, high), (lower, higher) = bootstrap_interval(differences, 0.8), bootstrap_interval(differences, 0.99)
-    assert lower < low < differences.mean() < high < higher
-
-
-def test_the_bootstrap_of_equal_values_is_their_value():
-    assert bootstrap_interval(np.full(10, 3.0)) == (3.0, 3.0)
-
-
-def test_the_bootstrap_refuses_fewer_than_ten():
-    with pytest.raises(ValueError, match="bootstrap of 9 values"):
-        bootstrap_interval(normal(9))
 
 
 def test_holms_example():
@@ -151,7 +135,7 @@ def test_holms_example():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-def test_holm_does_not_count_what_is_not_there():
+def test_holm_does_not_count_missing_p_values():
     adjusted = holm([0.01, math.nan, 0.04])
     assert adjusted[::2] == pytest.approx([0.02, 0.04])
     assert math.isnan(adjusted[1])
@@ -168,7 +152,7 @@ def test_holm_is_bonferroni_closed_over_every_set_of_hypotheses(p):
 
 
 @given(PROBABILITIES)
-def test_holm_keeps_the_order_and_never_lowers_p(p):
+def test_holm_keeps_the_order_and_never_lowers_a_p(p):
     pairs = sorted((raw, new) for raw, new in zip(p, holm(p), strict=True) if not math.isnan(raw))
     assert all(raw <= new <= 1 for raw, new in pairs)
     assert [new for _, new in pairs] == sorted(new for _, new in pairs)
@@ -178,7 +162,7 @@ def test_holm_keeps_the_order_and_never_lowers_p(p):
     st.lists(st.tuples(st.floats(1, 200), st.booleans()), min_size=1, max_size=12),
     st.sampled_from([50.0, 100.0, 250.0]),
 )
-def test_the_restricted_mean_is_the_area_below_kaplan_meiers_curve(runs, budget):
+def test_the_restricted_mean_is_the_area_under_the_kaplan_meier_curve(runs, budget):
     times, solved = np.array([t for t, _ in runs]), np.array([s for _, s in runs])
     cut, events = np.where(solved, np.minimum(times, budget), budget), solved & (times <= budget)
     sample = scipy.stats.CensoredData(uncensored=cut[events], right=cut[~events])
@@ -188,7 +172,7 @@ def test_the_restricted_mean_is_the_area_below_kaplan_meiers_curve(runs, budget)
     assert restricted_mean(times, solved, budget) == pytest.approx(area)
 
 
-def test_an_unsolved_run_counts_the_whole_budget_wherever_it_stopped():
+def test_an_unsolved_run_counts_as_the_whole_budget_wherever_it_stopped():
     assert restricted_mean(np.array([10.0, 30.0, math.nan]), np.array([True, False, False]), 100.0) == 70.0
 
 
@@ -198,30 +182,19 @@ def test_a_restricted_mean_needs_runs_and_a_budget(count, budget):
         restricted_mean(np.ones(count), np.ones(count, bool), budget)
 
 
-def test_the_interquartile_mean_is_of_the_middle_half():
+def test_the_interquartile_mean_averages_the_middle_half():
     assert interquartile_mean(np.array([-1e6, 1.0, 2.0, 1e6])) == 1.5
     assert interquartile_mean(np.array([0.0, 1.0, 2.0, 4.0, 90.0])) == pytest.approx(7 / 3)
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=40))
-def test_the_interquartile_mean_is_rliables(values):
+def test_the_interquartile_mean_equals_rliables(values):
     theirs = metrics.aggregate_iqm(np.array(values)[:, None])
     assert interquartile_mean(np.array(values)) == pytest.approx(theirs, rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:random_state is deprecated")
-@pytest.mark.parametrize("count", [10, 20])
-def test_the_bootstrap_interval_is_rliables(count):
-    differences = np.random.default_rng(count).exponential(1.0, count)
-    draws = {"reps": 50_000, "random_state": np.random.RandomState(1)}
-    _, theirs = library.get_interval_estimates({"d": differences[:, None]}, metrics.aggregate_mean, "bca", **draws)
-    low, high = theirs["d"].ravel()
-    ours = bootstrap_interval(differences, resamples=50_000)
-    assert ours == pytest.approx((low, high), abs=0.05 * (high - low))  # what the draws leave open
-
-
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.lists(st.integers(0, 9), min_size=1, max_size=20))
-def test_profiles_and_the_probability_of_improvement_are_rliables(first, second):
+def test_profiles_and_the_probability_of_improvement_equal_rliables(first, second):
     x, y = np.array(first, float), np.array(second, float)
     assert probability_of_improvement(x, y) == pytest.approx(
         metrics.probability_of_improvement(x[:, None], y[:, None]), abs=1e-12
@@ -232,18 +205,18 @@ def test_profiles_and_the_probability_of_improvement_are_rliables(first, second)
 
 
 @pytest.mark.parametrize(("successes", "count"), [(0, 3), (2, 3), (3, 3), (7, 20)])
-def test_the_exact_interval_is_where_the_tails_are_a_fortieth(successes, count):
+def test_each_tail_outside_the_exact_interval_has_a_fortieth_of_the_probability(successes, count):
     low, high = exact_interval(successes, count)
     assert (low == 0) if successes == 0 else scipy.stats.binom.sf(successes - 1, count, low) == pytest.approx(0.025)
     assert (high == 1) if successes == count else scipy.stats.binom.cdf(successes, count, high) == pytest.approx(0.025)
 
 
-def test_no_count_of_successes():
+def test_an_impossible_count_of_successes_is_rejected():
     with pytest.raises(ValueError, match="4 of 3"):
         exact_interval(4, 3)
 
 
-def test_return_statistics_put_it_together():
+def test_return_statistics_combine_the_single_statistics():
     returns = np.array([1.0, 2.0, 4.0, 9.0])
     found = return_statistics(returns)
     interval = scipy.stats.ttest_1samp(returns, 0).confidence_interval()

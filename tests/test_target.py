@@ -17,7 +17,7 @@ periods = st.integers(1, 1000)
 
 
 @given(taus, periods)
-def test_conversions_invert_each_other(tau, period):
+def test_conversions_are_inverse_to_each_other(tau, period):
     update = TargetUpdate(tau, period)
     for other in (
         TargetUpdate.from_c(update.c, period),
@@ -31,7 +31,7 @@ def test_conversions_invert_each_other(tau, period):
 
 
 @given(st.floats(1e-3, 0.999), st.integers(1, 5))
-def test_mean_lag_is_how_far_a_moving_target_trails(tau, period):
+def test_mean_lag_is_the_lag_behind_a_moving_network(tau, period):
     update, steps = TargetUpdate(tau, period), math.ceil(40 / tau) * period
     online = np.arange(steps + 1, dtype=float)
     target, lags = 0.0, []
@@ -50,11 +50,11 @@ def test_cutoff_halves_the_power(tau):
 
 
 def test_no_cutoff_below_3_minus_2_sqrt_2():
-    border = 3 - 2 * math.sqrt(2)
-    assert TargetUpdate.from_c(border - 1e-9).cutoff is None
-    assert TargetUpdate.from_c(border + 1e-9).cutoff == pytest.approx(math.pi, abs=1e-3)
+    threshold = 3 - 2 * math.sqrt(2)
+    assert TargetUpdate.from_c(threshold - 1e-9).cutoff is None
+    assert TargetUpdate.from_c(threshold + 1e-9).cutoff == pytest.approx(math.pi, abs=1e-3)
     assert TargetUpdate.none().cutoff is None
-    assert (abs(theory.frequency_response(border - 1e-9, np.linspace(0, np.pi, 50))) ** 2 > 0.5 - 1e-9).all()
+    assert (abs(theory.frequency_response(threshold - 1e-9, np.linspace(0, np.pi, 50))) ** 2 > 0.5 - 1e-9).all()
 
 
 @given(taus)
@@ -81,7 +81,7 @@ def test_hard_and_none():
 
 
 def test_lag_matched_copies_agree_to_second_order_in_alpha():
-    """The growth per step of soft and lag-matched hard targets differs by O(α³): halving α cuts it eightfold."""
+    """The growth rates of soft and lag-matched hard targets differ by O(α³): halving α divides it by 8."""
     problem, update = theory.problems.random_mdp(3), TargetUpdate.from_c(0.6)
     period = update.lag_matched_period()
     assert period == 4
@@ -92,8 +92,8 @@ def test_lag_matched_copies_agree_to_second_order_in_alpha():
     assert difference(2e-3) / difference(1e-3) == pytest.approx(8, rel=0.1)
 
 
-def test_saturated_hard_copies():
-    """αb = 1: Q solves its regression at once, and the twin of a copy every N contracts as fast."""
+def test_saturated_c_is_as_fast_as_hard_copies():
+    """At αb = 1 Q solves its regression at once, so the equivalent soft target contracts as fast as the copies."""
     problem = theory.LinearTD.scalar(0.9, 1.0)
     c = theory.one_dimension.saturated_c(25, 0.9)
     assert problem.spectral_radius(1.0, c) == pytest.approx(problem.hard_copy_radius(1.0, 25), rel=1e-12)
@@ -118,7 +118,7 @@ def test_saturated_hard_copies():
         lambda: TargetUpdate().scaled_batch(float("nan")),
     ],
 )
-def test_bad_input_is_one_clear_line(make):
+def test_bad_input_raises_one_line(make):
     with pytest.raises(ValueError, match=r"\S") as error:
         make()
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""`python -m softstep`."""
+"""Entry point of `python -m softstep`, the same as the `softstep` command."""
 
 from softstep.cli.main import main
 

@@ -9,7 +9,7 @@ from softstep.errors import StoreError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or none: temporary file, fsync, rename, fsync of the folder."""
+    """Write a complete file or none: write and sync a temporary file, rename it, and sync the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as handle:
@@ -28,9 +28,13 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_file(folder: Path, name: str, data: bytes) -> None:
-    """Write a whole file into a folder that need not be a run's, made where it is missing."""
+    """Write a complete file into any folder, which is created if it is missing.
+
+    Raises:
+        StoreError: If the file cannot be written; an earlier file of that name is intact.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / name, data)
     except OSError as error:
-        raise StoreError(f"cannot write {folder / name}: {error.strerror}; what was there is intact") from None
+        raise StoreError(f"cannot write {folder / name}: {error.strerror}; the previous file is intact") from None

@@ -1,4 +1,4 @@
-"""Keras chooses its backend when it is imported."""
+"""Keras chooses its backend at import, so the backend is set here."""
 
 import os
 

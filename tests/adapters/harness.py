@@ -1,7 +1,7 @@
-"""The adapters behind one interface, so that one suite can examine them all.
+"""All adapters behind one interface, so that one suite can test them.
 
-A network is described by named arrays: `weight` and `bias` are parameters, `mean` a floating-point buffer (a statistic)
-and `count` a whole number.
+A network is described by named arrays: `weight` and `bias` are parameters, `mean` is a floating-point buffer (a
+statistic) and `count` an integer buffer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PARAMETERS, BUFFERS = ("weight", "bias"), ("mean", "count")
 
 
 def arrays(seed: int, shape: tuple[int, int] = (3, 4)) -> Arrays:
-    """A network's numbers."""
+    """Draw the arrays of a network."""
     rng = np.random.default_rng(seed)
     return {
         "weight": rng.standard_normal(shape).astype(np.float32),
@@ -38,45 +38,45 @@ def arrays(seed: int, shape: tuple[int, int] = (3, 4)) -> Arrays:
 
 
 class Harness(ABC):
-    """One adapter."""
+    """An adapter under test."""
 
     name: str
 
     @abstractmethod
     def network(self, values: Arrays) -> Any:
-        """A network with these numbers."""
+        """Build a network with these arrays."""
 
     @abstractmethod
     def read(self, network: Any) -> Arrays:
-        """Its numbers."""
+        """Return the arrays of a network."""
 
     @abstractmethod
     def soft_update(self, target: Any, online: Any, tau: float) -> Any:
-        """The target afterwards."""
+        """Return the target after one soft update."""
 
     @abstractmethod
-    def follow(self, online: Any, update: TargetUpdate) -> Followed:
-        """A target on the gradient-step clock."""
+    def follow(self, online: Any, update: TargetUpdate) -> Follower:
+        """Return a target that follows `online`, counted in gradient steps."""
 
     @abstractmethod
     def narrow(self, network: Any) -> Any:
-        """The network in bfloat16."""
+        """Return the network in bfloat16."""
 
 
-class Followed(ABC):
+class Follower(ABC):
     """A target that follows an online network."""
 
     @abstractmethod
     def step(self, online: Any) -> None:
-        """A gradient step has led to this online network."""
+        """Report a gradient step that led to this online network."""
 
     @abstractmethod
     def read(self) -> Arrays:
-        """The target's numbers."""
+        """Return the arrays of the target."""
 
     @abstractmethod
-    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Followed:
-        """Another one that goes on from here."""
+    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Follower:
+        """Return a new follower of `online` with this one's saved state."""
 
 
 # ---- PyTorch ----
@@ -104,14 +104,14 @@ class Torch(Harness):
         torch_adapter.soft_update(target, online, tau)
         return target
 
-    def follow(self, online: Any, update: TargetUpdate) -> Followed:
-        return TorchFollowed(self, torch_adapter.Target(online, update), online)
+    def follow(self, online: Any, update: TargetUpdate) -> Follower:
+        return TorchFollower(self, torch_adapter.Target(online, update), online)
 
     def narrow(self, network: Any) -> Any:
         return network.to(torch.bfloat16)
 
 
-class TorchFollowed(Followed):
+class TorchFollower(Follower):
     def __init__(self, harness: Torch, target: torch_adapter.Target, online: Any) -> None:
         self._harness, self._target, self._online = harness, target, online
 
@@ -124,10 +124,10 @@ class TorchFollowed(Followed):
     def read(self) -> Arrays:
         return self._harness.read(self._target.module)
 
-    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Followed:
-        fresh = torch_adapter.Target(online, update)
-        fresh.load_state_dict(self._target.state_dict())
-        return TorchFollowed(self._harness, fresh, online)
+    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Follower:
+        restored = torch_adapter.Target(online, update)
+        restored.load_state_dict(self._target.state_dict())
+        return TorchFollower(self._harness, restored, online)
 
 
 # ---- JAX: a dictionary, Equinox, flax.nnx ----
@@ -147,15 +147,14 @@ class JaxDict(Harness):
     def soft_update(self, target: Any, online: Any, tau: float) -> Any:
         return jax_adapter.soft_update(target, online, tau)
 
-    def follow(self, online: Any, update: TargetUpdate) -> Followed:
-        return JaxFollowed(self, jax_adapter.target_update(update), online)
+    def follow(self, online: Any, update: TargetUpdate) -> Follower:
+        return JaxFollower(self, jax_adapter.target_update(update), online)
 
     def narrow(self, network: Any) -> Any:
-        floats = (jnp.float32,)
-        return jax.tree.map(lambda a: a.astype(jnp.bfloat16) if a.dtype in floats else a, network)
+        return jax.tree.map(lambda a: a.astype(jnp.bfloat16) if a.dtype == jnp.float32 else a, network)
 
 
-class JaxFollowed(Followed):
+class JaxFollower(Follower):
     def __init__(self, harness: Harness, follow: jax_adapter.TargetTransformation, online: Any) -> None:
         self._harness, self._follow = harness, follow
         self._state, self._update = follow.init(online), jax.jit(follow.update)
@@ -166,10 +165,10 @@ class JaxFollowed(Followed):
     def read(self) -> Arrays:
         return self._harness.read(self._state.target)
 
-    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Followed:
-        other = type(self)(self._harness, jax_adapter.target_update(update), online)
-        other._state = jax.tree.map(jnp.array, self._state)
-        return other
+    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Follower:
+        restored = type(self)(self._harness, jax_adapter.target_update(update), online)
+        restored._state = jax.tree.map(jnp.array, self._state)
+        return restored
 
 
 class EqxNet(eqx.Module):
@@ -249,14 +248,14 @@ class Keras(Harness):
         keras_adapter.soft_update(target, online, tau)
         return target
 
-    def follow(self, online: Any, update: TargetUpdate) -> Followed:
-        return KerasFollowed(self, keras_adapter.Target(online, update), online)
+    def follow(self, online: Any, update: TargetUpdate) -> Follower:
+        return KerasFollower(self, keras_adapter.Target(online, update), online)
 
     def narrow(self, network: Any) -> Any:
         return self.network(self.read(network), "bfloat16")
 
 
-class KerasFollowed(Followed):
+class KerasFollower(Follower):
     def __init__(self, harness: Keras, target: keras_adapter.Target, online: Any) -> None:
         self._harness, self._target, self._online = harness, target, online
 
@@ -267,10 +266,10 @@ class KerasFollowed(Followed):
     def read(self) -> Arrays:
         return self._harness.read(self._target.module)
 
-    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Followed:
-        fresh = keras_adapter.Target(online, update)
-        fresh.load_state_dict(self._target.state_dict())
-        return KerasFollowed(self._harness, fresh, online)
+    def saved_and_restored(self, online: Any, update: TargetUpdate) -> Follower:
+        restored = keras_adapter.Target(online, update)
+        restored.load_state_dict(self._target.state_dict())
+        return KerasFollower(self._harness, restored, online)
 
 
 ADAPTERS = (Torch(), JaxDict(), Equinox(), Nnx(), Keras())

@@ -1,4 +1,4 @@
-"""One suite for every adapter: closed form, buffers, structure, dtype, order, period, resume."""
+"""The conformance suite of every adapter: closed form, buffers, structure, dtype, order, period, resume."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from softstep.target import TargetUpdate, blend
 
-EVERY = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+EACH_ADAPTER = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
 
 
-@EVERY
+@EACH_ADAPTER
 @settings(max_examples=20, deadline=None)
 @given(tau=st.floats(1e-3, 1.0), steps=st.integers(1, 30))
-def test_the_gap_to_a_still_network_shrinks_by_c_at_every_update(adapter: Harness, tau: float, steps: int) -> None:
+def test_the_gap_to_a_constant_network_shrinks_by_c_at_every_update(adapter: Harness, tau: float, steps: int) -> None:
     online, target = adapter.network(arrays(0)), adapter.network(arrays(1))
     for _ in range(steps):
         target = adapter.soft_update(target, online, tau)
@@ -28,42 +28,42 @@ def test_the_gap_to_a_still_network_shrinks_by_c_at_every_update(adapter: Harnes
         np.testing.assert_allclose(adapter.read(target)[name], q + (1 - tau) ** steps * (t - q), atol=1e-5)
 
 
-@EVERY
+@EACH_ADAPTER
 @pytest.mark.parametrize("tau", [0.005, 0.3, 0.5, 0.9])
-def test_one_update_is_the_blend_to_the_last_bit_but_one(adapter: Harness, tau: float) -> None:
-    moved = adapter.read(adapter.soft_update(adapter.network(arrays(1)), adapter.network(arrays(0)), tau))
+def test_one_update_is_the_blend_to_two_units_in_the_last_place(adapter: Harness, tau: float) -> None:
+    updated = adapter.read(adapter.soft_update(adapter.network(arrays(1)), adapter.network(arrays(0)), tau))
     for name in PARAMETERS:
-        wanted = blend(arrays(1)[name], arrays(0)[name], np.float32(tau), where=np.where)
+        expected = blend(arrays(1)[name], arrays(0)[name], np.float32(tau), where=np.where)
         scale = np.maximum(np.abs(arrays(1)[name]), np.abs(arrays(0)[name]))
-        assert np.all(np.abs(moved[name] - wanted) <= 2 * np.spacing(scale))
+        assert np.all(np.abs(updated[name] - expected) <= 2 * np.spacing(scale))
 
 
-@EVERY
+@EACH_ADAPTER
 def test_tau_one_copies_bit_for_bit(adapter: Harness) -> None:
-    moved = adapter.read(adapter.soft_update(adapter.network(arrays(1)), adapter.network(arrays(0)), 1.0))
+    updated = adapter.read(adapter.soft_update(adapter.network(arrays(1)), adapter.network(arrays(0)), 1.0))
     for name in (*PARAMETERS, *BUFFERS):
-        np.testing.assert_array_equal(moved[name], arrays(0)[name])
+        np.testing.assert_array_equal(updated[name], arrays(0)[name])
 
 
-@EVERY
-def test_buffers_are_copied_and_the_online_network_stays(adapter: Harness) -> None:
+@EACH_ADAPTER
+def test_buffers_are_copied_and_the_online_network_does_not_change(adapter: Harness) -> None:
     online = adapter.network(arrays(0))
-    moved = adapter.read(adapter.soft_update(adapter.network(arrays(1)), online, 0.1))
+    updated = adapter.read(adapter.soft_update(adapter.network(arrays(1)), online, 0.1))
     for name in BUFFERS:
-        np.testing.assert_array_equal(moved[name], arrays(0)[name])
+        np.testing.assert_array_equal(updated[name], arrays(0)[name])
     for name, value in adapter.read(online).items():
         np.testing.assert_array_equal(value, arrays(0)[name])
 
 
-@EVERY
-def test_the_first_parameter_that_differs_is_named(adapter: Harness) -> None:
+@EACH_ADAPTER
+def test_the_error_names_the_first_parameter_that_differs(adapter: Harness) -> None:
     with pytest.raises(ValueError, match=r"(weight|bias|mean).*(\(5, 4\)|\(5,\)).* against .*3"):
         adapter.soft_update(adapter.network(arrays(1, (5, 4))), adapter.network(arrays(0)), 0.1)
 
 
-@EVERY
+@EACH_ADAPTER
 @pytest.mark.parametrize("tau", [0, -0.1, 1.5, float("nan")])
-def test_tau_outside_its_range_is_refused_and_nothing_moves(adapter: Harness, tau: float) -> None:
+def test_tau_out_of_range_raises_and_changes_nothing(adapter: Harness, tau: float) -> None:
     target = adapter.network(arrays(1))
     with pytest.raises(ValueError, match="tau"):
         adapter.soft_update(target, adapter.network(arrays(0)), tau)
@@ -71,43 +71,43 @@ def test_tau_outside_its_range_is_refused_and_nothing_moves(adapter: Harness, ta
         np.testing.assert_array_equal(value, arrays(1)[name])
 
 
-@EVERY
+@EACH_ADAPTER
 @pytest.mark.parametrize("update", [TargetUpdate(0.25, 1), TargetUpdate(0.25, 3), TargetUpdate.hard(4)])
-def test_a_target_fires_at_every_period_th_gradient_step_with_the_new_network(
+def test_a_target_updates_at_every_period_th_gradient_step_with_the_new_network(
     adapter: Harness, update: TargetUpdate
 ) -> None:
     online = adapter.network(arrays(0))
     follower = adapter.follow(online, update)
-    wanted = arrays(0)
+    expected = arrays(0)
     for step in range(1, 10):
         follower.step(adapter.network(arrays(step)))
         if step % update.period == 0:
-            share = np.float32(update.tau)
-            wanted |= {n: blend(wanted[n], arrays(step)[n], share, where=np.where) for n in PARAMETERS}
-            wanted |= {n: arrays(step)[n] for n in BUFFERS}
+            tau = np.float32(update.tau)
+            expected |= {n: blend(expected[n], arrays(step)[n], tau, where=np.where) for n in PARAMETERS}
+            expected |= {n: arrays(step)[n] for n in BUFFERS}
         for name, value in follower.read().items():
-            np.testing.assert_allclose(value, wanted[name], rtol=1e-5, atol=1e-6, err_msg=f"{name} at {step}")
+            np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6, err_msg=f"{name} at {step}")
 
 
-@EVERY
-def test_a_target_goes_on_where_it_was_saved(adapter: Harness) -> None:
+@EACH_ADAPTER
+def test_a_restored_target_continues_bit_for_bit(adapter: Harness) -> None:
     update = TargetUpdate(0.3, 3)
-    one = adapter.follow(adapter.network(arrays(0)), update)
+    original = adapter.follow(adapter.network(arrays(0)), update)
     for step in range(1, 5):
-        one.step(adapter.network(arrays(step)))
-    other = one.saved_and_restored(adapter.network(arrays(99)), update)
+        original.step(adapter.network(arrays(step)))
+    restored = original.saved_and_restored(adapter.network(arrays(99)), update)
     for step in range(5, 12):
-        one.step(adapter.network(arrays(step)))
-        other.step(adapter.network(arrays(step)))
-        for name, value in one.read().items():
-            np.testing.assert_array_equal(value, other.read()[name])
+        original.step(adapter.network(arrays(step)))
+        restored.step(adapter.network(arrays(step)))
+        for name, value in original.read().items():
+            np.testing.assert_array_equal(value, restored.read()[name])
 
 
-@EVERY
-def test_a_target_in_bfloat16_arrives_where_its_own_dtype_would_stall(adapter: Harness) -> None:
-    """THEORY: at c = .999 a bfloat16 target stalls within a relative gap of 3.9."""
-    near = {name: value * 1.05 if name in PARAMETERS else value for name, value in arrays(0).items()}
-    online = adapter.narrow(adapter.network(near))
+@EACH_ADAPTER
+def test_a_bfloat16_target_converges_although_its_own_dtype_would_stall(adapter: Harness) -> None:
+    """At c = .99 a blend in bfloat16 stalls within a relative gap of .39, and the gap here is .05."""
+    nearby = {name: value * 1.05 if name in PARAMETERS else value for name, value in arrays(0).items()}
+    online = adapter.narrow(adapter.network(nearby))
     follower = adapter.follow(adapter.narrow(adapter.network(arrays(0))), TargetUpdate(0.01))
     for _ in range(700):
         follower.step(online)
@@ -115,9 +115,9 @@ def test_a_target_in_bfloat16_arrives_where_its_own_dtype_would_stall(adapter: H
         np.testing.assert_allclose(follower.read()[name], adapter.read(online)[name], rtol=0.01)
 
 
-@EVERY
-def test_nothing_is_warned_of_in_float32(adapter: Harness) -> None:
+@EACH_ADAPTER
+def test_float32_causes_no_warning(adapter: Harness) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        moved: Any = adapter.soft_update(adapter.network(arrays(1)), adapter.network(arrays(0)), 1e-3)
-    assert moved is not None
+        updated: Any = adapter.soft_update(adapter.network(arrays(1)), adapter.network(arrays(0)), 1e-3)
+    assert updated is not None

@@ -1,7 +1,8 @@
-"""What is JAX's own: traced τ, transformations, donation, sharding, dtypes, keys, functions as leaves."""
+"""JAX in particular: traced τ, transformations, donation, sharding, dtypes, keys, functions as leaves."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -23,12 +24,12 @@ TARGET = jax.tree.map(lambda a: a * 0 - 1, ONLINE)
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(1e-4, 1.0))
-def test_it_is_optax_incremental_update(tau: float) -> None:
-    ours, theirs = soft_update(TARGET, ONLINE, tau), optax.incremental_update(ONLINE, TARGET, tau)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), ours, theirs)
+def test_soft_update_agrees_with_optax_incremental_update(tau: float) -> None:
+    updated, expected = soft_update(TARGET, ONLINE, tau), optax.incremental_update(ONLINE, TARGET, tau)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), updated, expected)
 
 
-def test_tau_may_be_traced_and_mapped() -> None:
+def test_tau_can_be_traced_and_vmapped() -> None:
     taus = jnp.array([0.1, 0.5, 1.0])
     mapped = jax.jit(jax.vmap(lambda tau: soft_update(TARGET, ONLINE, tau)))(taus)
     for i, tau in enumerate(taus.tolist()):
@@ -38,14 +39,14 @@ def test_tau_may_be_traced_and_mapped() -> None:
     np.testing.assert_array_equal(mapped["w"][2], ONLINE["w"])
 
 
-def test_a_schedule_of_tau_is_this_steps_tau() -> None:
+def test_a_tau_argument_replaces_the_rules_own() -> None:
     follow = target_update(TargetUpdate(0.5))
     state = follow.init(jax.tree.map(jnp.zeros_like, ONLINE))
     state = jax.jit(follow.update)(ONLINE, state, jnp.float32(0.25))
     np.testing.assert_allclose(state.target["b"], 0.25)
 
 
-def test_a_donated_state_is_taken_over() -> None:
+def test_the_state_can_be_donated() -> None:
     follow = target_update(TargetUpdate(0.5, 2))
     state = follow.init(ONLINE)
     step = jax.jit(follow.update, donate_argnums=1)
@@ -77,28 +78,26 @@ np.testing.assert_allclose(state.target["w"], np.arange(8) / 4)
 
 
 def test_sharded_arrays_stay_sharded() -> None:
-    import os
-
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
-def test_an_equinox_mlp_keeps_its_functions_and_still_answers() -> None:
+def test_an_equinox_mlp_keeps_its_functions_and_can_be_called() -> None:
     target, online = (eqx.nn.MLP(3, 2, 4, 1, key=jax.random.key(i)) for i in range(2))
-    moved = soft_update(target, online, 0.5)
-    assert moved.activation is target.activation
+    updated = soft_update(target, online, 0.5)
+    assert updated.activation is target.activation
     halfway = (target.layers[0].weight + online.layers[0].weight) / 2
-    np.testing.assert_allclose(moved.layers[0].weight, halfway, rtol=1e-6, atol=1e-7)
-    assert moved(jnp.ones(3)).shape == (2,)
+    np.testing.assert_allclose(updated.layers[0].weight, halfway, rtol=1e-6, atol=1e-7)
+    assert updated(jnp.ones(3)).shape == (2,)
 
 
-def test_keys_and_whole_numbers_are_copied() -> None:
+def test_keys_and_integers_are_copied() -> None:
     old = {"key": jax.random.key(0), "n": jnp.int32(1), "w": jnp.zeros(2)}
     new = {"key": jax.random.key(1), "n": jnp.int32(5), "w": jnp.ones(2)}
-    moved = soft_update(old, new, 0.5)
-    assert jnp.all(jax.random.key_data(moved["key"]) == jax.random.key_data(new["key"]))
-    assert moved["n"] == 5
+    updated = soft_update(old, new, 0.5)
+    assert jnp.all(jax.random.key_data(updated["key"]) == jax.random.key_data(new["key"]))
+    assert updated["n"] == 5
     follow = target_update(TargetUpdate(0.5, 2))
     state = jax.jit(follow.update)(new, follow.init(old))
     assert state.target["n"] == 1
@@ -106,26 +105,26 @@ def test_keys_and_whole_numbers_are_copied() -> None:
     assert state.target["n"] == 5
 
 
-def test_leaves_may_be_chosen_to_be_copied() -> None:
-    moved = soft_update(TARGET, ONLINE, 0.5, copied=lambda path: path == "['b']")
-    np.testing.assert_array_equal(moved["b"], ONLINE["b"])
-    np.testing.assert_allclose(moved["w"], (TARGET["w"] + ONLINE["w"]) / 2)
+def test_leaves_can_be_selected_for_copying() -> None:
+    updated = soft_update(TARGET, ONLINE, 0.5, copied=lambda path: path == "['b']")
+    np.testing.assert_array_equal(updated["b"], ONLINE["b"])
+    np.testing.assert_allclose(updated["w"], (TARGET["w"] + ONLINE["w"]) / 2)
 
 
 @pytest.mark.parametrize(
-    ("target", "words"),
+    ("target", "message"),
     [
         ({"w": jnp.ones((2, 3)), "b": jnp.ones(3)}, r"\['b'\]: shape \(3,\) against \(2,\)"),
         ({"w": jnp.ones((2, 3))}, r"\['w'\] against \['b'\]|only one of them has"),
         ({"w": jnp.ones((2, 3)), "b": jnp.ones(2), "z": jnp.ones(1)}, r"only one of them has \['z'\]"),
     ],
 )
-def test_the_first_leaf_that_differs_is_named(target: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_the_error_names_the_first_leaf_that_differs(target: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         hard_update(target, ONLINE)
 
 
-def test_nothing_is_compiled_twice() -> None:
+def test_the_update_is_compiled_once() -> None:
     follow = target_update(TargetUpdate(0.5))
     step = jax.jit(follow.update)
     state = follow.init(ONLINE)

@@ -1,4 +1,4 @@
-"""What is PyTorch's own: replaced parameters, ties, half precision, torch.compile, BatchNorm, sharing."""
+"""PyTorch in particular: replaced parameters, tied weights, half precision, torch.compile, BatchNorm, sharing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_a_parameter_that_is_replaced_between_two_calls_is_noticed() -> None:
+def test_a_parameter_replaced_between_two_calls_is_detected() -> None:
     target, online = mlp(0), mlp(1)
     soft_update(target, online, 0.5)
     online[2].weight = nn.Parameter(torch.full_like(online[2].weight, 7.0))
@@ -37,19 +37,19 @@ def test_a_parameter_that_is_replaced_between_two_calls_is_noticed() -> None:
     assert torch.equal(target[0].bias, online[0].bias)
 
 
-@pytest.mark.parametrize("where", ["target", "online"])
-def test_a_layer_that_is_replaced_or_added_is_noticed(where: str) -> None:
+@pytest.mark.parametrize("changed", ["target", "online"])
+def test_a_replaced_or_added_layer_is_detected(changed: str) -> None:
     nets = {"target": mlp(0), "online": mlp(1)}
     hard_update(nets["target"], nets["online"])
-    nets[where][0] = nn.Linear(4, 8)
+    nets[changed][0] = nn.Linear(4, 8)
     hard_update(nets["target"], nets["online"])
     assert equal(nets["target"], nets["online"])
-    nets[where][1].extra = nn.Parameter(torch.zeros(1))
+    nets[changed][1].extra = nn.Parameter(torch.zeros(1))
     with pytest.raises(ValueError, match=r"1\.extra"):
         soft_update(nets["target"], nets["online"], 0.5)
 
 
-def test_new_data_in_an_old_parameter_and_a_new_dtype_are_seen() -> None:
+def test_new_data_in_an_existing_parameter_is_detected() -> None:
     target, online = mlp(0), mlp(1)
     hard_update(target, online)
     online[0].weight.data = torch.ones(8, 4)
@@ -57,8 +57,7 @@ def test_new_data_in_an_old_parameter_and_a_new_dtype_are_seen() -> None:
     assert torch.all(target[0].weight == 1)
 
 
-def test_tied_weights_move_once() -> None:
-    online = mlp(1, width=4)
+def test_tied_weights_are_updated_once() -> None:
     online = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     online[1].weight = online[0].weight
     target = copy.deepcopy(online)
@@ -72,7 +71,7 @@ def test_tied_weights_move_once() -> None:
         soft_update(target, nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), 0.25)
 
 
-def test_a_target_that_shares_a_parameter_with_its_network_is_refused() -> None:
+def test_a_target_that_shares_a_parameter_with_its_network_raises() -> None:
     online = mlp()
     with pytest.raises(ValueError, match=r"share '0\.weight'.*deepcopy"):
         soft_update(online, online, 0.1)
@@ -82,7 +81,7 @@ def test_a_target_that_shares_a_parameter_with_its_network_is_refused() -> None:
         soft_update(target, online, 0.1)
 
 
-def test_batch_norm_follows_a_training_network() -> None:
+def test_batch_norm_statistics_are_copied_from_a_training_network() -> None:
     online = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
     target = Target(online, TargetUpdate(0.1))
     before = target.module[0].weight.clone()
@@ -92,10 +91,10 @@ def test_batch_norm_follows_a_training_network() -> None:
     norm = target.module[1]
     assert torch.equal(norm.running_mean, online[1].running_mean)
     assert norm.num_batches_tracked == 5
-    torch.testing.assert_close(target.module[0].weight, before)  # it did not learn, so nothing moves
+    torch.testing.assert_close(target.module[0].weight, before)  # unchanged, because the network did not learn
 
 
-def test_a_target_has_no_gradients_and_leaves_the_network_its_own() -> None:
+def test_a_target_has_no_gradients_and_its_network_keeps_its_own() -> None:
     online = mlp()
     online(torch.ones(1, 4)).sum().backward()
     target = Target(online, TargetUpdate(0.1))
@@ -106,7 +105,7 @@ def test_a_target_has_no_gradients_and_leaves_the_network_its_own() -> None:
     assert all(p.is_leaf for p in target.module.parameters())
 
 
-def test_the_whole_loop_with_an_optimizer_matches_the_textbook() -> None:
+def test_a_loop_with_an_optimizer_matches_the_textbook() -> None:
     online = mlp(3)
     textbook = copy.deepcopy(online)
     target = Target(online, TargetUpdate(0.05))
@@ -119,23 +118,23 @@ def test_the_whole_loop_with_an_optimizer_matches_the_textbook() -> None:
         with torch.no_grad():
             for t, q in zip(textbook.parameters(), online.parameters(), strict=True):
                 t.mul_(0.95).add_(q, alpha=0.05)
-    for ours, theirs in zip(target.module.parameters(), textbook.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+    for actual, expected in zip(target.module.parameters(), textbook.parameters(), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_narrow_target_that_would_stall_is_warned_of(dtype: torch.dtype) -> None:
+def test_a_narrow_target_that_would_stall_causes_a_warning(dtype: torch.dtype) -> None:
     target, online = mlp(0).to(dtype), mlp(1).to(dtype)
-    with pytest.warns(RuntimeWarning, match="Target follows in float32"):
+    with pytest.warns(RuntimeWarning, match="which follows in float32"):
         soft_update(target, online, 0.001)
 
 
 def test_double_precision_keeps_its_digits() -> None:
     target, online = mlp(0).double(), mlp(1).double()
-    wanted = [t + 0.1 * (q - t) for t, q in zip(target.parameters(), online.parameters(), strict=True)]
+    blended = [t + 0.1 * (q - t) for t, q in zip(target.parameters(), online.parameters(), strict=True)]
     soft_update(target, online, 0.1)
-    for got, want in zip(target.parameters(), wanted, strict=True):
-        torch.testing.assert_close(got, want, rtol=1e-15, atol=0)
+    for actual, expected in zip(target.parameters(), blended, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-15, atol=0)
 
 
 COMPILED = """
@@ -152,15 +151,15 @@ def step():
 for _ in range(3):
     step()
     soft_update(reference, online, 0.2)
-for ours, theirs in zip(target.state_dict().values(), reference.state_dict().values(), strict=True):
-    torch.testing.assert_close(ours, theirs)
+for actual, expected in zip(target.state_dict().values(), reference.state_dict().values(), strict=True):
+    torch.testing.assert_close(actual, expected)
 """
 
 
-def test_a_compiled_function_may_hold_the_update() -> None:
-    """In a process of its own: the checks of argument types that tests add cannot be compiled."""
-    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_a_compiled_function_can_contain_the_update() -> None:
+    """A separate process is needed because the argument checks that the tests add cannot be compiled."""
+    result = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_compiled_network_is_followed() -> None:
@@ -174,23 +173,23 @@ def test_a_compiled_network_is_followed() -> None:
     torch.testing.assert_close(target.module[0].weight, before / 2)
 
 
-def test_tensors_in_order_are_followed_too() -> None:
+def test_tensors_in_order_are_updated_like_modules() -> None:
     target, online = mlp(0), mlp(1)
-    wanted = copy.deepcopy(target)
-    soft_update(wanted, online, 0.3)
+    expected = copy.deepcopy(target)
+    soft_update(expected, online, 0.3)
     soft_update(target.parameters(), online.parameters(), 0.3)
-    assert equal(target, wanted)
+    assert equal(target, expected)
     with pytest.raises(ValueError, match="online network has '4'"):
         soft_update(mlp().parameters(), [*online.parameters(), torch.zeros(1)], 0.3)
 
 
 @pytest.mark.parametrize("state", [{}, {"gradient_steps": 1, "module": {}, "wide": {}}])
-def test_a_state_that_is_none_is_refused(state: dict) -> None:
+def test_an_invalid_state_raises(state: dict) -> None:
     with pytest.raises(ValueError, match="state"):
         Target(mlp(), TargetUpdate(0.1)).load_state_dict(state)
 
 
-def test_the_state_of_another_network_changes_nothing() -> None:
+def test_the_state_of_another_network_raises_and_changes_nothing() -> None:
     target, other = Target(mlp(0), TargetUpdate(0.1)), Target(mlp(1, width=16), TargetUpdate(0.1))
     before = copy.deepcopy(target.module)
     for wrong in (other.state_dict(), other.state_dict() | {"module": {"0.weight": torch.ones(8, 4)}}):
@@ -199,10 +198,10 @@ def test_the_state_of_another_network_changes_nothing() -> None:
         assert equal(target.module, before)
 
 
-def test_nothing_keeps_a_dropped_target_alive() -> None:
+def test_a_dropped_target_is_freed() -> None:
     target, online = mlp(0), mlp(1)
     soft_update(target, online, 0.1)
-    gone = weakref.ref(target)
+    reference = weakref.ref(target)
     del target
     gc.collect()
-    assert gone() is None
+    assert reference() is None

@@ -1,5 +1,9 @@
-"""The command as a user meets it: what it prints, what it refuses, how it ends."""
+"""The `softstep` command as a user meets it: its output, its errors and its exit codes."""
 
+import ast
+import importlib
+import inspect
+import itertools
 import json
 import os
 import signal
@@ -7,12 +11,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import softstep
-from softstep.cli.arguments import parse
-from softstep.cli.main import main
+import softstep.cli.options
+import softstep.config
+import softstep.target
+from softstep.cli.main import COMMANDS, Command, main, parse
 from softstep.runs import checkpoints, run_folder
 
 FAILING_ENV = """
@@ -53,7 +60,7 @@ def finished(tmp_path_factory) -> Path:
     return folder
 
 
-def test_json_lines_tell_records_progress_and_the_end(finished):
+def test_json_output_has_records_and_an_end_line(finished):
     lines = [json.loads(line) for line in (finished / "out.jsonl").read_text().splitlines()]
     assert {"record", "end"} <= {line["kind"] for line in lines}
     assert lines[-1]["finished"] is True
@@ -74,7 +81,7 @@ def test_runs_lists_the_run(finished, capsys):
     assert "CartPole-v1" in capsys.readouterr().out
 
 
-def test_echo_says_alpha_tau_c_period_half_life(tmp_path):
+def test_train_prints_alpha_tau_c_period_and_half_life(tmp_path):
     done = softstep_command("train", "CartPole-v1", *TINY, "--target.tau", "0.001", "--out", "r", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for word in ("α = 0.001", "τ = 0.001", "c = 0.999", "period 1", "soft", "692.8 gradient steps", "2771"):
@@ -82,7 +89,7 @@ def test_echo_says_alpha_tau_c_period_half_life(tmp_path):
     assert "100%" in done.stderr
 
 
-def test_presets_and_files_and_flags_override_in_that_order(tmp_path):
+def test_files_override_presets_and_flags_override_files(tmp_path):
     file = tmp_path / "settings.json"
     file.write_text('{"gamma": 0.9, "target": {"period": 3}, "batch_size": 32}')
     command = parse("train", ["--preset", "lab", "--config", str(file), "--batch-size", "16"])
@@ -91,16 +98,72 @@ def test_presets_and_files_and_flags_override_in_that_order(tmp_path):
     assert (settings.gamma, settings.batch_size, settings.initializer) == (0.9, 16, "glorot")
 
 
-def test_every_field_of_the_configuration_is_a_flag_with_its_unit(capsys):
+def field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
+    """Return the docstring of every field of every dataclass in a module's source; "" if a field has none."""
+    docstrings: dict[str, dict[str, str]] = {}
+    for cls in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(cls, ast.ClassDef):
+            continue
+        for statement, following in itertools.zip_longest(cls.body, cls.body[1:]):
+            if isinstance(statement, ast.AnnAssign) and "ClassVar" not in ast.unparse(statement.annotation):
+                documented = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+                text = following.value.value if documented else ""
+                docstrings.setdefault(cls.name, {})[ast.unparse(statement.target)] = text
+    return docstrings
+
+
+def help_text(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return `softstep COMMAND --help` without boxes and white space."""
     with pytest.raises(SystemExit) as end:
-        main(["train", "--help"])
+        main([*command.split(), "--help"])
     assert end.value.code == 0
-    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for flag in ("--target.tau", "--target.period", "--learning-rate", "--batch-size", "--total-steps", "--out",
-                 "--config", "--exploration.steps", "--env-module", "--block-width", "--eval-every"):  # fmt: skip
-        assert flag in text
-    assert "Gradient steps from one update of the target to the next" in text
-    assert "(environment steps per agent)" in text
+    return "".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_every_field_of_the_configuration_is_a_flag_with_its_docstring(capsys):
+    text = help_text("train", capsys)
+    fields = field_docstrings(softstep.config)
+    flags = {f"--{name}": doc for name, doc in fields["Config"].items() if name not in ("env", "arms", "changes")}
+    nested = {"--target": None, "--exploration": None, "--env_modules": None}
+    flags = {name: doc for name, doc in flags.items() if name not in nested}
+    flags |= {f"--exploration.{name}": doc for name, doc in fields["Exploration"].items()}
+    flags |= {f"--target.{name}": doc for name, doc in field_docstrings(softstep.target)["TargetUpdate"].items()}
+    assert len(flags) > 30
+    for name, docstring in flags.items():
+        assert docstring, name
+        assert name.replace("_", "-") in text
+        assert "".join(docstring.split()) in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_of_a_command_has_a_help_text(command, capsys):
+    module = importlib.import_module(f"softstep.cli.{COMMANDS[command].module}")
+    text = help_text(command, capsys)
+    fields = field_docstrings(module).get(COMMANDS[command].cls, {})
+    if hasattr(getattr(module, COMMANDS[command].cls), "DEFAULT_PRESET"):
+        fields |= field_docstrings(softstep.cli.options)["RunArguments"]
+    if fields.pop("trust", None) is not None:
+        fields |= field_docstrings(softstep.cli.options)["TrustFlags"]
+    fields.pop("settings", None) if "env" in fields else None
+    for name, docstring in fields.items():
+        assert docstring, name
+        assert "".join(docstring.split()) in text
+
+
+def test_every_command_class_is_in_the_registry():
+    registered = {(entry.module, entry.cls) for entry in COMMANDS.values()}
+    assert len(registered) == len(COMMANDS)
+    for path in Path(inspect.getfile(softstep.cli)).parent.glob("*.py"):
+        module = importlib.import_module(f"softstep.cli.{path.stem}")
+        for name, cls in inspect.getmembers(module, inspect.isclass):
+            if cls.__module__ == module.__name__ and issubclass(cls, Command) and cls is not Command:
+                assert (path.stem, name) in registered
+
+
+def test_every_line_of_the_registry_names_a_command():
+    for entry in COMMANDS.values():
+        assert issubclass(getattr(importlib.import_module(f"softstep.cli.{entry.module}"), entry.cls), Command)
+        assert len(entry.summary) < 80
 
 
 USAGE_ERRORS = [
@@ -109,7 +172,8 @@ USAGE_ERRORS = [
     (["train", "Pendulum-v1"], "needs Discrete"),
     (["train", "gymnax:CartPoe-v1"], "did you mean 'CartPole-v1'"),
     (["train", "evil:Env-v0"], "is not gymnasium, gymnax or envpool"),
-    (["train"], "which environment"),
+    (["train"], "ENV is missing"),
+    (["compare"], "ENV is missing"),
     (["trian", "CartPole-v1"], "did you mean 'train'"),
     (["train", "CartPole-v1", "--learning-rat", "1"], "--learning-rate"),
     (["train", "CartPole-v1", "--target.tau", "0"], "outside (0, 1]"),
@@ -144,20 +208,20 @@ USAGE_ERRORS = [
 @pytest.mark.parametrize(
     ("arguments", "message"), USAGE_ERRORS, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
 )
-def test_bad_input_gets_a_clear_message_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
+def test_wrong_input_is_explained_and_exits_with_code_2(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     try:
         code = main(arguments)
     except SystemExit as end:
         code = end.code
-    told = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert code == 2
-    assert message in " ".join(told.replace("│", " ").split())
-    assert "Traceback" not in told
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()], "something half-written was left behind"
+    assert message in " ".join(errors.replace("│", " ").split())
+    assert "Traceback" not in errors
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()], "a partial file was left behind"
 
 
-def test_an_existing_run_is_kept_without_force_and_when_the_new_one_cannot_be(finished, capsys):
+def test_an_existing_run_is_kept_without_force_or_if_the_new_configuration_is_invalid(finished, capsys):
     before = (finished / "run" / "config.json").read_bytes()
     assert main(["train", "CartPole-v1", "--out", str(finished / "run")]) == 2
     assert "--force" in capsys.readouterr().err
@@ -165,7 +229,7 @@ def test_an_existing_run_is_kept_without_force_and_when_the_new_one_cannot_be(fi
     assert (finished / "run" / "config.json").read_bytes() == before
 
 
-def test_an_environment_that_raises_keeps_the_checkpoint_and_passes_the_error_on(tmp_path):
+def test_a_failing_environment_keeps_the_checkpoint_and_exits_with_code_1(tmp_path):
     (tmp_path / "broken_motor.py").write_text(FAILING_ENV)
     arguments = ["train", "Failing-v0", "--env-module", "broken_motor", *TINY, "--out", "run"]
     done = softstep_command(*arguments, cwd=tmp_path)
@@ -176,7 +240,7 @@ def test_an_environment_that_raises_keeps_the_checkpoint_and_passes_the_error_on
     assert list((tmp_path / "run").glob("checkpoint-*-000000001000.safetensors"))
 
 
-def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path):
+def test_ctrl_c_saves_the_run_and_exits_with_code_130(tmp_path):
     arguments = [
         "train",
         "CartPole-v1",
@@ -198,7 +262,7 @@ def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: parent and workers together
+    os.killpg(process.pid, signal.SIGINT)  # a terminal signals the parent and its workers together
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "continue with: softstep train --resume" in errors
@@ -210,22 +274,22 @@ def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path):
     assert main(["train", "CartPole-v1", "--resume", str(tmp_path / "run")]) == 2
 
 
-def test_help_loads_nothing_heavy(tmp_path):
+HEAVY = ("numpy", "tyro", "rich", "jax", "polars", "plotly", "gymnasium", "ray", "starlette")
+
+
+def test_the_list_of_commands_loads_no_library(tmp_path):
     code = (
         "import sys; from softstep.cli.main import main; main(['--help']); print(sorted(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "study run" in done.stdout
-    loaded = {
-        name for name in ("jax", "polars", "plotly", "gymnasium", "ray", "starlette") if f"'{name}'" in done.stderr
-    }
-    assert not loaded
+    assert not [name for name in HEAVY if f"'{name}'" in done.stderr]
 
 
 def test_theory_explains_a_pair_and_writes_its_page(tmp_path, capsys):
     page = tmp_path / "page.html"
     assert main(["theory", "--alpha", "0.1", "--tau", "0.1", "--problem", "only_target", "--out", str(page)]) == 0
-    assert "0.999069598709" in capsys.readouterr().out  # the growth rate of THEORY's example at c = .9
+    assert "0.999069598709" in capsys.readouterr().out  # the growth rate that docs/tutorial.md rounds
     assert "<html" in page.read_text()[:500]
 
 

@@ -19,7 +19,8 @@ from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.learner.networks import make_network
 from softstep.target import TargetUpdate
-from softstep.transition import Transition, columns
+from softstep.training.replay_rows import columns
+from softstep.transition import Transition
 
 UPDATES = (1, 2, 3, 10, 100)
 CONFIG = Config(env="CartPole-v1", hidden=(16,), batch_size=32, learning_rate=1e-2, target=TargetUpdate(0.1))

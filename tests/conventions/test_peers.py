@@ -1,4 +1,4 @@
-"""Libraries that live in environments of their own, watched in the same way."""
+"""Target updates observed in libraries that need their own virtual environments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from watching import check, shares
+from observing import assert_agrees, moved_fractions
 
 from benchmarks import peers
 from softstep import conventions
@@ -20,11 +20,12 @@ PROGRAMS = Path(__file__).parent / "peers"
 pytestmark = pytest.mark.heavy
 
 
-def watch(peer: str, *arguments: str) -> dict[str, list[np.ndarray]]:
+def observe(peer: str, *arguments: str) -> dict[str, list[np.ndarray]]:
+    """Run the program of a library in its environment and return the parameter vectors it prints."""
     command = [str(peers.python(peer)), str(PROGRAMS / f"{peer}_dqn.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return {name: [np.array(each) for each in found] for name, found in json.loads(done.stdout).items()}
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return {name: [np.array(vector) for vector in vectors] for name, vectors in json.loads(result.stdout).items()}
 
 
 @pytest.mark.parametrize(
@@ -39,20 +40,20 @@ def watch(peer: str, *arguments: str) -> dict[str, list[np.ndarray]]:
     ids=str,
 )
 def test_rejax_weighs_the_old_and_counts_environment_steps(settings: dict[str, Any]) -> None:
-    seen = watch("rejax", json.dumps(settings), "160")
+    observed = observe("rejax", json.dumps(settings), "160")
     meaning = conventions.read("rejax", settings)
-    # one entry per iteration, of num_epochs gradient steps each
+    # there is one entry per iteration of num_epochs gradient steps
     per_iteration = Meaning(meaning.tau, meaning.period / meaning.gradient_steps)
-    check(shares(seen["online"], seen["target"]), per_iteration)
+    assert_agrees(moved_fractions(observed["online"], observed["target"]), per_iteration)
 
 
 @pytest.mark.parametrize("frequency", [1, 3, 7])
 def test_tianshou_copies_on_the_clock_of_gradient_steps_one_step_late(frequency: int) -> None:
-    seen = watch("tianshou", str(frequency), "30")
+    observed = observe("tianshou", str(frequency), "30")
     meaning = conventions.read("tianshou", {"target_update_freq": frequency})
-    start = seen["target"][0]
+    start = observed["target"][0]
     for k in range(1, 30):
-        copied = frequency * ((k - 1) // frequency)  # what was read from its code
-        wanted = seen["online"][copied - 1] if copied else start
-        np.testing.assert_allclose(seen["used"][k], wanted, atol=1e-7)
+        last_copy = frequency * ((k - 1) // frequency)  # according to its source
+        expected = observed["online"][last_copy - 1] if last_copy else start
+        np.testing.assert_allclose(observed["used"][k], expected, atol=1e-7)
     assert float(meaning.period) == frequency

@@ -20,7 +20,8 @@ from support import Tape, advance, make_driver, remembered, small
 from softstep import envs
 from softstep.config import Config
 from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch
-from softstep.transition import Transition, unpack_rows
+from softstep.training.replay_rows import unpack_rows
+from softstep.transition import Transition
 
 O = 4  # noqa: E741 (CartPole's observation)
 
@@ -152,10 +153,10 @@ def test_returns_and_lengths_are_those_of_whole_episodes() -> None:
     config = small(env="RecorderProbe-v0", learning_starts=600)
     driver = make_driver(config)
     finished = advance(driver, config, 100)
-    assert all(f.ret == f.length * (f.length + 1) / 2 for f in finished)
+    assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in finished)
     ends = np.cumsum([f.length for f in finished])
     np.testing.assert_array_equal([f.env_steps for f in finished], ends)
-    assert driver.walk.episodes[0] == len(finished)
+    assert driver.statistics.episodes[0] == len(finished)
 
 
 needs_envpool = pytest.mark.skipif(
@@ -211,7 +212,7 @@ def test_the_step_on_which_envpool_only_resets_is_no_transition(monkeypatch: pyt
     assert 200 < len(rows.reward) < 600
     np.testing.assert_array_equal(rows.next_observation, rows.observation + np.array([0, 1]))
     np.testing.assert_array_equal(rows.discount == 0, rows.action == 3)
-    assert all(f.ret == f.length * (f.length + 1) / 2 for f in finished)
+    assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in finished)
 
 
 # ---- what cannot be used ----
@@ -266,10 +267,10 @@ def test_an_environment_that_cannot_replay_begins_anew() -> None:
     config = small(env="RecorderProbe-v0", learning_starts=600)
     first, second = make_driver(config), make_driver(config)
     advance(first, config, 54)
-    assert first.walk.lengths.any()
+    assert first.statistics.lengths.any()
     second.restore(first.snapshot(), remembered(first), first.iteration)
-    assert not second.walk.lengths.any()
-    assert all(f.ret == f.length * (f.length + 1) / 2 for f in advance(second, config, 50))
+    assert not second.statistics.lengths.any()
+    assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in advance(second, config, 50))
 
 
 def test_an_environment_may_observe_a_list() -> None:

@@ -17,7 +17,8 @@ from softstep.config import Arm, Config
 from softstep.kernels import native
 from softstep.kernels.adam import Constants
 from softstep.learner.networks import from_builder
-from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, make_learner, update_target
+from softstep.learner.target_update import update_target
+from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, make_learner
 from softstep.transition import Transition
 
 SHAPES = ((33, 5), (33,), (3, 33), (16,), (2, 8, 4), (1,), ())

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from softstep.learner.update import update_target
+from softstep.learner.target_update import update_target
 from softstep.target import blend
 
 float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)

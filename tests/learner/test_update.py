@@ -15,7 +15,8 @@ import pytest
 
 from softstep.config import Arm, Config
 from softstep.errors import ConfigError
-from softstep.learner.update import Hyper, Learner, LearnerState, make_learner, optimizer_by_name, target_gap
+from softstep.learner.optimizers import optimizer_by_name
+from softstep.learner.update import Hyper, Learner, LearnerState, make_learner, target_gap
 from softstep.target import TargetUpdate
 from softstep.transition import Transition
 

@@ -1,9 +1,10 @@
-"""The floors: who may import whom, and who may touch jax, files and the command line."""
+"""The floors: who may import whom, who may touch JAX, files and the command line, and how long files may be."""
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import softstep
 
 PACKAGE = Path(softstep.__file__).parent
+ROOT = Path(__file__).parents[2]
 FLOORS = (
     {"target", "config", "presets", "transition", "errors", "files"},
     {"theory", "conventions", "records", "stats"},
@@ -24,31 +26,29 @@ FLOORS = (
 """The folders and files directly in the package, from the ground floor up."""
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 SIDE_DOORS = {"adapters"}  # import only `target` and their own framework
+GROUND_FLOOR_LIBRARIES = {"numpy"}
 
-MAY_IMPORT_JAX = {"kernels", "learner", "envs", "training", "policies", "comparison.first_steps",
-                  "comparison.random_minibatches", "comparison.tracked_networks", "comparison.equivalence"}  # fmt: skip
+MAY_IMPORT_JAX = {
+    "kernels", "learner", "envs", "training", "policies", "comparison.equivalence", "comparison.first_steps",
+    "comparison.random_minibatches", "comparison.tracked_networks",
+}  # fmt: skip
+WITHOUT_JAX = ("runs", "records", "theory", "conventions", "cli.main")
+"""Parts that load no JAX, neither themselves nor through what they import."""
 MAY_TOUCH_FILES = {
-    "files",  # writes them whole or not at all
+    "files",  # writes them atomically
     "runs",  # run folders
     "kernels.native",  # keeps machine code beside JAX's programs
     "training.probe",  # reads the shipped reference agents
-    "cli.arguments",  # reads --config
-    "cli.studies",  # reads the spec
+    "cli.options",  # reads --config and a study's spec
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events
     "explorer",  # serves its own page
 }
 FILE_CALLS = {
-    "open",
-    "read_text",
-    "read_bytes",
-    "write_text",
-    "write_bytes",
-    "mkdir",
-    "unlink",
-    "rename",
-    "replace_file",
-}
+    "open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "rename", "replace_file",
+}  # fmt: skip
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
 
 
 def name_of(path: Path) -> str:
@@ -59,43 +59,81 @@ MODULES = {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path i
 
 
 def part(module: str) -> str:
-    """The floor's name for a module: its first word."""
+    """Return the first word of a module's name, by which it has a floor."""
     return module.split(".")[0]
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Every module that is imported anywhere in `tree`, for types alone too."""
+    """Yield every module that `tree` imports anywhere, even if only for type checkers.
+
+    `from package import name` imports the module `package.name` if there is one, else the package's `__init__`.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            whole = [f"{node.module}.{alias.name}" for alias in node.names]
-            ours = [name for name in whole if name.removeprefix("softstep.") in MODULES]
-            yield from ours or [str(node.module)]
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                yield submodule if submodule.removeprefix("softstep.") in MODULES else str(node.module)
 
 
 def own_imports(module: str) -> set[str]:
-    """The modules of the package that `module` imports."""
-    found = {name.removeprefix("softstep.") for name in imports(MODULES[module]) if name.startswith("softstep.")}
-    return {name for name in found if name in MODULES}
+    """Return the modules of the package that `module` imports."""
+    imported = {name.removeprefix("softstep.") for name in imports(MODULES[module]) if name.startswith("softstep.")}
+    return {name for name in imported if name in MODULES}
 
 
-LAZY = {"__init__"}  # names its modules for type checkers and loads them when asked
+GRAPH = {module: own_imports(module) for module in MODULES if module != "__init__"}
+"""Imports between modules. The package's own `__init__` loads its public names when they are first used."""
 
 
-@pytest.mark.parametrize("module", MODULES)
+def packages_of(module: str) -> set[str]:
+    """Return the packages whose `__init__` runs before the module does."""
+    words = module.split(".")
+    return {".".join(words[:n]) for n in range(1, len(words))} & MODULES.keys()
+
+
+def loaded_with(module: str) -> set[str]:
+    """Return every module that importing `module` loads."""
+    loaded, waiting = set[str](), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in loaded:
+            loaded.add(name)
+            waiting += [*GRAPH[name], *packages_of(name)]
+    return loaded
+
+
+def jax_libraries(module: str) -> set[str]:
+    names = {part(name) for name in imports(MODULES[module])}
+    return {"jax", "jaxlib", "optax", "equinox", "gymnax"} & names
+
+
+# ---- floors ----
+
+
+@pytest.mark.parametrize("module", GRAPH)
 def test_every_module_has_a_floor_and_imports_only_downwards_or_sideways(module: str) -> None:
     if part(module) in SIDE_DOORS:
-        assert own_imports(module) <= {"target", *(m for m in MODULES if part(m) in SIDE_DOORS)}
+        assert GRAPH[module] <= {"target", *(m for m in MODULES if part(m) in SIDE_DOORS)}
         return
     assert part(module) in FLOOR, f"give {module} a floor"
-    above = {name for name in own_imports(module) if FLOOR[part(name)] > FLOOR[part(module)]}
+    above = {name for name in GRAPH[module] if FLOOR[part(name)] > FLOOR[part(module)]}
     assert not above
 
 
-def test_there_are_no_cycles() -> None:
-    graphlib.TopologicalSorter({module: own_imports(module) for module in MODULES if module not in LAZY}).prepare()
+def test_every_folder_and_file_on_a_floor_exists() -> None:
+    assert {part(module) for module in MODULES} == {*FLOOR, *SIDE_DOORS}
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_there_are_no_cycles_even_through_package_inits() -> None:
+    graphlib.TopologicalSorter(GRAPH).prepare()
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -105,43 +143,44 @@ def test_no_function_imports_the_package(module: str) -> None:
             assert not [name for name in imports(function) if part(name) == "softstep"]
 
 
-def test_theory_and_the_learner_never_meet() -> None:
-    graph = {module: own_imports(module) for module in MODULES if module not in LAZY}
-
-    def below(module: str) -> set[str]:
-        return set().union({module}, *(below(name) for name in graph[module]))
-
-    for module in graph:
-        if part(module) == "theory":
-            assert not [name for name in below(module) if part(name) == "learner"]
-        if FLOOR.get(part(module), 9) in (2, 3):
-            assert not [name for name in below(module) if part(name) == "theory"]
+@pytest.mark.parametrize("module", [module for module in GRAPH if part(module) == "theory"])
+def test_theory_never_loads_the_learner(module: str) -> None:
+    assert not [name for name in loaded_with(module) if part(name) in ("learner", "training")]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_only_the_parts_and_the_loops_import_jax(module: str) -> None:
-    wanted = {"jax", "jaxlib", "optax", "equinox", "gymnax"} & {part(name) for name in imports(MODULES[module])}
-    assert not wanted or {module, part(module)} & (MAY_IMPORT_JAX | SIDE_DOORS)
+@pytest.mark.parametrize("module", [module for module in GRAPH if FLOOR.get(part(module)) in (2, 3)])
+def test_learner_and_training_never_load_theory(module: str) -> None:
+    assert not [name for name in loaded_with(module) if part(name) == "theory"]
+
+
+# ---- libraries, files, the command line ----
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_words_need_the_standard_library_and_numpy_alone(module: str) -> None:
-    if FLOOR.get(part(module)) == 0:
-        import sys
+def test_only_some_parts_import_jax(module: str) -> None:
+    assert not jax_libraries(module) or {module, part(module)} & (MAY_IMPORT_JAX | SIDE_DOORS)
 
-        foreign = {part(name) for name in imports(MODULES[module])} - set(sys.stdlib_module_names)
-        assert foreign <= {"numpy", "softstep"}
+
+@pytest.mark.parametrize("module", [m for m in GRAPH if part(m) in WITHOUT_JAX or m in WITHOUT_JAX])
+def test_some_parts_load_no_jax_even_indirectly(module: str) -> None:
+    assert not [name for name in loaded_with(module) if jax_libraries(name)]
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if FLOOR.get(part(module)) == 0])
+def test_the_ground_floor_needs_hardly_any_library(module: str) -> None:
+    foreign = {part(name) for name in imports(MODULES[module])} - set(sys.stdlib_module_names)
+    assert foreign <= {*GROUND_FLOOR_LIBRARIES, "softstep"}
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_files_are_touched_by_the_store_and_the_faces_alone(module: str) -> None:
+def test_only_some_parts_touch_files(module: str) -> None:
     calls = [node.func for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call)]
     names = {f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, (ast.Name, ast.Attribute))}
     assert not names & FILE_CALLS or {module, part(module)} & (MAY_TOUCH_FILES | SIDE_DOORS)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_command_line_is_read_by_the_cli_and_the_starter_of_processes_alone(module: str) -> None:
+def test_only_the_command_and_the_start_of_workers_read_the_command_line(module: str) -> None:
     reads = [n for n in ast.walk(MODULES[module]) if isinstance(n, ast.Attribute) and n.attr == "argv"]
     assert not reads or module in {"cli.main", "runs.worker_env"}
 
@@ -152,3 +191,26 @@ def test_nothing_is_pickled(module: str) -> None:
     assert not unsafe & {part(name) for name in imports(MODULES[module])}
     options = [k for n in ast.walk(MODULES[module]) if isinstance(n, ast.Call) for k in n.keywords]
     assert not [k for k in options if k.arg == "allow_pickle" and getattr(k.value, "value", True)]
+
+
+# ---- sizes ----
+
+
+def sources(*endings: str) -> list[Path]:
+    folders = (PACKAGE, ROOT / "tests", ROOT / "benchmarks", ROOT / "examples")
+    return sorted(path for folder in folders for ending in endings for path in folder.rglob(f"*{ending}"))
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources(".py", ".js", ".css")}
+    assert not {str(path): lines for path, lines in lengths.items() if lines > MAX_FILE_LINES}
+
+
+def test_no_function_is_too_long() -> None:
+    functions = {
+        f"{path}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in sources(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert not {name: lines for name, lines in functions.items() if lines > MAX_FUNCTION_LINES}

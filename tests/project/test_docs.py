@@ -1,4 +1,4 @@
-"""The documentation site builds offline, whole, and asks no other server for anything."""
+"""The documentation site builds offline, contains every page, and loads nothing from other servers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_page_of_docs_is_a_page_of_the_site(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
-        place = page.relative_to(ROOT / "docs").with_suffix("")
-        folder = place.parent if place.name in ("index", "README") else place
-        assert (site / folder / "index.html").is_file(), place
+        path = page.relative_to(ROOT / "docs").with_suffix("")
+        folder = path.parent if path.name in ("index", "README") else path
+        assert (site / folder / "index.html").is_file(), path
 
 
-def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
+def test_no_page_loads_anything_from_another_server(site: Path) -> None:
     loads = re.compile(
         r"<(?:script|img|iframe)[^>]*src=\"(https?:[^\"]*)|<link rel=\"stylesheet\"[^>]*href=\"(https?:[^\"]*)"
     )
@@ -41,7 +41,7 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
         assert not loads.findall(page.read_text()), page
 
 
-def test_the_api_tells_formulas_and_errors(site: Path) -> None:
+def test_the_api_page_has_formulas_and_errors(site: Path) -> None:
     page = (site / "api" / "index.html").read_text()
-    for part in ("soft_update", "Lillicrap et al. 2015", 'class="doc doc-object doc-class"', "ValueError"):
-        assert part in page
+    for text in ("soft_update", "Lillicrap et al. 2015", 'class="doc doc-object doc-class"', "ValueError"):
+        assert text in page

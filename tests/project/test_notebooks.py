@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and print what their stored outputs say."""
+"""The notebooks run from top to bottom and print their stored outputs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.heavy
 
 
 def stored(name: str) -> nbformat.NotebookNode:
-    """The notebook as it lies in the repository."""
+    """Return the notebook as it is stored in the repository."""
     return nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
 
 
 def executed(name: str, folder: Path) -> nbformat.NotebookNode:
-    """The notebook run anew in `folder`; a cell that raises is an error, and so is one that takes too long."""
+    """Run the notebook in `folder` and return it; a cell that raises or takes too long is an error."""
     notebook = stored(name)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -32,14 +32,14 @@ def executed(name: str, folder: Path) -> nbformat.NotebookNode:
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:
-    """Everything the cells printed, in order."""
+    """Return everything that the cells printed, in order."""
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert all(output.get("name") != "stderr" for output in outputs), "a cell complains"
+    assert all(output.get("name") != "stderr" for output in outputs), "a cell wrote to stderr"
     return "".join(output.text for output in outputs if output.output_type == "stream")
 
 
 def without_returns(text: str) -> list[str]:
-    """The lines that are the same on every machine."""
+    """Return the lines that are the same on every machine."""
     return [line for line in text.splitlines() if "mean return" not in line]
 
 
@@ -50,7 +50,7 @@ def loop() -> nbformat.NotebookNode:
 
 
 @pytest.mark.parametrize("folder", [EXAMPLES, ROOT], ids=["examples", "root"])
-def test_the_question_prints_what_is_stored(folder):
+def test_the_question_prints_its_stored_output(folder):
     text = printed(executed("question", folder))
     assert text == printed(stored("question"))
     for line in (
@@ -65,7 +65,7 @@ def test_the_question_prints_what_is_stored(folder):
         assert line in text
 
 
-def test_the_loop_prints_what_is_stored_but_for_the_returns(loop):
+def test_the_loop_prints_its_stored_output_except_for_the_returns(loop):
     assert without_returns(printed(loop)) == without_returns(printed(stored("pytorch_loop")))
     assert "hard: τ = 1, period 199, mean lag 99 gradient steps" in printed(loop)
     assert "soft in stable-baselines3 (equal): tau=0.01, target_update_interval=2, train_freq=2" in printed(loop)
@@ -74,11 +74,11 @@ def test_the_loop_prints_what_is_stored_but_for_the_returns(loop):
 def test_both_arms_of_the_loop_learn(loop):
     returns = dict(re.findall(r"^(\w+): mean return (\d+)", printed(loop), re.MULTILINE))
     assert set(returns) == {"soft", "hard"}
-    assert all(int(value) > 50 for value in returns.values())  # chance is 22
+    assert all(int(value) > 50 for value in returns.values())  # a random policy gets 22
 
 
 @pytest.mark.parametrize("name", ["question", "pytorch_loop"])
-def test_what_is_stored_is_small_complete_and_nobodys(name):
+def test_a_stored_notebook_is_small_and_complete_and_names_no_home_folder(name):
     notebook, text = stored(name), (EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8")
     assert len(text) < 60_000
     assert not re.search(r"[\"\s'(]/(home|root|tmp|work|Users)/", text)

@@ -1,4 +1,4 @@
-"""The README's code blocks do what they say."""
+"""The code blocks of the README and of the documentation work as printed."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softstep.cli.arguments import command_of, parse
+from softstep.cli.main import command_of, parse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -18,13 +18,13 @@ PYTHON = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", README, re.DOTAL
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
 
 
-def test_there_are_blocks_and_every_python_block_shows_its_output():
+def test_every_python_block_is_followed_by_its_output():
     assert len(PYTHON) == README.count("```python\n") >= 2
     assert SHELL
 
 
 @pytest.mark.parametrize(("code", "output"), PYTHON, ids=[code.splitlines()[-1] for code, _ in PYTHON])
-def test_a_python_block_prints_what_stands_below_it(code, output, tmp_path):
+def test_a_python_block_prints_the_output_below_it(code, output, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
@@ -37,7 +37,7 @@ MARK = "\x1e"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_pages_blocks_print_what_stands_below_them_one_after_the_other(page):
+def test_the_blocks_of_a_page_print_the_outputs_below_them(page):
     blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page.read_text(), re.DOTALL)
     assert len(blocks) == page.read_text().count("```python\n")
     code = f"print({MARK!r}, end='')\n".join(code for code, _ in blocks)
@@ -61,7 +61,7 @@ def test_a_command_of_the_documentation_can_be_parsed(line):
 
 
 @pytest.mark.parametrize("line", SHELL)
-def test_a_shell_line_can_be_run(line, tmp_path):
+def test_a_shell_line_of_the_readme_names_an_existing_command(line, tmp_path):
     words = shlex.split(line, comments=True)
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softstep.records.events import Finished, Record
+from softstep.records.events import FinishedEpisode, Record
 from softstep.records.history import RETURN_WINDOW, History
 
 returns = st.floats(-1e3, 1e3, width=32)
-finished = st.lists(st.builds(Finished, st.integers(0, 2), st.integers(0, 2**40), returns, st.integers(1, 9999)))
+finished = st.lists(st.builds(FinishedEpisode, st.integers(0, 2), st.integers(0, 2**40), returns, st.integers(1, 9999)))
 
 
 def record(env_steps: int) -> Record:
@@ -21,13 +21,13 @@ def record(env_steps: int) -> Record:
 
 
 @given(st.lists(finished, max_size=4))
-def test_a_log_comes_back_from_its_arrays(batches: list[list[Finished]]) -> None:
+def test_a_log_comes_back_from_its_arrays(batches: list[list[FinishedEpisode]]) -> None:
     log = History.empty(3)
     for batch in batches:
         log.episodes.add(batch)
     log.records, log.solved, log.evaluations = [record(10), record(20)], [True, False, True], 7
     back = History.from_arrays(log.to_arrays())
-    assert [Finished(*row) for row in back.episodes.rows.tolist()] == [e for batch in batches for e in batch]
+    assert [FinishedEpisode(*row) for row in back.episodes.rows.tolist()] == [e for batch in batches for e in batch]
     assert back.episodes.recent == log.episodes.recent
     assert (back.solved, back.evaluations) == ([True, False, True], 7)
     np.testing.assert_equal([tuple(r) for r in back.records], [tuple(r) for r in log.records])
@@ -36,16 +36,16 @@ def test_a_log_comes_back_from_its_arrays(batches: list[list[Finished]]) -> None
 @given(st.lists(returns, min_size=1, max_size=300), st.integers(1, RETURN_WINDOW))
 def test_the_training_return_is_the_mean_of_the_last_returns(values: list[float], window: int) -> None:
     log = History.empty(2)
-    log.episodes.add(Finished(1, 1, value, 1) for value in values)
+    log.episodes.add(FinishedEpisode(1, 1, value, 1) for value in values)
     np.testing.assert_allclose(log.episodes.train_return(1, window), np.mean(values[-window:]), atol=1e-9)
     assert math.isnan(log.episodes.train_return(0))
 
 
 def test_a_snapshot_does_not_change_with_what_comes_after() -> None:
     log = History.empty(1)
-    log.episodes.add([Finished(0, 1, 1.0, 1)])
+    log.episodes.add([FinishedEpisode(0, 1, 1.0, 1)])
     before = log.to_arrays()["episodes"].tobytes()
     kept = log.to_arrays()
-    log.episodes.add([Finished(0, 2, 5.0, 1)] * 3000)
+    log.episodes.add([FinishedEpisode(0, 2, 5.0, 1)] * 3000)
     assert kept["episodes"].tobytes() == before
     assert len(log.episodes.rows) == 3001

@@ -20,7 +20,7 @@ SETTINGS = {
 STEPS = range(10_000, 100_001, 10_000)
 
 Curve = Callable[[int, int], float]
-"""(seed, environment step) → training return."""
+"""A function of seed and environment step that returns a training return."""
 
 
 def _make_curves(arms: Mapping[str, Curve], seeds: int = 3, **columns: object) -> pl.DataFrame:
@@ -41,13 +41,13 @@ def _make_curves(arms: Mapping[str, Curve], seeds: int = 3, **columns: object) -
 
 @pytest.fixture
 def make_curves() -> Callable[..., pl.DataFrame]:
-    """arms (name → curve), seeds, columns to overwrite → a table of curves."""
+    """Return a function of arms (curves by name), seeds and columns to overwrite that makes a table of curves."""
     return _make_curves
 
 
 @pytest.fixture
 def demo() -> Config:
-    """Three arms of three seeds."""
+    """A configuration with three arms of three seeds."""
     none = TargetUpdate.none()
     arms = (Arm("soft", 1e-3, TargetUpdate(0.005)), Arm("smaller-alpha", 5e-6, none), Arm("same-alpha", 1e-3, none))
     return Config(seeds=3, arms=arms)

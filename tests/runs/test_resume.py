@@ -1,4 +1,4 @@
-"""Killed runs go on exactly: same final tensors, same curves, same episodes as an undisturbed run."""
+"""Killed runs resume exactly: same final tensors, curves and episodes as an undisturbed run."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SCRIPT = "import softstep, sys; softstep.train(softstep.Config.from_json(sys.arg
 
 
 def start(config: softstep.Config, out: Path) -> subprocess.Popen:
-    """A training run in a process group of its own."""
+    """Start a training run in its own process group."""
     return subprocess.Popen([sys.executable, "-c", SCRIPT, config.to_json(), str(out)], start_new_session=True)
 
 
@@ -34,6 +34,17 @@ def kill(process: subprocess.Popen) -> None:
     assert process.poll() is None, "the run ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def kill_in_mid_write(process: subprocess.Popen, out: Path) -> None:
+    """Kill parent and workers while a checkpoint is half-written."""
+    while True:
+        wait_for(lambda: any(out.glob(".checkpoint-*.tmp")), process)
+        os.killpg(process.pid, signal.SIGSTOP)
+        if any(out.glob(".checkpoint-*.tmp")):  # still there: the write had not ended before the process stopped
+            kill(process)
+            return
+        os.killpg(process.pid, signal.SIGCONT)
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
@@ -45,11 +56,11 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None
 
 
 def final(run: softstep.Run) -> dict[str, np.ndarray]:
-    """Every tensor of the last checkpoints."""
+    """Return every array of the last checkpoints."""
     arrays = {}
     for block in range(len(run.config.blocks())):
-        found = checkpoints.read_checkpoint(run.folder, block, with_replay=False)
-        arrays |= {f"{block}/{name}": array for name, array in found.arrays.items()}
+        checkpoint = checkpoints.read_checkpoint(run.folder, block, with_replay=False)
+        arrays |= {f"{block}/{name}": array for name, array in checkpoint.arrays.items()}
     return arrays
 
 
@@ -71,22 +82,21 @@ def undisturbed(request, tmp_path_factory):
 def test_killed_three_times_continues_bit_for_bit(undisturbed, tmp_path):
     config, out = undisturbed.config, tmp_path / "run"
     kills = random.Random(0)
-    process, hit_in_write = start(config, out), False
+    process = start(config, out)
     for moment in range(3):
         seen = len(list(out.glob("checkpoint-*")))
-        if moment == 1:  # in the middle of writing a checkpoint
-            wait_for(lambda: any(out.glob(".checkpoint-*.tmp")), process)
+        if moment == 1:
+            kill_in_mid_write(process, out)
+            assert any(out.glob(".checkpoint-*.tmp"))
         else:
             wait_for(lambda seen=seen: len({p.name for p in out.glob("checkpoint-*")}) > min(seen, 1), process)
             time.sleep(kills.uniform(0, 0.2))
-        kill(process)
-        hit_in_write |= any(out.glob(".checkpoint-*.tmp"))
+            kill(process)
         if moment < 2:
             process = subprocess.Popen(
                 [sys.executable, "-c", f"import softstep; softstep.resume({str(out)!r}, workers=1)"],
                 start_new_session=True,
             )
-    assert hit_in_write
     assert not run_folder.read_summary(run_folder.open_run(out))
     run = softstep.resume(out, workers=1)
     (block,) = run.summary["blocks"]

@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_with_a_warning(run, d
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes({"flip": bytes(data), "cut": bytes(data[:-9]), "empty": b""}[damage])
-    with pytest.warns(RuntimeWarning, match="falling back to the one before"):
+    with pytest.warns(RuntimeWarning, match="falling back to the previous checkpoint"):
         found = checkpoints.read_checkpoint(run, 0)
     assert found.env_steps == 100
 
@@ -95,14 +95,15 @@ def test_all_checkpoints_damaged_is_said(run):
 
 FULL_DISK = """
 import resource, sys, numpy as np
-from softstep import store
+from softstep.errors import StoreError
+from softstep.runs import checkpoints, run_folder
 path, limit, numbers, rows = sys.argv[1], *map(int, sys.argv[2:])
-writer = store.CheckpointWriter(store.open_run(path), 0)
+writer = checkpoints.CheckpointWriter(run_folder.open_run(path), 0)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # a real write fails, as on a full disk
 writer.write(200, {"a": np.zeros(numbers)}, [np.zeros((rows, 5), np.float32)] * 2)
 try:
     writer.close()
-except store.StoreError as error:
+except StoreError as error:
     print(error)
 """
 

@@ -1,4 +1,4 @@
-"""Bad input: ValueError, one clear line."""
+"""Bad input raises ValueError with one clear line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PHI, P, D = [[1.0, 0.0], [2.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]], [0.5, 0.5]
 NAN = float("nan")
 SINGULAR = theory.LinearTD(np.eye(2), [[1.0, 2.0], [2.0, 4.0]])
 
-REFUSED = {
+BAD_INPUT = {
     "A and B differ": (lambda: theory.LinearTD(np.eye(2), np.eye(3)), "shapes do not fit"),
     "not square": (lambda: theory.LinearTD(np.ones((2, 3)), np.ones((2, 3))), "shapes do not fit"),
     "r too long": (lambda: theory.LinearTD(np.eye(2), np.eye(2), [1, 2, 3]), "shapes do not fit"),
@@ -24,7 +24,7 @@ REFUSED = {
     "phi against P": (lambda: theory.LinearTD.from_mdp([[1.0]], P, D, 0.9), "shapes do not fit"),
     "d too short": (lambda: theory.LinearTD.from_mdp(PHI, P, [1.0], 0.9), "shapes do not fit"),
     "rewards too short": (lambda: theory.LinearTD.from_mdp(PHI, P, D, 0.9, [1.0]), "shapes do not fit"),
-    "P no distribution": (lambda: theory.LinearTD.from_mdp(PHI, [[0.0, 1.0], [0.5, 0.6]], D, 0.9), "row 1 of P"),
+    "P is not a distribution": (lambda: theory.LinearTD.from_mdp(PHI, [[0.0, 1.0], [0.5, 0.6]], D, 0.9), "row 1 of P"),
     "P negative": (lambda: theory.LinearTD.from_mdp(PHI, [[-1.0, 2.0], [0.0, 1.0]], D, 0.9), "row 0 of P"),
     "d negative": (lambda: theory.LinearTD.from_mdp(PHI, P, [-0.5, 1.5], 0.9), "d must be"),
     "d zero": (lambda: theory.LinearTD.from_mdp(PHI, P, [0.0, 0.0], 0.9), "d must be"),
@@ -48,13 +48,13 @@ REFUSED = {
     "period 0": (lambda: problems.both().hard_copy_matrix(0.1, 0), "N = 0"),
     "unstable noise": (lambda: problems.only_target().stationary_covariance(0.1, 0.0), "unstable"),
     "negative noise": (lambda: problems.both().simulate(0.1, 0.5, 3, noise=-1.0), "noise"),
-    "noise no covariance": (lambda: problems.only_target().simulate(0.1, 0.5, 3, noise=-np.eye(2)), "negative"),
+    "noise is not a covariance": (lambda: problems.only_target().simulate(0.1, 0.5, 3, noise=-np.eye(2)), "negative"),
     "steps negative": (lambda: problems.both().simulate(0.1, 0.5, -1), "steps"),
     "start too long": (lambda: problems.both().simulate(0.1, 0.5, 3, q0=[1.0, 2.0]), "q0"),
     "order": (lambda: problems.both().simulate(0.1, 0.5, 3, order="late"), "order"),
     "ledger shapes": (lambda: theory.ledger(np.ones((3, 2)), 0.1, 0.5, np.ones(3)), "shapes do not fit"),
     "ledger schedule": (lambda: theory.ledger(np.ones(3), 0.1, [0.5, 0.5], 0.0), "each of 3 steps"),
-    "ledger schedule range": (lambda: theory.ledger(np.ones(2), 0.1, [0.5, 1.5], 0.0), "leaves"),
+    "ledger schedule range": (lambda: theory.ledger(np.ones(2), 0.1, [0.5, 1.5], 0.0), "1.5, outside"),
     "ledger NaN": (lambda: theory.ledger([NAN], 0.1, 0.5, 0.0), "NaN"),
     "ledger order": (lambda: theory.ledger(np.ones(2), 0.1, 0.5, 0.0, order="x"), "order"),
     "lookahead k": (lambda: theory.lookahead_alpha(0.1, 0.5, 0, 1.0), "k = 0"),
@@ -69,20 +69,20 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_one_line(name):
-    call, words = REFUSED[name]
-    with pytest.raises(ValueError, match=words) as error:
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_raises_one_line(name):
+    call, message = BAD_INPUT[name]
+    with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
 
 
-def test_singular_problems_can_still_be_simulated():
+def test_singular_problems_can_be_simulated():
     assert SINGULAR.simulate(0.1, 0.5, 3).Q.shape == (4, 2)
     assert SINGULAR.spectral_radius(0.1, 0.5) >= 1 - 1e-12
 
 
-def test_mdp_files(tmp_path):
+def test_mdp_files_are_read_and_errors_name_the_file(tmp_path):
     path = tmp_path / "mdp.json"
     path.write_text(json.dumps({"phi": PHI, "P": P, "d": D, "gamma": 0.9}))
     problem = theory.LinearTD.from_mdp(*read_mdp(path))

@@ -1,4 +1,4 @@
-"""The theory stands on NumPy, SciPy and the target update alone."""
+"""The theory imports only NumPy, SciPy and the target update."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALLOWED = ("numpy", "scipy", "sympy", "softstep.target", "softstep.theory")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_imports_go_nowhere_else(path):
+def test_only_allowed_modules_are_imported(path):
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -29,5 +29,5 @@ def test_imports_go_nowhere_else(path):
 
 def test_importing_the_theory_loads_neither_jax_nor_plotly_nor_sympy():
     code = "import sys, softstep.theory; print([m for m in ('jax', 'plotly', 'sympy', 'equinox') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

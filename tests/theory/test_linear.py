@@ -1,4 +1,4 @@
-"""Spectra against simulation, covariances against noise, limits and named properties."""
+"""Spectra against simulation, covariances against noise, limits, and properties of named problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from softstep.theory import problems
 
 
 def random_problem(seed: int) -> theory.LinearTD:
-    """Every third on-policy, sizes 1 to 5."""
+    """Draw a problem of size 1 to 5; every third one is on-policy."""
     size = 1 + seed % 5
     return problems.random_mdp(seed, size + 3, size, gamma=(0.5, 0.9, 0.99)[seed % 3], on_policy=seed % 3 == 0)
 
@@ -26,7 +26,7 @@ def random_pair(seed: int, problem: theory.LinearTD) -> tuple[float, float]:
 
 @pytest.mark.parametrize("seed", range(220))
 def test_measured_growth_is_the_spectral_radius(seed):
-    """Homogeneous dynamics by the recursion, restarted at unit length: mean log growth over many steps."""
+    """The mean log growth of the homogeneous recursion, rescaled to unit length every 20 steps, is log ρ."""
     problem = random_problem(seed)
     alpha, c = random_pair(seed, problem)
     problem = theory.LinearTD(problem.A, problem.B)
@@ -42,11 +42,11 @@ def test_measured_growth_is_the_spectral_radius(seed):
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_measured_covariance_is_lyapunovs(seed):
-    """Time averages of a noisy run, within five standard errors from batch means (and never wide of the mark)."""
+def test_measured_covariance_is_the_lyapunov_solution(seed):
+    """Time averages of a noisy run agree within five standard errors, which come from batch means and are small."""
     problem = random_problem(seed)
     alpha, c = random_pair(seed, problem)
-    while problem.spectral_radius(alpha, c) > 0.95:  # mixes within a batch
+    while problem.spectral_radius(alpha, c) > 0.95:  # so that the run mixes within a batch
         seed += 1000
         problem = random_problem(seed)
         alpha, c = random_pair(seed, problem)
@@ -79,7 +79,7 @@ def test_covariance_solves_the_equation_by_iteration(make):
 
 @given(st.integers(0, 500), st.floats(0.01, 1), st.floats(0, 0.99), st.sampled_from(["post", "pre"]))
 def test_matrix_simulation_and_ledger_agree(seed, alpha, c, order):
-    """One step of simulate is M; its own steps put through the ledger give it back."""
+    """One step of `simulate` is M, and the ledger of its steps reproduces the run."""
     problem = random_problem(seed)
     start = np.random.default_rng(seed).standard_normal((2, problem.size))
     run = problem.simulate(alpha, c, 5, order=order, q0=start[0], t0=start[1])
@@ -88,8 +88,9 @@ def test_matrix_simulation_and_ledger_agree(seed, alpha, c, order):
     np.testing.assert_allclose(ledger.T, run.T, atol=1e-9 * (1 + np.abs(run.T).max()))
     if order == "post":
         free = theory.LinearTD(problem.A, problem.B).simulate(alpha, c, 1, q0=start[0], t0=start[1])
-        moved = problem.iteration_matrix(alpha, c) @ start.ravel()
-        np.testing.assert_allclose(np.concatenate([free.Q[1], free.T[1]]), moved, atol=1e-9 * (1 + np.abs(moved).max()))
+        product = problem.iteration_matrix(alpha, c) @ start.ravel()
+        tolerance = 1e-9 * (1 + np.abs(product).max())
+        np.testing.assert_allclose(np.concatenate([free.Q[1], free.T[1]]), product, atol=tolerance)
 
 
 @given(st.integers(0, 200), st.floats(0.01, 1))
@@ -102,14 +103,14 @@ def test_c_zero_is_the_single_network(seed, alpha):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_hard_copy_matrix_is_what_simulation_does(seed):
+def test_hard_copy_matrix_is_one_simulated_period(seed):
     problem = random_problem(seed)
     alpha, period = 0.1, 2 + seed % 7
     run = theory.LinearTD(problem.A, problem.B).simulate(alpha, TargetUpdate.hard(period), period)
     np.testing.assert_allclose(run.T[-1], problem.hard_copy_matrix(alpha, period) @ run.T[0], atol=1e-12)
     G = np.linalg.matrix_power(np.eye(problem.size) - alpha * problem.B, period)
-    closed = G + (np.eye(problem.size) - G) @ np.linalg.solve(problem.B, problem.A)
-    np.testing.assert_allclose(problem.hard_copy_matrix(alpha, period), closed, atol=1e-9)
+    closed_form = G + (np.eye(problem.size) - G) @ np.linalg.solve(problem.B, problem.A)
+    np.testing.assert_allclose(problem.hard_copy_matrix(alpha, period), closed_form, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -134,7 +135,7 @@ def test_first_order_limits(seed):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_on_policy_every_c_is_stable(seed):
-    """|w*Aw| < w*Bw for all complex w and α·λmax(B) ≤ 1: stable for every c < 1."""
+    """If |w*Aw| < w*Bw for all complex w and α·λmax(B) ≤ 1, every c < 1 is stable."""
     problem = problems.random_mdp(seed, 8, 4, gamma=0.95, on_policy=True)
     alpha = 1 / np.linalg.eigvalsh(problem.B).max()
     assert problem.stable_c(alpha) == [(0.0, 1.0)]
@@ -142,8 +143,8 @@ def test_on_policy_every_c_is_stable(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_tabular_is_a_contraction_with_max_included(seed):
-    """αd_max ≤ 1: two runs of tabular Q-learning approach each other in the norm max(|θ|/ξ, |w|), γ < ξ < 1."""
+def test_tabular_q_learning_is_a_contraction(seed):
+    """If αd_max ≤ 1, two runs with the maximum approach each other in the norm max(|θ|/ξ, |w|), γ < ξ < 1."""
     rng = np.random.default_rng(seed)
     states, actions, gamma, xi = 4, 3, 0.9, 0.95
     P, reward = rng.dirichlet(np.ones(states), (states, actions)), rng.standard_normal((states, actions))
@@ -160,8 +161,11 @@ def test_tabular_is_a_contraction_with_max_included(seed):
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_two_features_criteria(seed):
-    """n = 2, det(B−A) > 0: single stable iff tr(B−A) > 0, c → 1 stable iff tr(B⁻¹A) < 2; both fail: no κ."""
+def test_criteria_for_two_features(seed):
+    """For n = 2 and det(B−A) > 0 traces decide both limits.
+
+    The single network is stable iff tr(B−A) > 0, c → 1 iff tr(B⁻¹A) < 2. If both fail, no κ is stable.
+    """
     rng = np.random.default_rng(seed)
     phi = rng.standard_normal((3, 2))
     problem = theory.LinearTD.from_mdp(phi, rng.dirichlet(np.full(3, 0.3), 3), rng.dirichlet(np.full(3, 0.5)), 0.99)
@@ -175,21 +179,21 @@ def test_two_features_criteria(seed):
         assert problem.stable_kappa() == []
 
 
-def test_lower_alpha_at_fixed_c_destabilises():
+def test_lowering_alpha_at_fixed_c_can_destabilise():
     problem = problems.only_target()
     ((low, high),) = problem.stable_alpha(0.9)
     assert low > 0.01
     assert problem.spectral_radius((low + high) / 2, 0.9) < 1 < problem.spectral_radius(0.01, 0.9)
 
 
-def test_rare_hard_copies_need_the_radius_soft_updates_the_real_parts():
+def test_the_radius_decides_rare_hard_copies_and_the_real_parts_decide_soft_updates():
     problem = problems.resonance()
     assert problem.limits().slow_target_stable
     assert not problem.limits().hard_copies_stable
     assert problem.hard_copy_radius(0.1, 500) > 1 > problem.spectral_radius(0.1, 0.999)
 
 
-def test_fixed_point_is_where_every_run_ends():
+def test_every_stable_run_ends_in_the_fixed_point():
     problem = problems.random_mdp(7, on_policy=True)
     for c in (0, 0.9):
         run = problem.simulate(0.3, c, 20_000)
@@ -197,7 +201,7 @@ def test_fixed_point_is_where_every_run_ends():
 
 
 def test_rowspace_of_redundant_features():
-    """Baird's eight features: the spectrum on the row space is that of the full matrix without the idle direction."""
+    """For Baird's eight features the row space keeps the full spectrum except for the idle direction's 1 and c."""
     phi = np.hstack([2 * np.eye(7), np.ones((7, 1))])
     phi[6, 6:] = 1, 2
     P = np.zeros((7, 7))
@@ -206,12 +210,13 @@ def test_rowspace_of_redundant_features():
     reduced = full.rowspace()
     assert (full.size, reduced.size) == (8, 7)
     assert full.spectral_radius(0.01, 0.9) == pytest.approx(reduced.spectral_radius(0.01, 0.9), rel=1e-12)
-    ours = np.sort_complex(np.append(np.linalg.eigvals(reduced.iteration_matrix(0.1, 0.5)), [1, 0.5]))
-    np.testing.assert_allclose(ours, np.sort_complex(np.linalg.eigvals(full.iteration_matrix(0.1, 0.5))), atol=1e-7)
+    eigenvalues = np.sort_complex(np.append(np.linalg.eigvals(reduced.iteration_matrix(0.1, 0.5)), [1, 0.5]))
+    full_eigenvalues = np.sort_complex(np.linalg.eigvals(full.iteration_matrix(0.1, 0.5)))
+    np.testing.assert_allclose(eigenvalues, full_eigenvalues, atol=1e-7)
     assert problems.random_mdp(0).rowspace().size == 3
 
 
-def test_maps_broadcast():
+def test_spectral_radius_broadcasts():
     problem = problems.only_target()
     alphas, cs = np.geomspace(0.01, 1, 5), np.linspace(0, 0.9, 4)
     table = problem.spectral_radius(alphas[:, None], cs)

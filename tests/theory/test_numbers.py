@@ -1,4 +1,4 @@
-"""Every number of the theory, computed from the problem's definition to the digits the theory gives."""
+"""Every number of the theory, computed from the problem's definition, to the digits stated."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from digits import agrees, all_agree
 
 from softstep import theory
 from softstep.target import TargetUpdate
 from softstep.theory import one_dimension, problems
-
-from .digits import agrees, all_agree
 
 C995 = TargetUpdate.from_c(0.995)
 
@@ -19,7 +18,7 @@ C995 = TargetUpdate.from_c(0.995)
 # --- A. one network ---------------------------------------------------------------------------------------------
 
 
-def test_lookahead_is_no_learning_rate():
+def test_the_rate_of_lookahead_depends_on_the_curvature():
     rates = [theory.lookahead_alpha(0.5, 0.5, 5, b) for b in (0.1, 0.5, 1.0)]
     assert all_agree(rates, ".237208878 .183148933 .124075259")
     assert agrees(theory.lookahead_limit(0.5, 5), "2.245730940")
@@ -27,9 +26,10 @@ def test_lookahead_is_no_learning_rate():
 
 def test_low_precision_targets_stall():
     grid = np.logspace(-8, 1, 4000)
-    first_move = {p: grid[~theory.stalls(grid, 0.999, p)].min() for p in ("bfloat16", "float16", "float32")}
-    assert all_agree(first_move.values(), "3.93 .490 5.98e-5")
-    for precision, measured in first_move.items():  # the grid's ratio is 1.0052, and bfloat16 rounds the gap as well
+    smallest_effective_gap = {p: grid[~theory.stalls(grid, 0.999, p)].min() for p in ("bfloat16", "float16", "float32")}
+    assert all_agree(smallest_effective_gap.values(), "3.93 .490 5.98e-5")
+    # the grid's ratio is 1.0052, and bfloat16 rounds the gap as well
+    for precision, measured in smallest_effective_gap.items():
         assert 1 <= measured / theory.stall_gap(0.999, precision) < 1.0075
 
 
@@ -41,7 +41,7 @@ def test_filter_of_c_995():
     assert all_agree(values, "199.000000000 138.282573 .005012552319 .002506265664")
 
 
-def test_hard_copy_twins():
+def test_hard_copies_with_the_same_lag():
     assert TargetUpdate(0.005).lag_matched_period() == 399
     assert TargetUpdate(0.001).lag_matched_period() == 1999
 
@@ -111,10 +111,10 @@ def test_neither_and_two_theta():
     assert agrees(problems.neither().spectral_radius(0.1, 0.99), "1.000774968611")
     assert agrees(problems.two_theta().spectral_radius(0.1, 0.99), "1.006947604376")
     for make, threshold in ((problems.neither, 5 / 6), (problems.two_theta, 1 / 2)):
-        for gamma, works in ((threshold - 1e-6, True), (threshold + 1e-6, False)):
+        for gamma, is_stable in ((threshold - 1e-6, True), (threshold + 1e-6, False)):
             problem = make(gamma)
-            assert bool(problem.stable_kappa()) is works
-            assert all(bool(problem.stable_c(alpha)) is works for alpha in (1e-3, 0.1))
+            assert bool(problem.stable_kappa()) is is_stable
+            assert all(bool(problem.stable_c(alpha)) is is_stable for alpha in (1e-3, 0.1))
 
 
 def test_resonance():
@@ -129,8 +129,8 @@ def test_resonance():
     assert agrees(problem.spectral_radius(0.1, 0.9), "1.007325802227")
     assert agrees(problem.spectral_radius(0.1, 0.995), ".999912351060")
     hard = np.abs(np.linalg.eigvals(problem.hard_copy_matrix(0.1, 3))).max()
-    share = 1 - Fraction(93, 100) ** 3  # of B⁻¹A = .9·I + (81/70)·J in H_3; J turns by a right angle
-    exact = (1 - share * Fraction(1, 10)) ** 2 + (share * Fraction(81, 70)) ** 2
+    weight = 1 - Fraction(93, 100) ** 3  # of B⁻¹A = .9·I + (81/70)·J in H_3; J rotates by a right angle
+    exact = (1 - weight * Fraction(1, 10)) ** 2 + (weight * Fraction(81, 70)) ** 2
     assert hard == pytest.approx(float(exact) ** 0.5, rel=1e-15)
     assert agrees(hard, "1.006233168965")
 

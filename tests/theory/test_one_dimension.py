@@ -1,4 +1,4 @@
-"""Closed forms of one dimension against the general solver."""
+"""Closed forms in one dimension, and weight averages, against the general solver and simulation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_alpha_max(c, a, b):
 
 
 @given(st.floats(0.01, 1), st.floats(0, 0.99), st.floats(0.01, 0.99))
-def test_variances_ratios_and_the_strict_order(alpha, c, a):
+def test_variances_and_ratios_and_their_strict_order(alpha, c, a):
     b, problem = 1.0, theory.LinearTD.scalar(a, 1.0)
     assume(alpha < 0.999 * closed.alpha_max(c, a, b))
     exact, general = closed.variance(alpha, c, a, b), problem.stationary_covariance(alpha, c)
@@ -55,18 +55,18 @@ def test_effective_alpha(alpha, c, a):
     assert small <= exact * (1 + 1e-12)  # the approximation drops a positive square
 
 
-def test_effective_alpha_is_no_number_for_complex_pairs():
+def test_effective_alpha_is_nan_for_complex_eigenvalues():
     assert np.isnan(closed.effective_alpha(0.5, 0.5, -5.0, 1.0))
 
 
-def test_single_variance_is_the_general_solvers_at_c_zero():
+def test_single_variance_agrees_with_the_general_solver_at_c_zero():
     assert closed.single_variance(1 - 0.3 * 0.1, 0.1) == pytest.approx(
         theory.LinearTD.scalar(0.9, 1.0).stationary_covariance(0.3, 0).T.item()
     )
 
 
 @given(st.floats(0.05, 0.95), st.floats(0, 0.95), st.floats(-0.9, 0.9))
-def test_t_follows_a_single_network_only_where_said(alpha, c, a):
+def test_t_follows_a_single_network_iff_follows_single(alpha, c, a):
     """T decays from a start by one factor per step iff c = 0 or αb = 1; then the rate is (1−c)α."""
     assume(abs(a) > 1e-3 and (c == 0 or c > 1e-2))
     for step in (alpha, 1.0):
@@ -96,19 +96,19 @@ def test_lookahead_by_simulation(alpha, c, k, b):
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize("c", [0.2, 0.5, 0.9])
-def test_lookahead_limit_is_where_it_stops_contracting(c, k):
+def test_lookahead_stops_contracting_at_its_limit(c, k):
     limit = theory.lookahead_limit(c, k)
     for factor, contracts in ((1 - 1e-6, True), (1 + 1e-6, False)):
         assert (abs(c + (1 - c) * (1 - limit * factor) ** k) < 1) is contracts
 
 
 def test_ema_variance_ratio_by_lyapunov():
-    """a = 0: no feedback from T to Q, so Var T / Var Q of the general solver is the ratio."""
+    """Without feedback from T to Q (a = 0), the ratio is Var T / Var Q of the general solver."""
     covariance = theory.LinearTD.scalar(0.0, 1.0).stationary_covariance(0.3, 0.9)
     assert theory.ema_variance_ratio(0.3, 0.9, 1.0) == pytest.approx(covariance.T.item() / covariance.Q.item())
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float16", np.float16), ("float32", np.float32)])
-def test_rounding_is_the_hardwares(precision, dtype):
+def test_rounding_agrees_with_numpy(precision, dtype):
     values = np.random.default_rng(0).uniform(0.01, 10, 10_000)
     np.testing.assert_array_equal(round_to(values, precision), values.astype(dtype).astype(float))

@@ -1,4 +1,4 @@
-"""What is claimed about optimizers, against optax and against literal recursions."""
+"""The claims about optimizers, against optax and against literal recursions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from softstep.theory import optimizers
 
 
 def displacement_heavy_ball(rate, mu=0.9):
-    """x − αg + μ(x − x_before), the displacement read off the parameters."""
+    """Build x − αg + μ(x − x_before), with the displacement read off the parameters."""
 
     def update(gradient, before, x):
         step = jax.tree.map(lambda g, p, b: -rate * g + mu * (p - b), gradient, x, before)
@@ -35,28 +35,28 @@ def update_clipping(rate, rho=0.01):
 
 
 def proximal(rate, strength=1.0):
-    """Soft thresholding by α·strength after the step."""
+    """Build descent with soft thresholding by α·strength after the step."""
 
     def update(gradient, state, x):
-        moved = jax.tree.map(lambda p, g: p - rate * g, x, gradient)
-        shrunk = jax.tree.map(lambda m: jnp.sign(m) * jnp.maximum(jnp.abs(m) - rate * strength, 0), moved)
+        stepped = jax.tree.map(lambda p, g: p - rate * g, x, gradient)
+        shrunk = jax.tree.map(lambda s: jnp.sign(s) * jnp.maximum(jnp.abs(s) - rate * strength, 0), stepped)
         return jax.tree.map(jnp.subtract, shrunk, x), state
 
     return optax.GradientTransformation(lambda x: (), update)
 
 
 def projected(rate, bound=0.8):
-    """Clip the parameters into a box after the step."""
+    """Build descent that clips the parameters to a box after the step."""
 
     def update(gradient, state, x):
-        inside = jax.tree.map(lambda p, g: jnp.clip(p - rate * g, -bound, bound) - p, x, gradient)
-        return inside, state
+        displacement = jax.tree.map(lambda p, g: jnp.clip(p - rate * g, -bound, bound) - p, x, gradient)
+        return displacement, state
 
     return optax.GradientTransformation(lambda x: (), update)
 
 
 def nesterov_ahead(rate, mu=0.9):
-    """v ← μv − α·∇f(x + μv), the gradient taken ahead."""
+    """Build v ← μv − α·∇f(x + μv), with the gradient taken ahead."""
 
     def update(gradient, v, x, value_fn, **extra):
         ahead = jax.grad(value_fn)(jax.tree.map(lambda p, w: p + mu * w, x, v))
@@ -95,7 +95,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", optimizers.NAMES)
-def test_what_is_claimed_is_what_is_measured(name):
+def test_the_measured_kind_is_the_claimed_kind(name):
     make, options = CASES[name]
     claimed, measured = optimizers.equivalence(name), equivalence.check(make, **options)
     assert measured.verdict == claimed.verdict
@@ -107,15 +107,14 @@ def test_optax_lars_keeps_the_rate_inside_its_momentum():
     assert equivalence.check(optax.lars).verdict == "exact for constant c"
 
 
-def test_adam_in_full_sentences():
-    answer = optimizers.equivalence("Adam")
-    assert answer.verdict == "exact"
-    assert "bias correction and epsilon unchanged" in answer.reason
+def test_the_reason_for_adam_names_every_hyperparameter():
+    adam = optimizers.equivalence("Adam")
+    assert adam.verdict == "exact"
+    assert "bias correction and epsilon unchanged" in adam.reason
     assert "decay multiplied by alpha" in optimizers.equivalence("AdamW").reason
 
 
 def test_injected_hyperparameters_and_schedules():
-
     def injected(rate):
         return optax.inject_hyperparams(optax.adam)(learning_rate=rate)
 
@@ -126,13 +125,13 @@ def test_injected_hyperparameters_and_schedules():
     assert equivalence.check(scheduled).verdict == "exact"
 
 
-def test_deviation_of_exact_ones_is_rounding_and_of_others_is_not():
+def test_exact_equivalence_deviates_only_by_rounding():
     assert equivalence.check(optax.adam).changing_c < 1e-12
     assert equivalence.check(nesterov_ahead).constant_c > 1e-4
 
 
 def test_blended_batch_statistics_have_a_smaller_momentum():
-    """m ← m + momentum·(x − m), blended, is the same at (1−c)·momentum; the mean of variances is no variance."""
+    """Blending m ← m + momentum·(x − m) is the same as (1−c)·momentum."""
     rng = np.random.default_rng(0)
     blended = plain = 0.0
     for x in rng.standard_normal(50):
@@ -142,17 +141,17 @@ def test_blended_batch_statistics_have_a_smaller_momentum():
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "message"),
     [
         (lambda: optimizers.equivalence("adamm"), "adam"),
-        (lambda: optimizers.equivalence("zzz"), "no answer"),
+        (lambda: optimizers.equivalence("zzz"), "is unknown"),
         (lambda: equivalence.check(optax.adam(0.1)), "function of the learning rate"),
         (lambda: equivalence.check(lambda rate: rate), "returns an optax optimizer"),
         (lambda: equivalence.check(optax.sgd, alpha=0.0), "alpha"),
         (lambda: equivalence.check(optax.sgd, c=1.0), "c = 1"),
     ],
 )
-def test_bad_input(call, words):
-    with pytest.raises(ValueError, match=words) as error:
+def test_bad_input_raises_one_line(call, message):
+    with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)

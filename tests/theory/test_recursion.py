@@ -18,7 +18,7 @@ orders = st.sampled_from(["post", "pre"])
 
 @st.composite
 def cases(draw):
-    """Steps, schedule, order and both starts, of any shape."""
+    """Draw steps, a schedule, an order and both starts, of any shape."""
     length, shape = draw(st.integers(0, 40)), draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=3))
     steps = draw(hnp.arrays(float, (length, *shape), elements=numbers))
     weights = draw(st.one_of(st.floats(0, 0.999), hnp.arrays(float, length, elements=st.floats(0, 1))))
@@ -27,7 +27,16 @@ def cases(draw):
 
 
 def recursion(steps, alpha, c, q0, t0, order="post"):
-    """The two updates, line by line."""
+    """Run the two updates line by line.
+
+    Args:
+        steps: s_k, shape (t, ...).
+        alpha: size of a gradient step.
+        c: weight of the old target, a number or one per step.
+        q0: initial online parameters.
+        t0: initial target parameters.
+        order: "post" or "pre".
+    """
     weights = np.broadcast_to(c, len(steps))
     Q, T = [q0], [t0]
     for s, weight in zip(steps, weights, strict=True):
@@ -58,23 +67,25 @@ def test_momentum_form_is_the_recursion(case):
 
 
 @given(cases())
-def test_weights_rebuild_the_last_target(case):
+def test_weights_reproduce_the_last_target(case):
     steps, alpha, c, q0, t0, order = case
     _, T = recursion(steps, alpha, c, q0, t0, order)
     weights = theory.ledger_weights(c, len(steps), order)
     start = theory.gap_weights(c, len(steps), order)[0]
-    rebuilt = q0 + alpha * np.tensordot(weights, steps, axes=1) - start * (q0 - t0)
-    np.testing.assert_allclose(rebuilt, T[-1], rtol=0, atol=1e-12 * (1 + np.abs(T).max() + np.abs(alpha * steps).sum()))
+    reproduced = q0 + alpha * np.tensordot(weights, steps, axes=1) - start * (q0 - t0)
+    np.testing.assert_allclose(
+        reproduced, T[-1], rtol=0, atol=1e-12 * (1 + np.abs(T).max() + np.abs(alpha * steps).sum())
+    )
 
 
-def test_weights_are_the_powers_of_the_formula():
+def test_weights_are_powers_of_c():
     ages = np.arange(50, 0, -1)
     assert theory.ledger_weights(0.9, 50) == pytest.approx(1 - 0.9**ages)
     assert theory.ledger_weights(0.9, 50, "pre") == pytest.approx(1 - 0.9 ** (ages - 1))
     assert np.diff(theory.ledger_weights(0.9, 50)[::-1], prepend=0) == pytest.approx(theory.impulse_response(0.9, 50))
 
 
-def test_long_ledgers_cross_blocks():
+def test_ledgers_longer_than_a_block():
     rng = np.random.default_rng(0)
     steps = rng.standard_normal((1000, 2))
     Q, T = recursion(steps, 0.1, 0.97, np.zeros(2), np.ones(2))
@@ -85,13 +96,13 @@ def test_long_ledgers_cross_blocks():
 
 @pytest.mark.parametrize("update", [TargetUpdate(0.1), TargetUpdate(0.3, 4), TargetUpdate.hard(5), TargetUpdate.none()])
 def test_schedule_of_an_update(update):
-    """The target moves exactly at the firings; hard copies copy."""
+    """The target moves exactly at the steps at which an update is due, and hard copies copy."""
     steps = np.ones((20, 1))
     ledger = theory.ledger(steps, 1.0, theory.schedule(update, 20), [0.0])
-    moved = np.flatnonzero(np.diff(ledger.T[:, 0])) + 1
-    assert list(moved) == list(range(update.period, 21, update.period))
+    changed_at = np.flatnonzero(np.diff(ledger.T[:, 0])) + 1
+    assert list(changed_at) == list(range(update.period, 21, update.period))
     if update.tau == 1:
-        assert ledger.T[moved, 0] == pytest.approx(ledger.Q[moved, 0])
+        assert ledger.T[changed_at, 0] == pytest.approx(ledger.Q[changed_at, 0])
 
 
 def test_c_zero_is_the_single_network():
@@ -102,12 +113,12 @@ def test_c_zero_is_the_single_network():
 
 
 def nonlinear_step(q, t):
-    """A step function with nothing special about it."""
+    """Return the step of an arbitrary nonlinear function."""
     return np.tanh(t[::-1]) - q**3 + 0.1
 
 
 @given(alphas.filter(lambda a: a < 1), st.floats(0, 0.999))
-def test_first_updates_agree_and_the_second_differ_by_the_formula(alpha, c):
+def test_first_updates_agree_and_second_updates_differ_by_the_formula(alpha, c):
     q0 = np.array([0.3, -0.7])
     Q, T, X = q0, q0, q0
     for update in range(2):
@@ -119,7 +130,7 @@ def test_first_updates_agree_and_the_second_differ_by_the_formula(alpha, c):
     np.testing.assert_allclose(theory.first_difference(nonlinear_step, alpha, c, q0), T - X, atol=1e-14)
 
 
-def test_the_third_equation_is_q_itself_and_equals_t_once():
+def test_the_third_equation_is_a_scaled_q_and_equals_t_once():
     q0, alpha, c, steps = np.array([0.3, -0.7]), 0.3, 0.8, []
     Q, T, V = [q0], [q0], [q0]
     for _ in range(6):
@@ -146,7 +157,7 @@ def test_filter_forms():
 
 
 def test_blended_network_equals_smaller_alpha():
-    """W ← c·W + (1−c)·(W + α·s(W)) against X ← X + (1−c)α·s(X), a changing c included."""
+    """W ← c·W + (1−c)·(W + α·s(W)) equals X ← X + (1−c)α·s(X), even if c changes."""
     rng = np.random.default_rng(2)
     W = X = np.array([0.3, -0.7])
     for c in rng.uniform(0, 1, 100):

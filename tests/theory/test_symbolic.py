@@ -1,4 +1,4 @@
-"""Every proof's residuals simplify to 0, a false statement's do not, and LaTeX comes out."""
+"""The residuals of every proof simplify to 0, those of a false statement do not, and the LaTeX is balanced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_residuals_vanish(proof):
     assert proof.steps
 
 
-def test_every_statement_is_there():
+def test_there_are_eleven_distinct_proofs():
     assert len(PROOFS) == len({proof.name for proof in PROOFS}) == 11
 
 
@@ -29,9 +29,8 @@ def test_every_statement_is_there():
 def test_latex_is_balanced(proof):
     latex = proof.latex()
     assert latex.startswith(r"\paragraph{")
-    assert latex.replace(r"\{", "").replace(r"\}", "").count("{") == latex.replace(r"\{", "").replace(r"\}", "").count(
-        "}"
-    )
+    unescaped = latex.replace(r"\{", "").replace(r"\}", "")
+    assert unescaped.count("{") == unescaped.count("}")
     assert latex.count(r"\begin{aligned}") == latex.count(r"\end{aligned}") == 1
 
 
@@ -40,7 +39,7 @@ def test_a_false_statement_does_not_hold():
     assert not symbolic.Proof("wrong", "alpha = (1-c) alpha", (), (alpha - alpha, alpha - (1 - c) * alpha)).holds
 
 
-def test_missing_sympy_says_what_to_install(monkeypatch):
+def test_missing_sympy_error_gives_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'softstep\[symbolic\]'"):
         symbolic.proofs()

@@ -1,4 +1,4 @@
-"""Windows against scans and random points, their ends against 50-digit arithmetic, and the minimisers."""
+"""Stability windows against scans and random points, their ends against 50-digit arithmetic, and the minimisers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from softstep.theory.crossings import axis_crossings, bialternate, circle_crossi
 
 
 def any_problem(seed: int) -> theory.LinearTD:
-    """MDPs, general matrices, and block-diagonal pairs with repeated eigenvalues."""
+    """Draw an MDP, general matrices, or a block-diagonal pair with repeated eigenvalues."""
     rng, kind = np.random.default_rng(seed), seed % 4
     size = int(rng.integers(1, 5))
     if kind == 0:
@@ -31,6 +31,7 @@ def any_problem(seed: int) -> theory.LinearTD:
 
 
 def contradictions(windows: theory.Windows, grid: np.ndarray, rho: np.ndarray) -> np.ndarray:
+    """Return the grid points whose membership contradicts ρ, except for those within rounding of ρ = 1."""
     inside = np.array([z in windows for z in grid])
     return grid[(inside != (rho < 1)) & (np.abs(rho - 1) > 1e-13)]
 
@@ -49,7 +50,7 @@ def test_windows_against_a_dense_scan(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_windows_of_ten_features_in_five_resonances(seed):
-    """Rotations of different scales and frequencies, mixed by a random basis: windows open and close many times."""
+    """Rotations of different scales and frequencies, mixed by a random basis, open and close windows many times."""
     rng = np.random.default_rng(seed)
     A, B = np.zeros((10, 10)), np.zeros((10, 10))
     for i in range(0, 10, 2):
@@ -76,6 +77,7 @@ def test_membership_at_random_points(seed, alpha, c):
 
 
 def exact_radius_minus_one(problem: theory.LinearTD, alpha: float, c: float) -> mpmath.mpf:
+    """Compute ρ − 1 in 50-digit arithmetic."""
     with mpmath.workdps(50):
         A, B = mpmath.matrix(problem.A.tolist()), mpmath.matrix(problem.B.tolist())
         n, alpha, c = problem.size, mpmath.mpf(alpha), mpmath.mpf(c)
@@ -87,8 +89,8 @@ def exact_radius_minus_one(problem: theory.LinearTD, alpha: float, c: float) -> 
 
 @pytest.mark.parametrize("alpha", [1e-5, 1e-3, 0.1])
 @pytest.mark.parametrize("make", [problems.only_target, problems.target_destroys, problems.resonance])
-def test_ends_are_good_to_1e_9(make, alpha):
-    """Relative to 1 − c and α: a hundred-millionth to either side, 50-digit eigenvalues are on either side of 1."""
+def test_ends_are_accurate_to_1e_9(make, alpha):
+    """A relative change of 1e-9 in 1 − c or α to either side moves ρ to either side of 1."""
     problem = make()
     ends = [e for pair in problem.stable_c(alpha) for e in pair if 0 < e < 1]
     assert ends
@@ -108,7 +110,7 @@ def test_kappa_is_the_small_step_limit_of_the_windows():
         assert np.sort(shares) == pytest.approx(np.sort(kappas), rel=1e-5)
 
 
-def test_windows_beyond_ten_features_are_scanned_and_say_so():
+def test_windows_beyond_ten_features_are_scanned_and_have_a_resolution():
     two = problems.resonance()
     spread = np.kron(np.diag(np.linspace(0.5, 1, 6)), np.eye(2))
     large = theory.LinearTD(spread @ np.kron(np.eye(6), two.A), spread @ np.kron(np.eye(6), two.B))
@@ -130,16 +132,16 @@ def test_fifty_features():
     assert problem.spectral_radius(high * (1 + 1e-6), 0.9) > 1 > problem.spectral_radius(high * (1 - 1e-6), 0.9)
 
 
-def brackets_without(candidates: np.ndarray, grid: np.ndarray, height: np.ndarray) -> list[float]:
-    """Grid intervals over which the height changes sign, away from rounding, with no candidate inside."""
-    change = np.flatnonzero((height[1:] < 0) != (height[:-1] < 0))
-    clear = [i for i in change if min(abs(height[i]), abs(height[i + 1])) > 1e-12]
+def brackets_without(candidates: np.ndarray, grid: np.ndarray, growth: np.ndarray) -> list[float]:
+    """Return the grid intervals over which growth changes sign, away from rounding, that contain no candidate."""
+    change = np.flatnonzero((growth[1:] < 0) != (growth[:-1] < 0))
+    clear = [i for i in change if min(abs(growth[i]), abs(growth[i + 1])) > 1e-12]
     return [grid[i] for i in clear if not ((grid[i] <= candidates) & (candidates <= grid[i + 1])).any()]
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_every_sign_change_has_its_crossing(seed):
-    """The algebra alone, without polishing: a crossing of ρ = 1 on a fine grid always has a root beside it."""
+def test_every_sign_change_has_a_crossing(seed):
+    """The algebra alone finds a root in every grid interval in which ρ crosses 1."""
     problem, alpha, c = any_problem(seed), 0.3, 0.8
     A, B, identity = problem.A, problem.B, np.eye(problem.size)
     G, fine = identity - alpha * B, np.geomspace(1e-4, 1, 400)
@@ -180,7 +182,7 @@ def test_best_c_beats_every_grid_point(seed):
 
 
 def test_best_c_in_one_dimension_is_where_the_eigenvalues_meet():
-    """a < 0: the target damps the overshoot; SciPy's bounded search is the oracle."""
+    """For a < 0 the target damps the overshoot. SciPy's bounded search is the oracle."""
     problem = theory.LinearTD.scalar(-3.0, 1.0)
     c = problem.best_c(0.45)
     oracle = minimize_scalar(lambda x: problem.spectral_radius(0.45, x), bounds=(0, 0.9), method="bounded")
@@ -190,26 +192,26 @@ def test_best_c_in_one_dimension_is_where_the_eigenvalues_meet():
 
 
 def test_best_c_ties_go_to_the_smaller_c():
-    """A = 0: ρ = max(|1 − αb|, c) is flat up to c = |1 − αb|. Blocks: flat only above a positive c."""
+    """For A = 0, ρ = max(|1 − αb|, c) is flat up to c = |1 − αb|; for the blocks it is flat only above a positive c."""
     assert theory.LinearTD.scalar(0.0, 1.0).best_c(0.1) == 0
     one, zero = problems.only_target(), np.zeros((2, 1))
     block = theory.LinearTD(np.block([[one.A, zero], [zero.T, 0.0]]), np.block([[one.B, zero], [zero.T, 0.012]]))
     basis, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))
     mixed = theory.LinearTD(basis @ block.A @ basis.T, basis @ block.B @ basis.T)  # its plateau is noisy
-    flat = block.spectral_radius(0.1, 0.99)
-    assert flat == pytest.approx(1 - 0.0012, abs=1e-15)
+    plateau = block.spectral_radius(0.1, 0.99)
+    assert plateau == pytest.approx(1 - 0.0012, abs=1e-15)
     for problem in (block, mixed):
         c = problem.best_c(0.1)
-        assert one.spectral_radius(0.1, c) == pytest.approx(flat, abs=1e-10)
-        assert one.spectral_radius(0.1, c - 1e-6) > flat
+        assert one.spectral_radius(0.1, c) == pytest.approx(plateau, abs=1e-10)
+        assert one.spectral_radius(0.1, c - 1e-6) > plateau
 
 
-def test_nothing_is_best_where_nothing_is_stable():
-    """det(B−A) < 0, and a problem with det(B−A) > 0 that fails in both limits and between."""
-    turning = theory.LinearTD([[1.5, 2.0], [-2.0, 1.5]], np.eye(2))
-    assert np.linalg.det(turning.B - turning.A) > 0
-    assert turning.stable_kappa() == turning.stable_c(0.1) == turning.stable_alpha(0.5) == []
-    for problem in (problems.neither(), turning):
+def test_nothing_is_best_if_nothing_is_stable():
+    """One problem has det(B−A) < 0; the other has det(B−A) > 0 but is unstable in both limits and between."""
+    rotation = theory.LinearTD([[1.5, 2.0], [-2.0, 1.5]], np.eye(2))
+    assert np.linalg.det(rotation.B - rotation.A) > 0
+    assert rotation.stable_kappa() == rotation.stable_c(0.1) == rotation.stable_alpha(0.5) == []
+    for problem in (problems.neither(), rotation):
         assert np.isnan(problem.best_c(0.1))
         assert np.isnan(problem.best()).all()
 
@@ -226,7 +228,7 @@ def test_best_pair_beats_a_grid(seed):
         assert best.radius <= grid.min() + 1e-9
 
 
-def test_best_of_one_dimension_is_the_deadbeat_single_network():
+def test_the_best_pair_in_one_dimension_is_the_deadbeat_single_network():
     best = theory.LinearTD.scalar(0.9, 1.0).best()
     assert best.radius < 1e-6
     assert best.c == 0
@@ -246,6 +248,6 @@ def test_effective_alpha_is_the_smallest_with_the_same_radius(seed, alpha, c):
     assert (below > rho).all() or (below < rho).all()
 
 
-def test_effective_alpha_of_the_single_network_is_its_own():
+def test_effective_alpha_of_the_single_network_is_alpha():
     assert problems.both().effective_alpha(0.1, 0) == pytest.approx(0.1)
     assert np.isnan(problems.only_target().effective_alpha(0.1, 0.99))

@@ -18,10 +18,12 @@ import pytest
 from support import Tape, advance, agent_bits, make_driver, of_agent, remembered, small
 
 from softstep.config import Agent, Arm, Config, Exploration
+from softstep.records.events import FinishedEpisode
 from softstep.target import TargetUpdate
-from softstep.training.block import Shared
-from softstep.training.exploration import schedule
-from softstep.training.host_driver import DRAWN_AHEAD, Driver, Finished
+from softstep.training.driver import Driver
+from softstep.training.program_cache import ProgramCache
+from softstep.training.randomness import DRAWN_AHEAD
+from softstep.training.schedules import schedules
 
 GEOMETRIC = Exploration(schedule="geometric", start=1.0, end=0.1, decay=0.8)
 AGENTS = tuple(
@@ -47,7 +49,7 @@ def whole(env: str = "gymnax:CartPole-v1") -> Tape:
     return ran(small(env=env))
 
 
-def trained(config: Config, agents: tuple[Agent, ...], kind: str = "default") -> tuple[Driver, list[Finished]]:
+def trained(config: Config, agents: tuple[Agent, ...], kind: str = "default") -> tuple[Driver, list[FinishedEpisode]]:
     driver = make_driver(config, agents, kind)
     finished = advance(driver, config, 90)
     driver.close()
@@ -139,8 +141,8 @@ def test_checkpoints_and_evaluations_never_change_a_run() -> None:
 
 
 def final(tape: Tape) -> dict[str, bytes]:
-    """All of a run's last snapshot, but for its log, which names the seed."""
-    return {name: array.tobytes() for name, array in tape.snapshots[-1].arrays.items() if name != "log"}
+    """All of a run's last snapshot, but for its history, which names the seed."""
+    return {name: array.tobytes() for name, array in tape.snapshots[-1].arrays.items() if name != "history"}
 
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
@@ -153,7 +155,7 @@ def test_one_seed_repeats_and_two_differ(env: str) -> None:
 
 def test_every_draw_differs_between_seeds_and_between_iterations() -> None:
     draws = make_driver(small(seeds=2), kind="host")._block.draw(0)
-    for field in (draws.uniform, draws.words, jax.random.key_data(draws.env_keys)):
+    for field in (draws.uniform, draws.replay_bits, jax.random.key_data(draws.env_keys)):
         flat = np.asarray(field)
         assert not np.array_equal(flat[0], flat[1])
         assert not np.array_equal(flat[:, :, 0], flat[:, :, 1])
@@ -226,7 +228,7 @@ def test_a_restored_driver_goes_on_bit_for_bit(env: str, kind: str, changes: dic
     config = small(env=env, seeds=2, block_width=3, **changes)
     first = make_driver(config, kind=kind)
     advance(first, config, 75)  # past the ring's end, within an episode
-    assert (first.walk.lengths > 0).any()
+    assert (first.statistics.lengths > 0).any()
     assert (first.written() > 64).all()
     arrays = {name: array.copy() for name, array in first.snapshot().items()}
     rows = remembered(first)
@@ -282,10 +284,10 @@ def test_the_second_block_of_a_run_compiles_nothing_and_is_the_same(env: str, ca
     settings: dict[str, Any] = {"eval_every": 200, "eval_episodes": 2, "seeds": 3, "block_width": 3}
     arms = tuple(Arm(str(rate), learning_rate=rate, exploration=Exploration(end=rate)) for rate in (1e-3, 1e-2))
     config = small(env=env, arms=arms, **settings)
-    shared, (first, second) = Shared(), [Tape(config, agents) for agents in config.blocks()]
-    first.run(shared=shared)
+    cache, (first, second) = ProgramCache(), [Tape(config, agents) for agents in config.blocks()]
+    first.run(cache=cache)
     with caplog.at_level(logging.WARNING), jax.log_compiles():
-        second.run(shared=shared)
+        second.run(cache=cache)
     assert not [r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling")]
     alone = Tape(config, config.blocks()[1])
     alone.run()
@@ -309,10 +311,10 @@ def fused_program(memory_size: int) -> tuple[Any, int, str]:
     """The compiled chunk, its ring's bytes and the ring's shape as XLA writes it."""
     config = small(memory_size=memory_size, block_width=2, batch_size=16)
     driver: Any = make_driver(config)
-    ring = driver._carry.replay.rows
-    who, draws, falls = driver._behaviour, driver._block.draw(0), driver._falling
-    given = driver._carry, draws, schedule(config, who, 0, DRAWN_AHEAD), falls, 1, driver._block.given
-    compiled = driver._chunk.lower(*given, learning=True).compile()
+    ring = driver._loop.replay.rows
+    exploration, draws, decay = driver._exploration, driver._block.draw(0), driver._decay
+    arguments = driver._loop, draws, schedules(config, exploration, 0, DRAWN_AHEAD), decay, 1, driver._block.inputs
+    compiled = driver._run.lower(*arguments, learning=True).compile()
     return compiled, ring.nbytes, f"f32[{','.join(map(str, ring.shape))}]"
 
 

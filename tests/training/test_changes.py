@@ -41,7 +41,7 @@ def test_a_change_is_the_hyperparameters_of_the_learner_from_there_on() -> None:
     by_hand = make_driver(config())
     advance(by_hand, config(), 100)  # 200 environment steps
     agents = tuple(changed(agent, [CHANGE]) for agent in told.blocks()[0])
-    by_hand.given = by_hand.given._replace(hyper=block_hyper(told, agents))
+    by_hand.inputs = by_hand.inputs._replace(hyper=block_hyper(told, agents))
     advance(by_hand, config(), 100)
     arrays, last = by_hand.snapshot(), tape.snapshots[-1].arrays
     parameters = [name for name in arrays if arrays[name].dtype == "float32" and arrays[name].ndim > 1]
@@ -57,7 +57,7 @@ def test_a_resumed_run_makes_the_changes_too(stop_at: int) -> None:
     assert begun.run().stopped
     rest.run(begun.restored(len(begun.snapshots) - 1))
     assert begun.records + rest.records == whole.records
-    assert rest.snapshots[-1].arrays["log"].tobytes() == whole.snapshots[-1].arrays["log"].tobytes()
+    assert rest.snapshots[-1].arrays["history"].tobytes() == whole.snapshots[-1].arrays["history"].tobytes()
 
 
 def test_steps_between_iterations_count_from_the_next_iteration() -> None:

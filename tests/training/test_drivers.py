@@ -9,70 +9,81 @@ import pytest
 from support import advance, make_driver, small
 
 from softstep.config import Config, Exploration
-from softstep.training.exploration import behaviour, choose, falling, first_walk, schedule, settle, walked
-from softstep.training.host_driver import capacity
+from softstep.training.driver import replay_capacity
+from softstep.training.episode_statistics import add_rewards, close_episodes, initial_statistics
+from softstep.training.exploration import epsilon_greedy, exploration_arrays, geometric_decay
 from softstep.training.loop import warmup
+from softstep.training.schedules import schedules
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
 def test_an_action_is_random_below_epsilon_and_greedy_from_it_on(xp: object) -> None:
     values = np.array([[[1.0, 3.0, 2.0]] * 4], np.float32)
     uniform, random_action = np.array([[0.0, 0.19, 0.2, 0.9]]), np.array([[0, 2, 0, 2]])
-    assert choose(xp, values, uniform < 0.2, random_action).tolist() == [[0, 2, 1, 1]]
+    assert epsilon_greedy(xp, values, uniform < 0.2, random_action).tolist() == [[0, 2, 1, 1]]
 
 
 def test_linear_epsilon_falls_with_environment_steps_to_its_floor() -> None:
     config = Config(train_every=8, num_envs=2)
-    who = behaviour([Exploration(start=0.9, end=0.1, steps=80), Exploration(start=0.5, end=0.5, steps=1)], 2)
-    epsilon = schedule(config, who, 0, 20).epsilon
+    settings = exploration_arrays(
+        [Exploration(start=0.9, end=0.1, steps=80), Exploration(start=0.5, end=0.5, steps=1)], 2
+    )
+    epsilon = schedules(config, settings, 0, 20).epsilon
     assert epsilon.shape == (20, 4, 2)
     np.testing.assert_allclose(epsilon[0, :, 0], [0.9, 0.88, 0.86, 0.84], rtol=1e-6)
     np.testing.assert_allclose(epsilon[5, 0], 0.5, rtol=1e-6)
     np.testing.assert_allclose(epsilon[10:, :, 0], 0.1, rtol=1e-6)
     np.testing.assert_array_equal(epsilon[..., 1], np.float32(0.5))
-    np.testing.assert_array_equal(schedule(config, who, 7, 5).epsilon, epsilon[7:12])
+    np.testing.assert_array_equal(schedules(config, settings, 7, 5).epsilon, epsilon[7:12])
 
 
 def test_geometric_epsilon_falls_once_for_every_finished_episode() -> None:
     exploration = Exploration(schedule="geometric", start=1.0, end=0.3, decay=0.5)
     other = Exploration(schedule="geometric", start=0.8, end=0.1, decay=0.25)
-    who = behaviour([exploration, exploration, other], 2)
-    walk = first_walk(who, 2)
+    settings = exploration_arrays([exploration, exploration, other], 2)
+    statistics = initial_statistics(settings, 2)
     ended = np.array([[False, False], [True, False], [True, True]])
     config = Config(num_envs=2, train_every=2, exploration=exploration)
-    walk, closed = settle(np, falling(config, who), walked(walk, np.ones((1, 3, 2), np.float32)), ended)
-    np.testing.assert_array_equal(walk.epsilon, np.float32([1, 0.5, 0.1]))
-    assert walk.episodes.tolist() == [0, 1, 2]
-    assert walk.returns.tolist() == [[1, 1], [0, 1], [0, 0]]
+    statistics, closed = close_episodes(
+        np,
+        geometric_decay(config, settings),
+        add_rewards(statistics, np.ones((1, 3, 2), np.float32)),
+        ended,
+    )
+    np.testing.assert_array_equal(statistics.epsilon, np.float32([1, 0.5, 0.1]))
+    assert statistics.episodes.tolist() == [0, 1, 2]
+    assert statistics.returns.tolist() == [[1, 1], [0, 1], [0, 0]]
     assert closed.lengths.tolist() == ended.astype(int).tolist()
 
 
 def test_many_steps_at_once_count_as_one_by_one() -> None:
-    rng, start = np.random.default_rng(0), first_walk(behaviour([Exploration()] * 2, 1), 1)
+    rng, start = np.random.default_rng(0), initial_statistics(exploration_arrays([Exploration()] * 2, 1), 1)
     rewards, valid = rng.standard_normal((300, 2, 1)).astype(np.float32), rng.random((300, 2, 1)) < 0.5
     returns = start.returns
     for reward in rewards:
         returns = returns + reward
-    walk = walked(walked(start, rewards[:100], valid[:100]), rewards[100:], valid[100:])
-    np.testing.assert_array_equal(walk.returns, returns)
-    np.testing.assert_array_equal(walk.lengths, valid.sum(0))
-    assert walk.lengths.dtype == np.int32
-    np.testing.assert_array_equal(walked(start, rewards).lengths, [[300], [300]])
+    statistics = add_rewards(add_rewards(start, rewards[:100], valid[:100]), rewards[100:], valid[100:])
+    np.testing.assert_array_equal(statistics.returns, returns)
+    np.testing.assert_array_equal(statistics.lengths, valid.sum(0))
+    assert statistics.lengths.dtype == np.int32
+    np.testing.assert_array_equal(add_rewards(start, rewards).lengths, [[300], [300]])
 
 
 def test_a_driver_follows_the_geometric_schedule() -> None:
     config = small(exploration=Exploration(schedule="geometric", end=0.01, decay=0.9))
     driver = make_driver(config)
     advance(driver, config, 100)
-    episodes = int(driver.walk.episodes[0])
+    episodes = int(driver.statistics.episodes[0])
     assert episodes > 3
-    np.testing.assert_allclose(driver.walk.epsilon[0], 0.9**episodes, rtol=1e-5)
+    np.testing.assert_allclose(driver.statistics.epsilon[0], 0.9**episodes, rtol=1e-5)
 
 
 def test_the_learning_rate_falls_linearly_to_its_final_factor() -> None:
     config = Config(learning_rate_decay=0.2, learning_rate_decay_steps=40, train_every=4)
     np.testing.assert_allclose(
-        schedule(config, behaviour([Exploration()], 1), 0, 13).rate, [*np.linspace(1, 0.2, 11), 0.2, 0.2], rtol=1e-6
+        schedules(config, exploration_arrays([Exploration()], 1), 0, 13).learning_rate_factor,
+        [*np.linspace(1, 0.2, 11), 0.2, 0.2],
+        rtol=1e-6,
     )
 
 
@@ -99,17 +110,20 @@ def test_learning_starts_after_the_warmup_and_then_keeps_its_pace() -> None:
 
 @pytest.mark.parametrize(("memory", "every", "held"), [(100, 1, 100), (103, 4, 100), (3, 4, 4)])
 def test_a_ring_remembers_whole_iterations(memory: int, every: int, held: int) -> None:
-    assert capacity(Config(memory_size=memory, train_every=every, batch_size=1)) == held
+    assert replay_capacity(Config(memory_size=memory, train_every=every, batch_size=1)) == held
 
 
 def test_both_array_modules_settle_alike() -> None:
     exploration, rng = Exploration(schedule="geometric", decay=0.99), np.random.default_rng(0)
-    who = behaviour([exploration, exploration], 4)
-    falls, walk = falling(Config(exploration=exploration), who), first_walk(who, 4)
+    settings = exploration_arrays([exploration, exploration], 4)
+    falls, statistics = (
+        geometric_decay(Config(exploration=exploration), settings),
+        initial_statistics(settings, 4),
+    )
     for _ in range(50):
         rewards, ended = rng.standard_normal((2, 4)).astype(np.float32), rng.random((2, 4)) < 0.3
-        walk = walked(walk, rewards[None])
-        one = settle(np, falls, walk, ended)
-        other = settle(jnp, *jax.tree.map(jnp.asarray, (falls, walk, ended)))
+        statistics = add_rewards(statistics, rewards[None])
+        one = close_episodes(np, falls, statistics, ended)
+        other = close_episodes(jnp, *jax.tree.map(jnp.asarray, (falls, statistics, ended)))
         jax.tree.map(np.testing.assert_array_equal, one, jax.tree.map(np.asarray, other))
-        walk = one[0]
+        statistics = one[0]

@@ -13,8 +13,9 @@ from support import Tape, small
 
 from softstep import envs
 from softstep.config import Config
+from softstep.learner.networks import make_network
 from softstep.learner.update import make_learner
-from softstep.training import loop
+from softstep.training import evaluation, loop
 from softstep.training.block import make_block
 from softstep.training.evaluation import evaluation_seeds, make_evaluate
 
@@ -134,9 +135,10 @@ def test_the_configured_network_plays(monkeypatch: pytest.MonkeyPatch, network: 
     monkeypatch.setattr(loop, "make_evaluate", lambda *given: evaluate)
     tape = Tape(small(eval_every=400, eval_network=network))
     tape.run()
-    stored = loop.evaluated_parameters(tape.config, tape.snapshots[-1].arrays, 4)
+    played = make_network(tape.config, 4, 2)
+    stored = evaluation.evaluated_parameters(tape.config, played, tape.snapshots[-1].arrays)
     for mine, theirs in zip(seen[-1], stored, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     other = "target" if network == "online" else "online"
-    unlike = loop.evaluated_parameters(small(eval_network=other), tape.snapshots[-1].arrays, 4)
+    unlike = evaluation.evaluated_parameters(small(eval_network=other), played, tape.snapshots[-1].arrays)
     assert not np.array_equal(stored[0], unlike[0])

@@ -12,7 +12,7 @@ from support import Tape, small
 from softstep.config import Exploration
 from softstep.learner.networks import numpy_q_values
 from softstep.target import TargetUpdate
-from softstep.training.loop import evaluated_parameters
+from softstep.training.evaluation import evaluated_parameters
 
 GAMMA = 0.5
 SOFT = TargetUpdate(0.1)

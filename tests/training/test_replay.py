@@ -25,7 +25,7 @@ def numbered(first: int, count: int) -> np.ndarray:
     return rows
 
 
-def words(seed: int, size: int = 40) -> np.ndarray:
+def random_bits(seed: int, size: int = 40) -> np.ndarray:
     return np.random.default_rng(seed).integers(2**32, size=(1, W, size), dtype=np.uint32)
 
 
@@ -33,7 +33,7 @@ def words(seed: int, size: int = 40) -> np.ndarray:
 @settings(max_examples=15)
 @given(writes=st.integers(1, 30), seed=st.integers(0, 99))
 def test_both_rings_give_the_rows_that_a_queue_would(steps: int, blocks: int, writes: int, seed: int) -> None:
-    capacity, drawn = steps * blocks, words(seed)
+    capacity, drawn = steps * blocks, random_bits(seed)
     host = rp.HostReplay(W, capacity, steps, WIDTH)
     device = rp.DeviceReplay(jnp.zeros((W, capacity + steps, WIDTH)), jnp.zeros((), jnp.int32))
     queue: deque[int] = deque(maxlen=capacity)
@@ -54,7 +54,7 @@ def test_both_rings_give_the_rows_that_a_queue_would(steps: int, blocks: int, wr
 @settings(max_examples=15)
 @given(writes=st.integers(2, 30), seed=st.integers(0, 99))
 def test_rows_written_after_visible_was_read_are_never_drawn_and_the_oldest_survive(writes: int, seed: int) -> None:
-    capacity, steps, drawn = 12, 4, words(seed)
+    capacity, steps, drawn = 12, 4, random_bits(seed)
     host = rp.HostReplay(W, capacity, steps, WIDTH)
     device = rp.DeviceReplay(jnp.zeros((W, capacity + steps, WIDTH)), jnp.zeros((), jnp.int32))
     for i in range(writes):
@@ -82,13 +82,13 @@ def test_rows_that_are_not_valid_are_left_out() -> None:
     first, second = ring.since(np.zeros(W, np.int64))
     assert list(first[:, 1]) == [2, 4, 6, 8, 10, 12]
     assert list(second[:, 1]) == [8, 9, 10, 11, 12, 13]
-    assert set(ring.sample(words(0, 500))[0, 0, :, 1]) == {2, 4, 6, 8, 10, 12}
+    assert set(ring.sample(random_bits(0, 500))[0, 0, :, 1]) == {2, 4, 6, 8, 10, 12}
 
 
 def test_a_sample_is_not_a_view_of_the_ring() -> None:
     ring = rp.HostReplay(W, 4, 1, WIDTH)
     ring.write(numbered(0, 1))
-    before = ring.sample(words(0))
+    before = ring.sample(random_bits(0))
     copy = before.copy()
     ring.rows[:] = -1
     np.testing.assert_array_equal(before, copy)
@@ -100,7 +100,7 @@ def test_every_remembered_row_is_drawn_equally_often(size: int) -> None:
     for i in range(size + 5):
         ring.write(numbered(i, 1))
     for agent in range(W):
-        drawn = ring.sample(words(3, 100_000))[0, agent, :, 1].astype(int) - 5
+        drawn = ring.sample(random_bits(3, 100_000))[0, agent, :, 1].astype(int) - 5
         counts = np.bincount(drawn, minlength=size)
         assert len(counts) == size
         assert stats.chisquare(counts).pvalue > 1e-4

@@ -21,7 +21,7 @@ from softstep.training.block import make_block
 from softstep.training.host_driver import HostDriver
 from softstep.training.loop import warmup
 from softstep.training.probe import make_probe, reference_q_values
-from softstep.training.td_target_drift import first_drift, moved, summary
+from softstep.training.td_target_drift import add_step, initial_drift, summarize
 
 
 @given(st.integers(0, 10**6), st.integers(1, 30), st.floats(-6, 3))
@@ -29,24 +29,24 @@ def test_the_sums_say_what_numpy_says_of_every_move(seed: int, steps: int, scale
     rng = np.random.default_rng(seed)
     moves = np.float32(10**scale) * rng.standard_normal((steps, 2, 8)).astype(np.float32)
     y = [rng.standard_normal((2, 8)).astype(np.float32)]
-    drift = first_drift(jnp.array(y[0]))
+    drift = initial_drift(jnp.array(y[0]))
     for move in moves:
         y.append(y[-1] + move)
-        drift = moved(drift, jnp.array(y[-1]))
+        drift = add_step(drift, jnp.array(y[-1]))
     change = np.abs(np.diff(np.array(y), axis=0)).swapaxes(0, 1).reshape(2, -1)
-    found = summary(drift)
-    np.testing.assert_allclose(found.y_drift, change.mean(1), rtol=1e-4)
-    np.testing.assert_allclose(found.y_rms, np.sqrt((change.astype(float) ** 2).mean(1)), rtol=1e-4)
-    np.testing.assert_allclose(found.y_sd, y[-1].std(1), rtol=1e-4)
+    found = summarize(drift)
+    np.testing.assert_allclose(found["y_drift"], change.mean(1), rtol=1e-4)
+    np.testing.assert_allclose(found["y_rms"], np.sqrt((change.astype(float) ** 2).mean(1)), rtol=1e-4)
+    np.testing.assert_allclose(found["y_sd"], y[-1].std(1), rtol=1e-4)
     exact = np.sort(change, axis=1)[:, int(np.ceil(0.99 * change.shape[1])) - 1]
-    np.testing.assert_allclose(found.y_p99, exact, rtol=0.025)
+    np.testing.assert_allclose(found["y_p99"], exact, rtol=0.025)
 
 
 def test_y_that_never_moves_and_y_that_is_lost() -> None:
-    still = summary(moved(first_drift(jnp.ones((1, 4))), jnp.ones((1, 4))))
-    assert (still.y_drift[0], still.y_rms[0], still.y_p99[0]) == (0, 0, 0)
-    lost = summary(moved(first_drift(jnp.ones((1, 4))), jnp.full((1, 4), jnp.nan)))
-    assert np.isnan([lost.y_drift[0], lost.y_rms[0], lost.y_p99[0], lost.y_sd[0]]).all()
+    still = summarize(add_step(initial_drift(jnp.ones((1, 4))), jnp.ones((1, 4))))
+    assert (still["y_drift"][0], still["y_rms"][0], still["y_p99"][0]) == (0, 0, 0)
+    lost = summarize(add_step(initial_drift(jnp.ones((1, 4))), jnp.full((1, 4), jnp.nan)))
+    assert np.isnan([lost["y_drift"][0], lost["y_rms"][0], lost["y_p99"][0], lost["y_sd"][0]]).all()
 
 
 def probed(**changes: object) -> Config:
@@ -74,7 +74,7 @@ def test_a_record_holds_the_moves_of_every_gradient_step_since_the_last() -> Non
         total += float(np.abs(y() - before).sum())
         before = y()
     assert total > 0
-    np.testing.assert_allclose(summary(driver.state.drift).y_drift[0], total / (20 * 2 * 10), rtol=1e-3)
+    np.testing.assert_allclose(summarize(driver.state.drift)["y_drift"][0], total / (20 * 2 * 10), rtol=1e-3)
 
 
 def test_a_hard_copy_moves_as_far_on_average_as_a_soft_update_but_in_jumps() -> None:

@@ -1,1 +1,1 @@
-"""Side doors: target updates for networks that are trained elsewhere. Each module imports its own framework alone."""
+"""Target updates for networks that are trained elsewhere. Each module imports only its own framework."""

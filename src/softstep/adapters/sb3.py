@@ -4,7 +4,7 @@
     model.learn(50_000, callback=TargetCallback(TargetUpdate(tau=0.005)))
 
 stable-baselines3 counts DQN's target updates in environment steps (`target_update_interval`, divided by the number of
-environments), and TD3's in delayed actor steps. The callback switches its own updates off while it trains.
+environments), and TD3's in delayed actor steps. The callback disables these updates during training.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from softstep.target import TargetUpdate
 
 
 class TargetCallback(BaseCallback):
-    """Makes the model's target networks follow as `update` says: after every `period`-th gradient step of the critic.
+    """A callback that updates the model's target networks after every `update.period`-th gradient step of the critic.
 
-    An actor's target (DDPG, TD3) moves at the same gradient steps, after the actor's own step where it makes one. While
-    it trains the model's own `tau` is 0, also in a model saved meanwhile; at the end it is what it was.
-    Errors: ValueError for a model without target networks.
+    An actor's target (DDPG, TD3) is updated at the same gradient steps, after the actor's own step if there is one.
+    During training the model's own `tau` is 0, also in a model that is saved meanwhile; afterwards it is restored.
+    Training a model without target networks raises ValueError.
     """
 
     def __init__(self, update: TargetUpdate, verbose: int = 0) -> None:
@@ -34,19 +34,19 @@ class TargetCallback(BaseCallback):
     def _on_training_start(self) -> None:
         model: Any = self.model
         if self._hooks:
-            self._on_training_end()  # the last training was broken off
+            self._on_training_end()  # the last training was interrupted
         if hasattr(model, "q_net_target"):
-            self._follow(model.policy.optimizer, self._critic_stepped)
+            self._hook(model.policy.optimizer, self._after_critic_step)
         elif hasattr(model, "critic_target"):
-            self._follow(model.critic.optimizer, self._critic_stepped)
+            self._hook(model.critic.optimizer, self._after_critic_step)
             if hasattr(model, "actor_target"):
-                self._follow(model.actor.optimizer, self._actor_stepped)
+                self._hook(model.actor.optimizer, self._after_actor_step)
         else:
             raise ValueError(f"{type(model).__name__} has no target network: use DQN, DDPG, TD3 or SAC")
         self._tau, model.tau = model.tau, 0.0  # an update with τ = 0 changes no parameter
 
-    def _follow(self, optimizer: Any, stepped: Any) -> None:
-        self._hooks.append(optimizer.register_step_post_hook(lambda *_: stepped()))
+    def _hook(self, optimizer: Any, after_step: Any) -> None:
+        self._hooks.append(optimizer.register_step_post_hook(lambda *_: after_step()))
 
     def _on_step(self) -> bool:
         return True
@@ -58,25 +58,25 @@ class TargetCallback(BaseCallback):
         self.model.tau = self._tau  # type: ignore[attr-defined]
 
     @property
-    def _fires(self) -> bool:
+    def _is_due(self) -> bool:
         return self.gradient_steps % self.update.period == 0
 
-    def _critic_stepped(self) -> None:
+    def _after_critic_step(self) -> None:
         model: Any = self.model
         self.gradient_steps += 1
-        if not self._fires:
+        if not self._is_due:
             return
         if hasattr(model, "q_net_target"):
-            self._move(model.q_net_target, model.q_net)
+            self._soft_update(model.q_net_target, model.q_net)
             return
-        self._move(model.critic_target, model.critic)
+        self._soft_update(model.critic_target, model.critic)
         if hasattr(model, "actor_target") and model._n_updates % model.policy_delay:
-            self._move(model.actor_target, model.actor)  # it makes no step of its own this time
+            self._soft_update(model.actor_target, model.actor)  # the actor itself does not step this time
 
-    def _actor_stepped(self) -> None:
+    def _after_actor_step(self) -> None:
         model: Any = self.model
-        if self._fires:
-            self._move(model.actor_target, model.actor)
+        if self._is_due:
+            self._soft_update(model.actor_target, model.actor)
 
-    def _move(self, target: nn.Module, online: nn.Module) -> None:
+    def _soft_update(self, target: nn.Module, online: nn.Module) -> None:
         soft_update(target, online, self.update.tau)

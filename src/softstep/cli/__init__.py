@@ -1,1 +1,1 @@
-"""The `softstep` command: arguments, printing and exit codes; the work is done elsewhere."""
+"""The `softstep` command: one file per command, with arguments, printing and exit codes. The work is done elsewhere."""

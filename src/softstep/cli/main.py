@@ -1,64 +1,69 @@
-"""Which command was meant, and what is said when something is wrong."""
+"""The registry of commands, their dispatch and the exit codes of failures."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import softstep
-from softstep.cli import converting, looking, studies, training
-from softstep.cli.arguments import (
-    COMMANDS,
-    Compare,
-    Convert,
-    ConvertRescale,
-    Envs,
-    Eval,
-    Explore,
-    Export,
-    Presets,
-    Runs,
-    StudyExport,
-    StudyNew,
-    StudyReport,
-    StudyRun,
-    StudyStatus,
-    Theory,
-    Train,
-    Watch,
-    command_of,
-    parse,
-)
-from softstep.cli.watching import INTERRUPTED
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed
+from softstep.cli.exit_codes import FAILURE, INTERRUPTED, SUCCESS, USAGE
+from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed, near
 
-USAGE = 2
 
-HANDLERS: dict[type[Any], Callable[[Any], int]] = {
-    Train: training.train,
-    Compare: training.compare,
-    StudyRun: studies.run,
-    StudyNew: studies.new,
-    StudyStatus: studies.status,
-    StudyReport: studies.report,
-    StudyExport: studies.export,
-    Eval: looking.evaluate,
-    Watch: looking.watch,
-    Theory: looking.theory,
-    Explore: looking.explore,
-    Export: looking.export,
-    Convert: converting.convert,
-    ConvertRescale: converting.rescale,
-    Envs: looking.envs,
-    Presets: looking.show_presets,
-    Runs: looking.runs,
+@runtime_checkable
+class Command(Protocol):
+    """A command's arguments, and what it does with them."""
+
+    @classmethod
+    def parse(cls, program: str, arguments: list[str]) -> Command:
+        """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
+        ...
+
+    def execute(self) -> int:
+        """Carry the command out and return its exit code."""
+        ...
+
+
+class Entry(NamedTuple):
+    """One line of the registry."""
+
+    module: str
+    """File of the command in `softstep/cli`, imported only when the command is used."""
+    cls: str
+    """The command's class in that module."""
+    summary: str
+    """The line in `softstep --help`."""
+
+
+COMMANDS = {
+    "train": Entry("train", "Train", "train agents on an environment"),
+    "compare": Entry("compare", "Compare", "soft update, or just a smaller step? train several arms and judge them"),
+    "study run": Entry("study", "StudyRun", "train every cell of a grid of α, c, … with every seed"),
+    "study new": Entry("study", "StudyNew", "print a study's spec to start from"),
+    "study status": Entry("study", "StudyStatus", "show how far a study is"),
+    "study report": Entry("study", "StudyReport", "write a study's maps, verdicts and numbers as one page"),
+    "study export": Entry("study", "StudyExport", "write a study's table as CSV or Parquet"),
+    "eval": Entry("eval", "Eval", "measure the greedy returns of a run's agents on held-out episodes"),
+    "watch": Entry("watch", "Watch", "write a GIF of one greedy episode, with the action values beside it"),
+    "export": Entry("export", "Export", "export a trained agent to PyTorch, ONNX or stable-baselines3"),
+    "theory": Entry("theory", "Theory", "explain a pair (α, c) exactly"),
+    "explore": Entry("explore", "Explore", "open sliders for α and c, and an agent learning live, in the browser"),
+    "convert": Entry("convert", "Convert", "is c the same as τ? translate target settings between libraries"),
+    "convert rescale": Entry("convert", "ConvertRescale", "adapt α and c to a new batch, update ratio or num_envs"),
+    "envs": Entry("envs", "Envs", "list environments to train on"),
+    "presets": Entry("presets", "Presets", "list named settings"),
+    "runs": Entry("runs", "Runs", "list the runs in a folder and how far each one is"),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; the exit code: 0, 1 for a failure, 2 for usage, 130 after Ctrl-C."""
+    """Run the command that `argv` (by default the command line) names.
+
+    Returns:
+        The exit code: 0, 1 for a failure, 2 for wrong input, 130 after Ctrl-C.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     warnings.showwarning = _show_warning
     try:
@@ -68,30 +73,59 @@ def main(argv: list[str] | None = None) -> int:
         return USAGE
     except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
         _complain(str(error))
-        return 1
-    except KeyboardInterrupt:  # the second Ctrl-C, or one where nothing needs saving
-        _complain("interrupted; a run or study goes on from its last checkpoint with --resume")
+        return FAILURE
+    except KeyboardInterrupt:  # the second Ctrl-C, or one when there is nothing to save
+        _complain("interrupted; --resume continues a run or study from its last checkpoint")
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone
-        return 1
+        sys.stderr.close()  # whatever read our output has ended, for example `head`
+        return FAILURE
+
+
+def command_of(arguments: list[str]) -> tuple[str, list[str]]:
+    """Split off the command's name, one word or two (`study run`), from the arguments that follow it."""
+    study = arguments[0] == "study" and arguments[1:] and not arguments[1].startswith("-")
+    words = 2 if study or " ".join(arguments[:2]) in COMMANDS else 1
+    return " ".join(arguments[:words]), arguments[words:]
+
+
+def parse(name: str, arguments: list[str]) -> Command:
+    """Return the command `name` with its arguments.
+
+    Raises:
+        ConfigError: there is no such command, or a preset or --config file is invalid.
+        SystemExit: --help, or an invalid flag.
+    """
+    if name not in COMMANDS:
+        raise ConfigError(f"unknown command {name!r}{near(name, list(COMMANDS))} (softstep --help)")
+    command: type[Command] = getattr(
+        importlib.import_module(f"softstep.cli.{COMMANDS[name].module}"), COMMANDS[name].cls
+    )
+    return command.parse(f"softstep {name}", arguments)
 
 
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help"):
         print(_usage())
-        return 0
+        return SUCCESS
     if name == "--version":
         print(f"softstep {softstep.__version__}")
-        return 0
-    command = parse(*command_of(arguments))
-    return HANDLERS[type(command)](command)
+        return SUCCESS
+    return parse(*command_of(arguments)).execute()
 
 
 def _usage() -> str:
-    lines = ["usage: softstep COMMAND [OPTIONS]   (softstep COMMAND --help tells more)", "", softstep.__doc__ or "", ""]
-    return "\n".join(lines + [f"  {name:13} {summary}" for name, (_, summary) in COMMANDS.items()])
+    width = max(map(len, COMMANDS))
+    return "\n".join(
+        [
+            "usage: softstep COMMAND [OPTIONS]   (softstep COMMAND --help explains one command)",
+            "",
+            softstep.__doc__ or "",
+            "",
+            *(f"  {name:{width}}  {entry.summary}" for name, entry in COMMANDS.items()),
+        ]
+    )
 
 
 def _complain(message: str) -> None:

@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from softstep import envs
 from softstep.config import Config
-from softstep.training.exploration import discounts
-from softstep.transition import Transition, columns, row_width, unpack_rows
+from softstep.training.replay_rows import columns, discounts, row_width, unpack_rows
+from softstep.transition import Transition
 
 MIN_TRANSITIONS = 2_000
 """Fewest transitions that are recorded."""

@@ -18,8 +18,9 @@ from jaxtyping import Array, Float
 
 from softstep.config import Config
 from softstep.learner import losses
-from softstep.learner.networks import Network, Params, pack
-from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, optimizer_by_name
+from softstep.learner.networks import Network, Params, flatten_parameters
+from softstep.learner.optimizers import optimizer_by_name
+from softstep.learner.update import Hyper, Learner, LearnerState, build_learner
 from softstep.transition import Transition
 
 
@@ -53,7 +54,7 @@ def parameter_vectors(networks: TrackedNetworks) -> ParameterVectors:
     """Return every network's parameters as one vector in float64."""
     two, x, w = networks.two_networks, networks.smaller_rate, networks.self_blended
     params = (two.online, two.target, x.online, w.online, networks.third_equation, networks.previous_smaller_rate)
-    return ParameterVectors(*(np.asarray(pack(p), np.float64) for p in params))
+    return ParameterVectors(*(np.asarray(flatten_parameters(p), np.float64) for p in params))
 
 
 class NetworkTracker:

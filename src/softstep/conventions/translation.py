@@ -1,4 +1,4 @@
-"""The equal settings of every library, each read back to see how equal they are."""
+"""The equivalent settings of every library, each read back to see how well they agree."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from softstep.conventions.libraries import LIBRARIES, complete
 from softstep.conventions.meaning import Meaning
+from softstep.conventions.reading import complete
+from softstep.conventions.registry import LIBRARIES
 
 
 class Translation(NamedTuple):
@@ -16,30 +17,30 @@ class Translation(NamedTuple):
 
     library: str
     settings: Mapping[str, float] | None
-    """None where there are none."""
+    """None if the library cannot express the meaning."""
     how: Literal["equal", "same half-life", "nearest", "none"]
-    """Whether they mean the same when they are read back."""
+    """How well the settings agree with the meaning when they are read back."""
     why: str = ""
-    """What would be needed, where there are none."""
+    """The reason, if there are no settings."""
 
 
 def translate(meaning: Meaning) -> list[Translation]:
-    """The settings of every library that mean the same, as far as it can be said there."""
+    """Return, for every library, the settings with the same or the nearest meaning."""
     return [_translation(name, meaning) for name in LIBRARIES]
 
 
 def _translation(name: str, meaning: Meaning) -> Translation:
     library = LIBRARIES[name]
-    written = library.write(meaning)
-    if isinstance(written, str):
-        return Translation(name, None, "none", written)
-    back = library.meaning(complete(name, written))
-    if _close(back.env_steps_per_gradient_step, meaning.env_steps_per_gradient_step):
-        if _close(back.tau, meaning.tau) and back.period == meaning.period:
-            return Translation(name, written, "equal")
-        if _close(back.half_life, meaning.half_life) and (meaning.tau < 1 or back.period == meaning.period):
-            return Translation(name, written, "same half-life")
-    return Translation(name, written, "nearest")
+    settings = library.write(meaning)
+    if isinstance(settings, str):
+        return Translation(name, None, "none", settings)
+    reread = library.meaning(complete(name, settings))
+    if _close(reread.env_steps_per_gradient_step, meaning.env_steps_per_gradient_step):
+        if _close(reread.tau, meaning.tau) and reread.period == meaning.period:
+            return Translation(name, settings, "equal")
+        if _close(reread.half_life, meaning.half_life) and (meaning.tau < 1 or reread.period == meaning.period):
+            return Translation(name, settings, "same half-life")
+    return Translation(name, settings, "nearest")
 
 
 def _close(a: float | Fraction, b: float | Fraction) -> bool:

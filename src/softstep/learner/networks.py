@@ -20,7 +20,7 @@ from softstep.kernels import Params as Params
 
 
 class MLP(eqx.Module):
-    """Fully connected layers with ReLU between them; the last one is linear."""
+    """Fully connected layers with ReLU between them; the last layer is linear."""
 
     layers: tuple[eqx.nn.Linear, ...]
 
@@ -31,7 +31,7 @@ class MLP(eqx.Module):
         *,
         key: PRNGKeyArray,
     ) -> None:
-        """Layers `sizes[0] → sizes[1] → …`.
+        """Create the layers `sizes[0] → sizes[1] → …`.
 
         `fan_in` draws weights and biases from U(±1/√n_in) (PyTorch's default); `glorot` draws weights from
         U(±√(6/(n_in + n_out))) with zero biases (Keras's default).
@@ -41,7 +41,7 @@ class MLP(eqx.Module):
         self.layers = tuple(map(_glorot, layers, keys) if initializer == "glorot" else layers)
 
     def __call__(self, observation: Float[Array, " O"]) -> Float[Array, " A"]:
-        """Q(s, ·)."""
+        """Return Q(s, ·)."""
         x = observation
         for layer in self.layers[:-1]:
             x = jax.nn.relu(layer(x))
@@ -57,20 +57,22 @@ class Network(NamedTuple):
     """A Q-network as a pair of pure functions."""
 
     init: Callable[[PRNGKeyArray], Params]
-    """Fresh parameters."""
+    """key → initial parameters."""
     apply: Callable[[Params, Array], Array]
     """(parameters, observation (O,)) → action values (A,)."""
     batch: Callable[[Params, Array], Array]
     """(parameters, observations (B, O)) → action values (B, A)."""
     plain_mlp: bool
-    """Whether `numpy_q_values` computes it."""
+    """Whether `numpy_q_values` can compute it."""
+    parameter_names: tuple[str, ...]
+    """Path of each parameter array in the network, for example `0/weight`; checkpoints use them as keys."""
 
 
 def make_network(config: Config, observation_size: int, num_actions: int) -> Network:
-    """The configured network: the MLP, or the user's own."""
+    """Build the configured network: the MLP, or the user's own."""
     if config.network is None:
         return mlp_network((observation_size, *config.hidden, num_actions), config.initializer)
-    build = _load(config.network)
+    build = _import_function(config.network)
     network = from_builder(lambda key: build(key, observation_size, num_actions))
     shape = jax.eval_shape(
         lambda key, o: network.apply(network.init(key), o), jax.random.key(0), jnp.zeros(observation_size)
@@ -81,24 +83,28 @@ def make_network(config: Config, observation_size: int, num_actions: int) -> Net
 
 
 def from_builder(build: Callable[[PRNGKeyArray], Any]) -> Network:
-    """A `Network` from a function that makes an Equinox module (or any callable pytree) from a key."""
+    """Return a `Network` from a function that makes an Equinox module (or any callable pytree) from a key."""
     trainable, static = eqx.partition(build(jax.random.key(0)), eqx.is_inexact_array)
     structure = jax.tree.structure(trainable)
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(trainable)]
+    names = tuple(jax.tree_util.keystr(path, simple=True, separator="/") or "value" for path in paths)
 
     def apply(params: Params, observation: Array) -> Array:
         values: Array = eqx.combine(jax.tree.unflatten(structure, params), static)(observation)
         return values
 
-    return Network(lambda key: _trainable(build(key)), apply, jax.vmap(apply, in_axes=(None, 0)), plain_mlp=False)
+    batch = jax.vmap(apply, in_axes=(None, 0))
+    return Network(lambda key: _trainable(build(key)), apply, batch, plain_mlp=False, parameter_names=names)
 
 
 def mlp_network(sizes: Sequence[int], initializer: Literal["fan_in", "glorot"]) -> Network:
-    """The `MLP` as a `Network`, made without building one."""
+    """Return the `MLP` as a `Network`, without building one."""
     return Network(
         init=lambda key: _trainable(MLP(sizes, initializer, key=key)),
         apply=lambda params, observation: mlp_batch(params, observation[None])[0],
         batch=mlp_batch,
         plain_mlp=True,
+        parameter_names=tuple(f"{layer}/{kind}" for layer in range(len(sizes) - 1) for kind in ("weight", "bias")),
     )
 
 
@@ -107,7 +113,7 @@ def _trainable(module: Any) -> Params:
 
 
 def mlp_batch(params: Params, observations: Float[Array | np.ndarray, "B O"]) -> Float[Array, "B A"]:
-    """The MLP on a batch, from its weights and biases layer by layer: by our own kernels where they fit, else XLA."""
+    """Evaluate the MLP on a batch, from its weights and biases in turn: with our own kernels if they fit, else XLA."""
     x = jnp.asarray(observations)
     if kernels.usable(params, x):
         return kernels.mlp(params, x)
@@ -117,10 +123,10 @@ def mlp_batch(params: Params, observations: Float[Array | np.ndarray, "B O"]) ->
     return x @ weight.T + bias
 
 
-def _load(path: str) -> Callable[..., Any]:
+def _import_function(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     if not module or not name:
-        raise ConfigError(f"network = {path!r} must be written module:function")
+        raise ConfigError(f"network = {path!r} does not name a function: write it as module:function")
     try:
         function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
@@ -130,25 +136,25 @@ def _load(path: str) -> Callable[..., Any]:
     return function
 
 
-def pack(params: Params) -> Float[Array, " N"]:
-    """All parameters in one vector, so that a host reads them in one piece."""
+def flatten_parameters(params: Params) -> Float[Array, " N"]:
+    """Concatenate all parameters into one vector, so that the host reads them in a single transfer."""
     return jnp.concatenate([leaf.ravel() for leaf in params])
 
 
 def numpy_q_values(sizes: Sequence[int]) -> Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]:
-    """The MLP in NumPy, for acting between two updates without a compiled call's overhead.
+    """Build the MLP in NumPy, for acting between two updates without the overhead of a compiled call.
 
-    Returns a function from packed parameters (W, N) to a function from observations (W, E, O) to action values
-    (W, E, A). Stacked products are computed slice by slice, so that an agent's bits do not depend on W.
+    Returns: a function from flattened parameters (W, N) to a function from observations (W, E, O) to action values
+    (W, E, A). NumPy computes stacked products slice by slice, so an agent's bits do not depend on W.
     """
     shapes = list(itertools.pairwise(sizes))
 
-    def load(packed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        layers, start, agents = [], 0, len(packed)
+    def load(parameters: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        layers, start, agents = [], 0, len(parameters)
         for fan_in, fan_out in shapes:
             middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
-            weight = packed[:, start:middle].reshape(agents, fan_out, fan_in).transpose(0, 2, 1)
-            layers.append((weight, packed[:, None, middle:end]))
+            weight = parameters[:, start:middle].reshape(agents, fan_out, fan_in).transpose(0, 2, 1)
+            layers.append((weight, parameters[:, None, middle:end]))
             start = end
         *hidden, (weight, bias) = layers
 

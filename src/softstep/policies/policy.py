@@ -17,7 +17,7 @@ from softstep.learner.networks import Network, make_network, numpy_q_values
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
-from softstep.training.loop import evaluated_parameters
+from softstep.training.evaluation import evaluated_parameters
 
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
 """Weights (out, in) and biases (out,) of an MLP."""
@@ -103,5 +103,4 @@ def read_parameters(folder: RunFolder, network: Network, block: int) -> tuple[np
     checkpoint = checkpoints.read_checkpoint(folder, block, with_replay=False)
     if checkpoint is None:
         raise StoreError(f"{folder.path} has no checkpoint of block {block} yet: train it first")
-    num_leaves = len(jax.eval_shape(network.init, jax.random.key(0)))
-    return evaluated_parameters(folder.config, checkpoint.arrays, num_leaves)
+    return evaluated_parameters(folder.config, network, checkpoint.arrays)

@@ -1,4 +1,4 @@
-"""What a run says while it goes on, and what it leaves behind: the words between training and those who watch it."""
+"""What training reports while it runs and what it leaves behind: the types between the loop and its observers."""
 
 from __future__ import annotations
 
@@ -21,59 +21,61 @@ class Record(NamedTuple):
     gradient_steps: int
     episodes: int
     train_return: float
-    """Mean of the last 100 finished episodes' returns (of all, while fewer); NaN before the first."""
+    """Mean return of the last 100 finished episodes (of all of them while there are fewer); NaN before the first."""
     eval_return: float
-    """Mean greedy return of the evaluation made at this moment; NaN where none was."""
+    """Mean greedy return of the evaluation made at this moment; NaN if none was made."""
     loss: float
-    """Mean over the gradient steps since the last record; NaN before the first."""
+    """Mean over the gradient steps since the last record; NaN before the first gradient step."""
     q_mean: float
+    """Mean over a minibatch of max_a Q(s, a)."""
     y_drift: float
-    """Mean |Δy|: of every gradient step since the last record where the run has a probe, else of one more step."""
+    """Mean |Δy|: over every gradient step since the last record if the run has a probe, else over one more step."""
     target_gap: float
+    """‖Q − T‖₂ over all parameters."""
     diverged: bool
     y_rms: float
-    """√ mean Δy², over the same."""
+    """√ mean Δy², over the same steps as `y_drift`."""
     y_p99: float
-    """99th percentile of |Δy|, over the same."""
+    """99th percentile of |Δy|, over the same steps."""
     y_sd: float
     """Standard deviation of y over the same transitions."""
 
 
-class Finished(NamedTuple):
+class FinishedEpisode(NamedTuple):
     """One finished episode."""
 
     agent: int
     env_steps: int
-    """The agent's environment steps when it ended."""
-    ret: float
+    """The agent's environment steps at the end of the episode."""
+    episode_return: float
     length: int
 
 
 class Snapshot(NamedTuple):
-    """Everything a run needs to go on exactly from here."""
+    """Everything a run needs to continue exactly from here."""
 
     env_steps: int
     arrays: dict[str, np.ndarray]
     new_rows: list[np.ndarray]
-    """Replay rows of each agent since the snapshot before, the oldest first."""
+    """Replay rows of each agent since the previous snapshot, oldest first."""
     written: np.ndarray
-    """Rows each agent ever wrote."""
+    """Number of rows each agent has ever written."""
 
 
 class Restored(NamedTuple):
-    """A snapshot read back, with each agent's remembered replay rows in full."""
+    """A snapshot read back, with all replay rows that each agent still remembers."""
 
     arrays: dict[str, np.ndarray]
     rows: list[np.ndarray]
 
 
 class Progress(NamedTuple):
-    """Where a block stands."""
+    """How far a block has come."""
 
     env_steps: int
     gradient_steps: int
     seconds: float
-    """Wall time of training so far in this process, evaluations not counted."""
+    """Wall time of training in this process so far, without evaluations."""
     train_return: float
     """Mean over the block's agents."""
 
@@ -92,7 +94,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the caller wants to hear of, and when to stop."""
+    """Callbacks of a block's run, and the question whether to stop."""
 
     on_records: Callable[[list[Record]], None] = lambda records: None
     on_progress: Callable[[Progress], None] = lambda progress: None

@@ -1,1 +1,1 @@
-"""Faces of a run: terminal, pictures, animation, TensorBoard. Tables and dictionaries in, something to look at out."""
+"""Reports of runs, from tables and dictionaries: terminal output, pictures, animations, TensorBoard logs, pages."""

@@ -1,8 +1,7 @@
 """`softstep theory`: the answer for a pair (α, c) as text and as one self-contained page.
 
-The page holds the ledger's weights, the frequency response, a stability map over (log α, log κ) with the pair
-marked, and rate against variance with the single networks' curve beside Q and T. plotly is inlined once; nothing is
-fetched.
+The page shows the ledger's weights, the frequency response, a stability map over (log α, log κ) in which the pair is
+marked, and rate against variance for single networks, Q and T. It contains plotly once and fetches nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.offline
 
-from softstep import theory
+from softstep import files, theory
 from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK
 from softstep.target import TargetUpdate
 from softstep.theory import problems
@@ -23,11 +22,11 @@ from softstep.theory.mdp import read_mdp
 
 SOFT, HARD, SINGLE, ONLINE = (ARMS[arm].colour for arm in ("soft", "hard", "smaller-alpha", "same-alpha"))
 MAP_SIZE = 121
-"""Points along each axis of the stability map."""
+"""Number of points along each axis of the stability map."""
 
 
 class TheoryResult(NamedTuple):
-    """Text for the terminal, the numbers in it, and the page, where one was written."""
+    """Text for the terminal, the numbers in it, and the path of the page if one was written."""
 
     text: str
     numbers: dict[str, Any]
@@ -41,10 +40,19 @@ def run(
     mdp_file: str | Path | None = None,
     out: str | Path | None = None,
 ) -> TheoryResult:
-    """Explain (α, c), on a named problem or one from a file, and write the page to `out` where given.
+    """Explain (α, c), and write the page if `out` is given.
 
-    Errors: ValueError of one line for a pair out of range, an unknown problem, both sources at once, or a file that
-    is no problem.
+    Args:
+        alpha: The step size α of the Q-network.
+        c: The weight of the old target.
+        problem: Name of a problem; without one, the answer is general and the page shows `only_target`.
+        mdp_file: File of a decision process, instead of a named problem.
+        out: File of the page.
+
+    Raises:
+        ValueError: In one line, if the pair is out of range, the problem is unknown, both sources are given, or the
+            file does not hold a problem.
+        StoreError: If the page cannot be written.
     """
     if problem is not None and mdp_file is not None:
         raise ValueError("give either a named problem or an MDP file, not both")
@@ -55,20 +63,27 @@ def run(
     name = problem or (Path(mdp_file).name if mdp_file is not None else "only_target")
     shown = chosen if isinstance(chosen, theory.LinearTD) else problems.by_name(name)
     path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(alpha, c, shown, name, answer.text), encoding="utf-8")
+    files.write_file(path.parent, path.name, render(alpha, c, shown, name, answer.text).encode())
     return TheoryResult(answer.text, answer.numbers, path)
 
 
-def page(alpha: float, c: float, problem: theory.LinearTD, name: str, text: str) -> str:
-    """The whole page as HTML, shape: heading, the answer's text, four figures with a sentence each."""
+def render(alpha: float, c: float, problem: theory.LinearTD, name: str, text: str) -> str:
+    """Return the complete page as HTML: a heading, the answer's text, and four figures with a caption each.
+
+    Args:
+        alpha: The step size α of the Q-network.
+        c: The weight of the old target.
+        problem: The problem of the third and the fourth figure.
+        name: The problem's name.
+        text: The answer.
+    """
     sections = (
-        ("What has arrived in the target", "Share of a step that T holds, by its age in gradient steps, and the mean"
-         " share for hard copies of the same lag.", ledger_figure(c)),
-        ("What the filter lets through", "Gain from Q to T by angular frequency; the marked point halves the power.",
+        ("What has arrived in the target", "The share of a step that T holds, by its age in gradient steps, and the"
+         " mean share for hard copies of the same lag.", ledger_figure(c)),
+        ("What the filter passes", "Gain from Q to T by angular frequency. The marked point halves the power.",
          response_figure(c)),
-        (f"Where it is stable: {name}", "Growth (ρ − 1)/α per unit of step: blue converges, red diverges; the dots are"
-         " the exact boundary, the diamond this pair. Blank: κα > 1, where c would be negative.",
+        (f"Where it is stable: {name}", "Growth (ρ − 1)/α per unit of step. Blue converges and red diverges. The dots"
+         " are the exact boundary and the diamond is this pair. Blank: κα > 1, where c would be negative.",
          map_figure(alpha, c, problem)),
         ("Rate against noise", noise_caption(alpha, problem, name), noise_figure(alpha, c, problem)),
     )  # fmt: skip
@@ -81,7 +96,7 @@ def page(alpha: float, c: float, problem: theory.LinearTD, name: str, text: str)
 
 
 def ledger_figure(c: float) -> go.Figure:
-    """Weights 1 − c^age of past steps in T, beside the mean staircase of the lag-matched hard copy."""
+    """Return the weights 1 − c^age of past steps in T, and the mean share for hard copies of the same lag."""
     update = TargetUpdate.from_c(c)
     period = update.lag_matched_period()
     horizon = int(np.ceil(max(10.0, 3 * update.mean_lag)))
@@ -96,7 +111,7 @@ def ledger_figure(c: float) -> go.Figure:
 
 
 def response_figure(c: float) -> go.Figure:
-    """|H| in decibels over log ω, the half-power point marked where there is one."""
+    """Return |H| in decibels over log ω, with the half-power point marked if there is one."""
     update = TargetUpdate.from_c(c)
     low = 1e-2 * (update.cutoff or 1.0)
     omega = np.geomspace(low, np.pi, 300)
@@ -111,7 +126,7 @@ def response_figure(c: float) -> go.Figure:
 
 
 def map_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
-    """(ρ − 1)/α over log α and log κ, the exact ends of the stability windows as points of the boundary."""
+    """Return (ρ − 1)/α over log α and log κ, with the exact ends of the stability windows as the boundary."""
     alphas, kappas = _map_axes(alpha, c, problem)
     shares = alphas * kappas[:, None]
     inside = shares <= 1
@@ -134,7 +149,7 @@ def map_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
 
 
 def _map_axes(alpha: float, c: float, problem: theory.LinearTD) -> tuple[np.ndarray, np.ndarray]:
-    """Ranges of α and κ that hold the pair and the problem's own scales."""
+    """Return ranges of α and κ that contain the pair and the problem's own scales."""
     scale = float(np.abs(np.linalg.eigvals(problem.B)).max())
     kappa = (1 - c) / alpha
     alphas = np.geomspace(min(1e-4 / scale, alpha / 3), max(3 / scale, alpha * 3), MAP_SIZE)
@@ -143,42 +158,42 @@ def _map_axes(alpha: float, c: float, problem: theory.LinearTD) -> tuple[np.ndar
 
 
 def noise_problem(alpha: float, problem: theory.LinearTD) -> theory.LinearTD:
-    """The problem itself where some c is stable with and without a target, else one dimension (a = .9, b = 1)."""
+    """Return the problem itself if it is stable at c = 0, otherwise one dimension with a = .9 and b = 1."""
     stable = problem.spectral_radius(alpha, 0) < 1
     return problem if stable else theory.LinearTD.scalar(0.9, 1.0)
 
 
 def noise_caption(alpha: float, problem: theory.LinearTD, name: str) -> str:
-    """What the fourth figure shows."""
-    where = name if noise_problem(alpha, problem) is problem else "one dimension, a = .9, b = 1"
+    """Return what the fourth figure shows."""
+    shown = name if noise_problem(alpha, problem) is problem else "one dimension, a = .9, b = 1"
     return (
-        f"Decay per step against stationary variance under unit step noise ({where}): the single networks' curve, and Q"
-        " and T for this α at every c; the diamonds are this pair."
+        f"Decay per step against stationary variance under step noise of unit variance ({shown}). The curves are single"
+        " networks at every α, and Q and T for this α at every c. The diamonds are this pair."
     )
 
 
 def noise_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
-    """1 − ρ against the trace of the covariance, for single networks of every α′ and for Q and T of every c."""
+    """Return 1 − ρ against the trace of the covariance, for single networks at every α′ and for Q and T at every c."""
     chosen = noise_problem(alpha, problem)
     figure = _figure("decay per step, 1 − ρ", "variance (trace)")
     single = [_point(chosen, a, 0.0) for a in np.geomspace(1e-3 * alpha, alpha, 60)]
     pairs = [_point(chosen, alpha, weight) for weight in 1 - np.geomspace(1e-3, 1.0, 60)]
     lines = (("single networks", single, 1, SINGLE), ("T", pairs, 1, SOFT), ("Q", pairs, 2, ONLINE))
     for name, points, column, colour in lines:
-        kept = np.array([p for p in points if p is not None]).reshape(-1, 3)
-        figure.add_scatter(x=kept[:, 0], y=kept[:, column], name=name, line_color=colour)
-    here = _point(chosen, alpha, c)
-    if here is not None:
+        stable = np.array([p for p in points if p is not None]).reshape(-1, 3)
+        figure.add_scatter(x=stable[:, 0], y=stable[:, column], name=name, line_color=colour)
+    pair = _point(chosen, alpha, c)
+    if pair is not None:
         marks = {"mode": "markers", "showlegend": False}
-        figure.add_scatter(x=[here[0]], y=[here[1]], marker=_diamond(SOFT), name="T, this pair", **marks)
-        figure.add_scatter(x=[here[0]], y=[here[2]], marker=_diamond(ONLINE), name="Q, this pair", **marks)
+        figure.add_scatter(x=[pair[0]], y=[pair[1]], marker=_diamond(SOFT), name="T, this pair", **marks)
+        figure.add_scatter(x=[pair[0]], y=[pair[2]], marker=_diamond(ONLINE), name="Q, this pair", **marks)
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
     return figure
 
 
 def _point(problem: theory.LinearTD, alpha: float, c: float) -> tuple[float, float, float] | None:
-    """Decay, variance of T and variance of Q at a pair; None where it is unstable."""
+    """Return decay, variance of T and variance of Q at a pair, or None if it is unstable."""
     rho = problem.spectral_radius(alpha, c)
     if not rho < 1:
         return None

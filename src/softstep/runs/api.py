@@ -1,4 +1,4 @@
-"""Start, resume and finish runs: what `softstep.train` and `softstep train` do."""
+"""Starting, resuming and finishing runs: what `softstep.train` and `softstep train` do."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 class SilentView:
-    """A view that says nothing."""
+    """A view that ignores everything."""
 
     def update(self, block: int, progress: Progress) -> None:
-        """Nothing."""
+        """Ignore the call."""
 
     def finished(self, block: int) -> None:
-        """Nothing."""
+        """Ignore the call."""
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
-        """Nothing."""
+        """Ignore the call."""
 
 
 @runtime_checkable
 class Execute(Protocol):
-    """How the blocks of a run are executed."""
+    """A function that executes the blocks of a run."""
 
     def __call__(
         self, run: RunFolder, lock: int, view: RunView, *, workers: int | None, should_stop: Callable[[], bool]
@@ -47,7 +47,7 @@ class Execute(Protocol):
 
 
 class Options(TypedDict, total=False):
-    """How a run is carried out; none of it changes its numbers (see `train`)."""
+    """How a run is executed; none of this changes its numbers (see `train`)."""
 
     workers: int | None
     view: RunView | None
@@ -63,12 +63,12 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Path of the run folder."""
         return self.folder.path
 
     @property
     def config(self) -> Config:
-        """What decided its numbers."""
+        """The configuration that decided its numbers."""
         return self.folder.config
 
     @property
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """How it ended: steps, times, what was solved."""
+        """How the run ended: steps, times and which agents solved the environment."""
         return run_folder.read_summary(self.folder) or {}
 
     def __repr__(self) -> str:
@@ -91,7 +91,7 @@ class Run:
 
 
 def default_out(config: Config, label: str, folder: Path = Path("runs")) -> Path:
-    """`runs/ENV-LABEL-TIME`, a name that is free."""
+    """Return `runs/ENV-LABEL-TIME`, a path that does not exist yet."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     base = folder / f"{config.env.replace(':', '-')}-{label}-{stamp}"
     taken = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
@@ -109,21 +109,24 @@ def train(
     execute: Execute = worker_pool.run_blocks,
     files: Mapping[str, bytes] | None = None,
 ) -> Run:
-    """Train every agent of `config`; the finished run.
+    """Train every agent of `config`.
 
     Args:
-        config: what decides the numbers.
+        config: decides all numbers of the run.
         out: the run's folder; by default a new one under `runs/`.
-        force: replace a run that is there.
-        workers: worker processes; by default one per core.
-        view: hears of progress.
-        should_stop: asked again and again; once true, the run saves and ends, to be resumed.
-        execute: how blocks are executed; worker processes by default.
+        force: replace an existing run.
+        workers: number of worker processes; by default one per core.
+        view: observer of the run's progress.
+        should_stop: polled during training; once true, the run saves and ends, and can be resumed.
+        execute: how blocks are executed; by default in worker processes.
         files: further files for the folder, by name.
 
+    Returns: the run, finished or stopped.
+
     Raises:
-        ConfigError: a setting that cannot be meant. StoreError: a folder that cannot be written.
-        EnvironmentFailed: an environment raised; the last checkpoint stands.
+        ConfigError: for an invalid setting.
+        StoreError: if the folder cannot be written.
+        EnvironmentFailed: if an environment raises; the last checkpoint remains.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"workers = {workers} must be at least 1")
@@ -131,7 +134,7 @@ def train(
     folder = run_folder.create(path, config, force=force, files=files)
     try:
         return _execute(folder, workers, view, should_stop, execute)
-    except ConfigError:  # the environment or network cannot be made: as if nothing had been asked
+    except ConfigError:  # the environment or network cannot be made: leave no trace
         run_folder.undo_creation(folder)
         raise
     finally:
@@ -147,9 +150,15 @@ def resume(
     trusted: Sequence[str] = (),
     execute: Execute = worker_pool.run_blocks,
 ) -> Run:
-    """Continue an interrupted run exactly where its newest checkpoints stand; a finished one is returned as it is.
+    """Continue an interrupted run exactly from its newest checkpoints; a finished run is returned unchanged.
 
-    `trusted` repeats the modules that the run's configuration names (see `check_trust`).
+    Args:
+        path: the run's folder.
+        workers: number of worker processes; by default one per core.
+        view: observer of the run's progress.
+        should_stop: polled during training; once true, the run saves and ends.
+        trusted: repeats the modules that the run's configuration names (see `check_trust`).
+        execute: how blocks are executed; by default in worker processes.
     """
     folder = run_folder.open_run(path)
     check_trust(folder.config, trusted)
@@ -161,14 +170,14 @@ def resume(
 
 
 def check_trust(config: Config, trusted: Sequence[str]) -> None:
-    """Refuse a stored configuration that would import modules its reader has not named."""
+    """Raise ConfigError if a stored configuration would import modules that the caller has not named."""
     named = [*config.env_modules, *([config.network] if config.network else [])]
     for module in named:
         if module not in trusted:
             flag = "--network" if module == config.network else "--env-module"
             raise ConfigError(
-                f"the run's configuration names code of its own, {module!r}, which would be imported:"
-                f" if you trust it, repeat it with {flag} {module}"
+                f"the run's configuration would import the module {module!r}: if you trust it, repeat it with"
+                f" {flag} {module}"
             )
 
 
@@ -179,7 +188,7 @@ def _execute(
     should_stop: Callable[[], bool],
     execute: Execute,
 ) -> Run:
-    begun, run = time.perf_counter(), Run(folder)
+    start_time, run = time.perf_counter(), Run(folder)
     with run_folder.locked(folder.path) as lock:
         run_folder.delete_temporary_files(folder)
         try:
@@ -189,7 +198,7 @@ def _execute(
             raise
         known = [o for o in outcomes if o is not None]
         finished = len(known) == len(outcomes) and not any(o.stopped for o in known)
-        _write_tables(run, _summary(outcomes, finished, time.perf_counter() - begun))
+        _write_tables(run, _summary(outcomes, finished, time.perf_counter() - start_time))
         if finished:
             checkpoints.delete_replay(folder)
     return run
@@ -209,11 +218,11 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
 
 
 def _write_tables(run: Run, summary: dict[str, Any]) -> None:
-    """Tables of everything that is in the checkpoints."""
+    """Write tables of everything that the checkpoints contain."""
     blocks = run.config.blocks()
-    found = [checkpoints.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
-    logs = [
+    newest = [checkpoints.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
+    histories = [
         History.empty(len(agents)) if checkpoint is None else History.from_arrays(checkpoint.arrays)
-        for agents, checkpoint in zip(blocks, found, strict=True)
+        for agents, checkpoint in zip(blocks, newest, strict=True)
     ]
-    write_tables(run.folder, make_tables(run.folder, logs), summary)
+    write_tables(run.folder, make_tables(run.folder, histories), summary)

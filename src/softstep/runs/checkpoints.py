@@ -1,4 +1,4 @@
-"""Checkpoints of a block: written in a thread, read back, checked and pruned."""
+"""The checkpoints of a block: writing them in a thread, reading, checking and pruning them."""
 
 from __future__ import annotations
 
@@ -16,46 +16,80 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from softstep.config import SCHEMA
 from softstep.errors import StoreError
 from softstep.files import write_atomically
 from softstep.runs.run_folder import RunFolder
 
 SEGMENT_BYTES = 64 * 2**20
-"""Size at which a replay segment is followed by a new one."""
+"""Size of a replay segment after which the next one is started."""
 
 
 KEPT_CHECKPOINTS = 2
 
+CHECKPOINT_SCHEMA = 2
+"""Version of a checkpoint's content: 1 numbered the arrays, 2 names them by their path in the state."""
+
+
+# File names: the only place that knows them.
+
+
+def _checkpoint_path(folder: Path, block: int, env_steps: int) -> Path:
+    return folder / f"checkpoint-{block:04}-{env_steps:012}.safetensors"
+
+
+def _segment_path(folder: Path, block: int, number: int) -> Path:
+    return folder / f"replay-{block:04}-{number:06}.rows"
+
+
+def _checkpoints(folder: Path, block: int | None = None) -> list[Path]:
+    """Return the checkpoints of a block (or of all blocks), oldest first."""
+    pattern = "*" if block is None else f"{block:04}"
+    return sorted(folder.glob(f"checkpoint-{pattern}-*.safetensors"), key=lambda path: (_block(path), _number(path)))
+
+
+def _segments(folder: Path, block: int | None = None) -> list[Path]:
+    """Return the replay segments of a block (or of all blocks)."""
+    pattern = "*" if block is None else f"{block:04}"
+    return sorted(folder.glob(f"replay-{pattern}-*.rows"))
+
+
+def _block(path: Path) -> int:
+    return int(path.stem.split("-")[1])
+
+
+def _number(path: Path) -> int:
+    """Return the environment steps of a checkpoint, or the number of a segment."""
+    return int(path.stem.rpartition("-")[2])
+
 
 class Chunk(NamedTuple):
-    """Replay rows appended at one checkpoint: each agent's rows in turn."""
+    """The replay rows appended at one checkpoint, agent by agent."""
 
     segment: str
     offset: int
     rows: list[int]
-    """Rows of each agent."""
+    """Number of rows of each agent."""
     width: int
     """Floats per row."""
     crc: int
 
 
 class CheckpointWriter:
-    """Writes one block's checkpoints in a thread of its own, so that training does not wait for the disk."""
+    """Writes one block's checkpoints in a separate thread, so that training does not wait for the disk."""
 
     def __init__(self, run: RunFolder, block: int) -> None:
         self._run, self._block = run, block
         self._capacity = run.config.memory_size + run.config.steps_per_iteration
         newest = _checkpoints(run.path, block)[-1:]
         self._chunks = _read_chunks(newest[0]) if newest else []
-        taken = [int(p.stem.rpartition("-")[2]) for p in run.path.glob(f"replay-{block:04}-*.rows")]
+        taken = [_number(segment) for segment in _segments(run.path, block)]
         self._number = max(taken, default=-1) + 1
         self._segment: IO[bytes] | None = None
         self._thread = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
 
     def write(self, env_steps: int, arrays: Mapping[str, np.ndarray], new_rows: Sequence[np.ndarray]) -> None:
-        """Begin to write a checkpoint; StoreError if the one before could not be written."""
+        """Start writing a checkpoint; StoreError if the previous one could not be written."""
         self.wait()
         self._pending = self._thread.submit(self._save, env_steps, arrays, new_rows)
 
@@ -72,13 +106,13 @@ class CheckpointWriter:
                 ) from None
 
     def close(self) -> None:
-        """Finish what is pending."""
+        """Finish writing and close the replay segment."""
         try:
             self.wait()
         finally:
             self._thread.shutdown()
             if self._segment is not None:
-                with contextlib.suppress(OSError):  # what a failed write left in its buffer; no checkpoint counts it
+                with contextlib.suppress(OSError):  # flushes what a failed write left; no checkpoint refers to it
                     self._segment.close()
 
     def _save(self, env_steps: int, arrays: Mapping[str, np.ndarray], new_rows: Sequence[np.ndarray]) -> None:
@@ -86,21 +120,21 @@ class CheckpointWriter:
         self._prune_chunks()
         contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         metadata = {
-            "schema": str(SCHEMA),
+            "schema": str(CHECKPOINT_SCHEMA),
             "env_steps": str(env_steps),
             "crc": str(_checksum(contiguous)),
             "chunks": json.dumps(self._chunks),
         }
         data = safetensors.numpy.save(contiguous, metadata)
-        write_atomically(self._run.path / f"checkpoint-{self._block:04}-{env_steps:012}.safetensors", data)
+        write_atomically(_checkpoint_path(self._run.path, self._block, env_steps), data)
         self._delete_old()
 
     def _append(self, new_rows: Sequence[np.ndarray]) -> None:
-        """Add the rows to the current segment and put them on disk."""
+        """Append the rows to the current segment and flush them to disk."""
         if self._segment is None or self._segment.tell() > SEGMENT_BYTES:
             if self._segment is not None:
                 self._segment.close()
-            path = self._run.path / f"replay-{self._block:04}-{self._number:06}.rows"
+            path = _segment_path(self._run.path, self._block, self._number)
             self._segment, self._number = path.open("xb"), self._number + 1
         data = b"".join(np.ascontiguousarray(rows, np.float32).tobytes() for rows in new_rows)
         offset = self._segment.tell()
@@ -116,7 +150,7 @@ class CheckpointWriter:
         self._chunks.append(Chunk(name, offset, counts, width, zlib.crc32(data)))
 
     def _prune_chunks(self) -> None:
-        """Forget chunks whose rows are older than the replay remembers."""
+        """Drop chunks whose rows are older than the replay remembers."""
         held = np.zeros(len(self._chunks[-1].rows), int)
         for i in range(len(self._chunks) - 1, -1, -1):
             if (held >= self._capacity).all():
@@ -125,47 +159,51 @@ class CheckpointWriter:
             held += self._chunks[i].rows
 
     def _delete_old(self) -> None:
-        """Keep the last two checkpoints and the segments they need."""
+        """Delete all checkpoints except the last two, and the segments that these do not need."""
         checkpoints = _checkpoints(self._run.path, self._block)
         for old in checkpoints[:-KEPT_CHECKPOINTS]:
             old.unlink()
         needed = {c.segment for kept in checkpoints[-KEPT_CHECKPOINTS:] for c in _read_chunks(kept)}
-        for segment in self._run.path.glob(f"replay-{self._block:04}-*.rows"):
+        for segment in _segments(self._run.path, self._block):
             if segment.name not in needed and (self._segment is None or segment.name != Path(self._segment.name).name):
                 segment.unlink()
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint read back."""
+    """A checkpoint that has been read."""
 
     env_steps: int
     arrays: dict[str, np.ndarray]
     rows: list[np.ndarray]
-    """Each agent's remembered replay rows, the oldest first."""
+    """Each agent's remembered replay rows, oldest first."""
 
 
 def read_checkpoint(run: RunFolder, block: int, *, with_replay: bool = True) -> Checkpoint | None:
-    """A block's newest sound checkpoint; a damaged one falls back to the one before, with a warning.
+    """Read a block's newest intact checkpoint; a damaged one is skipped with a warning.
 
-    None where the block has none yet; StoreError where every one is damaged.
+    Returns: None if the block has no checkpoint yet.
+
+    Raises: StoreError if all checkpoints are damaged, or if one was written by a newer softstep.
     """
     paths = _checkpoints(run.path, block)
     for path in reversed(paths):
         try:
             return _load(path, with_replay=with_replay)
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-            warnings.warn(f"{path} is damaged ({error}): falling back to the one before", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"{path} is damaged ({error}): falling back to the previous checkpoint", RuntimeWarning, stacklevel=2
+            )
     if paths:
         raise StoreError(
-            f"{run.path}: every checkpoint of block {block} is damaged; start the run anew in another --out"
+            f"{run.path}: every checkpoint of block {block} is damaged; start the run again in another --out"
         )
     return None
 
 
 def delete_checkpoints_after(run: RunFolder, block: int, env_steps: int) -> None:
-    """Remove checkpoints past `env_steps`: the damaged ones that a resume fell back from."""
+    """Delete checkpoints past `env_steps`: the damaged ones that a resume skipped."""
     for path in _checkpoints(run.path, block):
-        if _steps(path) > env_steps:
+        if _number(path) > env_steps:
             path.unlink()
 
 
@@ -173,37 +211,28 @@ def _load(path: Path, *, with_replay: bool) -> Checkpoint:
     data = path.read_bytes()
     arrays = safetensors.numpy.load(data)
     metadata = _metadata(path)
-    if int(metadata["schema"]) > SCHEMA:
-        raise StoreError(f"{path} is of schema {metadata['schema']}, newer than {SCHEMA}: upgrade softstep")
+    if int(metadata["schema"]) > CHECKPOINT_SCHEMA:
+        raise StoreError(f"{path} is of schema {metadata['schema']}, newer than {CHECKPOINT_SCHEMA}: upgrade softstep")
     if _checksum(arrays) != int(metadata["crc"]):
-        raise ValueError("its checksum does not fit")
+        raise ValueError("its checksum does not match")
     chunks = _read_chunks(path)
     rows = _read_rows(path.parent, chunks) if with_replay else []
     return Checkpoint(int(metadata["env_steps"]), arrays, rows)
 
 
 def _read_rows(folder: Path, chunks: Sequence[Chunk]) -> list[np.ndarray]:
-    """Each agent's rows of all chunks, in order; ValueError where a chunk is not what it was."""
+    """Read each agent's rows of all chunks, in order; ValueError if a chunk has changed."""
     parts: list[list[np.ndarray]] = [[] for _ in chunks[-1].rows]
     for chunk in chunks:
         with (folder / chunk.segment).open("rb") as handle:
             handle.seek(chunk.offset)
             data = handle.read(sum(chunk.rows) * chunk.width * 4)
         if zlib.crc32(data) != chunk.crc:
-            raise ValueError(f"the checksum of {chunk.segment} does not fit")
+            raise ValueError(f"the checksum of {chunk.segment} does not match")
         table = np.frombuffer(data, np.float32).reshape(-1, chunk.width)
         for part, rows in zip(parts, np.split(table, np.cumsum(chunk.rows)[:-1]), strict=True):
             part.append(rows)
     return [np.concatenate(part) for part in parts]
-
-
-def _checkpoints(path: Path, block: int) -> list[Path]:
-    """A block's checkpoints, the oldest first."""
-    return sorted(path.glob(f"checkpoint-{block:04}-*.safetensors"), key=_steps)
-
-
-def _steps(checkpoint: Path) -> int:
-    return int(checkpoint.stem.rpartition("-")[2])
 
 
 def _metadata(checkpoint: Path) -> dict[str, str]:
@@ -223,30 +252,29 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def steps_reached(run: RunFolder) -> list[int]:
-    """Environment steps of each block's newest checkpoint; 0 where it has none."""
+    """Return the environment steps of each block's newest checkpoint; 0 if it has none."""
     newest = [_checkpoints(run.path, block)[-1:] for block in range(len(run.config.blocks()))]
-    return [_steps(found[0]) if found else 0 for found in newest]
+    return [_number(found[0]) if found else 0 for found in newest]
 
 
 def finished_blocks(run: RunFolder) -> list[bool]:
-    """Which blocks have a sound checkpoint at the run's end; none where agents may end early, which only they know."""
+    """Return which blocks have an intact checkpoint at the run's end; none if `solve_at` may end them early."""
     config = run.config
     end = config.iterations * config.steps_per_iteration
     newest = [_checkpoints(run.path, block)[-1:] for block in range(len(config.blocks()))]
-    return [config.solve_at is None and bool(of) and _steps(of[0]) >= end and _is_sound(of[0]) for of in newest]
+    return [config.solve_at is None and bool(of) and _number(of[0]) >= end and _is_intact(of[0]) for of in newest]
 
 
 def delete_damaged_blocks(run: RunFolder) -> list[Path]:
-    """Find checkpoints that cannot be read as they were written, and forget their blocks; which those were."""
-    damaged = [path for path in sorted(run.path.glob("checkpoint-*.safetensors")) if not _is_sound(path)]
-    for path in damaged:
-        block = path.name.split("-")[1]
-        for kept in [*run.path.glob(f"checkpoint-{block}-*.safetensors"), *run.path.glob(f"replay-{block}-*.rows")]:
-            kept.unlink()
+    """Delete all files of blocks with a damaged checkpoint; return the damaged checkpoints."""
+    damaged = [path for path in _checkpoints(run.path) if not _is_intact(path)]
+    for block in {_block(path) for path in damaged}:
+        for path in [*_checkpoints(run.path, block), *_segments(run.path, block)]:
+            path.unlink()
     return damaged
 
 
-def _is_sound(checkpoint: Path) -> bool:
+def _is_intact(checkpoint: Path) -> bool:
     try:
         _load(checkpoint, with_replay=False)
     except (OSError, ValueError, KeyError, safetensors.SafetensorError):
@@ -255,6 +283,6 @@ def _is_sound(checkpoint: Path) -> bool:
 
 
 def delete_replay(run: RunFolder) -> None:
-    """Remove a finished run's replay segments: nothing will be learned from them any more."""
-    for segment in run.path.glob("replay-*.rows"):
+    """Delete the replay segments of a finished run, which nothing needs any more."""
+    for segment in _segments(run.path):
         segment.unlink()

@@ -12,7 +12,7 @@ from softstep.runs.run_folder import open_run, read_summary
 
 
 class RunLine(NamedTuple):
-    """One run in a list of runs."""
+    """One line of a list of runs."""
 
     path: Path
     env: str
@@ -23,7 +23,7 @@ class RunLine(NamedTuple):
 
 
 def list_runs(folder: Path) -> list[RunLine]:
-    """The run folders directly under `folder`, by name."""
+    """List the run folders directly under `folder`, by name."""
     lines = []
     for path in sorted(p.parent for p in folder.glob("*/config.json")):
         with contextlib.suppress(StoreError):

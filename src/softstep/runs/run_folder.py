@@ -1,12 +1,13 @@
-"""Run folders: the only reader and writer of their files.
+"""Run folders: creating, opening and locking them, and the result files in them.
 
     config.json  versions.json  summary.json  lock
-    checkpoint-BLOCK-STEPS.safetensors   everything but the replay's rows; the last two of each block
+    checkpoint-BLOCK-STEPS.safetensors   everything except the replay's rows; the last two of each block
     replay-BLOCK-NUMBER.rows             append-only segments of replay rows
     curves.parquet  episodes.parquet     written from the checkpoints when a run ends or is interrupted
 
-Every file is written whole (temporary file, fsync, rename) or appended to and described by a checkpoint with its
-length and checksum. Nothing in a run folder is ever imported, executed or unpickled.
+Every file is either written atomically (temporary file, fsync, rename), or appended to, with its length and checksum
+stored in a checkpoint. Nothing in a run folder is ever imported, executed or unpickled. `checkpoints` and `tables`
+hold the code for their files; no other package touches a run folder.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from softstep.files import write_atomically
 from softstep.runs.versions import versions
 
 LOCK_PATIENCE = 3.0
-"""Seconds to wait for a folder's lock: a killed run's workers need a moment to end."""
+"""Seconds to wait for a folder's lock: the workers of a killed run need a moment to end."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,16 @@ class RunFolder:
 
 
 def create(path: Path, config: Config, *, force: bool = False, files: Mapping[str, bytes] | None = None) -> RunFolder:
-    """A new run folder with further `files`; an existing run is replaced only with `force`, anything else never.
+    """Create a run folder.
 
-    A replaced run lies beside the new one, hidden, until `settle_creation` or `undo_creation`.
+    Args:
+        path: the folder; it must not exist, or be empty.
+        config: the run's configuration.
+        force: replace an existing run. It stays beside the new one, hidden, until `finish_creation` or
+            `undo_creation`. Anything else than a run is never replaced.
+        files: further files to write, by name.
+
+    Raises: StoreError if the folder is taken or cannot be written.
     """
     check_free(path, force=force)
     if _taken(path):
@@ -53,14 +61,16 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
         for name, data in (files or {}).items():
             write_atomically(path / name, data)
         write_atomically(path / "versions.json", json.dumps(versions(config), indent=2).encode())
-        write_atomically(path / "config.json", config.to_json().encode())  # the last: with it the folder is a run
+        write_atomically(
+            path / "config.json", config.to_json().encode()
+        )  # last, because this file makes the folder a run
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return RunFolder(path, config)
 
 
 def check_free(path: Path, *, force: bool = False) -> None:
-    """StoreError where `create` would refuse the folder."""
+    """Raise StoreError if `create` would refuse the folder."""
     if not _taken(path):
         return
     if not force:
@@ -78,24 +88,24 @@ def _replaced(path: Path) -> Path:
 
 
 def finish_creation(run: RunFolder) -> None:
-    """The new run stands: delete the one it replaced, if any."""
+    """Keep the new run: delete the one it replaced, if any."""
     shutil.rmtree(_replaced(run.path), ignore_errors=True)
 
 
 def undo_creation(run: RunFolder) -> None:
-    """The new run cannot be: remove its folder, and put back the run it replaced."""
+    """Give up the new run: delete its folder and restore the run it replaced."""
     shutil.rmtree(run.path)
     if _replaced(run.path).exists():
         _replaced(run.path).rename(run.path)
 
 
 def is_run(path: Path) -> bool:
-    """Whether a run has begun in this folder."""
+    """Return whether the folder holds a run."""
     return (path / "config.json").is_file()
 
 
 def open_run(path: Path | str) -> RunFolder:
-    """An existing run folder; StoreError where it is none, newer than this softstep, or damaged."""
+    """Open a run folder; StoreError if it is not one, is newer than this softstep, or is damaged."""
     path = Path(path)
     file = path / "config.json"
     if not is_run(path):
@@ -108,7 +118,7 @@ def open_run(path: Path | str) -> RunFolder:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Be the only writer of a run folder; yields the lock's file descriptor, for worker processes to inherit."""
+    """Lock a run folder for writing; yields the lock's file descriptor, which worker processes inherit."""
     with (path / "lock").open("a") as handle:
         deadline = time.monotonic() + LOCK_PATIENCE
         while not _try_lock(handle):
@@ -127,7 +137,7 @@ def _try_lock(handle: IO[str]) -> bool:
 
 
 def write_results(run: RunFolder, files: Mapping[str, bytes]) -> None:
-    """Write whole files of results into the folder."""
+    """Write result files into the folder, each atomically."""
     try:
         for name, data in files.items():
             write_atomically(run.path / name, data)
@@ -136,13 +146,13 @@ def write_results(run: RunFolder, files: Mapping[str, bytes]) -> None:
 
 
 def read_result(path: Path, name: str) -> str | None:
-    """A text file of a run folder; None where there is none."""
+    """Return a text file of a run folder; None if there is no such file."""
     file = path / name
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def read_summary(run: RunFolder) -> dict[str, Any] | None:
-    """`summary.json`; None while the run has not come to rest."""
+    """Return `summary.json`; None before the run has ended or been interrupted."""
     try:
         return dict(json.loads((run.path / "summary.json").read_text()))
     except (OSError, json.JSONDecodeError):
@@ -150,13 +160,13 @@ def read_summary(run: RunFolder) -> dict[str, Any] | None:
 
 
 def blocks_in_tables(run: RunFolder) -> list[bool]:
-    """Which blocks' ends are in the tables; a run killed between its last checkpoint and its tables has none."""
+    """Return which blocks' ends are in the tables: none after a kill between last checkpoint and tables."""
     outcomes = (read_summary(run) or {}).get("blocks") or [None] * len(run.config.blocks())
     end = run.config.iterations * run.config.steps_per_iteration
     return [outcome is not None and outcome["env_steps"] >= end for outcome in outcomes]
 
 
 def delete_temporary_files(run: RunFolder) -> None:
-    """Remove the temporary files of writers that were killed; only for who holds the lock."""
+    """Delete the temporary files of killed writers; the caller must hold the lock."""
     for leftover in run.path.glob(".*.tmp"):
         leftover.unlink()

@@ -1,4 +1,4 @@
-"""A run's results as tables: one row per agent and record, one row per finished episode."""
+"""The results of a run as tables: one row per agent and record, one row per finished episode."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ EPISODE_COLUMNS = {"arm": str, "seed": int, "env_steps": int, "episode_return": 
 
 
 class Tables(NamedTuple):
-    """A run's results so far."""
+    """The results of a run so far."""
 
     curves: pl.DataFrame
     episodes: pl.DataFrame
 
 
-def make_tables(run: RunFolder, logs: Sequence[History]) -> Tables:
-    """Tables from the blocks' logs."""
-    import polars as pl  # at the end of a run: an eighth of a second
+def make_tables(run: RunFolder, histories: Sequence[History]) -> Tables:
+    """Make tables from the histories of a run's blocks."""
+    import polars as pl  # imported late, because it takes an eighth of a second
 
-    records = [tuple(row) for log in logs for row in log.records]
+    records = [tuple(row) for history in histories for row in history.records]
     agents = run.config.blocks()
     episodes = [
         (agents[block][agent].arm, agents[block][agent].seed, *rest)
-        for block, log in enumerate(logs)
-        for agent, *rest in log.episodes.rows.tolist()
+        for block, history in enumerate(histories)
+        for agent, *rest in history.episodes.rows.tolist()
     ]
     return Tables(
         _in_order(pl.DataFrame(records, schema=get_type_hints(Record), orient="row"), run.config),
@@ -45,18 +45,18 @@ def make_tables(run: RunFolder, logs: Sequence[History]) -> Tables:
 
 
 def _in_order(frame: pl.DataFrame, config: Config) -> pl.DataFrame:
-    """The rows arm by arm as the configuration has them, seed by seed, in time."""
+    """Sort rows by arm in the configuration's order, then by seed, then by time."""
     import polars as pl
 
     arms = pl.Enum(list(dict.fromkeys(agent.arm for agent in config.agents())))
     return frame.sort(pl.col("arm").cast(arms), "seed", "env_steps", maintain_order=True)
 
 
-def write_tables(run: RunFolder, found: Tables, summary: Mapping[str, Any]) -> None:
+def write_tables(run: RunFolder, tables: Tables, summary: Mapping[str, Any]) -> None:
     """Write `curves.parquet`, `episodes.parquet` and `summary.json`."""
     files = {
-        "curves.parquet": _parquet(found.curves),
-        "episodes.parquet": _parquet(found.episodes),
+        "curves.parquet": _parquet(tables.curves),
+        "episodes.parquet": _parquet(tables.episodes),
         "summary.json": json.dumps(summary, indent=2).encode(),
     }
     write_results(run, files)
@@ -69,12 +69,12 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 def read_curves(run: RunFolder) -> pl.DataFrame:
-    """`curves.parquet`."""
+    """Read `curves.parquet`."""
     return _read_parquet(run.path / "curves.parquet")
 
 
 def read_episodes(run: RunFolder) -> pl.DataFrame:
-    """`episodes.parquet`."""
+    """Read `episodes.parquet`."""
     return _read_parquet(run.path / "episodes.parquet")
 
 

@@ -1,4 +1,4 @@
-"""Versions that the bits of a run depend on."""
+"""What the bits of a run depend on besides its configuration: package versions and the processor."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 from softstep.config import SCHEMA, Config
 
 ARITHMETIC = ("jax", "jaxlib", "llvmlite", "numpy")
-"""Packages on which the bits of a run depend."""
+"""Packages that decide the bits of a run."""
 
 
 def versions(config: Config) -> dict[str, Any]:
-    """What a result depends on besides its configuration."""
+    """Return what `versions.json` stores: the packages, Python, processor and block width of a run."""
     libraries = ("optax", "equinox", "gymnasium", "gymnax", "box2d", "envpool")
-    found = {}
+    packages = {}
     for name in ("softstep", *ARITHMETIC, *libraries):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
+            packages[name] = importlib.metadata.version(name)
     return {
         "schema": SCHEMA,
-        "packages": found,
+        "packages": packages,
         "python": platform.python_version(),
         "cpu": cpu_model(),
         "block_width": config.width,
@@ -33,7 +33,7 @@ def versions(config: Config) -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """The processor's name, as the system tells it."""
+    """Return the processor's name as the system reports it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -42,7 +42,7 @@ def cpu_model() -> str:
 
 
 def version_changes(folder: Path, config: Config) -> list[str]:
-    """What differs now from when the run began, of what its bits depend on."""
+    """List what has changed since the run started, among what its bits depend on."""
     try:
         then = json.loads((folder / "versions.json").read_text())
     except (OSError, json.JSONDecodeError):

@@ -1,7 +1,7 @@
-"""How processes of ours start Python and JAX: on one thread, with compiled programs cached on disk.
+"""The command line and environment variables of worker processes: one thread, compiled programs cached on disk.
 
-XLA's thread pool slows programs of this size down (55 µs per agent-step against 40 with one thread); processes side
-by side, each with one thread, use a machine's cores better.
+XLA's thread pool slows programs of this size down (55 µs per agent-step against 40 with one thread); several
+one-thread processes use a machine's cores better.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import sys
 from pathlib import Path
 
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
-"""Environment variables of a process that computes on one thread; XLA's CPU client sizes its pool by NPROC."""
+"""Environment variables of a one-thread process; XLA's CPU client sizes its thread pool by NPROC."""
 
 
 def cache_dir() -> Path:
-    """Where compiled programs are kept between runs."""
+    """Return the folder in which compiled programs are kept between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "softstep" / "xla"
 
 
 def settings(*, overlap: bool) -> dict[str, str]:
-    """Environment variables for JAX in a process of ours; `overlap` lets an update run while Python steps on."""
+    """Return a worker's environment variables for JAX; `overlap` lets an update run while Python continues."""
     return ONE_THREAD | {
         "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -34,16 +34,16 @@ def settings(*, overlap: bool) -> dict[str, str]:
 
 
 def command(module: str) -> list[str]:
-    """The command line of a process that runs `module` of the package, and looks for garbage seldom.
+    """Return the command line of a process that runs `module` with a high threshold for garbage collection.
 
-    Importing JAX and tracing programs make many objects and hardly any garbage: looking through them again and again
-    took .4 s of the 2.6 s until the first gradient step, and two percent of a lander's time later on.
+    Importing JAX and tracing programs create many objects and hardly any garbage: with Python's default thresholds,
+    collections took .4 s of the 2.6 s until the first gradient step, and 2 % of a lander's time later on.
     """
     return [sys.executable, "-P", "-m", "softstep.runs.worker_env", module]
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

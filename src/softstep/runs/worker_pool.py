@@ -21,18 +21,18 @@ from softstep.runs.run_folder import RunFolder
 
 @runtime_checkable
 class RunView(Protocol):
-    """Somebody who watches a run."""
+    """An observer of a run: it is told of progress, records and finished blocks."""
 
     def update(self, block: int, progress: Progress) -> None:
-        """A block has moved on."""
+        """Receive the progress of a block."""
         ...
 
     def finished(self, block: int) -> None:
-        """A block has ended, perhaps early because it is solved."""
+        """Note that a block has ended, perhaps early because it is solved."""
         ...
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
-        """Rows of the curves, as they come."""
+        """Receive new rows of the curves."""
         ...
 
 
@@ -53,16 +53,25 @@ def run_blocks(
     should_stop: Callable[[], bool],
     failed: dict[int, str] | None = None,
 ) -> list[Outcome | None]:
-    """Train every block that is not yet at its end; None for those that had not begun when `should_stop` said so.
+    """Train every block that is not finished yet, in worker processes.
 
-    The workers hold the folder's `lock` too, so that nobody else writes while one of them still does. With `failed`,
-    a block whose environment raises is noted there and the others go on, and a worker that dies is replaced by
-    another that continues its block, a few times.
+    The workers inherit the folder's lock, so that nobody else writes while one of them still does.
+
+    Args:
+        run: the run's folder.
+        lock: file descriptor of the folder's lock.
+        view: the observer.
+        workers: number of worker processes; None takes one per core.
+        should_stop: polled during training; once true, every worker saves and ends.
+        failed: if given, the message of every block whose environment raises is stored here while the other blocks
+            continue, and a worker that dies is replaced by another that resumes its block, a few times.
+
+    Returns: one outcome per block; None for blocks that had not started when `should_stop` became true.
     """
     outcomes = finished_outcomes(run)
     waiting = deque(block for block, outcome in enumerate(outcomes) if outcome is None)
     count = min(len(waiting), workers or worker_env.cores())
-    pool = Pool(run, lock, count, waiting, failed)
+    pool = WorkerPool(run, lock, count, waiting, failed)
     try:
         pool.work(view, should_stop)
     finally:
@@ -71,37 +80,37 @@ def run_blocks(
 
 
 def finished_outcomes(run: RunFolder) -> list[Outcome | None]:
-    """An outcome for every block that is at its end already, None for the others."""
+    """Return the outcome of every block that is already finished, None for the others."""
     end = run.config.iterations * run.config.steps_per_iteration
     at_end = Outcome(end, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0)
     return [at_end if done else None for done in checkpoints.finished_blocks(run)]
 
 
-MOST_DEATHS = 3
-"""Times a block may lose its worker before it counts as failed."""
+MAX_LOST_WORKERS = 3
+"""Number of workers a block may lose before it counts as failed."""
 
 
-class Pool:
-    """Worker processes side by side, and the blocks that wait for one."""
+class WorkerPool:
+    """Parallel worker processes, and the blocks that wait for one."""
 
     def __init__(
         self, run: RunFolder, lock: int, count: int, waiting: deque[int], failed: dict[int, str] | None
     ) -> None:
         self._run, self._lock, self._waiting, self._failed = run, lock, waiting, failed
-        self._said: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
         self._overlap = count < worker_env.cores()
-        self._deaths: collections.Counter[int] = collections.Counter()
-        self._workers = [self._hire() for _ in range(count)]
+        self._lost_workers: collections.Counter[int] = collections.Counter()
+        self._workers = [self._start_worker() for _ in range(count)]
         self.outcomes: list[Outcome | None] = [None] * len(run.config.blocks())
 
-    def _hire(self) -> Worker:
-        return Worker(self._run, self._lock, self._said, overlap=self._overlap)
+    def _start_worker(self) -> Worker:
+        return Worker(self._run, self._lock, self._messages, overlap=self._overlap)
 
     def work(self, view: RunView, should_stop: Callable[[], bool]) -> None:
-        """Until no block is left, or all have stopped."""
+        """Run until no block is left, or until all workers have stopped."""
         stopping = False
         for worker in self._workers:
-            worker.order(self._waiting)
+            worker.start_next(self._waiting)
         while any(worker.block is not None for worker in self._workers):
             if should_stop() and not stopping:
                 stopping = True
@@ -109,65 +118,65 @@ class Pool:
                 for worker in self._workers:
                     worker.finish()
             with contextlib.suppress(queue.Empty):
-                worker, line = self._said.get(timeout=0.1)
-                self._hear(worker, line, view)
+                worker, line = self._messages.get(timeout=0.1)
+                self._handle(worker, line, view)
 
     def close(self) -> None:
-        """Let every worker save and end."""
+        """Ask every worker to save and end, and wait for it."""
         for worker in self._workers:
             worker.finish()
         for worker in self._workers:
             worker.end()
 
-    def _hear(self, worker: Worker, line: bytes, view: RunView) -> None:
-        """Take in one line of a worker; an empty one says that it has ended."""
+    def _handle(self, worker: Worker, line: bytes, view: RunView) -> None:
+        """Handle one message of a worker; an empty line means that it has ended."""
         if not line:
-            self._lost(worker)
+            self._handle_end(worker)
             return
-        event = json.loads(line)
-        match event["event"]:
+        message = json.loads(line)
+        match message["event"]:
             case "progress":
-                view.update(event["block"], Progress(**event["progress"]))
+                view.update(message["block"], Progress(**message["progress"]))
             case "records":
-                view.records(event["block"], event["records"])
+                view.records(message["block"], message["records"])
             case "done":
-                self.outcomes[event["block"]] = Outcome(**event["outcome"])
-                view.finished(event["block"])
-                worker.order(self._waiting)
+                self.outcomes[message["block"]] = Outcome(**message["outcome"])
+                view.finished(message["block"])
+                worker.start_next(self._waiting)
             case "failed":
-                self._note(worker, _ERRORS[event["kind"]](event["message"]))
+                self._fail(worker, _ERRORS[message["kind"]](message["message"]))
 
-    def _note(self, worker: Worker, error: Exception) -> None:
-        """A block has failed: raise, or remember it and go on with the next."""
+    def _fail(self, worker: Worker, error: Exception) -> None:
+        """Handle a failed block: raise the error, or note it and continue with the next block."""
         block, worker.block = worker.block, None
         if self._failed is None or block is None or not isinstance(error, (EnvironmentFailed, WorkerFailed)):
             raise error
         self._failed[block] = str(error)
-        worker.order(self._waiting)
+        worker.start_next(self._waiting)
 
-    def _lost(self, worker: Worker) -> None:
-        """A worker has ended: as it was told, or by itself."""
+    def _handle_end(self, worker: Worker) -> None:
+        """Handle the end of a worker, whether requested or not."""
         if worker.block is None:
             return
         error = WorkerFailed(f"the worker of block {worker.block} ended with exit code {worker.exit_code}")
         if self._failed is None:
             raise error
-        self._deaths[worker.block] += 1
-        successor = self._hire()
+        self._lost_workers[worker.block] += 1
+        successor = self._start_worker()
         self._workers[self._workers.index(worker)] = successor
-        if self._deaths[worker.block] < MOST_DEATHS:
+        if self._lost_workers[worker.block] < MAX_LOST_WORKERS:
             self._waiting.appendleft(worker.block)
-            successor.order(self._waiting)
+            successor.start_next(self._waiting)
         else:
             successor.block = worker.block
-            self._note(successor, error)
+            self._fail(successor, error)
 
 
 class Worker:
-    """One worker process and the block it is at."""
+    """One worker process and the block it trains."""
 
     def __init__(
-        self, run: RunFolder, lock: int, said: queue.SimpleQueue[tuple[Worker, bytes]], *, overlap: bool
+        self, run: RunFolder, lock: int, messages: queue.SimpleQueue[tuple[Worker, bytes]], *, overlap: bool
     ) -> None:
         self._run = run
         self.block: int | None = None
@@ -185,15 +194,15 @@ class Worker:
         assert self._process.stdout is not None
         self._input: IO[bytes] = self._process.stdin
         self._output: IO[bytes] = self._process.stdout
-        threading.Thread(target=self._listen, args=(said,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(messages,), daemon=True).start()
 
-    def _listen(self, said: queue.SimpleQueue[tuple[Worker, bytes]]) -> None:
+    def _listen(self, messages: queue.SimpleQueue[tuple[Worker, bytes]]) -> None:
         for line in self._output:
-            said.put((self, line))
-        said.put((self, b""))
+            messages.put((self, line))
+        messages.put((self, b""))
 
-    def order(self, waiting: deque[int]) -> None:
-        """Take the next block, if any waits."""
+    def start_next(self, waiting: deque[int]) -> None:
+        """Start the next waiting block, if there is one."""
         self.block = waiting.popleft() if waiting else None
         if self.block is not None:
             self._input.write(
@@ -202,12 +211,12 @@ class Worker:
             self._input.flush()
 
     def finish(self) -> None:
-        """Tell it to save and end."""
+        """Ask the process to save and end."""
         with contextlib.suppress(BrokenPipeError):
             self._input.close()
 
     def end(self) -> None:
-        """Wait for its end; by force if it does not come."""
+        """Wait until the process has ended; kill it after a minute."""
         try:
             self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
@@ -216,5 +225,5 @@ class Worker:
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code, once it has ended."""
+        """Exit code of the process; waits until it has ended."""
         return self._process.wait()

@@ -18,7 +18,7 @@ from softstep.runs import worker_env
 from softstep.studies.agents import study_agents
 from softstep.studies.populations import pack_populations
 from softstep.studies.spec import Spec
-from softstep.transition import row_width
+from softstep.training.replay_rows import row_width
 
 TRIAL_SHARE = 0.04
 """Share of a run's environment steps that a trial takes."""

@@ -20,7 +20,7 @@ from softstep.records.events import Hooks, Outcome, Progress
 from softstep.runs import checkpoints, run_folder, worker_env
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.worker_pool import RunView, finished_outcomes
-from softstep.transition import row_width
+from softstep.training.replay_rows import row_width
 from softstep.worker.run_block import execute_block
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""The algebra of α and c: NumPy and SciPy in float64; knows nothing of agents.
+"""The algebra of α and c in NumPy and SciPy, float64; independent of agents.
 
-Start with `ledger` (what T is made of), `LinearTD` (when it is stable) and `explain` (both, in words).
+Start with `ledger` (what T is made of), `LinearTD` (when the pair is stable) and `explain` (both, as text).
 """
 
 from softstep.theory import one_dimension, optimizers, problems, symbolic

@@ -1,4 +1,4 @@
-"""Shape and range contracts shared by the theory: every refusal is a ValueError of one clear line."""
+"""Shape and range checks shared by the theory. Every violation is a ValueError of one clear line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def real_array(name: str, value: Any, ndim: int | None = None) -> Array:
-    """`value` as a float64 array of finite numbers, of rank `ndim` where given."""
+    """Return `value` as a float64 array of finite numbers, after checking that its rank is `ndim`, if any."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -30,7 +30,7 @@ def real_array(name: str, value: Any, ndim: int | None = None) -> Array:
 
 
 def check_alpha(alpha: Any) -> Array:
-    """α, one number or many: finite and above 0."""
+    """Return α, one number or many, after checking that it is finite and above 0."""
     array = real_array("alpha", alpha)
     if (array <= 0).any():
         raise ValueError(f"alpha = {array.min():g} must be above 0: it is the size of a gradient step")
@@ -38,7 +38,7 @@ def check_alpha(alpha: Any) -> Array:
 
 
 def check_c(c: Any) -> Array:
-    """c, one number or many, in [0, 1)."""
+    """Return c, one number or many, after checking that it lies in [0, 1)."""
     array = real_array("c", c)
     if ((array < 0) | (array >= 1)).any():
         wrong = array[(array < 0) | (array >= 1)].flat[0]
@@ -47,35 +47,39 @@ def check_c(c: Any) -> Array:
 
 
 def check_schedule(c: Any, steps: int) -> Array:
-    """c as one weight per step, shape (steps,): a scalar in [0, 1), or a schedule of that length in [0, 1].
+    """Return c as one weight per step, shape (steps,).
 
-    A schedule may hold 1 (no update at that step): a hard copy is the schedule 1, 1, …, 0.
+    `c` is a scalar in [0, 1) or a schedule of length `steps` in [0, 1]. An entry of 1 means no update at that step;
+    hard copies have the schedule 1, 1, …, 0.
     """
     array = real_array("c", c)
     if array.ndim == 0:
         return np.full(steps, float(check_c(array)))
     if array.shape != (steps,):
         raise ValueError(f"c has shape {array.shape}: expected one number, or one for each of {steps} steps")
-    if ((array < 0) | (array > 1)).any():
-        raise ValueError("the schedule c leaves [0, 1]: each entry is the weight of the old target at that step")
+    outside = array[(array < 0) | (array > 1)]
+    if outside.size:
+        raise ValueError(
+            f"the schedule c contains {outside[0]:g}, outside [0, 1]: each entry is the weight of the old target"
+        )
     return array
 
 
-def check_count(name: str, value: Any, least: int) -> int:
-    """A whole number, at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} = {value!r} must be a whole number, at least {least}")
+def check_count(name: str, value: Any, minimum: int) -> int:
+    """Return `value` as an int, after checking that it is an integer of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
+        raise ValueError(f"{name} = {value!r} must be an integer, at least {minimum}")
     return int(value)
 
 
 def check_order(order: str) -> None:
-    """Whether the target blends after (`post`) or before (`pre`) the gradient step."""
+    """Raise ValueError unless the target blends after (`post`) or before (`pre`) the gradient step."""
     if order not in ("post", "pre"):
         raise ValueError(f"order = {order!r} must be 'post' (blend with the new online parameters) or 'pre'")
 
 
 def check_gamma(gamma: Any) -> float:
-    """γ in [0, 1)."""
+    """Return γ as a float, after checking that it lies in [0, 1)."""
     if not (isinstance(gamma, (int, float, np.floating)) and math.isfinite(gamma) and 0 <= gamma < 1):
         raise ValueError(f"gamma = {gamma!r} is outside [0, 1): it is the discount per step")
     return float(gamma)

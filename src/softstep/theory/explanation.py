@@ -1,4 +1,4 @@
-"""The answer for one pair (α, c), in words and numbers."""
+"""What one pair (α, c) means, as text and numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from softstep.theory.windows import Windows
 
 
 class Explanation(NamedTuple):
-    """The answer: text to read (lines separated by newlines) and the numbers in it by name."""
+    """An explanation of a pair: the text, lines separated by newlines, and the numbers in it by name."""
 
     text: str
     numbers: dict[str, Any]
@@ -25,69 +25,82 @@ class Explanation(NamedTuple):
 
 
 def explain(alpha: float, c: float, problem: LinearTD | str | None = None) -> Explanation:
-    """What T ← c·T + (1−c)·Q at step size α means, when it is a smaller α and when not, and whether it is stable.
+    """Explain what T ← c·T + (1−c)·Q at step size α means, when it equals a smaller α, and whether it is stable.
 
-    problem: a `LinearTD`, the name of one of `theory.problems`, or None for one dimension (a = .99, b = 1) and a
-    line on each named problem. Errors: ValueError where α ≤ 0, c is outside [0, 1), or the name is unknown.
+    `problem` is a `LinearTD`, the name of one of `theory.problems`, or None. With None the explanation covers one
+    dimension (a = .99, b = 1) and has a line on each named problem.
+    Raises ValueError if α ≤ 0, c is outside [0, 1), or the name is unknown.
     """
     alpha, c = float(check_alpha(alpha)), float(check_c(c))
     chosen = problems.by_name(problem) if isinstance(problem, str) else problem
-    parts = [_meaning(alpha, c), _equality(alpha, c)]
+    sections = [_units(alpha, c), _smaller_step(alpha, c)]
     if chosen is None:
-        parts += [_one_dimension(alpha, c, 0.99, 1.0), _named(alpha, c)]
+        sections += [_one_dimension(alpha, c, 0.99, 1.0), _named_problems(alpha, c)]
     else:
-        parts.append(_stability(alpha, c, chosen, problem if isinstance(problem, str) else "your problem"))
+        sections.append(_stability(alpha, c, chosen, problem if isinstance(problem, str) else "your problem"))
     numbers: dict[str, Any] = {}
-    for _, values in parts:
+    for _, values in sections:
         numbers |= values
-    return Explanation("\n\n".join(text for text, _ in parts), numbers)
+    return Explanation("\n\n".join(text for text, _ in sections), numbers)
 
 
-Part = tuple[str, dict[str, Any]]
+Section = tuple[str, dict[str, Any]]
+"""Text of one section and the numbers in it by name."""
 
 
-def _meaning(alpha: float, c: float) -> Part:
-    """The units of the pair."""
+def _units(alpha: float, c: float) -> Section:
+    """Give the pair in all its units."""
     update = TargetUpdate.from_c(c)
     numbers = {
         "alpha": alpha, "c": c, "tau": update.tau, "kappa": (1 - c) / alpha, "mean_lag": update.mean_lag,
         "half_life": update.half_life, "time_constant": update.time_constant, "cutoff": update.cutoff,
         "noise_gain": update.noise_gain, "hard_period": update.lag_matched_period(),
     }  # fmt: skip
-    cutoff = "no frequency is halved" if update.cutoff is None else f"half power at {update.cutoff:.6g} rad per step"
+    cutoff = (
+        "every frequency keeps more than half its power"
+        if update.cutoff is None
+        else f"half power at {update.cutoff:.6g} rad per step"
+    )
     text = (
         f"α = {alpha:g}, c = {c:.12g} (τ = {update.tau:.6g}, κ = (1−c)/α = {numbers['kappa']:.6g})\n"
         "In gradient steps:\n"
         f"  the target is {update.mean_lag:.6g} steps behind on average; half of a change arrives within"
         f" {update.half_life:.6g}\n"
         f"  it passes {update.noise_gain:.6g} of white-noise variance; {cutoff}\n"
-        f"  hard copies of the same lag: one every {numbers['hard_period']} steps (they remove no noise)"
+        f"  hard copies with the same lag: one every {numbers['hard_period']} steps (they do not reduce noise)"
     )
     return text, numbers
 
 
-def _equality(alpha: float, c: float) -> Part:
-    """When it is a smaller rate."""
+def _smaller_step(alpha: float, c: float) -> Section:
+    """Say when the pair equals a smaller rate."""
     smaller = blended_alpha(alpha, c)
     weight = 1 - c
     text = (
         "Is it just a smaller step?\n"
         f"  one network blended with itself: yes, exactly α′ = (1−c)α = {smaller:.6g}\n"
-        f"  target and Q-network: equal at the first update from equal starts, in general at no later one.\n"
+        f"  target and Q-network: only at the first update from equal starts, in general not later.\n"
         f"  Every step ends up in T with its whole weight α = {alpha:g}: {weight:.6g} of it at once, the rest later.\n"
-        "  It delays, it does not shrink"
+        "  The target delays steps; it does not shrink them"
     )
     return text, {"blended_alpha": smaller, "weight_at_once": weight, "weight_in_the_end": 1.0}
 
 
-def _one_dimension(alpha: float, c: float, a: float, b: float) -> Part:
-    """Rate and noise in one dimension."""
+def _one_dimension(alpha: float, c: float, a: float, b: float) -> Section:
+    """Compare rate and noise with those of a single network in one dimension.
+
+    Args:
+        alpha: size of a gradient step.
+        c: weight of the old target.
+        a: coefficient of the target in the TD step.
+        b: coefficient of the online parameter in the TD step.
+    """
     effective = one_dimension.effective_alpha(alpha, c, a, b)
     limit = one_dimension.alpha_max(c, a, b)
     numbers: dict[str, Any] = {"effective_alpha": effective, "alpha_max": limit}
     lines = [
         f"In one dimension (a = {a:g}, b = {b:g}):",
-        f"  same rate as a single network at α′ = {effective:.9g}, where (1−c)α says {blended_alpha(alpha, c):.6g};"
+        f"  same rate as a single network at α′ = {effective:.9g}, whereas (1−c)α = {blended_alpha(alpha, c):.6g};"
         f" stable for α < {limit:.6g}",
     ]
     if alpha < limit and not np.isnan(effective):
@@ -97,22 +110,30 @@ def _one_dimension(alpha: float, c: float, a: float, b: float) -> Part:
     return "\n".join(lines), numbers
 
 
-def _named(alpha: float, c: float) -> Part:
-    """One line for each named problem."""
-    lines, named = ["Is it stable? It depends on the problem, and a smaller α is not safer:"], {}
+def _named_problems(alpha: float, c: float) -> Section:
+    """Write one line on each named problem."""
+    lines, named = ["Is it stable? That depends on the problem, and a smaller α is not safer:"], {}
     for name in problems.NAMED:
         problem = problems.by_name(name)
         windows = problem.stable_c(alpha)
         radius, single = problem.spectral_radius(alpha, c), problem.spectral_radius(alpha, 0)
         named[name] = {"radius": radius, "radius_single": single, "stable_c": windows}
         lines.append(
-            f"  {name:<16} with the target {_word(radius):<9} without {_word(single):<9} stable c: {intervals(windows)}"
+            f"  {name:<16} with the target {_outcome(radius):<9} without {_outcome(single):<9}"
+            f" stable c: {format_windows(windows)}"
         )
     return "\n".join(lines), {"named": named}
 
 
-def _stability(alpha: float, c: float, problem: LinearTD, name: str) -> Part:
-    """Growth, equal single network and windows on one problem."""
+def _stability(alpha: float, c: float, problem: LinearTD, name: str) -> Section:
+    """Report growth, equivalent single network and stability windows on one problem.
+
+    Args:
+        alpha: size of a gradient step.
+        c: weight of the old target.
+        problem: the linear problem.
+        name: what to call it in the text.
+    """
     radius, single = problem.spectral_radius(alpha, c), problem.spectral_radius(alpha, 0)
     smaller = problem.spectral_radius(blended_alpha(alpha, c), 0)
     effective, limits = problem.effective_alpha(alpha, c), problem.limits()
@@ -126,22 +147,22 @@ def _stability(alpha: float, c: float, problem: LinearTD, name: str) -> Part:
     scanned = numbers["stable_c"].resolution
     lines = [
         f"On {name} ({problem.size} feature{'s' if problem.size > 1 else ''}):",
-        f"  growth per step {radius:.12g}: {_word(radius)}; {equal}",
+        f"  growth per step {radius:.12g}: {_outcome(radius)}; {equal}",
         f"  without a target {single:.12g} at α, {smaller:.12g} at (1−c)α",
-        f"  stable at this α for c in {intervals(numbers['stable_c'])}; fastest c: {best}",
-        f"  stable at this c for α in {intervals(numbers['stable_alpha'])}",
-        f"  stable for small steps for κ in {intervals(numbers['stable_kappa'])}",
+        f"  stable at this α for c in {format_windows(numbers['stable_c'])}; fastest c: {best}",
+        f"  stable at this c for α in {format_windows(numbers['stable_alpha'])}",
+        f"  stable for small steps for κ in {format_windows(numbers['stable_kappa'])}",
         *(f"  {sentence.strip()}" for sentence in limits.says.split("\n")),
     ]
     if scanned is not None:
-        lines.append(f"  (windows found by scanning: one narrower than a factor {scanned:.3g} could be missed)")
+        lines.append(f"  (windows found by scanning: any narrower than a factor {scanned:.3g} could be missed)")
     return "\n".join(lines), numbers
 
 
-def intervals(windows: Windows) -> str:
-    """Open intervals in words: `(0.862137092312, 1)`, several joined by "and", or "nowhere"."""
+def format_windows(windows: Windows) -> str:
+    """Format open intervals: `(0.862137092312, 1)`, several joined by "and", or "nowhere"."""
     return " and ".join(f"({low:.12g}, {high:.12g})" for low, high in windows) or "nowhere"
 
 
-def _word(radius: float) -> str:
+def _outcome(radius: float) -> str:
     return "converges" if radius < 1 else "diverges"

@@ -1,4 +1,4 @@
-"""The ingredients of a linear value-learning problem, checked, and where its matrices come from."""
+"""The ingredients of a linear value-learning problem, and the matrices that follow from them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,28 @@ from softstep.theory.checks import Array, check_gamma, real_array
 
 
 class MDP(NamedTuple):
-    """A Markov reward process with features: S states, n features."""
+    """A Markov reward process with S states and n features."""
 
     phi: Array  # (S, n), the features of each state
-    P: Array  # (S, S), rows sum to one
+    P: Array  # (S, S), transition probabilities; rows sum to one
     d: Array  # (S,), how often each state is updated; a common factor multiplies α
-    gamma: float  # discount per step, [0, 1)
+    gamma: float  # discount per step, in [0, 1)
     rewards: Array  # (S,), expected reward on leaving each state
 
 
 def make_mdp(phi: Any, P: Any, d: Any, gamma: float, rewards: Any = None) -> MDP:
-    """The ingredients as float64 arrays of matching shapes.
+    """Return the ingredients as float64 arrays, after checking that their shapes match.
 
-    Errors: ValueError where shapes do not fit, P has a negative entry or a row that does not sum to one, d is
-    negative or zero throughout, γ is outside [0, 1), or a number is NaN.
+    Args:
+        phi: features of each state, shape (S, n).
+        P: transition probabilities, shape (S, S).
+        d: how often each state is updated, shape (S,).
+        gamma: discount per step, in [0, 1).
+        rewards: expected reward on leaving each state, shape (S,); zeros by default.
+
+    Raises:
+        ValueError: the shapes do not fit, P has a negative entry or a row that does not sum to one, d has a negative
+            entry or is zero throughout, γ is outside [0, 1), or a number is NaN.
     """
     features, transition, weights = real_array("phi", phi, 2), real_array("P", P, 2), real_array("d", d, 1)
     states = len(features)
@@ -35,31 +43,35 @@ def make_mdp(phi: Any, P: Any, d: Any, gamma: float, rewards: Any = None) -> MDP
             f"shapes do not fit: phi {features.shape} has {states} states, P is {transition.shape},"
             f" d {weights.shape}, rewards {reward.shape}"
         )
-    off = np.flatnonzero((np.abs(transition.sum(axis=1) - 1) > 1e-9) | (transition < 0).any(axis=1))
-    if len(off):
-        raise ValueError(f"row {off[0]} of P is no distribution: it sums to {transition[off[0]].sum():.12g}")
+    bad_rows = np.flatnonzero((np.abs(transition.sum(axis=1) - 1) > 1e-9) | (transition < 0).any(axis=1))
+    if len(bad_rows):
+        row = transition[bad_rows[0]]
+        raise ValueError(
+            f"row {bad_rows[0]} of P (sum {row.sum():.12g}, smallest entry {row.min():g}) is not a distribution:"
+            " entries must be at least 0 and sum to 1"
+        )
     if (weights < 0).any() or not weights.any():
         raise ValueError("d must be at least 0 everywhere and above 0 somewhere: how often each state is updated")
     return MDP(features, transition, weights, check_gamma(gamma), reward)
 
 
 def matrices(mdp: MDP) -> tuple[Array, Array, Array]:
-    """A = γ·ΦᵀDPΦ, B = ΦᵀDΦ, r = ΦᵀD·rewards of the expected update θ ← θ + α(A·w − B·θ + r)."""
+    """Return A = γ·ΦᵀDPΦ, B = ΦᵀDΦ, r = ΦᵀD·rewards of the expected update θ ← θ + α(A·w − B·θ + r)."""
     weighted = mdp.phi.T * mdp.d
     return mdp.gamma * weighted @ mdp.P @ mdp.phi, weighted @ mdp.phi, weighted @ mdp.rewards
 
 
 def stationary_distribution(P: Array) -> Array:
-    """d with dᵀP = dᵀ, Σd = 1, by least squares; unique where P has one recurrent class. Shape (S,)."""
+    """Return d with dᵀP = dᵀ and Σd = 1, shape (S,), by least squares; unique if P has one recurrent class."""
     states = len(P)
     equations = np.vstack([P.T - np.eye(states), np.ones(states)])
     return np.asarray(np.linalg.lstsq(equations, np.append(np.zeros(states), 1.0), rcond=None)[0])
 
 
 def read_mdp(path: str | Path) -> MDP:
-    """An `MDP` from a JSON file with the keys phi, P, d, gamma and, if wanted, rewards.
+    """Read an `MDP` from a JSON file with the keys phi, P, d, gamma and, optionally, rewards.
 
-    Errors: ValueError naming the file where it is missing, no JSON, or no such object.
+    Raises ValueError, naming the file, if it is missing, is not JSON, or does not hold such an object.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -67,7 +79,7 @@ def read_mdp(path: str | Path) -> MDP:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
     keys = {"phi", "P", "d", "gamma"}
     if not isinstance(content, dict) or not keys <= set(content) <= keys | {"rewards"}:
-        raise ValueError(f"{path}: expected a JSON object with phi, P, d, gamma and perhaps rewards")
+        raise ValueError(f"{path}: expected a JSON object with phi, P, d, gamma and, optionally, rewards")
     try:
         return make_mdp(**content)
     except ValueError as error:

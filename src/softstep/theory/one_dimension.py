@@ -13,22 +13,32 @@ from softstep.theory.checks import Spectrum, check_alpha, check_c, check_count, 
 
 
 class Variance(NamedTuple):
-    """Stationary variances under white step noise of variance 1."""
+    """Stationary variances of Q and T under white step noise of variance 1."""
 
     Q: float
     T: float
 
 
 class Ratios(NamedTuple):
-    """Stationary variances over V₁, that of the single network of the same rate λ₁."""
+    """Stationary variances of Q and T over V₁, the variance of the single network of the same rate λ₁."""
 
     Q: float
     T: float
 
 
 def eigenvalues(alpha: float, c: float, a: float, b: float) -> Spectrum:
-    """λ₁, λ₂ = half-trace ± √(half-trace² − c(1−αb)), larger modulus first. Shape (2,), complex."""
-    alpha, c = _pair(alpha, c)
+    """Return the eigenvalues λ₁, λ₂ = half-trace ± √(half-trace² − c(1−αb)).
+
+    Args:
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target, in [0, 1).
+        a: coefficient of the target w in the TD step.
+        b: coefficient of the online parameter θ in the TD step.
+
+    Returns:
+        A complex array of shape (2,), larger modulus first.
+    """
+    alpha, c = _checked_pair(alpha, c)
     half = (1 + c - alpha * b + alpha * (1 - c) * a) / 2
     root = np.sqrt(complex(half**2 - c * (1 - alpha * b)))
     pair = np.array([half + root, half - root])
@@ -36,12 +46,13 @@ def eigenvalues(alpha: float, c: float, a: float, b: float) -> Spectrum:
 
 
 def alpha_max(c: float, a: float, b: float) -> float:
-    """Upper end of the stable α for b > 0: min of (1+1/c)/b and 2(1+c)/(b(1+c) − a(1−c)); 0 unless a < b.
+    """Return the upper end of the stable α for b > 0: min of (1+1/c)/b and 2(1+c)/(b(1+c) − a(1−c)); 0 unless a < b.
 
-    Stable iff a < b, αb < 1 + 1/c and α(b(1+c) − a(1−c)) < 2(1+c). No target rescues one dimension.
+    The pair is stable iff a < b, αb < 1 + 1/c and α(b(1+c) − a(1−c)) < 2(1+c). If the single network diverges for every
+    α (a ≥ b), so does every pair. Raises ValueError if b ≤ 0.
     """
     c = float(check_c(c))
-    _positive(b)
+    _check_curvature(b)
     if a >= b:
         return 0.0
     oscillation = b * (1 + c) - a * (1 - c)
@@ -49,8 +60,18 @@ def alpha_max(c: float, a: float, b: float) -> float:
 
 
 def effective_alpha(alpha: float, c: float, a: float, b: float) -> float:
-    """α_eff = (1 − λ₊)/β, λ₊ the larger real eigenvalue: the single network of the same rate; nan if complex."""
-    alpha, c = _pair(alpha, c)
+    """Return α_eff = (1 − λ₊)/β, the rate of the single network that decays as fast; λ₊ is the larger real eigenvalue.
+
+    Args:
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target, in [0, 1).
+        a: coefficient of the target w in the TD step.
+        b: coefficient of the online parameter θ in the TD step.
+
+    Returns:
+        α_eff, or nan if the eigenvalues are complex or a ≥ b.
+    """
+    alpha, c = _checked_pair(alpha, c)
     half_gap = (alpha * (b - (1 - c) * a) + 1 - c) / 2  # 1 − half-trace
     discriminant = half_gap**2 - alpha * (1 - c) * (b - a)
     if discriminant < 0 or a >= b:
@@ -59,43 +80,76 @@ def effective_alpha(alpha: float, c: float, a: float, b: float) -> float:
 
 
 def effective_alpha_approx(alpha: float, c: float, a: float, b: float) -> float:
-    """α(1−c)/(1−c + α(b − (1−c)a)): time constants add, 1/α_eff ≈ 1/α + (b − (1−c)a)/(1−c)."""
-    alpha, c = _pair(alpha, c)
+    """Return α(1−c)/(1−c + α(b − (1−c)a)), an approximation of α_eff that adds time constants.
+
+    1/α_eff ≈ 1/α + (b − (1−c)a)/(1−c).
+
+    Args:
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target, in [0, 1).
+        a: coefficient of the target w in the TD step.
+        b: coefficient of the online parameter θ in the TD step.
+    """
+    alpha, c = _checked_pair(alpha, c)
     return alpha * (1 - c) / (1 - c + alpha * (b - (1 - c) * a))
 
 
 def follows_single(alpha: float, c: float, b: float) -> bool:
-    """Whether T follows a single network for some α′: iff c = 0 or αb = 1, that is, λ₂ = c(1−αb)/λ₁ = 0.
+    """Return whether T follows a single network for some α′: iff c = 0 or αb = 1, that is, λ₂ = c(1−αb)/λ₁ = 0.
 
-    αb = 1 is QN solving its regression in one step; then α′ = (1−c)·α.
+    At αb = 1 the Q-network solves its regression in one step; then α′ = (1−c)·α.
     """
-    alpha, c = _pair(alpha, c)
+    alpha, c = _checked_pair(alpha, c)
     return c == 0 or alpha * b == 1
 
 
 def variance(alpha: float, c: float, a: float, b: float) -> Variance:
-    """Var T = α(1−c)(1+cu)/[(1−cu)βp], Var Q = α[(1+c)(1−cu) − 2cαa]/[(1−cu)βp], p = 2(1+c) − α(b(1+c)−a(1−c)).
+    """Return the stationary variances under unit white step noise, order "post".
 
-    Unit white step noise, order "post". ValueError where the pair is unstable.
+    Args:
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target, in [0, 1).
+        a: coefficient of the target w in the TD step.
+        b: coefficient of the online parameter θ in the TD step.
+
+    Returns:
+        Var T = α(1−c)(1+cu)/[(1−cu)βp] and Var Q = α[(1+c)(1−cu) − 2cαa]/[(1−cu)βp],
+        with p = 2(1+c) − α(b(1+c) − a(1−c)).
+
+    Raises:
+        ValueError: the pair is unstable.
     """
-    alpha, c = _stable(alpha, c, a, b)
+    alpha, c = _checked_stable_pair(alpha, c, a, b)
     u, beta, p = 1 - alpha * b, b - a, 2 * (1 + c) - alpha * (b * (1 + c) - a * (1 - c))
     common = alpha / ((1 - c * u) * beta * p)
     return Variance(Q=common * ((1 + c) * (1 - c * u) - 2 * c * alpha * a), T=common * (1 - c) * (1 + c * u))
 
 
 def single_variance(rate: float, beta: float) -> float:
-    """V₁ = (1−λ)/((1+λ)β²): variance of the single network θ ← θ − α′(βθ − noise) with λ = 1 − α′β = `rate`."""
+    """Return V₁ = (1−λ)/((1+λ)β²), the variance of the single network θ ← θ − α′(βθ − noise), λ = 1 − α′β = `rate`."""
     return (1 - rate) / ((1 + rate) * beta**2)
 
 
 def ratios(alpha: float, c: float, a: float, b: float) -> Ratios:
-    """Var T/V₁ = (1−λ₂)(1+λ₁λ₂)/[(1+λ₂)(1−λ₁λ₂)], Var Q/V₁ = 1 + 2(1−λ₁)(c−λ₂)(1−cλ₂)/[(1−c)²(1−λ₁λ₂)(1+λ₂)].
+    """Return both variances over V₁, the variance of the single network of the same rate λ₁.
 
-    For 0 < a < b, 0 < αb < 1, 0 < c < 1: Var T < V₁ < Var Q, strictly. T has rate *and* variance of a single
-    network iff c(1−αb) = 0. ValueError where the eigenvalues are complex: no single network has that rate.
+    For 0 < a < b, 0 < αb < 1, 0 < c < 1: Var T < V₁ < Var Q, strictly. T has the rate *and* the variance of a single
+    network iff c(1−αb) = 0.
+
+    Args:
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target, in [0, 1).
+        a: coefficient of the target w in the TD step.
+        b: coefficient of the online parameter θ in the TD step.
+
+    Returns:
+        Var T/V₁ = (1−λ₂)(1+λ₁λ₂)/[(1+λ₂)(1−λ₁λ₂)] and
+        Var Q/V₁ = 1 + 2(1−λ₁)(c−λ₂)(1−cλ₂)/[(1−c)²(1−λ₁λ₂)(1+λ₂)].
+
+    Raises:
+        ValueError: the pair is unstable, or the eigenvalues are complex, so that no single network has that rate.
     """
-    alpha, c = _stable(alpha, c, a, b)
+    alpha, c = _checked_stable_pair(alpha, c, a, b)
     pair = eigenvalues(alpha, c, a, b)
     if np.abs(pair.imag).max() > 0:
         raise ValueError("the eigenvalues are complex: no single network has this rate")
@@ -107,26 +161,36 @@ def ratios(alpha: float, c: float, a: float, b: float) -> Ratios:
 
 
 def saturated_c(period: int, gamma: float) -> float:
-    """c with 1 − c = (1 − γ^{1/N})/(1 − γ): a soft target as fast as hard copies every N where αbN ≫ 1.
+    """Return c with 1 − c = (1 − γ^{1/N})/(1 − γ), a soft target as fast as hard copies every N = `period` steps.
 
-    There Q has solved its regression before T moves, so each copy contracts by γ.
+    It holds for αbN ≫ 1, when Q has solved its regression before T moves, so that each copy contracts by γ.
     """
     gamma, N = check_gamma(gamma), check_count("period", period, 1)
     return float(1 - (1 - gamma ** (1 / N)) / (1 - gamma))
 
 
-def _pair(alpha: float, c: float) -> tuple[float, float]:
+def _checked_pair(alpha: float, c: float) -> tuple[float, float]:
     return float(check_alpha(alpha)), float(check_c(c))
 
 
-def _positive(b: float) -> None:
+def _check_curvature(b: float) -> None:
     if not b > 0:
-        raise ValueError(f"b = {b!r} must be above 0: it is the curvature of QN's regression")
+        raise ValueError(f"b = {b!r} must be above 0: it is the curvature of the Q-network's regression")
 
 
-def _stable(alpha: float, c: float, a: float, b: float) -> tuple[float, float]:
-    """The checked pair; ValueError unless it is stable."""
-    _positive(b)
+def _checked_stable_pair(alpha: float, c: float, a: float, b: float) -> tuple[float, float]:
+    """Return (α, c) as floats.
+
+    Args:
+        alpha: size of a gradient step.
+        c: weight of the old target.
+        a: coefficient of the target w in the TD step.
+        b: coefficient of the online parameter θ in the TD step.
+
+    Raises:
+        ValueError: the pair is unstable or out of range.
+    """
+    _check_curvature(b)
     if not float(check_alpha(alpha)) < alpha_max(c, a, b):
         raise ValueError(f"alpha = {alpha:g} is not below alpha_max = {alpha_max(c, a, b):g}: no stationary variance")
-    return _pair(alpha, c)
+    return _checked_pair(alpha, c)

@@ -1,7 +1,8 @@
-"""For which optimisers is one network blended with itself, x ← c·x + (1−c)·x_new, the same optimiser at (1−c)·α?
+"""Optimizers for which one network blended with itself, x ← c·x + (1−c)·x_new, is the same optimizer at (1−c)·α.
 
-Exactly where the update U(x, state; α) is homogeneous in α along the trajectory of its state: U(·; kα) = k·U(·; α),
-with a state that the rate has never entered. `softstep.equivalence.check` tests the claim on any optax optimizer.
+They are exactly those whose update U(x, state; α) is homogeneous in α along the trajectory of the state,
+U(·; kα) = k·U(·; α), with a state that does not depend on the rate. `softstep.equivalence.check` tests the claim on any
+optax optimizer.
 """
 
 from __future__ import annotations
@@ -9,24 +10,26 @@ from __future__ import annotations
 import difflib
 from typing import Literal, NamedTuple
 
-Verdict = Literal["exact", "exact for constant c", "needs another rescale", "never"]
-"""Whether blending one network is the same optimiser at (1−c)·α."""
+EquivalenceKind = Literal["exact", "exact for constant c", "needs another rescale", "never"]
+"""Whether, and under which condition, blending one network is the same optimizer at (1−c)·α."""
 
 
 class Equivalence(NamedTuple):
-    """The answer for one optimiser."""
+    """The kind of equivalence for one optimizer, and the reason."""
 
     name: str
-    verdict: Verdict
+    verdict: EquivalenceKind
     rescale: str | None  # what else must be scaled, for "needs another rescale"
     reason: str
 
 
-_FREE = "the buffer holds gradients, not steps, so the rate multiplies the finished update"
+_RATE_OUTSIDE_BUFFER = "the buffer holds gradients, not steps, so the rate multiplies the finished update"
 _KNOWN: tuple[Equivalence, ...] = (
     Equivalence("sgd", "exact", None, "the update is alpha times the gradient"),
-    Equivalence("heavy_ball", "exact", None, f"PyTorch's convention, v = mu*v + g, x - alpha*v: {_FREE}"),
-    Equivalence("nesterov", "exact", None, f"PyTorch's convention, x - alpha*(g + mu*v): {_FREE}"),
+    Equivalence(
+        "heavy_ball", "exact", None, f"PyTorch's convention, v = mu*v + g, x - alpha*v: {_RATE_OUTSIDE_BUFFER}"
+    ),
+    Equivalence("nesterov", "exact", None, f"PyTorch's convention, x - alpha*(g + mu*v): {_RATE_OUTSIDE_BUFFER}"),
     Equivalence("adam", "exact", None, "alpha scaled, bias correction and epsilon unchanged"),
     Equivalence("amsgrad", "exact", None, "alpha scaled, bias correction, running maximum and epsilon unchanged"),
     Equivalence("rmsprop", "exact", None, "alpha scaled, running square and epsilon unchanged"),
@@ -40,20 +43,20 @@ _KNOWN: tuple[Equivalence, ...] = (
     ),
     Equivalence(
         "keras_momentum", "exact for constant c", None,
-        "v = mu*v - alpha*g: the rate is inside the buffer, so old steps keep the c of their own time;"
+        "v = mu*v - alpha*g: the rate is inside the buffer, so old steps keep the c they were made with;"
         " starts from velocity 0",
     ),
     Equivalence(
         "rmsprop_momentum", "exact for constant c", None,
-        "the momentum buffer holds steps with the rate inside; starts from velocity 0",
+        "the momentum buffer holds steps that include the rate; starts from velocity 0",
     ),
     Equivalence(
         "heavy_ball_displacement", "needs another rescale", "mu -> (1-c)*mu",
-        "x - alpha*g + mu*(x - x_before): the displacement has already been blended, the momentum on it has not",
+        "x - alpha*g + mu*(x - x_before): the displacement has already been blended, its momentum coefficient has not",
     ),
     Equivalence(
         "adamw_independent", "needs another rescale", "weight_decay -> (1-c)*weight_decay",
-        "the decay is not multiplied by alpha, so lowering alpha leaves it as it was",
+        "the decay is not multiplied by alpha, so lowering alpha does not lower it",
     ),
     Equivalence(
         "update_clipping", "needs another rescale", "rho -> (1-c)*rho",
@@ -61,11 +64,11 @@ _KNOWN: tuple[Equivalence, ...] = (
     ),
     Equivalence(
         "nesterov_ahead", "never", None,
-        "the gradient is taken at x + mu*v, a point that the blended network does not look at",
+        "the gradient is taken at x + mu*v, a point at which the blended network does not take gradients",
     ),
     Equivalence("projected", "never", None, "an active projection does not commute with a shorter step"),
     Equivalence("proximal", "never", None, "the proximal map shrinks by an amount that is not linear in alpha"),
-    Equivalence("line_search", "never", None, "the length of the step is chosen after alpha, which then says nothing"),
+    Equivalence("line_search", "never", None, "the search sets the step length, whatever alpha is"),
 )  # fmt: skip
 _ALIASES = {
     "momentum": "heavy_ball", "sgd_momentum": "heavy_ball", "clipping": "gradient_clipping",
@@ -74,14 +77,13 @@ _ALIASES = {
 }  # fmt: skip
 
 NAMES: tuple[str, ...] = tuple(entry.name for entry in _KNOWN)
-"""Every optimiser with an answer."""
+"""Every optimizer in the table."""
 
 
 def equivalence(name: str) -> Equivalence:
-    """Whether blending one network trained by `name` is that optimiser at (1−c)·α, and why.
+    """Return whether blending one network trained by the optimizer `name` equals that optimizer at (1−c)·α, and why.
 
-    Returns: `Equivalence(name, verdict, rescale, reason)`. Case, spaces and hyphens do not matter.
-    Errors: ValueError where the name is unknown, with the nearest ones.
+    Case, spaces and hyphens do not matter. Raises ValueError, with the nearest names, if the name is unknown.
     """
     key = name.strip().lower().replace(" ", "_").replace("-", "_")
     key = _ALIASES.get(key, key)
@@ -89,4 +91,4 @@ def equivalence(name: str) -> Equivalence:
         if entry.name == key:
             return entry
     close = difflib.get_close_matches(key, NAMES + tuple(_ALIASES), n=3, cutoff=0.5) or NAMES
-    raise ValueError(f"optimizer {name!r} has no answer here: try {', '.join(close)}, or softstep.equivalence.check")
+    raise ValueError(f"optimizer {name!r} is unknown: try {', '.join(close)}, or softstep.equivalence.check")

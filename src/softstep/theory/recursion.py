@@ -2,8 +2,8 @@
 
     Q_{t+1} = Q_t + α·s_t,    T_{t+1} = c_t·T_t + (1 − c_t)·Q_{t+1}    (order "post")
 
-s_t is whatever the optimiser proposes (any step function; put the displacement for α·s). With order "pre" the
-target blends with Q_t instead. Nothing here assumes that the steps are gradients, or linear.
+s_t is the optimizer's step, from any step function; for an optimizer with its own rate, α·s_t is the displacement. With
+order "pre" the target blends with Q_t instead. The steps need not be gradients, nor linear.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 from softstep.target import TargetUpdate
 from softstep.theory.checks import Array, check_alpha, check_c, check_count, check_order, check_schedule, real_array
 
-_ROWS = 256
+_BLOCK_ROWS = 256
+"""Rows of weights that are multiplied with the steps at once."""
 
 
 class Ledger(NamedTuple):
-    """Trajectories of both networks including time 0, shapes (t + 1, ...)."""
+    """Trajectories of both networks, including time 0, shapes (t + 1, ...)."""
 
     Q: Array
     T: Array
@@ -35,16 +36,19 @@ class Momentum(NamedTuple):
 
 
 def schedule(update: TargetUpdate, steps: int) -> Array:
-    """Weight on the old target at each of `steps` gradient steps: c where the update fires, else 1. Shape (steps,)."""
-    fires = np.arange(1, check_count("steps", steps, 0) + 1) % update.period == 0
-    return np.where(fires, update.c, 1.0)
+    """Return the weight of the old target at each of `steps` gradient steps, shape (steps,).
+
+    The weight is c at the steps at which the update is due, and 1 at all others.
+    """
+    due = np.arange(1, check_count("steps", steps, 0) + 1) % update.period == 0
+    return np.where(due, update.c, 1.0)
 
 
 def gap_weights(c: Any, t: int, order: str = "post") -> Array:
-    """How much of each past step is still missing from T_t: Q_t − T_t = α·Σ_k w_k·s_k + w_start·(Q_0 − T_0).
+    """Return the fraction of each past step still missing from T_t: Q_t − T_t = α·Σ_k w_k·s_k + w_start·(Q_0 − T_0).
 
-    Returns: shape (t + 1,): w_start = Π_{j<t} c_j first, then w_k = Π_{k≤j<t} c_j for k = 0 … t−1, which is
-    c^{t−k} for constant c; with order "pre" the product starts at j = k + 1.
+    The shape is (t + 1,): first w_start = Π_{j<t} c_j, then w_k = Π_{k≤j<t} c_j for k = 0 … t−1, which is c^{t−k} for
+    constant c. With order "pre" the product starts at j = k + 1.
     """
     check_order(order)
     weights = check_schedule(c, check_count("t", t, 0))
@@ -55,24 +59,35 @@ def gap_weights(c: Any, t: int, order: str = "post") -> Array:
 
 
 def ledger_weights(c: Any, t: int, order: str = "post") -> Array:
-    """Share of each past step that has arrived in T_t, shape (t,): 1 − c^{t−k} for k = 0 … t−1.
+    """Return the fraction of each past step that has arrived in T_t, shape (t,): 1 − c^{t−k} for k = 0 … t−1.
 
-    Every step ends up in T with total weight 1 (times α): the target delays, it does not shrink.
+    Every step ends up in T with total weight 1 (times α): the target delays steps, it does not shrink them.
     """
     return 1.0 - gap_weights(c, t, order)[1:]
 
 
 def gap(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = "post") -> Array:
-    """D_t = Q_t − T_t = α·Σ_{k<t} c^{t−k}·s_k + c^t·(Q_0 − T_0), in closed form, shape (t + 1, ...).
+    """Compute the gap between the two networks in closed form, in blocks of rows of weights.
 
-    steps: s_k of shape (t, ...); c: a scalar in [0, 1) or a schedule of length t; q0, t0: shape (...), t0 = q0
-    if not given. Rows of weights are multiplied with all steps in blocks.
+    Args:
+        steps: s_k, shape (t, ...), t ≥ 0.
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target: a scalar in [0, 1), or a schedule of length t in [0, 1].
+        q0: initial online parameters, shape (...).
+        t0: initial target parameters, shape (...); a copy of q0 by default.
+        order: "post" if the target blends with the new online parameters, "pre" if with the old ones.
+
+    Returns:
+        D_t = Q_t − T_t = α·Σ_{k<t} c^{t−k}·s_k + c^t·(Q_0 − T_0), shape (t + 1, ...).
+
+    Raises:
+        ValueError: the shapes do not fit, an argument is out of range, or a number is NaN.
     """
     check_order(order)
-    s, q, start = _start(steps, alpha, q0, t0)
+    s, q, initial_gap = _checked_start(steps, alpha, q0, t0)
     weights = check_schedule(c, len(s))
-    flat = np.concatenate([(start / alpha)[None], s]).reshape(len(s) + 1, -1)
-    rows = np.zeros((min(_ROWS, len(s) + 1), len(s) + 1))
+    flat = np.concatenate([(initial_gap / alpha)[None], s]).reshape(len(s) + 1, -1)
+    rows = np.zeros((min(_BLOCK_ROWS, len(s) + 1), len(s) + 1))
     row, blocks, filled = np.zeros(len(s) + 1), [], 0
     row[0] = 1.0
     for t in range(len(s) + 1):
@@ -81,33 +96,56 @@ def gap(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = 
         if filled == len(rows) or t == len(s):
             blocks.append(rows[:filled, : t + 1] @ flat[: t + 1])
             filled = 0
-        if t < len(s):  # one step later every weight is c_t times smaller, and step t joins
+        if t < len(s):  # one step later every weight is c_t times as large, and step t joins
             row[: t + 1] *= weights[t]
             row[t + 1] = weights[t] if order == "post" else 1.0
     return alpha * np.concatenate(blocks).reshape(len(s) + 1, *q.shape)
 
 
 def ledger(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = "post") -> Ledger:
-    """Both networks from the steps alone: T_t = Q_0 + α·Σ_{k<t} (1 − c^{t−k})·s_k − c^t·(Q_0 − T_0).
+    """Compute both networks from the steps alone.
 
-    steps: s_k of shape (t, ...), t ≥ 0; c: a scalar in [0, 1) or a schedule of length t; q0, t0: shape (...).
-    Returns: `Ledger(Q, T)` of shapes (t + 1, ...), time 0 first.
-    Errors: ValueError where shapes do not fit, α ≤ 0, c leaves its range, or a number is NaN.
+    Args:
+        steps: s_k, shape (t, ...), t ≥ 0.
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target: a scalar in [0, 1), or a schedule of length t in [0, 1].
+        q0: initial online parameters, shape (...).
+        t0: initial target parameters, shape (...); a copy of q0 by default.
+        order: "post" if the target blends with the new online parameters, "pre" if with the old ones.
+
+    Returns:
+        `Ledger(Q, T)` of shapes (t + 1, ...), time 0 first: Q_t = Q_0 + α·Σ_{k<t} s_k and
+        T_t = Q_0 + α·Σ_{k<t} (1 − c^{t−k})·s_k − c^t·(Q_0 − T_0).
+
+    Raises:
+        ValueError: the shapes do not fit, α ≤ 0, c is out of range, or a number is NaN.
     """
-    online = _online(steps, alpha, q0)
+    online = _online_trajectory(steps, alpha, q0)
     return Ledger(online, online - gap(steps, alpha, c, q0, t0, order))
 
 
 def momentum_form(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None) -> Momentum:
-    """The target as an optimiser with momentum: v_t = c·v_{t−1} + s_t, T_{t+1} = T_t + (1−c)·α·v_t.
+    """Compute the target as an optimizer with momentum: v_t = c·v_{t−1} + s_t, T_{t+1} = T_t + (1−c)·α·v_t.
 
-    Returns: `Momentum(Q, T, v)` with Q_{t+1} = T_{t+1} + α·c·v_t. From T_0 = Q_0 the velocity starts at s_0; an
-    initial gap enters as v_0 = s_0 + (Q_0 − T_0)/α. Shapes and errors as in `ledger`; order "post".
+    The order is "post". From T_0 = Q_0 the velocity starts at s_0; an initial gap enters as v_0 = s_0 + (Q_0 − T_0)/α.
+
+    Args:
+        steps: s_k, shape (t, ...), t ≥ 0.
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target: a scalar in [0, 1), or a schedule of length t in [0, 1].
+        q0: initial online parameters, shape (...).
+        t0: initial target parameters, shape (...); a copy of q0 by default.
+
+    Returns:
+        `Momentum(Q, T, v)` with Q_{t+1} = T_{t+1} + α·c·v_t.
+
+    Raises:
+        ValueError: the shapes do not fit, α ≤ 0, c is out of range, or a number is NaN.
     """
-    s, q, start = _start(steps, alpha, q0, t0)
+    s, q, initial_gap = _checked_start(steps, alpha, q0, t0)
     weights = check_schedule(c, len(s))
-    online, target, v = [q], [q - start], [np.zeros_like(q)] * 0
-    carried = start / alpha
+    online, target, v = [q], [q - initial_gap], list[Array]()
+    carried = initial_gap / alpha
     for c_t, s_t in zip(weights, s, strict=True):
         v.append(carried + s_t)
         target.append(target[-1] + (1 - c_t) * alpha * v[-1])
@@ -117,19 +155,36 @@ def momentum_form(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None) -> 
 
 
 def third_equation(steps: Any, alpha: float, c: float, q0: Any) -> Array:
-    """V ← V + (1−c)·α·step(Q, T): the third equation with QN's own steps at the smaller rate, shape (t + 1, ...).
+    """Compute the third equation V ← V + (1−c)·α·step(Q, T), the Q-network's own steps at the smaller rate.
 
-    Returns: V_t = Q_0 + (1−c)·(Q_t − Q_0). It equals T_t at t = 1 only; at c = 0 it is Q itself. It is not the
-    single network at (1−c)α, whose steps are computed with its own weights.
+    V_t = Q_0 + (1−c)·(Q_t − Q_0). It equals T_t at t = 1 only; at c = 0 it is Q itself. It is not the single network at
+    (1−c)α, whose steps are computed with its own weights.
+
+    Args:
+        steps: s_k, shape (t, ...).
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target, in [0, 1).
+        q0: initial parameters, shape (...).
+
+    Returns:
+        V at times 0 … t, shape (t + 1, ...).
     """
-    return _online(steps, (1 - float(check_c(c))) * float(check_alpha(alpha)), q0)
+    return _online_trajectory(steps, (1 - float(check_c(c))) * float(check_alpha(alpha)), q0)
 
 
 def first_difference(step: Callable[[Any, Any], Any], alpha: float, c: float, q0: Any) -> Array:
-    """T_2 − X_2 = α(1−c)·[c·s_0 + step(Q_1, T_1) − step(T_1, T_1)], from T_0 = Q_0 = X_0.
+    """Compute the first difference between T and the single network X at (1−c)·α, which is its own target.
 
-    step: any function of (online, target) parameters. X is the single network at (1−c)·α, which is its own
-    target. Their first updates agree: T_1 = X_1 = Q_0 + (1−c)·α·s_0. Returns: shape of `q0`.
+    Their first updates from T_0 = Q_0 = X_0 agree: T_1 = X_1 = Q_0 + (1−c)·α·s_0. The second ones differ.
+
+    Args:
+        step: any function of (online, target) parameters.
+        alpha: size of a gradient step, above 0.
+        c: weight of the old target, in [0, 1).
+        q0: initial parameters of all three networks, any shape.
+
+    Returns:
+        T_2 − X_2 = α(1−c)·[c·s_0 + step(Q_1, T_1) − step(T_1, T_1)], shape of `q0`.
     """
     c, alpha = float(check_c(c)), float(check_alpha(alpha))
     q = real_array("q0", q0)
@@ -138,8 +193,15 @@ def first_difference(step: Callable[[Any, Any], Any], alpha: float, c: float, q0
     return np.asarray(alpha * (1 - c) * (c * s0 + step(q1, t1) - step(t1, t1)))
 
 
-def _start(steps: Any, alpha: float, q0: Any, t0: Any) -> tuple[Array, Array, Array]:
-    """The steps, Q_0 and the initial gap Q_0 − T_0, with their shapes checked against each other."""
+def _checked_start(steps: Any, alpha: float, q0: Any, t0: Any) -> tuple[Array, Array, Array]:
+    """Return the steps, Q_0 and the initial gap Q_0 − T_0, after checking their shapes against each other.
+
+    Args:
+        steps: s_k, shape (t, ...).
+        alpha: size of a gradient step, above 0.
+        q0: initial online parameters, shape (...).
+        t0: initial target parameters, shape (...), or None for a copy of q0.
+    """
     check_alpha(alpha)
     q, s = real_array("q0", q0), real_array("steps", steps)
     t = q if t0 is None else real_array("t0", t0)
@@ -148,7 +210,7 @@ def _start(steps: Any, alpha: float, q0: Any, t0: Any) -> tuple[Array, Array, Ar
     return s, q, np.asarray(q - t)
 
 
-def _online(steps: Any, alpha: float, q0: Any) -> Array:
-    """Q_t = Q_0 + α·Σ_{k<t} s_k, shape (t + 1, ...)."""
-    s, q, _ = _start(steps, alpha, q0, None)
+def _online_trajectory(steps: Any, alpha: float, q0: Any) -> Array:
+    """Return Q_t = Q_0 + α·Σ_{k<t} s_k, shape (t + 1, ...)."""
+    s, q, _ = _checked_start(steps, alpha, q0, None)
     return np.concatenate([q[None], q + alpha * np.cumsum(s, axis=0)])

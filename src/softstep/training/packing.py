@@ -1,4 +1,4 @@
-"""A pytree of many small arrays as one array per dtype: a compiled call costs microseconds for every array it takes."""
+"""A pytree of many small arrays packed into one array per dtype: a compiled call costs microseconds per array."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-Flat = tuple[Array, ...]
+Packed = tuple[Array, ...]
 """Arrays (W, n), one per dtype."""
 
 
-class Codec(NamedTuple):
+class Packing(NamedTuple):
     """Both directions, to be called inside compiled programs; exact."""
 
-    flatten: Callable[[Any], Flat]
-    unflatten: Callable[[Flat], Any]
+    pack: Callable[[Any], Packed]
+    unpack: Callable[[Packed], Any]
 
 
-def codec(like: Any) -> Codec:
-    """The codec of pytrees with the structure, shapes (W, …) and dtypes of `like` (arrays or their shapes)."""
+def make_packing(like: Any) -> Packing:
+    """Build the packing of pytrees with the structure, shapes (W, …) and dtypes of `like` (arrays or their shapes)."""
     leaves, structure = jax.tree.flatten(like)
     groups: dict[Any, list[int]] = {}
     for i, leaf in enumerate(leaves):
         groups.setdefault(leaf.dtype, []).append(i)
 
-    def flatten(tree: Any) -> Flat:
-        now = jax.tree.leaves(tree)
+    def pack(tree: Any) -> Packed:
+        arrays = jax.tree.leaves(tree)
         return tuple(
-            jnp.concatenate([now[i].reshape(len(now[i]), -1) for i in group], axis=1) for group in groups.values()
+            jnp.concatenate([arrays[i].reshape(len(arrays[i]), -1) for i in group], axis=1) for group in groups.values()
         )
 
-    def unflatten(flat: Flat) -> Any:
-        found: dict[int, Array] = {}
-        for array, group in zip(flat, groups.values(), strict=True):
+    def unpack(packed: Packed) -> Any:
+        parts: dict[int, Array] = {}
+        for array, group in zip(packed, groups.values(), strict=True):
             sizes = [int(np.prod(leaves[i].shape[1:])) for i in group]
             ends = list(itertools.accumulate(sizes))
             for i, start, end in zip(group, [0, *ends], ends, strict=False):
-                found[i] = array[:, start:end].reshape(leaves[i].shape)
-        return jax.tree.unflatten(structure, [found[i] for i in range(len(leaves))])
+                parts[i] = array[:, start:end].reshape(leaves[i].shape)
+        return jax.tree.unflatten(structure, [parts[i] for i in range(len(leaves))])
 
-    return Codec(flatten, unflatten)
+    return Packing(pack, unpack)

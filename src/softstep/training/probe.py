@@ -1,7 +1,7 @@
 """The frozen probe: transitions of the environment on which Δy is measured, one set per environment and seed.
 
-Half of them come from a uniformly random policy, half from a reference agent that plays well, where softstep ships
-one for the environment; else all are random. Every arm of a comparison uses the same.
+Half of them come from a uniformly random policy, half from a well-playing reference agent if softstep ships one for
+the environment; otherwise all are random. Every arm of a comparison uses the same probe.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from softstep.learner.networks import numpy_q_values
 from softstep.training.td_target_drift import Probe
 
 STEPS = 1_000
-"""Steps that each policy plays, from which its transitions are drawn."""
+"""Number of steps that each policy plays; its transitions are drawn from them."""
 
 EPSILON = 0.1
-"""The reference agent's share of random actions."""
+"""Share of random actions of the reference agent."""
 
 _PURPOSE = 0x9B0BE
-"""The stream of the probe's randomness, apart from every agent's."""
+"""The stream of the probe's randomness, separate from every agent's."""
 
 QValues = Callable[[np.ndarray], Any]
 """Observations (1, W, O) → action values (1, W, A)."""
 
 
 def make_probe(config: Config, spec: envs.EnvSpec, seeds: Sequence[int]) -> Probe:
-    """The probes (P agents, …) of at most W agents with these seeds; at fixed W each depends on its own seed alone."""
-    filled = (*seeds, *[seeds[0]] * (config.width - len(seeds)))
-    rngs = [np.random.default_rng([_PURPOSE, seed]) for seed in filled]
-    by_chance = config.probe // 2
-    halves = ((None, by_chance), (reference_q_values(spec), config.probe - by_chance))
-    found = [_transitions(config, spec, filled, player, count, rngs) for player, count in halves]
-    return Probe(*(np.concatenate(parts, axis=1)[: len(seeds)] for parts in zip(*found, strict=True)))
+    """Make the probes (P agents, …) of at most W agents; at fixed W each depends on its own seed only."""
+    padded = (*seeds, *[seeds[0]] * (config.width - len(seeds)))
+    rngs = [np.random.default_rng([_PURPOSE, seed]) for seed in padded]
+    random_count = config.probe // 2
+    halves = ((None, random_count), (reference_q_values(spec), config.probe - random_count))
+    collected = [_transitions(config, spec, padded, player, count, rngs) for player, count in halves]
+    return Probe(*(np.concatenate(parts, axis=1)[: len(seeds)] for parts in zip(*collected, strict=True)))
 
 
 def _transitions(
@@ -52,8 +52,17 @@ def _transitions(
     count: int,
     rngs: Sequence[np.random.Generator],
 ) -> Probe:
-    """`count` transitions per seed, drawn from those of `STEPS` steps; without a `player` all actions are random."""
-    world = _environment(spec, seeds)
+    """Draw `count` transitions per seed from those of `STEPS` steps.
+
+    Args:
+        config: the run's configuration.
+        spec: the environment.
+        seeds: one per agent.
+        player: action values of the policy that plays; None for uniformly random actions.
+        count: transitions per seed.
+        rngs: one generator per seed.
+    """
+    host_envs = _environment(spec, seeds)
     keys = _step_keys(seeds) if spec.maker == "gymnax" else None
     steps = []
     try:
@@ -61,14 +70,14 @@ def _transitions(
             actions = np.array([[rng.integers(spec.num_actions)] for rng in rngs])
             if player is not None:
                 explores = np.array([[rng.random() < EPSILON] for rng in rngs])
-                best = player(world.observations.reshape(1, len(seeds), -1)).argmax(-1).reshape(actions.shape)
+                best = player(host_envs.observations.reshape(1, len(seeds), -1)).argmax(-1).reshape(actions.shape)
                 actions = np.where(explores, actions, best)
-            step = world.step(actions, None if keys is None else keys[n])
+            step = host_envs.step(actions, None if keys is None else keys[n])
             ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
             reward = step.reward * np.float32(config.reward_scale)
             steps.append((reward[:, 0].copy(), np.float32(~ends[:, 0]), step.next_observation[:, 0].copy()))
     finally:
-        world.close()
+        host_envs.close()
     columns = [np.stack(column, axis=1) for column in zip(*steps, strict=True)]  # (W, STEPS, …)
     chosen = np.stack([rng.choice(STEPS, count, replace=False) for rng in rngs])
     return Probe(*(column[np.arange(len(seeds))[:, None], chosen] for column in columns))
@@ -82,13 +91,13 @@ def _environment(spec: envs.EnvSpec, seeds: Sequence[int]) -> envs.HostEnvs:
 
 
 def _step_keys(seeds: Sequence[int]) -> Any:
-    """Keys (STEPS, W, 1), each seed's its own."""
-    each = jax.vmap(lambda seed: jax.random.split(jax.random.fold_in(jax.random.key(seed), _PURPOSE), STEPS))
-    return jnp.moveaxis(each(np.array(seeds, np.uint32)), 0, 1)[..., None]
+    """Return keys (STEPS, W, 1), derived from each seed separately."""
+    keys = jax.vmap(lambda seed: jax.random.split(jax.random.fold_in(jax.random.key(seed), _PURPOSE), STEPS))
+    return jnp.moveaxis(keys(np.array(seeds, np.uint32)), 0, 1)[..., None]
 
 
 def reference_q_values(spec: envs.EnvSpec) -> QValues | None:
-    """The shipped agent's action values; None where softstep ships none for the environment."""
+    """Return the shipped agent's action values; None if softstep ships no agent for the environment."""
     path = resources.files("softstep") / "reference" / f"{spec.name}.safetensors"
     if not path.is_file():
         return None

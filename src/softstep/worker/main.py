@@ -1,7 +1,7 @@
-"""A worker process: runs the blocks it is given, one at a time, on one thread.
+"""A worker process: trains the blocks it is given, one at a time, on one thread.
 
-Started with `runtime.command`; orders come as JSON lines on standard input, what happens goes out as JSON lines on
-standard output. When its input closes (the parent is gone, or wants it to stop), it saves and ends.
+Started with `worker_env.command`. Commands arrive as JSON lines on standard input, messages leave as JSON lines on
+standard output. When the input closes (the parent has ended, or asks the worker to stop), it saves and ends.
 """
 
 from __future__ import annotations
@@ -19,58 +19,58 @@ from typing import Any
 from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError
 from softstep.records.events import Hooks, Progress
 from softstep.runs import run_folder
-from softstep.training.block import Shared
+from softstep.training.program_cache import ProgramCache
 from softstep.worker.run_block import execute_block
-from softstep.worker.stdio import listen, open_line
+from softstep.worker.stdio import open_output, read_commands
 
 PROGRESS_SECONDS = 0.1
-"""Between two lines about progress."""
+"""Least time between two messages about progress."""
 
 
 def main() -> None:
-    """Serve orders until the input closes."""
+    """Serve commands until the input closes."""
     warnings.showwarning = lambda message, *_, **__: print(f"softstep: warning: {message}", file=sys.stderr)
-    news, closing = open_line(), threading.Event()
-    orders = listen(on_close=closing.set)
+    output, closing = open_output(), threading.Event()
+    commands = read_commands(on_close=closing.set)
 
-    def say(event: str, **values: Any) -> None:
+    def send(event: str, **values: Any) -> None:
         try:
-            news.write(json.dumps({"event": event, **values}) + "\n")
+            output.write(json.dumps({"event": event, **values}) + "\n")
         except (BrokenPipeError, ValueError):
             closing.set()
 
-    say("ready")
-    shared = defaultdict[str, Shared](Shared)  # by run folder
-    while (order := orders.get()) is not None:
-        _serve(order, shared[order["folder"]], say, closing)
+    send("ready")
+    caches = defaultdict[str, ProgramCache](ProgramCache)  # by run folder
+    while (command := commands.get()) is not None:
+        _train_block(command, caches[command["folder"]], send, closing)
 
 
-def _now_and_then(tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """`tell`, at most every `PROGRESS_SECONDS`."""
+def _throttled(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Return `report`, limited to one call per `PROGRESS_SECONDS`."""
     next_time = 0.0
 
-    def told(progress: Progress) -> None:
+    def throttled(progress: Progress) -> None:
         nonlocal next_time
         if (now := time.monotonic()) >= next_time:
             next_time = now + PROGRESS_SECONDS
-            tell(progress)
+            report(progress)
 
-    return told
+    return throttled
 
 
-def _serve(order: dict[str, Any], shared: Shared, say: Any, closing: threading.Event) -> None:
-    block = order["block"]
+def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, closing: threading.Event) -> None:
+    block = command["block"]
     hooks = Hooks(
-        on_records=lambda records: say("records", block=block, records=[r._asdict() for r in records]),
-        on_progress=_now_and_then(lambda progress: say("progress", block=block, progress=progress._asdict())),
+        on_records=lambda records: send("records", block=block, records=[r._asdict() for r in records]),
+        on_progress=_throttled(lambda progress: send("progress", block=block, progress=progress._asdict())),
         should_stop=closing.is_set,
     )
     try:
-        run = run_folder.open_run(Path(order["folder"]))
-        outcome = execute_block(run, block, hooks, shared)
-        say("done", block=block, outcome=outcome._asdict())
+        run = run_folder.open_run(Path(command["folder"]))
+        outcome = execute_block(run, block, hooks, cache)
+        send("done", block=block, outcome=outcome._asdict())
     except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch) as error:
-        say("failed", block=block, kind=type(error).__name__, message=str(error))
+        send("failed", block=block, kind=type(error).__name__, message=str(error))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run one block of a run folder: from its newest checkpoint, if it has one, to its end."""
+"""Run one block of a run folder, from its newest checkpoint if it has one, to its end."""
 
 from __future__ import annotations
 
@@ -10,34 +10,38 @@ from softstep.records.events import Hooks, Outcome, Restored, Snapshot
 from softstep.runs import checkpoints
 from softstep.runs.checkpoints import CheckpointWriter
 from softstep.runs.run_folder import RunFolder
-from softstep.training.block import Shared
 from softstep.training.loop import run_block
+from softstep.training.program_cache import ProgramCache
 
 
-def execute_block(run: RunFolder, block: int, hooks: Hooks, shared: Shared | None = None) -> Outcome:
-    """Train block number `block` of the run, saving checkpoints; resumes where there is one.
+def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache | None = None) -> Outcome:
+    """Train block number `block` of a run and write its checkpoints; resume if there is one.
 
-    `shared` is for the other blocks of this run in this process.
+    Args:
+        run: the run's folder.
+        block: number of the block.
+        hooks: callbacks; checkpoints are added to them.
+        cache: programs of the other blocks of this run in this process.
     """
-    agents, shared = run.config.blocks()[block], shared or Shared()
-    spec = shared(envs.describe, run.config)
+    agents, cache = run.config.blocks()[block], cache or ProgramCache()
+    spec = cache.get(envs.describe, run.config)
     if block == 0 and not spec.exactly_resumable:
         warnings.warn(
-            f"{spec.name} does not replay its episodes exactly: a resumed run would start new ones, and differ",
+            f"{spec.name} does not replay its episodes exactly: a resumed run starts new episodes and will differ",
             RuntimeWarning,
             stacklevel=2,
         )
-    found = checkpoints.read_checkpoint(run, block)
+    checkpoint = checkpoints.read_checkpoint(run, block)
     restored = None
-    if found is not None:
-        checkpoints.delete_checkpoints_after(run, block, found.env_steps)
-        restored = Restored(found.arrays, found.rows)
+    if checkpoint is not None:
+        checkpoints.delete_checkpoints_after(run, block, checkpoint.env_steps)
+        restored = Restored(checkpoint.arrays, checkpoint.rows)
     writer = CheckpointWriter(run, block)
 
     def save(snapshot: Snapshot) -> None:
         writer.write(snapshot.env_steps, snapshot.arrays, snapshot.new_rows)
 
     try:
-        return run_block(run.config, agents, spec, dataclasses.replace(hooks, on_checkpoint=save), restored, shared)
+        return run_block(run.config, agents, spec, dataclasses.replace(hooks, on_checkpoint=save), restored, cache)
     finally:
         writer.close()

@@ -1,4 +1,4 @@
-"""A child process's end of the line: orders come as JSON lines on standard input, news go out on standard output."""
+"""The child's side of the JSON-lines pipe: commands on standard input, messages on standard output."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TextIO
 
-Orders = SimpleQueue[dict[str, Any] | None]
-"""What the parent asks for; None once its end is closed."""
+Commands = SimpleQueue[dict[str, Any] | None]
+"""The parent's commands; None after the parent has closed its end."""
 
 
-def open_line() -> TextIO:
-    """Where news go; whatever else this process prints goes to standard error from now on.
+def open_output() -> TextIO:
+    """Return the stream for messages to the parent; everything else this process prints goes to standard error.
 
-    Ctrl-C reaches the whole group of processes; it is left to the parent to decide.
+    Ignores SIGINT: Ctrl-C reaches the whole process group, and the parent decides what to do.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    news = os.fdopen(os.dup(1), "w", buffering=1)
+    output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    return news
+    return output
 
 
-def listen(on_close: Callable[[], None] = lambda: None) -> Orders:
-    """Read orders in a thread of its own; `on_close` is called when the input ends."""
-    orders: Orders = SimpleQueue()
+def read_commands(on_close: Callable[[], None] = lambda: None) -> Commands:
+    """Read commands in a separate thread; call `on_close` when the input ends."""
+    commands: Commands = SimpleQueue()
 
     def read() -> None:
         for line in sys.stdin:
-            orders.put(json.loads(line))
+            commands.put(json.loads(line))
         on_close()
-        orders.put(None)
+        commands.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    return orders
+    return commands

@@ -1,4 +1,4 @@
-"""rejax's DQN, iteration by iteration; prints the networks around every iteration that learns as JSON."""
+"""Run rejax's DQN and print, as JSON, the networks before and after every iteration that learns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tianshou's DQN updated on a buffer of its own; prints the networks before and after every gradient step as JSON."""
+"""Update Tianshou's DQN on a fixed buffer and print, as JSON, the networks before and after every gradient step."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ def main(frequency: int, steps: int) -> None:
     algorithm = DQN(policy=policy, optim=AdamOptimizerFactory(lr=1e-2), target_update_freq=frequency)
     buffer, rng = ReplayBuffer(64), np.random.default_rng(0)
     for _ in range(64):
-        observed = rng.normal(size=4)
+        observation = rng.normal(size=4)
         buffer.add(
-            Batch(obs=observed, act=0, rew=1.0, terminated=False, truncated=False, obs_next=observed + 0.1, info={})
+            Batch(
+                obs=observation, act=0, rew=1.0, terminated=False, truncated=False, obs_next=observation + 0.1, info={}
+            )
         )
     online, target, used = [], [], []
     compute = algorithm._target_q
 
     def target_q(*arguments: object) -> object:
-        used.append(flat(algorithm.model_old))  # what the TD targets of this gradient step are made with
+        used.append(flat(algorithm.model_old))  # the TD targets of this gradient step are computed with it
         return compute(*arguments)
 
     algorithm._target_q = target_q

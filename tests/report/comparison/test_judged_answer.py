@@ -1,4 +1,4 @@
-"""The answer in words, from verdicts: it says what the words say, and what would settle the rest."""
+"""The answer agrees with the verdicts, and says what would settle open claims."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SCORES = {"best-soft": {s: 200.0 + s for s in range(20)}, "best-alpha": dict.fro
 
 
 def verdict(word: str, interval: tuple[float, float] = (90.0, 129.0), **changes: Any) -> dict[str, Any]:
-    told = {"claim": HEADLINE, "estimand": "mean, best-soft − best-alpha; margin 20", "estimate": np.mean(interval),
+    row = {"claim": HEADLINE, "estimand": "mean, best-soft − best-alpha; margin 20", "estimate": np.mean(interval),
             "interval": list(interval), "verdict": word, "arms": ["best-soft", "best-alpha"], "n": 20}  # fmt: skip
-    return told | changes
+    return row | changes
 
 
-def told(*verdicts: dict[str, Any]) -> str:
+def answer_to(*verdicts: dict[str, Any]) -> str:
     return judged_answer(verdicts, SCORES, _curves(), Config(), ReturnCriteria(20.0, -200.0))
 
 
@@ -37,35 +37,35 @@ def _curves() -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("word", "words"),
     [
-        ("supported", "No smaller step we tried did"),
-        ("refuted", "was not beaten by the soft target"),
-        ("equivalent", "were equivalent"),
-        ("inconclusive", "stays open"),
+        ("supported", "None of the smaller steps that were tried reached"),
+        ("refuted", "the soft target did not beat the best one"),
+        ("equivalent", "reached equivalent returns"),
+        ("inconclusive", "remains open"),
     ],
 )
-def test_the_headline_says_what_its_verdict_says(word: str, words: str) -> None:
-    text = told(verdict(word))
+def test_the_short_answer_agrees_with_the_verdict(word: str, words: str) -> None:
+    text = answer_to(verdict(word))
     assert words in text
     assert f"{HEADLINE}: {word} (best-soft − best-alpha: 110 [90, 129])" in text
     assert "best-soft 210 ± 5.92, best-alpha 100 ± 0" in text
     assert text.count("settle") == (word == "inconclusive")
 
 
-def test_so_many_seeds_do_settle_it() -> None:
+def test_the_estimated_number_of_seeds_settles_the_claim() -> None:
     rng = np.random.default_rng(0)
     first = rng.normal(40, 60, 20)
     found = paired_difference(first, np.zeros(20))
-    text = told(verdict("inconclusive", (found.low, found.high), estimate=found.estimate))
+    text = answer_to(verdict("inconclusive", (found.low, found.high), estimate=found.estimate))
     (needed,) = map(int, re.findall(r"About (\d+) seeds", text))
     many = np.resize(first, needed)
     assert paired_difference(many, np.zeros(len(many))).low == pytest.approx(20, abs=6)  # the margin
 
 
-def test_an_estimate_on_the_margin_is_not_settled_by_seeds() -> None:
-    assert "hardly settle" in told(verdict("inconclusive", (-30.0, 70.2)))
+def test_an_estimate_on_the_margin_is_unlikely_to_be_settled() -> None:
+    assert "unlikely to settle" in answer_to(verdict("inconclusive", (-30.0, 70.2)))
 
 
-def test_few_seeds_are_no_judgement() -> None:
+def test_verdicts_from_few_seeds_are_not_judged() -> None:
     exact = verdict("supported") | {"claim": "first-update-equal", "interval": [None, None]}
     assert is_judged([exact, verdict("inconclusive")])
     assert not is_judged([exact, verdict("exploratory")])

@@ -1,4 +1,4 @@
-"""The comparison's page: nothing fetched, nothing lost, nothing injected, whatever the run has and has not."""
+"""The comparison's page loads nothing, loses nothing and escapes everything, whatever the run lacks."""
 
 import base64
 import gzip
@@ -18,10 +18,10 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 
 from softstep.config import Arm, Config
-from softstep.report.comparison import numbers as numbers
-from softstep.report.comparison.page import page
-from softstep.report.comparison.verdict_cards import card, interval_bar
-from softstep.report.comparison.verdicts import SIGNS, verdict_table
+from softstep.report.comparison import plotted_data
+from softstep.report.comparison.page import comparison_page
+from softstep.report.comparison.verdict_cards import interval_bar, verdict_card
+from softstep.report.comparison.verdict_text import SIGNS, verdict_table
 from softstep.report.shared.curves import bands
 from softstep.report.shared.palette import ARMS
 from softstep.target import TargetUpdate
@@ -50,7 +50,7 @@ VERDICTS = [EXACT, a_verdict(), RATIO]
 
 @pytest.fixture
 def learned(make_curves):
-    """Curves with evaluations, the columns of the probe, and a number that needs all digits."""
+    """Return a function that makes curves with evaluations, columns of the probe and a number that needs all digits."""
 
     def make(arms=ALL, seeds=3):
         curves = make_curves({arm: lambda s, t: 0.1 + 0.2 + s + t / 300 for arm in arms}, seeds)
@@ -72,18 +72,20 @@ def config_of(arms=ALL, **fields):
 
 
 def rendered(curves, config=None, verdicts=VERDICTS, first_steps=FIRST_STEPS, **options):
-    found = {
+    arguments = {
         "episodes": EPISODES,
         "answer": "It is not.",
         "versions": {"softstep": "0.1.0"},
         "animation": None,
     } | options
     arms = curves["arm"].unique(maintain_order=True).to_list()
-    return page(curves, config=config or config_of(arms, seeds=3), verdicts=verdicts, first_steps=first_steps, **found)
+    return comparison_page(
+        curves, config=config or config_of(arms, seeds=3), verdicts=verdicts, first_steps=first_steps, **arguments
+    )
 
 
 class Parsed(html.parser.HTMLParser):
-    """Elements with their attributes, texts outside scripts and styles, and scripts by id."""
+    """A parsed page: elements with their attributes, texts outside scripts and styles, and scripts by id."""
 
     def __init__(self, text):
         super().__init__()
@@ -129,7 +131,7 @@ def whole(learned):
     return rendered(learned(), animation=b"GIF89a")
 
 
-def test_nothing_is_fetched(whole):
+def test_the_page_loads_nothing(whole):
     for element in Parsed(whole).elements:
         for name in ("src", "href", "srcset", "action", "data"):
             assert (element.attributes.get(name) or "data:").startswith("data:")
@@ -139,17 +141,17 @@ def test_nothing_is_fetched(whole):
     assert not re.search(r"url\(|https?://", ours)
 
 
-def test_the_page_forbids_itself_to_fetch(whole):
+def test_the_content_security_policy_forbids_loading(whole):
     (policy,) = [e.attributes["content"] for e in Parsed(whole).elements if e.attributes.get("http-equiv")]
     assert policy.startswith("default-src 'none'")
     assert "http" not in policy
 
 
-def test_plotly_is_there_once(whole):
+def test_plotly_is_included_once(whole):
     assert whole.count(plotly.offline.get_plotlyjs()) == 1
 
 
-def test_every_arm_has_the_palettes_colour_everywhere(whole):
+def test_every_arm_has_its_colour_of_the_palette_everywhere(whole):
     parsed = Parsed(whole)
     for name in ("learning", "scores", "y_drift", "y_rms", "y_p99", "gap", "solved"):
         for trace in parsed.figure(name)["data"]:
@@ -170,13 +172,13 @@ def test_the_tables_are_embedded_in_full_precision(learned, whole):
     assert [row["t_x"] for row in parsed.data("first_steps")] == [0.0, 0.7, None] * 2
 
 
-def test_what_is_not_finite_is_null(learned):
+def test_numbers_that_are_not_finite_are_null(learned):
     curves = learned(("soft",)).with_columns(loss=pl.lit(math.inf), q_mean=pl.lit(math.nan))
     columns = Parsed(rendered(curves)).data("curves")
     assert set(columns["loss"]) == set(columns["q_mean"]) == {None}
 
 
-def test_hostile_words_stay_words(learned):
+def test_hostile_text_is_escaped(learned):
     curves = learned(("soft", "other")).with_columns(arm=pl.col("arm").replace("other", EVIL))
     evil = a_verdict(statement=EVIL, estimand=EVIL, verdict=EVIL, arms=[EVIL, EVIL])
     steps = [{"optimizer": EVIL, "update": 1, "t_x": 0.1, "w_x": 0.1}]
@@ -197,7 +199,7 @@ def test_absent_arms_do_not_appear(learned, arms):
     assert {trace["legendgroup"] for trace in parsed.figure("learning")["data"]} == set(arms)
 
 
-def test_one_seed_has_no_band_and_no_interval(learned):
+def test_one_seed_has_neither_band_nor_interval(learned):
     parsed = Parsed(rendered(learned(("soft", "hard"), seeds=1)))
     assert not [trace for trace in parsed.figure("learning")["data"] if trace.get("fill")]
     assert "shaded" not in parsed.text
@@ -216,10 +218,10 @@ def test_no_number_is_shown_as_nan(learned):
     assert configuration
     assert not re.search(r"\b(nan|inf|null|None)\b|NaN", shown)
     assert "gap-figure" not in parsed.scripts
-    assert "3 agents that diverged are counted at −500" in parsed.text
+    assert "Diverged agents (3) count as −500" in parsed.text
 
 
-def test_a_run_without_probe_and_evaluations_still_renders(make_curves, demo):
+def test_a_run_without_probe_and_evaluations_renders(make_curves, demo):
     curves = make_curves({"soft": lambda s, t: 1.0, "same-alpha": lambda s, t: 2.0})
     parsed = Parsed(rendered(curves, demo, verdicts=[], first_steps=[], episodes=EPISODES.clear()))
     assert "Mean training return" in parsed.text
@@ -228,28 +230,28 @@ def test_a_run_without_probe_and_evaluations_still_renders(make_curves, demo):
     assert not {"y_rms-figure", "solved-figure", "first-steps-0-figure"} & set(parsed.scripts)
 
 
-def test_the_moves_of_y_are_in_its_standard_deviations(learned):
+def test_moves_of_y_are_in_standard_deviations_of_y(learned):
     figure = Parsed(rendered(learned(("hard",)))).figure("y_rms")
     (line,) = [trace for trace in figure["data"] if trace.get("name") == "hard"]
     assert line["customdata"][0] == "0.15 to 0.15"
 
 
-def test_hard_copies_explain_their_rms(learned):
+def test_the_rms_of_hard_copies_is_explained(learned):
     text = Parsed(rendered(learned(("soft", "hard")).with_columns(y_p99=pl.lit(0.0)))).text
-    assert "still for 398 steps" in text
-    assert "√399 ≈ 20 times" in text
-    assert "leave y where it is: soft, hard" in text
+    assert "leave y unchanged for 398 steps" in text
+    assert "√399 ≈ 20 times the mean" in text
+    assert "leave y unchanged: soft, hard" in text
 
 
 def test_an_unknown_environment_has_neither_margin_nor_threshold(learned):
     curves = learned(("soft", "hard")).with_columns(diverged=pl.col("arm") == "soft")
     parsed = Parsed(rendered(curves, config_of(("soft", "hard"), env="Mine-v0")))
     assert "No margin was declared" in parsed.text
-    assert "left out, for no floor was declared" in parsed.text
+    assert "Diverged agents (3) are left out, because no floor was declared" in parsed.text
     assert "solved-figure" not in parsed.scripts
     given = Parsed(rendered(curves, config_of(("soft", "hard"), env="Mine-v0"), margin=5.0, floor=-7.0))
     assert "δ = 5 " in given.text
-    assert "counted at −7" in given.text
+    assert "count as −7" in given.text
 
 
 def test_the_animation_is_embedded(whole, learned):
@@ -258,17 +260,23 @@ def test_the_animation_is_embedded(whole, learned):
 
 
 @pytest.mark.parametrize("word", SIGNS)
-def test_a_verdict_is_told_by_word_sign_and_colour(word):
-    text = card(a_verdict(verdict=word), 20.0)
+def test_a_verdict_has_a_word_a_sign_and_a_colour(word):
+    text = verdict_card(a_verdict(verdict=word), 20.0)
     assert f'class="word {word}"' in text
     assert SIGNS[word] in text
     assert f" {word}</div>" in text
     assert "31.2 [12.5, 50]" in text
-    assert "p = 0.039 after Holm · 8 pairs of seeds" in text
+    assert "adjusted p = 0.039 · 8 pairs of seeds" in text
 
 
-def test_a_tiny_p_is_below_its_last_digit():
-    assert "p &lt; 0.001 after Holm" in card(a_verdict(p_holm=1e-5), None)
+def test_a_tiny_p_is_shown_as_a_bound():
+    assert "adjusted p &lt; 0.001 · 8" in verdict_card(a_verdict(p_holm=1e-5), None)
+
+
+def test_a_verdict_without_an_interval_says_why():
+    assert "exact · 2 rows of the first steps" in verdict_card(EXACT, None)
+    single = a_verdict(interval=[None, None], p=None, p_holm=None, verdict="exploratory", n=1)
+    assert "no interval · 1 pair of seeds" in verdict_card(single, None)
 
 
 def test_the_bar_shows_the_interval_beside_the_margin():
@@ -285,7 +293,7 @@ def test_the_bar_shows_the_interval_beside_the_margin():
     assert "← same-alpha larger" in bar
 
 
-def test_a_ratio_is_drawn_around_one_and_an_exact_claim_not_at_all():
+def test_a_ratio_is_drawn_around_one_and_an_exact_claim_is_not_drawn():
     even = interval_bar(a_verdict(estimand="soft / same-alpha", estimate=1.0, interval=[0.5, 2.0]), 20.0)
     assert 'cx="130.0"' in even
     assert "margin" not in even
@@ -294,27 +302,28 @@ def test_a_ratio_is_drawn_around_one_and_an_exact_claim_not_at_all():
 
 
 def test_intervals_are_students():
-    (mean,), (low,), (high,) = numbers.mean_interval(np.array([[1.0], [2.0], [3.0]]))
+    (mean,), (low,), (high,) = plotted_data.mean_band(np.array([[1.0], [2.0], [3.0]]))
     assert (mean, high - mean) == (2.0, pytest.approx(4.302653 / math.sqrt(3), rel=1e-6))
     assert low == pytest.approx(4 - high)
+    assert plotted_data.mean_band(np.array([[7.0]])) == (7, 7, 7)
 
 
-def test_the_interval_lies_around_the_mean_of_the_seeds(learned):
+def test_bands_with_intervals_have_the_mean_of_the_seeds(learned):
     curves = learned(("soft",))
-    band, spread = numbers.interval_bands(curves, "eval_return")["soft"], bands(curves, "eval_return")["soft"]
+    band, spread = plotted_data.interval_bands(curves, "eval_return")["soft"], bands(curves, "eval_return")["soft"]
     assert band.mean.tolist() == spread.mean.tolist()
-    logs = numbers.interval_bands(curves.with_columns(y=10.0 ** pl.col("seed")), "y", geometric=True)["soft"]
+    logs = plotted_data.interval_bands(curves.with_columns(y=10.0 ** pl.col("seed")), "y", geometric=True)["soft"]
     assert logs.mean == pytest.approx([10.0] * len(logs.steps))
 
 
-def test_solved_is_two_evaluations_in_a_row_and_others_stay_unsolved():
+def test_solved_means_two_evaluations_in_a_row():
     rows = [("a", 0, 10, 5.0), ("a", 0, 20, 1.0), ("a", 0, 30, 5.0), ("a", 0, 40, 6.0), ("a", 1, 40, math.nan)]
     rows += [("a", 1, 10, 1.0), ("a", 1, 20, 5.0), ("b", 0, 40, math.nan)]
     curves = pl.DataFrame(rows, schema=["arm", "seed", "env_steps", "eval_return"], orient="row")
-    (found,) = numbers.solved(curves, 5.0)
+    (found,) = plotted_data.solved(curves, 5.0)
     assert found == ("a", (40.0,), 2, 40)
     assert found.median == 40
-    assert math.isnan(numbers.Solved("a", (40.0,), 3, 40).median)
+    assert math.isnan(plotted_data.Solved("a", (40.0,), 3, 40).median)
 
 
 LONGEST = a_verdict(verdict="exploratory", claim="no-smaller-alpha-matches-soft")
@@ -337,14 +346,14 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 @pytest.mark.heavy
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
-def test_a_browser_saves_the_numbers_from_the_file_alone(learned, tmp_path):
+def test_a_browser_saves_the_numbers_without_a_network(learned, tmp_path):
     curves = learned()
     (tmp_path / "report.html").write_text(rendered(curves), encoding="utf-8")
-    wrong = []
+    errors = []
     with sync_playwright() as playwright:
         tab = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
-        tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto((tmp_path / "report.html").as_uri())
         for kind, read in (("csv", pl.read_csv), ("json", pl.read_json)):
             with tab.expect_download() as saved:
@@ -352,4 +361,4 @@ def test_a_browser_saves_the_numbers_from_the_file_alone(learned, tmp_path):
             found = read(saved.value.path())
             assert found["arm"].to_list() == curves["arm"].to_list()
             assert np.array_equal(found["eval_return"], curves["eval_return"], equal_nan=True)
-    assert not wrong
+    assert not errors

@@ -1,4 +1,4 @@
-"""The SVG of learning curves: well-formed, and its lines go where the numbers are."""
+"""The SVG of learning curves is well-formed, and its lines match the numbers."""
 
 import itertools
 import math
@@ -26,7 +26,7 @@ def path(root, kind, arm):
 
 
 def tick(root, text):
-    """Where a tick of the y axis is."""
+    """Return the height of a tick of the y axis."""
     (y,) = [
         float(t.get("y")) - 5.5 for t in root.iter(f"{SVG}text") if t.text == text and t.get("text-anchor") == "end"
     ]
@@ -52,7 +52,7 @@ def test_the_band_spans_worst_to_best(curves):
         assert low - high == pytest.approx(2 * pixel_per_return, abs=0.3)
 
 
-def test_names_stand_at_the_ends_and_apart(curves):
+def test_names_are_at_the_ends_of_the_curves_and_apart(curves):
     root = ET.fromstring(curves_svg(curves, column="train_return"))
     names = {t.text.strip(): float(t.get("y")) for t in root.iter(f"{SVG}text") if t.get("class") == "name"}
     assert set(names) == {"soft", "smaller-alpha", "hard"}
@@ -62,12 +62,12 @@ def test_names_stand_at_the_ends_and_apart(curves):
     assert max(heights) < 520 - 60
 
 
-def test_greedy_returns_where_there_are_any(make_curves):
+def test_greedy_returns_are_preferred(make_curves):
     assert ">return</text>" in curves_svg(make_curves({"soft": lambda s, t: 1.0}))
     assert ">greedy return</text>" in curves_svg(make_curves({"soft": lambda s, t: 1.0}, eval_return=5.0))
 
 
-def test_words_are_escaped_and_details_replace(curves):
+def test_text_is_escaped_and_details_can_be_replaced(curves):
     text = curves_svg(curves, title="α < β & γ", details={"soft": "c > 0.9"})
     ET.fromstring(text)
     assert "α &lt; β &amp; γ" in text
@@ -75,19 +75,19 @@ def test_words_are_escaped_and_details_replace(curves):
     assert "α 5e-06, no target" in text
 
 
-def test_it_suits_light_and_dark_and_needs_nothing_from_elsewhere(curves):
+def test_the_picture_has_a_dark_mode_and_loads_nothing(curves):
     text = curves_svg(curves)
     assert "prefers-color-scheme: dark" in text
     assert re.findall(r"https?://[^\"]+", text) == ["http://www.w3.org/2000/svg"]
 
 
-def test_the_file_is_what_is_returned(curves, tmp_path):
+def test_the_file_has_the_returned_text(curves, tmp_path):
     text = curves_svg(curves, tmp_path / "out.svg")
     assert (tmp_path / "out.svg").read_text(encoding="utf-8") == text
     assert [p.name for p in tmp_path.iterdir()] == ["out.svg"]
 
 
-def test_nothing_to_draw_is_an_error(make_curves, tmp_path):
+def test_a_picture_without_curves_is_an_error(make_curves, tmp_path):
     with pytest.raises(ConfigError, match="no curve"):
         curves_svg(make_curves({"soft": lambda s, t: math.nan}), tmp_path / "out.svg")
     assert list(tmp_path.iterdir()) == []

@@ -7,46 +7,46 @@ from PIL import Image, ImageSequence
 
 from softstep.errors import ConfigError
 from softstep.report.media import episode_gif
-from softstep.report.media.episode_frame import HEIGHT, PANEL
+from softstep.report.media.episode_frame import HEIGHT, PANEL, EpisodeStep, FrameRenderer
 from softstep.report.media.episode_gif import action_names, landing_gif
 
 
 def upright(observation):
-    """A CartPole that stays up."""
+    """Return action values that keep a CartPole upright."""
     push = observation[2] + observation[3]
     return np.array([10.0 - push, 10.0 + push])
 
 
 def test_the_gif_holds_the_episode(tmp_path):
-    told = landing_gif(upright, "CartPole-v1", tmp_path / "out.gif", seed=3, fps=25, max_steps=40)
+    facts = landing_gif(upright, "CartPole-v1", tmp_path / "out.gif", seed=3, fps=25, max_steps=40)
     with Image.open(tmp_path / "out.gif") as image:
         assert image.size == (540 + PANEL, HEIGHT)
         frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(image)]
         assert image.info["loop"] == 0
-    assert len(frames) == told["frames"] == 21
-    assert told["return"] == told["steps"] == 40
-    assert not told["terminated"]
-    assert told["bytes"] == (tmp_path / "out.gif").stat().st_size
+    assert len(frames) == facts["frames"] == 21
+    assert facts["return"] == facts["steps"] == 40
+    assert not facts["terminated"]
+    assert facts["bytes"] == (tmp_path / "out.gif").stat().st_size
     assert np.any(np.asarray(frames[0])[:, :540] != np.asarray(frames[10])[:, :540])
     assert [path.name for path in tmp_path.iterdir()] == ["out.gif"]
 
 
-def test_it_plays_greedily_from_the_seed(tmp_path, monkeypatch):
+def test_the_episode_is_greedy_and_starts_from_the_seed(tmp_path, monkeypatch):
     seen = []
 
     def left(observation):
         seen.append(observation)
         return np.array([1.0, 0.0])
 
-    told = landing_gif(left, "CartPole-v1", tmp_path / "out.gif", seed=7)
+    facts = landing_gif(left, "CartPole-v1", tmp_path / "out.gif", seed=7)
     env = gymnasium.make("CartPole-v1")
     expected, _ = env.reset(seed=7)
     for observation in seen:
         np.testing.assert_array_equal(observation, expected)
         expected, _, terminated, _, _ = env.step(0)
     assert terminated
-    assert told["terminated"]
-    assert told["steps"] == len(seen)
+    assert facts["terminated"]
+    assert facts["steps"] == len(seen)
 
 
 def test_the_chosen_action_is_the_bright_bar(tmp_path):
@@ -55,11 +55,11 @@ def test_the_chosen_action_is_the_bright_bar(tmp_path):
         panel = np.asarray(image.convert("RGB")).astype(int)[:, 540:]
     bright = (panel[..., 2] > 200) & (panel[..., 0] < 140)
     rows, columns = np.nonzero(bright[:260])  # above the history
-    assert columns.min() >= PANEL // 2 - 2  # right of the middle: better than the mean
+    assert columns.min() >= PANEL // 2 - 2  # right of the middle, because it is above the mean
     assert 130 < rows.mean() < 180  # the second action's
 
 
-def test_a_file_too_large_loses_frames(tmp_path, monkeypatch):
+def test_too_large_a_file_loses_frames(tmp_path, monkeypatch):
     whole = landing_gif(upright, "CartPole-v1", tmp_path / "whole.gif", max_steps=24)
     monkeypatch.setattr(episode_gif, "MAX_BYTES", whole["bytes"] // 2)
     less = landing_gif(upright, "CartPole-v1", tmp_path / "less.gif", max_steps=24)
@@ -67,23 +67,30 @@ def test_a_file_too_large_loses_frames(tmp_path, monkeypatch):
     assert 2 <= less["frames"] < whole["frames"]
 
 
-def test_a_long_episode_is_thinned_while_it_is_played(monkeypatch):
+def test_a_long_episode_keeps_fewer_pictures(monkeypatch):
     monkeypatch.setattr(episode_gif, "MAX_FRAMES", 8)
     episode = episode_gif.play(upright, "CartPole-v1", max_steps=50)
     gaps = np.diff(sorted(episode.pictures))
-    assert len(episode.moments) == 51
+    assert len(episode.steps) == 51
     assert 4 <= len(episode.pictures) <= 10
     assert set(gaps[:-1]) == {8}
     assert {0, 50} <= set(episode.pictures)
 
 
-def test_the_lander_is_drawn_with_its_four_engines(tmp_path):
-    told = landing_gif(lambda o: np.array([0.0, 1.0, 2.0, 1.5]), "LunarLander-v3", tmp_path / "out.gif", max_steps=6)
+def test_the_lander_is_drawn_with_its_four_actions(tmp_path):
+    facts = landing_gif(lambda o: np.array([0.0, 1.0, 2.0, 1.5]), "LunarLander-v3", tmp_path / "out.gif", max_steps=6)
     with Image.open(tmp_path / "out.gif") as image:
-        assert image.n_frames == told["frames"] > 1
+        assert image.n_frames == facts["frames"] > 1
         sky = np.asarray(image.convert("RGB"))[:300, :540]
     assert (sky == 0).all(-1).mean() > 0.5
     assert action_names("LunarLander-v3", 4) == ("nothing", "left engine", "main engine", "right engine")
+
+
+def test_a_minus_sign_is_drawn_as_a_hyphen_which_the_font_has():
+    steps = [EpisodeStep(np.array([0.0, 1.0]), action=0, number=1, total=0.0)]
+    scene = np.zeros((40, 60, 3), np.uint8)
+    minus, hyphen = (FrameRenderer("Mine-v0", names, steps).frame(0, scene) for names in (["−1", "1"], ["-1", "1"]))
+    assert minus.tobytes() == hyphen.tobytes()
 
 
 def test_unknown_actions_are_numbered():
@@ -92,14 +99,14 @@ def test_unknown_actions_are_numbered():
 
 
 class Blind(gymnasium.Env):
-    """An environment that draws nothing."""
+    """An environment without a render mode."""
 
     observation_space = gymnasium.spaces.Box(-1, 1, (1,))
     action_space = gymnasium.spaces.Discrete(2)
 
 
 class Polite(Blind):
-    """It takes a render mode and has none."""
+    """An environment that accepts a render mode but does not have it."""
 
     def __init__(self, render_mode=None):
         self.render_mode = render_mode
@@ -115,7 +122,7 @@ class Polite(Blind):
         ("Nope-v9", "Nope"),
     ],
 )
-def test_what_cannot_be_watched_is_refused_in_one_line(tmp_path, env_id, words):
+def test_environments_that_cannot_be_watched_are_rejected_in_one_line(tmp_path, env_id, words):
     for name, env in {"Blind-v0": Blind, "Polite-v0": Polite}.items():
         if name not in gymnasium.registry:
             gymnasium.register(name, env)
@@ -125,17 +132,17 @@ def test_what_cannot_be_watched_is_refused_in_one_line(tmp_path, env_id, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_diverged_agent_is_refused(tmp_path):
+def test_a_diverged_agent_is_rejected(tmp_path):
     with pytest.raises(ConfigError, match="diverged"):
         landing_gif(lambda o: np.array([np.nan, 1.0]), "CartPole-v1", tmp_path / "out.gif")
 
 
-def test_a_folder_that_is_not_there_is_said_before_anything_is_played(tmp_path):
+def test_a_missing_folder_is_reported_before_the_episode_is_played(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         landing_gif(lambda o: pytest.fail("played"), "CartPole-v1", tmp_path / "no" / "out.gif")
 
 
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"max_steps": 0}])
-def test_nothing_to_show_is_refused(tmp_path, wrong):
+def test_impossible_lengths_are_rejected(tmp_path, wrong):
     with pytest.raises(ConfigError, match="at least 1"):
         landing_gif(upright, "CartPole-v1", tmp_path / "out.gif", **wrong)

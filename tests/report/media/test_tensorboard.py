@@ -1,4 +1,4 @@
-"""Event files read back with another package's protocol buffers and checksums."""
+"""Event files, read back with the protocol buffers and checksums of another package."""
 
 import math
 import struct
@@ -17,7 +17,7 @@ def masked(content: bytes) -> int:
 
 
 def read(path):
-    """Every event of a file; both checksums of each frame are compared."""
+    """Return every event of a file, after comparing both checksums of each frame."""
     content, events = path.read_bytes(), []
     while content:
         (length,), (length_crc,) = struct.unpack("<Q", content[:8]), struct.unpack("<I", content[8:12])
@@ -41,7 +41,7 @@ def scalars(event):
     return {value.tag: value.simple_value for value in event.summary.value}
 
 
-def test_records_read_back(tmp_path):
+def test_records_are_read_back(tmp_path):
     with ScalarWriter(tmp_path) as writer:
         writer.write([record(5_000, q_mean=-3.25, target_gap=0.5), record(300_000, loss=2.0)])
     (file,) = files(tmp_path)
@@ -53,7 +53,7 @@ def test_records_read_back(tmp_path):
     assert first.wall_time > 1.6e9
 
 
-def test_what_is_not_finite_is_left_out(tmp_path):
+def test_values_that_are_not_finite_are_left_out(tmp_path):
     with ScalarWriter(tmp_path) as writer:
         writer.write([record(1, eval_return=math.nan, loss=math.inf, y_drift=1e50)])
     values = scalars(read(files(tmp_path)[0])[1])
@@ -62,7 +62,7 @@ def test_what_is_not_finite_is_left_out(tmp_path):
     assert values["target/y_drift"] == math.inf  # finite, but not in float32
 
 
-def test_every_agent_is_a_run_of_its_own_inside_the_folder(tmp_path):
+def test_every_agent_has_its_own_sub_run_inside_the_folder(tmp_path):
     with ScalarWriter(tmp_path / "logs") as writer:
         writer.write([record(1, seed=3), record(1, arm="../../etc/α b")])
     folders = {file.parent.relative_to(tmp_path / "logs").as_posix() for file in files(tmp_path)}
@@ -70,7 +70,7 @@ def test_every_agent_is_a_run_of_its_own_inside_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize("resumed_from", [50, {("soft", 0): 50}])
-def test_a_resumed_run_purges_what_lies_past_the_checkpoint(tmp_path, resumed_from):
+def test_a_resumed_run_discards_events_beyond_the_checkpoint(tmp_path, resumed_from):
     for begin in (None, resumed_from):
         with ScalarWriter(tmp_path, begin) as writer:
             writer.write([record(100)])
@@ -81,7 +81,7 @@ def test_a_resumed_run_purges_what_lies_past_the_checkpoint(tmp_path, resumed_fr
     assert purge.step == 51
 
 
-def test_it_is_on_disk_before_the_writer_is_closed(tmp_path):
+def test_records_are_on_disk_before_the_writer_is_closed(tmp_path):
     writer = ScalarWriter(tmp_path)
     writer.write([record(1)])
     assert len(read(files(tmp_path)[0])) == 2

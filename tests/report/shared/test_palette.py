@@ -1,11 +1,13 @@
-"""Colours of arms: contrast on both grounds, apart for every kind of colour vision, letters never twice."""
+"""Arm colours: contrast on both grounds, distinguishable with any colour vision, unique letters, one definition."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from softstep.report.shared.palette import ARMS, DARK_GROUND, LIGHT_GROUND, arm_styles
+from softstep import report
+from softstep.report.shared.palette import ARMS, DARK_GROUND, FALLBACK, LIGHT_GROUND, arm_styles
 
 # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB.
 VISION = {
@@ -30,19 +32,19 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("ground", [LIGHT_GROUND, DARK_GROUND])
 @pytest.mark.parametrize("arm", ARMS)
-def test_every_arm_stands_out_from_light_and_dark(arm, ground):
+def test_every_arm_has_contrast_on_light_and_dark_grounds(arm, ground):
     pair = sorted(float(TO_XYZ[1] @ linear(colour)) for colour in (ARMS[arm].colour, ground))
     assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 3
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_any_two_arms_stay_apart(vision):
+def test_any_two_arms_are_distinguishable(vision):
     seen = {arm: lab(np.asarray(VISION[vision]) @ linear(style.colour)) for arm, style in ARMS.items()}
     closest = min(float(np.linalg.norm(seen[a] - seen[b])) for a, b in itertools.combinations(seen, 2))
     assert closest > 15
 
 
-def test_named_arms_keep_their_style_and_others_take_what_is_left():
+def test_named_arms_keep_their_style_and_others_get_unused_ones():
     styles = arm_styles(["alpha", "soft", "also", "hard"])
     assert styles["soft"] == ARMS["soft"]
     assert styles["hard"] == ARMS["hard"]
@@ -50,6 +52,14 @@ def test_named_arms_keep_their_style_and_others_take_what_is_left():
     assert len({style.colour for style in styles.values()}) == 4
 
 
-def test_letters_are_unique_for_many_arms_of_one_initial():
+def test_letters_are_unique_for_many_arms_with_one_initial():
     styles = arm_styles([f"s{number}" for number in range(40)] + ["soft"])
     assert len({style.letter for style in styles.values()}) == 41
+
+
+def test_arm_colours_are_defined_in_the_palette_alone():
+    folder = Path(str(report.__file__)).parent
+    sources = [path for path in folder.rglob("*") if path.suffix in (".py", ".css", ".js") and path.stem != "palette"]
+    found = [path.name for path in sources if any(colour in path.read_text("utf-8").lower() for colour in FALLBACK)]
+    assert len(sources) > 20
+    assert found == []

@@ -1,4 +1,4 @@
-"""Progress on a clock of the test's own."""
+"""The progress of a run on a clock that the test controls."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from softstep.report.terminal.progress import ProgressView, clock_time, json_lin
 
 
 class Clock:
-    """Seconds, moved by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -21,7 +21,7 @@ class Clock:
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -32,7 +32,7 @@ def clock():
     return Clock()
 
 
-def test_speed_and_time_left_count_every_agent(clock):
+def test_speed_and_time_left_count_all_agents(clock):
     view = ProgressView(10_000, [4, 2], "plain", io.StringIO(), clock=clock)
     clock.now = 2.0
     view.update(0, 1_000, 250, 2.0, 10.0)
@@ -44,14 +44,14 @@ def test_speed_and_time_left_count_every_agent(clock):
     assert view.train_return == pytest.approx((4 * 10 + 2 * 40) / 6)
 
 
-def test_a_resumed_run_does_not_count_old_steps_as_speed(clock):
-    view = ProgressView(10_000, [1], "plain", io.StringIO(), begun=[5_000], clock=clock)
+def test_a_resumed_run_does_not_count_earlier_steps_as_speed(clock):
+    view = ProgressView(10_000, [1], "plain", io.StringIO(), start_steps=[5_000], clock=clock)
     clock.now = 2.0
     view.update(0, 6_000, 1_500, 2.0, math.nan)
     assert view.agent_steps_per_second == pytest.approx(500)
 
 
-def test_the_speed_is_that_of_the_last_seconds(clock):
+def test_the_speed_is_measured_over_the_last_seconds(clock):
     view = ProgressView(1_000_000, [1], "plain", io.StringIO(), clock=clock)
     for second in range(1, 101):
         clock.now = float(second)
@@ -59,7 +59,7 @@ def test_the_speed_is_that_of_the_last_seconds(clock):
     assert view.agent_steps_per_second == pytest.approx(1_000)
 
 
-def test_a_block_that_ends_early_leaves_nothing_to_do(clock):
+def test_no_time_is_left_after_a_block_ended_early(clock):
     view = ProgressView(10_000, [1], "plain", io.StringIO(), clock=clock)
     clock.now = 2.0
     view.update(0, 4_000, 1_000, 2.0, 250.0)
@@ -68,7 +68,7 @@ def test_a_block_that_ends_early_leaves_nothing_to_do(clock):
     assert view.total_agent_steps == 4_000
 
 
-def test_plain_lines_come_at_most_every_five_seconds(clock):
+def test_plain_lines_are_at_least_five_seconds_apart(clock):
     stream = io.StringIO()
     with ProgressView(1_000, [1], "plain", stream, clock=clock) as view:
         for step in range(1, 101):
@@ -76,11 +76,11 @@ def test_plain_lines_come_at_most_every_five_seconds(clock):
             view.update(0, 10 * step, 0, clock.now, 1.0)
     lines = stream.getvalue().splitlines()
     assert 2 <= len(lines) <= 4
-    assert "100%" in lines[-1]
+    assert lines[-1] == "100%  return     1   100 agent-steps/s   0:00 left"
     assert "\x1b" not in stream.getvalue()
 
 
-def test_a_terminal_has_a_bar(clock, monkeypatch):
+def test_a_terminal_shows_a_bar(clock, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     stream = Terminal()
     with ProgressView(1_000, [1], "auto", stream, clock=clock) as view:
@@ -90,11 +90,32 @@ def test_a_terminal_has_a_bar(clock, monkeypatch):
     text = stream.getvalue()
     assert "━" in text
     assert "50%" in text
-    assert "−123" in text
+    assert "return  −123" in text
+    assert "250 agent-steps/s" in text
+    assert "00:02" in text
     assert "a line [of] its own" in text
 
 
-def test_a_dumb_terminal_has_plain_lines(clock, monkeypatch):
+def test_the_bar_of_a_resumed_run_starts_at_the_steps_reached(clock, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = Terminal()
+    with ProgressView(1_000, [1, 1], "auto", stream, start_steps=[400, 200], clock=clock):
+        drawn = stream.getvalue()
+    assert "30%" in drawn
+
+
+def test_the_speed_survives_a_block_that_ends_early(clock):
+    view = ProgressView(10_000, [1, 1], "plain", io.StringIO(), clock=clock)
+    clock.now = 2.0
+    view.update(0, 4_000, 1_000, 2.0, 250.0)
+    view.finished(0)
+    clock.now = 4.0
+    view.update(1, 2_000, 500, 4.0, 100.0)
+    assert view.agent_steps_per_second == pytest.approx(6_000 / 4)
+    assert view.seconds_left == pytest.approx(8_000 / 1_500)
+
+
+def test_a_dumb_terminal_shows_plain_lines(clock, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     stream = Terminal()
     with ProgressView(1_000, [1], "auto", stream, clock=clock) as view:
@@ -114,9 +135,13 @@ def test_json_is_one_strict_object_per_line(clock):
     assert lines[1] == {"kind": "record"} | record | {"train_return": None}
     assert lines[0]["env_steps"] == 500
     assert lines[0]["agent_steps_per_second"] == 250
+    assert list(lines[0]) == [
+        "kind", "block", "env_steps", "gradient_steps", "seconds", "train_return", "agent_steps", "total_agent_steps",
+        "agent_steps_per_second", "seconds_left",
+    ]  # fmt: skip
 
 
-def test_a_divergence_is_said_once(clock):
+def test_a_divergence_is_reported_once(clock):
     stream = io.StringIO()
     view = ProgressView(1_000, [1], "plain", stream, clock=clock)
     for step in (100, 200):
@@ -132,11 +157,11 @@ def test_numbers_that_are_not_finite_become_null():
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (65, "1:05"), (3_723, "1:02:03"), (math.nan, "–:––")])
-def test_times(seconds, text):
+def test_durations_as_text(seconds, text):
     assert clock_time(seconds) == text
 
 
-def test_it_writes_to_standard_error_by_itself(capsys):
+def test_standard_error_is_the_default(capsys):
     with ProgressView(10, [1], "plain") as view:
         view.message("hello")
     captured = capsys.readouterr()

@@ -1,15 +1,14 @@
-"""What the terminal says of a target update, and the table at the end."""
+"""The lines about the target update, and the tables at the end of a run."""
 
 import io
 import math
 
 import numpy as np
 import polars as pl
-import pytest
 from rich.console import Console
 
 from softstep.config import Arm, Config
-from softstep.report.terminal.tables import echo_target, plus_minus, rounded, summary_table
+from softstep.report.terminal.tables import echo_target, summary_table
 from softstep.target import TargetUpdate
 
 
@@ -19,7 +18,7 @@ def printed(renderable: object, width: int = 80) -> str:
     return stream.getvalue()
 
 
-def test_a_soft_target_is_said_on_both_clocks():
+def test_a_soft_target_is_described_on_both_clocks():
     text = "\n".join(echo_target(Config(target=TargetUpdate(0.005), learning_rate=1e-3, train_every=4)))
     for words in (
         "α = 0.001",
@@ -37,16 +36,16 @@ def test_c_keeps_its_digits():
     assert "c = 0.99999 " in echo_target(Config(target=TargetUpdate(1e-5)))[0]
 
 
-def test_a_hard_target_is_said():
+def test_a_hard_target_is_described():
     text = "\n".join(echo_target(Config(target=TargetUpdate.hard(1000))))
     assert "hard: a full copy every 1000 gradient steps (4000 env. steps)" in text
 
 
-def test_an_absent_target_is_said():
+def test_an_absent_target_is_described():
     assert "absent" in echo_target(Config(target=TargetUpdate.none()))[1]
 
 
-def test_every_arm_has_a_line_of_its_own(demo):
+def test_every_arm_has_its_own_line(demo):
     lines = echo_target(demo)
     assert lines[0].split() == ["α", "τ", "c", "period", "target", "half-life"]
     (soft,) = [line.split() for line in lines if line.startswith("soft")]
@@ -73,7 +72,7 @@ def test_the_table_holds_the_numbers_and_fits_eighty_columns(make_curves, demo):
     assert "…" not in printed(summary_table(curves, demo))
 
 
-def test_without_evaluations_there_is_no_greedy_column(make_curves, demo):
+def test_there_is_no_greedy_column_without_evaluations(make_curves, demo):
     assert "greedy" not in printed(summary_table(make_curves({"soft": lambda s, t: 1.0}), demo))
 
 
@@ -84,18 +83,7 @@ def test_an_arm_that_finished_no_episode_has_a_dash(make_curves, demo):
     assert "–" in text
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(231.4, "231"), (1234.4, "1234"), (-99.97, "−100"), (0.01234, "0.0123"), (math.nan, "–")]
-)
-def test_results_are_rounded(value, text):
-    assert rounded(value) == text
-
-
-def test_one_seed_has_no_standard_deviation(make_curves):
-    assert plus_minus(pl.Series([5.0]).to_numpy()) == "5"
-
-
-def test_many_arms_are_told_by_their_ranges() -> None:
+def test_many_arms_are_described_by_their_ranges() -> None:
     targets = [TargetUpdate.none(), *(TargetUpdate(tau) for tau in np.geomspace(0.001, 0.5, 6))]
     arms = tuple(Arm(f"{rate} {t.tau}", rate, t) for rate in (1e-4, 1e-3) for t in targets)
     lines = echo_target(Config(arms=arms, train_every=4))

@@ -42,7 +42,7 @@ def save(trainer: Trainer, path: Path) -> None:
 @contextlib.contextmanager
 def _ended(trainer: Trainer) -> Iterator[None]:
     """The trainer with the last record that a run ending here has; afterwards without it again."""
-    log, state = trainer.log, trainer.driver.state
+    log, state = trainer.history, trainer.driver.state
     count = len(log.records)
     try:
         if not log.records or log.records[-1].env_steps < trainer.env_steps:

@@ -116,14 +116,14 @@ class Show:
         }
 
     def _arm(self, w: int, values: np.ndarray) -> dict[str, Any]:
-        agent, log = self._trainer.agents[w], self._trainer.log
-        mean = log.episodes.train_return(w, SHOWN_RETURNS)
+        agent, history = self._trainer.agents[w], self._trainer.history
+        mean = history.episodes.train_return(w, SHOWN_RETURNS)
         return {
             "name": agent.arm,
             "learning_rate": agent.learning_rate,
             "tau": agent.target.tau,
             "period": agent.target.period,
-            "episodes": int(self._trainer.driver.walk.episodes[w]),
+            "episodes": int(self._trainer.driver.statistics.episodes[w]),
             "return": None if np.isnan(mean) else mean,
             "q_values": [float(v) if np.isfinite(v) else None for v in values],
             "diverged": not bool(np.isfinite(values).all()),

@@ -23,7 +23,7 @@ from softstep.explorer.live.show import Show
 from softstep.records.events import Record
 from softstep.target import TargetUpdate
 from softstep.training import loop
-from softstep.worker.stdio import Orders, listen, open_line
+from softstep.worker.stdio import Commands, open_output, read_commands
 
 FRAME_SECONDS = 1 / 25
 """Between two pictures."""
@@ -109,7 +109,7 @@ class LiveAgent:
 
     def _train(self, iterations: int) -> None:
         self._make_changes()
-        loop.go_on(self.trainer, self.trainer.driver.iteration + iterations, self._tell_records)
+        loop.run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._tell_records)
 
     def _make_changes(self) -> None:
         """Write what is wanted into the configuration, at this step."""
@@ -120,7 +120,7 @@ class LiveAgent:
         self._pending.clear()
         config = self.trainer.config
         self.trainer.config = dataclasses.replace(config, changes=(*config.changes, *made))
-        loop.make_changes(self.trainer)
+        loop.apply_changes(self.trainer)
         for change in made:
             self._say("changed", **dataclasses.asdict(change))
 
@@ -138,9 +138,9 @@ def _plain(record: Record) -> dict[str, Any]:
 
 def main() -> None:
     """Live until the input closes."""
-    news = open_line()
+    news = open_output()
     config = Config.from_json(sys.stdin.readline(), source="order")
-    orders = listen()
+    orders = read_commands()
 
     def say(kind: str, **values: Any) -> None:
         news.write(json.dumps({"kind": kind, **values}, allow_nan=False) + "\n")
@@ -153,7 +153,7 @@ def main() -> None:
         os._exit(0)
 
 
-def _live(agent: LiveAgent, orders: Orders) -> None:
+def _live(agent: LiveAgent, orders: Commands) -> None:
     while True:
         while not orders.empty():
             order = orders.get()

@@ -1,1 +1,1 @@
-"""The report of a comparison: its verdicts, answer and page."""
+"""The report of a comparison: answer, verdicts, figures and page."""

@@ -1,4 +1,4 @@
-"""What a finished comparison says: its verdicts, the answer to the founding question, and the report."""
+"""The conclusion of a finished comparison: its verdicts, the answer to the founding question, and the report."""
 
 from __future__ import annotations
 
@@ -17,45 +17,51 @@ from softstep.comparison.judge_run import JudgedRun, judge_run
 from softstep.comparison.scores import by_agent, final_return, scores_by_seed
 from softstep.errors import ConfigError
 from softstep.policies.policy import load
-from softstep.report.comparison.answer import answer
+from softstep.report.comparison.exploratory_answer import exploratory_answer
 from softstep.report.comparison.judged_answer import is_judged, judged_answer
-from softstep.report.comparison.page import page
-from softstep.report.comparison.verdicts import verdict_table
+from softstep.report.comparison.page import comparison_page
+from softstep.report.comparison.verdict_text import verdict_table
 from softstep.report.media.episode_gif import landing_gif
 from softstep.runs import run_folder, versions
 from softstep.runs.api import Run
 
 
 class Conclusion(NamedTuple):
-    """A comparison's verdicts and its report."""
+    """The verdicts of a comparison and its report."""
 
     verdicts: list[Verdict]
     first_steps: FirstSteps
     answer: str
-    """One paragraph."""
+    """One paragraph of plain text."""
     report: Path
-    """The self-contained page."""
+    """Path of the self-contained page."""
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """As `verdict.json` has them."""
-        found: list[dict[str, Any]] = json.loads(verdicts_to_json(self.verdicts))
-        return found
+        """Return the verdicts in the shape of `verdict.json`."""
+        rows: list[dict[str, Any]] = json.loads(verdicts_to_json(self.verdicts))
+        return rows
 
     def table(self) -> Table:
-        """For the terminal."""
+        """Return the verdicts as a table for the terminal."""
         return verdict_table(self.to_dicts())
 
 
 def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusion:
-    """Judge a finished comparison; writes `verdict.json`, `first_steps.json` and `report.html` into its folder.
+    """Judge a finished comparison and write `verdict.json`, `first_steps.json` and `report.html` into its folder.
 
-    Margin and floor are those with which the comparison was begun. trusted: the modules that the run's configuration
-    names, repeated. StoreError for a run that is unfinished or no comparison.
+    Margin and floor are those with which the comparison was started.
+
+    Args:
+        run: The run, or the path of its folder.
+        trusted: The modules that the run's configuration names, repeated as a sign of trust.
+
+    Raises:
+        StoreError: If the run is unfinished, or is not a comparison.
     """
     judged = judge_run(run, trusted=trusted)
     run, plan = judged.run, judged.plan
     conclusion = Conclusion(judged.verdicts, judged.first_steps, _answer(judged), run.path / "report.html")
-    html = page(
+    page = comparison_page(
         run.curves,
         run.episodes,
         run.config,
@@ -67,21 +73,21 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
         margin=plan.margin,
         floor=plan.floor,
     )
-    run_folder.write_results(run.folder, {conclusion.report.name: html.encode()})
+    run_folder.write_results(run.folder, {conclusion.report.name: page.encode()})
     return conclusion
 
 
 def _answer(judged: JudgedRun) -> str:
-    """Answer the question from the verdicts if there are enough seeds for any, else from the curves alone."""
+    """Answer from the verdicts if there are enough seeds for any, otherwise from the curves."""
     run, verdicts = judged.run, json.loads(verdicts_to_json(judged.verdicts))
     if not is_judged(verdicts):
-        return answer(run.curves, run.config)
+        return exploratory_answer(run.curves, run.config)
     criteria = judged.plan.criteria
     return judged_answer(verdicts, scores_by_seed(run.curves, criteria.floor), run.curves, run.config, criteria)
 
 
 def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:
-    """A greedy episode of the best soft agent as a GIF; None without one, or where the environment draws nothing."""
+    """Return a greedy episode of the best soft agent as a GIF, or None if there is no such agent or no picture."""
     scores = {
         number: final_return(rows, -math.inf)
         for number, agent in enumerate(run.config.agents())

@@ -1,4 +1,4 @@
-"""The founding question answered from verdicts: what is exact, what the claims came to, what would settle the rest."""
+"""The founding question answered from verdicts: what is exact, what each claim's verdict is, what would settle it."""
 
 from __future__ import annotations
 
@@ -10,84 +10,95 @@ import numpy as np
 
 from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
-from softstep.report.comparison.answer import exact
-from softstep.report.comparison.verdicts import Verdict, estimate_text, finite, interval, is_ratio
-from softstep.report.shared.curves import summaries
-from softstep.report.terminal.tables import find, rounded
+from softstep.report.comparison.exploratory_answer import QUESTION, exact_part
+from softstep.report.comparison.verdict_text import (
+    VerdictRow,
+    finite,
+    format_estimate,
+    has_interval,
+    interval,
+    is_ratio,
+)
+from softstep.report.shared.curves import find_arm, summaries
+from softstep.report.shared.formatting import format_result
 
 if TYPE_CHECKING:
     import polars as pl
 
 HEADLINE = "no-smaller-alpha-matches-soft"
-"""The claim that answers the question's practical half."""
+"""The claim that answers the practical half of the question."""
 
 TWO_SIDED = ("soft-equals-hard",)
-"""Claims of equality: settled on either side of either margin."""
+"""Claims of equality, which an interval beyond either margin settles."""
 
-_SHORT: Mapping[str, str] = {
-    "supported": "No smaller step we tried did in returns what the soft target did.",
-    "refuted": "In returns a smaller step did as well, or better: its best α was not beaten by the soft target.",
-    "equivalent": "In returns the best smaller step and the soft target were equivalent.",
-    "inconclusive": "Whether a smaller step can do the same in returns stays open.",
+_SHORT_ANSWERS: Mapping[str, str] = {
+    "supported": "None of the smaller steps that were tried reached the returns of the soft target.",
+    "refuted": "A smaller step did as well in returns: the soft target did not beat the best one by the margin.",
+    "equivalent": "The best smaller step and the soft target reached equivalent returns.",
+    "inconclusive": "Whether a smaller step can reach the same returns remains open.",
 }
 
 
-def is_judged(verdicts: Sequence[Verdict]) -> bool:
-    """Whether there were seeds enough for words on the claims with chance in them."""
-    measured = _measured(verdicts)
-    return bool(measured) and all(v["verdict"] != "exploratory" for v in measured)
-
-
-def _measured(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The claims with chance in them: those that have an interval."""
-    return [v for v in verdicts if math.isfinite(sum(interval(v)))]
+def is_judged(verdicts: Sequence[VerdictRow]) -> bool:
+    """Whether there are measured claims and all of them have enough seeds for a verdict."""
+    measured = list(filter(has_interval, verdicts))
+    return bool(measured) and all(verdict["verdict"] != "exploratory" for verdict in measured)
 
 
 def judged_answer(
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[VerdictRow],
     scores: Mapping[str, Mapping[int, float]],
     curves: pl.DataFrame,
     config: Config,
     fixed: ReturnCriteria,
 ) -> str:
-    """One paragraph on judged claims.
+    """Return one paragraph on judged claims.
 
-    verdicts: as in `verdict.json`. scores: every arm's final greedy returns by seed. fixed: margin and floor.
+    Args:
+        verdicts: Entries of `verdict.json`.
+        scores: Final greedy returns by arm and seed.
+        curves: The run's table of curves.
+        config: The run's configuration.
+        fixed: The declared margin and floor.
     """
-    measured = _measured(verdicts)
-    headline = next((v for v in measured if v["claim"] == HEADLINE), None)
-    seeds = max(len(of) for of in scores.values())
-    returns = ", ".join(f"{arm} {_spread(list(of.values()))}" for arm, of in scores.items())
+    measured = list(filter(has_interval, verdicts))
+    headline = next((verdict for verdict in measured if verdict["claim"] == HEADLINE), None)
+    seeds = max(len(by_seed) for by_seed in scores.values())
+    returns = ", ".join(f"{arm} {_mean_sd(list(by_seed.values()))}" for arm, by_seed in scores.items())
+    open_claims = [v for v in measured if v["verdict"] == "inconclusive" and not is_ratio(v)]
     sentences = [
-        "A soft update, or just a smaller step?",
-        exact(find(summaries(curves), "soft")),
-        _SHORT[str(headline["verdict"])] if headline else "",
-        f"Measured on {config.env} with {seeds} seeds per arm (greedy return over the last tenth of the"
-        f" evaluations, mean ± standard deviation; less than {fixed.margin:g} apart does not matter): {returns}.",
-        *[_sentence(v) for v in measured],
-        *[_to_settle(v, fixed.margin) for v in measured if v["verdict"] == "inconclusive" and not is_ratio(v)],
+        QUESTION,
+        exact_part(find_arm(summaries(curves), "soft")),
+        _SHORT_ANSWERS[str(headline["verdict"])] if headline else "",
+        f"Measured on {config.env} with {seeds} seeds per arm (greedy return over the last tenth of the evaluations,"
+        f" mean ± standard deviation; differences below {fixed.margin:g} do not matter): {returns}.",
+        *map(_sentence, measured),
+        *(_seeds_needed(verdict, fixed.margin) for verdict in open_claims),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _spread(values: Sequence[float]) -> str:
+def _mean_sd(values: Sequence[float]) -> str:
     sd = np.std(values, ddof=1) if len(values) > 1 else math.nan
-    return f"{rounded(float(np.mean(values)))} ± {rounded(float(sd))}"
+    return f"{format_result(float(np.mean(values)))} ± {format_result(float(sd))}"
 
 
-def _sentence(verdict: Verdict) -> str:
-    """A claim's name, its numbers and its word."""
+def _sentence(verdict: VerdictRow) -> str:
+    """Return a claim's name, its verdict and its numbers."""
     first, second = verdict["arms"]
     sign = "/" if is_ratio(verdict) else "−"
-    return f"{verdict['claim']}: {verdict['verdict']} ({first} {sign} {second}: {estimate_text(verdict)})."
+    return f"{verdict['claim']}: {verdict['verdict']} ({first} {sign} {second}: {format_estimate(verdict)})."
 
 
-def _to_settle(verdict: Verdict, margin: float) -> str:
-    """How many seeds would bring the interval to one side of the margin, were estimate and spread to stay."""
+def _seeds_needed(verdict: VerdictRow, margin: float) -> str:
+    """Estimate how many seeds would move the interval to one side of the margin.
+
+    The half-width of the interval shrinks with √n; estimate and spread are taken as they are.
+    """
     low, high = interval(verdict)
     bounds = (margin, -margin) if verdict["claim"] in TWO_SIDED else (margin,)
     distance = min(abs(finite(verdict["estimate"]) - bound) for bound in bounds)
     needed = math.ceil(int(verdict["n"]) * ((high - low) / 2 / distance) ** 2) if distance > 0 else math.inf
     if needed > 100 * int(verdict["n"]):
-        return f"More seeds will hardly settle {verdict['claim']}: its estimate lies on the margin."
-    return f"About {needed} seeds would settle {verdict['claim']}, were estimate and spread to stay as they are."
+        return f"More seeds are unlikely to settle {verdict['claim']}, because its estimate lies on the margin."
+    return f"About {needed} seeds would settle {verdict['claim']} if the estimate and the spread stayed the same."

@@ -1,12 +1,11 @@
-"""A comparison as one HTML page that needs no network: verdicts, curves, first steps, and every number behind them.
+"""A comparison as one HTML page that needs no network: answer, verdicts, curves, first steps, and all numbers.
 
-plotly and all data are part of the page, and its content security policy forbids it to fetch anything.
+The page contains plotly and all data, and its content security policy forbids it to fetch anything.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -16,19 +15,39 @@ import polars as pl
 
 from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
-from softstep.report.comparison import figures as figures
-from softstep.report.comparison import numbers as numbers
-from softstep.report.comparison.method import MEANINGS, downloads, method, provenance
-from softstep.report.comparison.verdict_cards import cards
-from softstep.report.comparison.verdicts import Verdict, finite
-from softstep.report.shared.axes import short
+from softstep.report.comparison import figures, plotted_data
+from softstep.report.comparison.method_section import MEANINGS, method_section
+from softstep.report.comparison.verdict_cards import verdict_cards
+from softstep.report.comparison.verdict_text import VerdictRow, finite
 from softstep.report.shared.curves import Band, arms_of
-from softstep.report.shared.markup import badge, counted, document, packed_script, paragraph, plot, section, table
+from softstep.report.shared.formatting import (
+    format_count,
+    format_result,
+    format_short,
+    format_thousands,
+    minus_sign,
+)
+from softstep.report.shared.json_tables import as_columns, as_rows
+from softstep.report.shared.markup import (
+    answer_box,
+    badge,
+    document,
+    downloads,
+    embedded_tables,
+    page_header,
+    paragraph,
+    plot,
+    provenance,
+    section,
+    table,
+    titled_plot,
+)
 from softstep.report.shared.palette import ArmStyle, arm_styles
-from softstep.report.terminal.tables import rounded
 
-MOVES = (("y_drift", "mean |Δy|"), ("y_rms", "RMS of Δy"), ("y_p99", "99th percentile of |Δy|"))
-"""Columns on how far y moves, with their names."""
+Styles = Mapping[str, ArmStyle]
+
+MOVE_TITLES = {"y_drift": "mean |Δy|", "y_rms": "RMS of Δy", "y_p99": "99th percentile of |Δy|"}
+"""Columns on how far y moves, with their titles."""
 
 FIRST_STEP_COLUMNS = {
     "optimizer": "optimizer", "update": "update", "t_x": "‖T−X‖ / ‖X−X₀‖", "w_x": "‖W−X‖ / ‖X−X₀‖",
@@ -36,14 +55,25 @@ FIRST_STEP_COLUMNS = {
     "w_x32": "W−X, float32", "t_x_ulp32": "median |T−X|, float32 ulp", "t_x_ulp32_max": "largest |T−X|, float32 ulp",
     "step_ulp32": "median step of X, float32 ulp",
 }  # fmt: skip
-"""Columns of the table of first steps, as far as they are there."""
+"""Columns of the table of first steps, if the rows have them."""
+
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
+
+CONTENTS = {
+    "curves": "one row per agent and record",
+    "episodes": "one row per finished training episode",
+    "scores": "the final greedy return of every agent",
+    "verdicts": "claims, estimates, intervals and verdicts",
+    "first_steps": "distances between the networks, by update",
+}
+"""Tables that the page offers for download."""
 
 
-def page(
+def comparison_page(
     curves: pl.DataFrame,
     episodes: pl.DataFrame,
     config: Config,
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[VerdictRow],
     first_steps: Sequence[Mapping[str, Any]],
     answer: str,
     versions: Mapping[str, Any],
@@ -52,22 +82,30 @@ def page(
     margin: float | None = None,
     floor: float | None = None,
 ) -> str:
-    """The whole page as HTML.
+    """Return the complete page as HTML.
 
-    verdicts: of the shape of `verdict.json`. first_steps: rows of optimizer, update, t_x, w_x and what else there is.
-    answer: plain text, paragraphs apart by an empty line. animation: a GIF of the best soft agent. margin, floor: in
-    units of return, in place of the environment's declared ones.
+    Args:
+        curves: One row per agent and record.
+        episodes: One row per training episode.
+        config: The run's configuration.
+        verdicts: Entries of `verdict.json`.
+        first_steps: Rows with optimizer, update, t_x, w_x and possibly more of `FIRST_STEP_COLUMNS`.
+        answer: Plain text; an empty line separates paragraphs.
+        versions: Versions by package.
+        animation: A GIF of the best soft agent.
+        margin: In units of return, instead of the environment's declared margin.
+        floor: In units of return, instead of the environment's declared floor.
     """
     styles = arm_styles(arms_of(curves))
-    fixed = numbers.fixed_for(config, margin, floor)
-    moves = numbers.with_relative_moves(curves)
-    scores = numbers.seed_scores(curves, fixed.floor if fixed else math.nan)
+    fixed = plotted_data.declared_or_none(config, margin, floor)
+    moves = plotted_data.with_relative_moves(curves)
+    scores = plotted_data.seed_scores(curves, fixed.floor if fixed else math.nan)
     content = (
         _header(config, styles),
-        _answer(answer),
-        section("What the claims came to", cards(verdicts, fixed.margin if fixed else None)),
+        answer_box([part.strip() for part in answer.split("\n\n") if part.strip()]),
+        section("Verdicts on the claims", verdict_cards(verdicts, fixed.margin if fixed else None)),
         '<div id="measured">',
-        _arms(styles),
+        _arm_switches(styles),
         _learning(curves, styles),
         _final_scores(scores, styles, fixed),
         _moves(moves, config, styles),
@@ -75,193 +113,189 @@ def page(
         _solved(curves, config, styles),
         "</div>",
         _first_steps(first_steps),
-        _landing(animation),
-        method(config, fixed, styles),
-        downloads(),
-        provenance(config, versions),
+        _episode(animation),
+        method_section(config, fixed, styles),
+        downloads(CONTENTS),
+        provenance("Configuration", config.to_json(), versions),
     )
-    data = {
-        "curves": numbers.as_columns(curves),
-        "episodes": numbers.as_columns(episodes),
-        "scores": numbers.as_columns(scores),
-        "verdicts": numbers.as_rows(verdicts),
-        "first_steps": numbers.as_rows(first_steps),
+    tables = {
+        "curves": as_columns(curves),
+        "episodes": as_columns(episodes),
+        "scores": as_columns(scores),
+        "verdicts": as_rows(verdicts),
+        "first_steps": as_rows(first_steps),
     }
-    embedded = "".join(packed_script(f"data-{name}", json.dumps(held, **_STRICT)) for name, held in data.items())
-    return document(f"softstep: {config.env}", "".join(content) + embedded)
+    return document(f"softstep: {config.env}", "".join(content) + embedded_tables(tables))
 
 
-_STRICT: Mapping[str, Any] = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
-
-
-def _header(config: Config, styles: Mapping[str, ArmStyle]) -> str:
-    seeds, arms = counted(config.seeds, "seed"), counted(len(styles), "arm")
-    steps = f"{config.total_steps:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return (
-        "<header><h1>Soft update, or just a smaller step?</h1>"
-        f'<p class="facts">{escape(config.env)} · {arms} · {seeds} each · {steps} environment steps</p>'
-        '<button id="theme" type="button" title="light or dark" aria-label="light or dark">◐</button></header>\n'
-        "<noscript><p>The figures and downloads need JavaScript; the verdicts and tables do not.</p></noscript>"
+def _header(config: Config, styles: Styles) -> str:
+    facts = (
+        config.env,
+        format_count(len(styles), "arm"),
+        f"{format_count(config.seeds, 'seed')} each",
+        f"{format_thousands(config.total_steps)} environment steps",
     )
+    return page_header("Soft update, or just a smaller step?", facts, "the verdicts and tables")
 
 
-def _answer(answer: str) -> str:
-    paragraphs = [part.strip() for part in answer.split("\n\n") if part.strip()]
-    return f'<div class="answer">{"".join(f"<p>{escape(part)}</p>" for part in paragraphs)}</div>\n'
-
-
-def _arms(styles: Mapping[str, ArmStyle]) -> str:
-    """A bar of all arms that stays in sight beside their figures; each is a switch for its curves."""
-    chips = "".join(
+def _arm_switches(styles: Styles) -> str:
+    """Return a bar that stays visible beside the figures, with a switch for the curves of each arm."""
+    switches = "".join(
         f'<button type="button" aria-pressed="true" data-arm="{escape(arm)}" title="{escape(MEANINGS.get(arm, arm))}">'
         f'{badge(style)}{escape(arm)}</button>'
         for arm, style in styles.items()
     )  # fmt: skip
-    return f'<nav id="arms" aria-label="arms to show">{chips}</nav>\n'
+    return f'<nav id="arms" aria-label="arms to show">{switches}</nav>\n'
 
 
-def _learning(curves: pl.DataFrame, styles: Mapping[str, ArmStyle]) -> str:
-    evaluated = numbers.has_values(curves, "eval_return")
+def _learning(curves: pl.DataFrame, styles: Styles) -> str:
+    evaluated = plotted_data.has_values(curves, "eval_return")
     column, name = ("eval_return", "greedy return") if evaluated else ("train_return", "training return")
-    bands = numbers.interval_bands(curves, column)
+    bands = plotted_data.interval_bands(curves, column)
     if not bands:
         return ""
-    told = f"Mean {name} over seeds{_band_words(bands)}. Tap an arm above to hide or show it."
-    return section("How they learned", paragraph(told), plot("learning", figures.curve_figure(bands, styles, name)))
+    caption = f"Mean {name} over seeds{_shading(bands)}. Tap an arm above to hide or show it."
+    return section("Learning curves", paragraph(caption), plot("learning", figures.curve_figure(bands, styles, name)))
 
 
-def _band_words(bands: Mapping[str, Band]) -> str:
-    """What the shade is, where there is one."""
+def _shading(bands: Mapping[str, Band]) -> str:
+    """Return the words for the shaded bands, if any arm has more than one seed."""
     return ", with its 95 % interval shaded" if any(band.seeds > 1 for band in bands.values()) else ""
 
 
-def _final_scores(scores: pl.DataFrame, styles: Mapping[str, ArmStyle], fixed: ReturnCriteria | None) -> str:
+def _final_scores(scores: pl.DataFrame, styles: Styles, fixed: ReturnCriteria | None) -> str:
     if not scores["final_return"].is_finite().any():
         return ""
-    told = "One dot per seed: the mean of its last 10 % of greedy evaluations. Diamond and bar: mean and 95 % interval."
+    caption = (
+        "Each dot is the mean of a seed’s last 10 % of greedy evaluations. The diamond and its bar are the mean over"
+        " seeds and its 95 % interval."
+    )
     diverged = int(scores["diverged"].sum())
     if diverged:
-        score = f"counted at {short(fixed.floor)}" if fixed else "left out, for no floor was declared"
-        verb = "is" if diverged == 1 else "are"
-        told += f" {counted(diverged, 'agent')} that diverged {verb} {score}."
-    return section("Where every seed ended", paragraph(told), plot("scores", figures.scores_figure(scores, styles)))
+        score = f"count as {format_short(fixed.floor)}" if fixed else "are left out, because no floor was declared"
+        caption += f" Diverged agents ({diverged}) {score}."
+    figure = figures.scores_figure(scores, styles)
+    return section("Final return of every seed", paragraph(caption), plot("scores", figure))
 
 
-def _moves(moves: pl.DataFrame, config: Config, styles: Mapping[str, ArmStyle]) -> str:
-    """How far y moves, in standard deviations of y where the run measured those."""
-    relative = any(numbers.has_values(moves, f"{name}_sd") for name, _ in MOVES)
+def _moves(moves: pl.DataFrame, config: Config, styles: Styles) -> str:
+    """Return figures of how far y moves, in standard deviations of y if the run measured those."""
+    relative = any(plotted_data.has_values(moves, f"{name}_sd") for name in plotted_data.MOVES)
     suffix, unit = ("_sd", " / SD(y)") if relative else ("", "")
-    shown = [(name, title, f"{name}{suffix}") for name, title in MOVES if numbers.has_values(moves, f"{name}{suffix}")]
-    found = [(name, title, numbers.interval_bands(moves, column, geometric=True)) for name, title, column in shown]
-    drawn = [(name, title, bands) for name, title, bands in found if bands]
+    present = [name for name in plotted_data.MOVES if plotted_data.has_values(moves, f"{name}{suffix}")]
+    bands = {name: plotted_data.interval_bands(moves, f"{name}{suffix}", geometric=True) for name in present}
+    drawn = {name: by_arm for name, by_arm in bands.items() if by_arm}
     if not drawn:
         return ""
-    ranges = [figures.log_range(bands) for *_, bands in drawn]
+    ranges = [figures.log_range(by_arm) for by_arm in drawn.values()]
     limits = min(low for low, _ in ranges), max(high for _, high in ranges)
     plots = "".join(
-        f"<div><h3>{title}{unit}</h3>"
-        f"{plot(name, figures.curve_figure(bands, styles, '', log=True, limits=limits))}</div>"
-        for name, title, bands in drawn
+        titled_plot(
+            f"{MOVE_TITLES[name]}{unit}", name, figures.curve_figure(by_arm, styles, "", log=True, limits=limits)
+        )
+        for name, by_arm in drawn.items()
     )
-    still = [arm for name, _, bands in found if name == "y_p99" for arm in styles if arm not in bands]
-    parts = (paragraph(_moves_words(relative, config, still)), f'<div class="grid">{plots}</div>')
+    unmoved = [arm for arm in styles if "y_p99" in bands and arm not in bands["y_p99"]]
+    parts = (paragraph(_moves_caption(relative, config, unmoved)), f'<div class="grid">{plots}</div>')
     return section("How far the learning target y moves per gradient step", *parts)
 
 
-def _moves_words(relative: bool, config: Config, still: Sequence[str]) -> str:
-    words = (
-        "On transitions that never change, over every gradient step between two records, in standard deviations of y."
+def _moves_caption(relative: bool, config: Config, unmoved: Sequence[str]) -> str:
+    sentences = [
+        "Measured on a fixed set of transitions, over every gradient step between two records, in standard deviations"
+        " of y."
         if relative
-        else "As the run recorded it, in units of y."
-    )
-    words += " Geometric mean over seeds; logarithmic axis."
+        else "As the run recorded it, in units of y.",
+        "Geometric mean over seeds on a logarithmic axis.",
+    ]
     hard = next((agent for agent in config.agents() if agent.target.kind == "hard"), None)
     if hard is not None:
-        words += (
-            f" Hard copies leave y still for {hard.target.period - 1} steps and then move it all at once: the mean"
-            " spreads that jump over the steps between and looks like the soft update's, while the RMS squares it and"
-            f" comes out up to √{hard.target.period} ≈ {math.sqrt(hard.target.period):.0f} times the mean."
+        period = hard.target.period
+        sentences.append(
+            f"Hard copies leave y unchanged for {period - 1} steps and then move it at once. The mean spreads this jump"
+            " over the steps between, so it resembles the mean of the soft update. The RMS squares the jump, so it is"
+            f" up to √{period} ≈ {math.sqrt(period):.0f} times the mean."
         )
-    if still:
-        words += f" Not drawn, for more than 99 % of their steps leave y where it is: {', '.join(still)}."
-    return words
+    if unmoved:
+        names = ", ".join(unmoved)
+        sentences.append(f"Not drawn, because more than 99 % of their steps leave y unchanged: {names}.")
+    return " ".join(sentences)
 
 
-def _gap(curves: pl.DataFrame, styles: Mapping[str, ArmStyle]) -> str:
-    if not numbers.has_values(curves, "target_gap"):
+def _gap(curves: pl.DataFrame, styles: Styles) -> str:
+    if not plotted_data.has_values(curves, "target_gap"):
         return ""
-    bands = numbers.interval_bands(curves, "target_gap", geometric=True)
+    bands = plotted_data.interval_bands(curves, "target_gap", geometric=True)
     if not bands:
         return ""
-    told = f"Distance between the parameters of the two networks, geometric mean over seeds{_band_words(bands)}."
-    alone = [arm for arm in styles if arm not in bands]
-    if alone:
-        told += f" Where the network is its own target it is 0: {', '.join(alone)}."
+    caption = f"Distance between the parameters of Q and T, as the geometric mean over seeds{_shading(bands)}."
+    without_target = [arm for arm in styles if arm not in bands]
+    if without_target:
+        caption += f" It is 0 for arms whose network is its own target: {', '.join(without_target)}."
     figure = figures.curve_figure(bands, styles, "‖Q − T‖", log=True)
-    return section("How far the target network stays behind", paragraph(told), plot("gap", figure))
+    return section("How far the target network lags behind", paragraph(caption), plot("gap", figure))
 
 
-def _solved(curves: pl.DataFrame, config: Config, styles: Mapping[str, ArmStyle]) -> str:
-    threshold = numbers.threshold_of(config.env)
-    found = numbers.solved(curves, threshold) if threshold is not None else []
-    if threshold is None or not found:
+def _solved(curves: pl.DataFrame, config: Config, styles: Styles) -> str:
+    threshold = plotted_data.threshold_of(config.env)
+    arms = plotted_data.solved(curves, threshold) if threshold is not None else []
+    if threshold is None or not arms:
         return ""
-    told = (
-        f"Solved: two greedy evaluations in a row at {short(threshold)} or above. A seed that never got there stays"
-        " unsolved; none is left out."
+    caption = (
+        "A seed has solved the environment at its second greedy evaluation in a row with a return of at least"
+        f" {format_short(threshold)}. Seeds that never get there count as unsolved."
     )
     rows = [
-        [f"{badge(styles[arm.arm])} {escape(arm.arm)}", f"{len(arm.steps)} of {arm.seeds}",
-         short(arm.median) if math.isfinite(arm.median) else f"not by {short(arm.end)}"]
-        for arm in found
-    ]  # fmt: skip
-    drawn = plot("solved", figures.solved_figure(found, styles))
+        [
+            f"{badge(styles[arm.arm])} {escape(arm.arm)}",
+            f"{len(arm.steps)} of {arm.seeds}",
+            format_short(arm.median) if math.isfinite(arm.median) else f"not by {format_short(arm.end)}",
+        ]
+        for arm in arms
+    ]
+    figure = plot("solved", figures.solved_figure(arms, styles))
     listed = table(["arm", "solved", "half of the seeds solved after"], rows)
-    return section("How long until it was solved", paragraph(told), drawn, listed)
+    return section("Steps until the environment was solved", paragraph(caption), figure, listed)
 
 
 def _first_steps(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
-    told = (
-        "The founding question's networks, followed from one start through the same minibatches: T, the target network"
-        " of a soft update; X, one network at the smaller step (1 − c)·α; W, one network blended with its own step."
-        " T is X after the first update and not after the second; W is X at every update, up to rounding."
+    caption = (
+        "Three networks start from the same parameters and train on the same minibatches: T, the target network of a"
+        " soft update; X, one network at the smaller step (1 − c)·α; and W, one network blended with its own step."
+        " T equals X after the first update but not after the second. W equals X at every update, up to rounding."
     )
     limits = figures.first_steps_range(rows)
     optimizers = list(dict.fromkeys(str(row["optimizer"]) for row in rows))
     plots = "".join(
-        f"<div><h3>{escape(_OPTIMIZERS.get(name, name))}: distance from X, relative to X’s own path</h3>"
-        + plot(
-            f"first-steps-{place}",
+        titled_plot(
+            f"{OPTIMIZERS.get(name, name)}: distance from X, relative to the distance X has moved",
+            f"first-steps-{number}",
             figures.first_steps_figure([row for row in rows if str(row["optimizer"]) == name], limits),
         )
-        + "</div>"
-        for place, name in enumerate(optimizers)
+        for number, name in enumerate(optimizers)
     )
     columns = [name for name in FIRST_STEP_COLUMNS if any(row.get(name) is not None for row in rows)]
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
     listed = table([FIRST_STEP_COLUMNS[name] for name in columns], cells)
-    zeros = f"An exact 0 is drawn at {figures.EXACT_ZERO:.0e}."
-    parts = (paragraph(told), f'<div class="grid">{plots}</div>', f'<p class="quiet">{zeros}</p>', listed)
+    zeros = f"A distance of exactly 0 is drawn at {figures.EXACT_ZERO:.0e}."
+    parts = (paragraph(caption), f'<div class="grid">{plots}</div>', f'<p class="quiet">{zeros}</p>', listed)
     return section("The first steps, replayed", *parts)
 
 
-_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
-
-
 def _cell(value: Any) -> str:
-    """A table's cell: words and counts as they are, other numbers rounded, – where there is none."""
+    """Return the text of a table's cell: words and counts as they are, other numbers rounded."""
     if isinstance(value, (str, int)):
         return escape(str(value))
-    known = finite(value)
-    return rounded(known) if math.isnan(known) or known == 0 or abs(known) >= 0.01 else f"{known:.1e}".replace("-", "−")
+    number = finite(value)
+    return minus_sign(f"{number:.1e}") if 0 < abs(number) < 0.01 else format_result(number)
 
 
-def _landing(animation: bytes | None) -> str:
+def _episode(animation: bytes | None) -> str:
     if animation is None:
         return ""
     source = f"data:image/gif;base64,{base64.b64encode(animation).decode()}"
-    told = "The best soft agent plays one greedy episode; beside the picture, its action values."
+    caption = "The best soft agent plays one greedy episode. Its action values are shown beside the picture."
     image = f'<img src="{source}" alt="animation of one episode">'
-    return section("The best soft agent at work", f"<figure>{image}<figcaption>{told}</figcaption></figure>")
+    return section("One episode of the best soft agent", f"<figure>{image}<figcaption>{caption}</figcaption></figure>")

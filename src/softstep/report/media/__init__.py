@@ -1,1 +1,1 @@
-"""Files to look at: curves as SVG, episodes as GIF, TensorBoard scalars."""
+"""Files of pictures and scalars: curves as SVG, episodes as GIF, TensorBoard logs."""

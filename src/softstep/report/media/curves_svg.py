@@ -1,4 +1,4 @@
-"""Learning curves as a stand-alone SVG: one line per arm, its name at its end, its seeds' band shaded."""
+"""Learning curves as a stand-alone SVG: one line per arm with its name at the end and its seeds' band shaded."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 
 from softstep.errors import ConfigError
-from softstep.report.shared.axes import Limits, nice_limits, short, spread
-from softstep.report.shared.curves import Band, arms_of, bands, reach, show_range
-from softstep.report.shared.files import write_whole
+from softstep.report.shared.axes import AxisLimits, nice_limits, spread_labels
+from softstep.report.shared.curves import Band, arms_of, band_meaning, bands, visible_range
+from softstep.report.shared.formatting import format_result, format_short
+from softstep.report.shared.output_file import write_output
 from softstep.report.shared.palette import DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK, ArmStyle, arm_styles
-from softstep.report.terminal.tables import rounded
 
 Y_NAMES = {
     "train_return": "return",
@@ -23,7 +23,7 @@ Y_NAMES = {
     "y_drift": "|Δy| per update",
     "target_gap": "‖Q − T‖",
 }
-"""What the y axis is called."""
+"""Title of the y axis by column."""
 
 STYLE = f"""
   text {{ font-family: ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }}
@@ -57,22 +57,20 @@ class Frame(NamedTuple):
     right: float
     top: float
     bottom: float
-    x: Limits
-    y: Limits
+    x: AxisLimits
+    y: AxisLimits
 
-    def across(self, step: float) -> float:
-        """Pixels of an environment step."""
-        return self.left + self.x.share_of(step) * (self.right - self.left)
+    def x_of(self, step: float) -> float:
+        """Return the horizontal position of an environment step."""
+        return self.left + self.x.fraction_of(step) * (self.right - self.left)
 
-    def down(self, value: float) -> float:
-        """Pixels of a value."""
-        return self.bottom - self.y.share_of(value) * (self.bottom - self.top)
+    def y_of(self, value: float) -> float:
+        """Return the vertical position of a value."""
+        return self.bottom - self.y.fraction_of(value) * (self.bottom - self.top)
 
     def path(self, steps: np.ndarray, values: np.ndarray) -> list[str]:
-        """Corners of a line through values at steps."""
-        return [
-            f"{self.across(a):.1f} {self.down(b):.1f}" for a, b in zip(steps.tolist(), values.tolist(), strict=True)
-        ]
+        """Return the corners of a line through values at steps."""
+        return [f"{self.x_of(a):.1f} {self.y_of(b):.1f}" for a, b in zip(steps.tolist(), values.tolist(), strict=True)]
 
 
 def curves_svg(
@@ -86,43 +84,67 @@ def curves_svg(
     height: int = 520,
     details: Mapping[str, str] | None = None,
 ) -> str:
-    """The picture of `column` as SVG text, also written to `out`, whole or not at all.
+    """Return the picture as SVG text, and write it to `out` if that is given.
 
-    Where no agent has an `eval_return` it shows the training return. `title` and `note` stand above it; `details`
-    replaces an arm's second line (its α and τ).
-    Errors: ConfigError where there is nothing to draw.
+    Args:
+        curves: The run's table of curves.
+        out: A file to write, completely or not at all.
+        column: The column to draw; if no agent has an `eval_return`, the training return takes its place.
+        title: A line above the picture.
+        note: A smaller line below the title.
+        width: In pixels.
+        height: In pixels.
+        details: Replaces an arm's second line, which is its α and τ.
+
+    Raises:
+        ConfigError: If there is nothing to draw.
     """
-    found = bands(curves, column)
-    if not found and column == "eval_return":
+    drawn = bands(curves, column)
+    if not drawn and column == "eval_return":
         column = "train_return"
-        found = bands(curves, column)
-    if not found:
+        drawn = bands(curves, column)
+    if not drawn:
         raise ConfigError(f"no curve to draw: no agent has a finite {column}")
     styles = arm_styles(arms_of(curves))
-    details = _details(curves, found) | dict(details or {})
-    low, high = show_range(found)
-    x = nice_limits(0.0, float(max(band.steps[-1] for band in found.values())), count=6, widen=False)
-    y = nice_limits(low, high, count=6, widen=False)
-    top = 40.0 + (36 if title else 0) + (28 if note else 0)
-    room = max(_text_width(text, size) for arm in found for text, size in ((f"{arm} −0000", 19), (details[arm], 15)))
-    frame = Frame(92.0, width - room - 66, top + 20, height - 84.0, x, y)
-    seeds = max(band.seeds for band in found.values())
+    details = _details(curves, drawn) | dict(details or {})
+    frame = _frame(drawn, details, top=40.0 + (36 if title else 0) + (28 if note else 0), size=(width, height))
+    seeds = max(band.seeds for band in drawn.values())
+    legend = f"{seeds} seeds: mean, {band_meaning(seeds)} shaded" if seeds > 1 else ""
+    alternative = escape(_alternative(drawn, column))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        f' role="img" aria-label="{escape(title or _alternative(found, column))}">',
-        f"<title>{escape(_alternative(found, column))}</title><style>{STYLE}</style>",
+        f' role="img" aria-label="{escape(title) or alternative}">',
+        f"<title>{alternative}</title><style>{STYLE}</style>",
         f'<rect class="ground" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="14"/>',
         *_heading(title, note),
-        *_axes(frame, Y_NAMES.get(column, column), f"{seeds} seeds: mean, {reach(seeds)} shaded" if seeds > 1 else ""),
-        *(_area(frame, band, styles[arm]) for arm, band in reversed(found.items())),
-        *(_line(frame, band, styles[arm]) for arm, band in reversed(found.items())),
-        *_labels(frame, found, styles, details),
+        *_axes(frame, Y_NAMES.get(column, column), legend),
+        *(_area(frame, band, styles[arm]) for arm, band in reversed(drawn.items())),
+        *(_line(frame, band, styles[arm]) for arm, band in reversed(drawn.items())),
+        *_labels(frame, drawn, styles, details),
         "</svg>",
     ]
     text = "\n".join(parts) + "\n"
     if out is not None:
-        write_whole(Path(out), text.encode())
+        write_output(Path(out), text.encode())
     return text
+
+
+def _frame(drawn: Mapping[str, Band], details: Mapping[str, str], top: float, size: tuple[int, int]) -> Frame:
+    """Return the plotting area, which leaves space for the headings above it and the labels to its right.
+
+    Args:
+        drawn: Curves by arm.
+        details: Second line of each arm's label.
+        top: Height of the headings in pixels.
+        size: Width and height of the picture in pixels.
+    """
+    low, high = visible_range(dict(drawn))
+    end = max(float(band.steps[-1]) for band in drawn.values())
+    x = nice_limits(0.0, end, count=6, widen=False)
+    y = nice_limits(low, high, count=6, widen=False)
+    names = [f"{arm} −0000" for arm in drawn]
+    labels = max(*(_text_width(name, 19) for name in names), *(_text_width(details[arm], 15) for arm in drawn))
+    return Frame(92.0, size[0] - labels - 66, top + 20, size[1] - 84.0, x, y)
 
 
 def _heading(title: str, note: str) -> list[str]:
@@ -134,23 +156,23 @@ def _heading(title: str, note: str) -> list[str]:
 def _axes(frame: Frame, y_name: str, legend: str) -> list[str]:
     parts = []
     for tick in frame.y.ticks:
-        y = frame.down(tick)
+        y = frame.y_of(tick)
         kind = "zero" if tick == 0 else "grid"
         parts.append(f'<path class="{kind}" d="M{frame.left:.1f} {y:.1f}H{frame.right:.1f}"/>')
-        parts.append(
-            f'<text class="tick" x="{frame.left - 12:.1f}" y="{y + 5.5:.1f}" text-anchor="end">{short(tick)}</text>'
-        )
+        parts.append(_tick(frame.left - 12, y + 5.5, "end", tick))
     for tick in frame.x.ticks:
-        x = frame.across(tick)
-        parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{frame.bottom + 30:.1f}" text-anchor="middle">{short(tick)}</text>'
-        )
+        x = frame.x_of(tick)
+        parts.append(_tick(x, frame.bottom + 30, "middle", tick))
     parts.append(f'<path class="zero" d="M{frame.left:.1f} {frame.bottom:.1f}H{frame.right:.1f}"/>')
     middle = (frame.left + frame.right) / 2
     steps = "environment steps" + (f" · {legend}" if legend else "")
     parts.append(f'<text class="axis" x="{middle:.1f}" y="{frame.bottom + 60:.1f}" text-anchor="middle">{steps}</text>')
     turn = f'transform="translate(34 {(frame.top + frame.bottom) / 2:.1f}) rotate(-90)"'
     return [*parts, f'<text class="axis" {turn} text-anchor="middle">{escape(y_name)}</text>']
+
+
+def _tick(x: float, y: float, anchor: str, value: float) -> str:
+    return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{format_short(value)}</text>'
 
 
 def _area(frame: Frame, band: Band, style: ArmStyle) -> str:
@@ -167,25 +189,32 @@ def _line(frame: Frame, band: Band, style: ArmStyle) -> str:
 
 
 def _labels(
-    frame: Frame, found: Mapping[str, Band], styles: Mapping[str, ArmStyle], details: Mapping[str, str]
+    frame: Frame, drawn: Mapping[str, Band], styles: Mapping[str, ArmStyle], details: Mapping[str, str]
 ) -> list[str]:
-    """Every arm's name and detail beside its curve's end, led there by a thin line."""
-    ends = [(frame.across(float(band.steps[-1])), frame.down(float(band.mean[-1]))) for band in found.values()]
-    heights = spread([y for _, y in ends], 52, frame.top + 8, frame.bottom - 8)
-    parts, at = [], frame.right + 30
-    for arm, (x, y), height in zip(found, ends, heights, strict=True):
-        colour, last = styles[arm].colour, rounded(float(found[arm].mean[-1]))
-        lead = f"M{x + 8:.1f} {y:.1f}C{at - 10:.1f} {y:.1f} {x + 12:.1f} {height:.1f} {at - 6:.1f} {height:.1f}"
+    """Return every arm's name and detail to the right of its curve, joined to the curve's end by a thin line.
+
+    Args:
+        frame: The plotting area.
+        drawn: Curves by arm.
+        styles: Colours and letters by arm.
+        details: Second line of each arm's label.
+    """
+    ends = [(frame.x_of(float(band.steps[-1])), frame.y_of(float(band.mean[-1]))) for band in drawn.values()]
+    heights = spread_labels([y for _, y in ends], 52, frame.top + 8, frame.bottom - 8)
+    parts, left = [], frame.right + 30
+    for arm, (x, y), height in zip(drawn, ends, heights, strict=True):
+        colour, last = styles[arm].colour, format_result(float(drawn[arm].mean[-1]))
+        lead = f"M{x + 8:.1f} {y:.1f}C{left - 10:.1f} {y:.1f} {x + 12:.1f} {height:.1f} {left - 6:.1f} {height:.1f}"
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
         parts.append(f'<path class="lead" stroke="{colour}" d="{lead}"/>')
         name = f'{escape(arm)} <tspan class="last" dx="4">{last}</tspan>'
-        parts.append(f'<text class="name" x="{at:.1f}" y="{height - 2:.1f}" fill="{colour}">{name}</text>')
-        parts.append(f'<text class="detail" x="{at:.1f}" y="{height + 18:.1f}">{escape(details[arm])}</text>')
+        parts.append(f'<text class="name" x="{left:.1f}" y="{height - 2:.1f}" fill="{colour}">{name}</text>')
+        parts.append(f'<text class="detail" x="{left:.1f}" y="{height + 18:.1f}">{escape(details[arm])}</text>')
     return parts
 
 
 def _details(curves: pl.DataFrame, arms: Iterable[str]) -> dict[str, str]:
-    """Each arm's settings: `α 0.001, τ 0.005`."""
+    """Return each arm's settings: `α 0.001, τ 0.005`."""
     texts = {}
     for arm in arms:
         row = curves.filter(pl.col("arm") == arm).row(-1, named=True)
@@ -195,12 +224,12 @@ def _details(curves: pl.DataFrame, arms: Iterable[str]) -> dict[str, str]:
     return texts
 
 
-def _alternative(found: Mapping[str, Band], column: str) -> str:
-    """The picture in words."""
-    ends = ", ".join(f"{arm} {rounded(float(band.mean[-1]))}" for arm, band in found.items())
-    return f"{Y_NAMES.get(column, column)} over environment steps, at the end: {ends}"
+def _alternative(drawn: Mapping[str, Band], column: str) -> str:
+    """Return the picture in words."""
+    ends = ", ".join(f"{arm} {format_result(float(band.mean[-1]))}" for arm, band in drawn.items())
+    return f"{Y_NAMES.get(column, column)} over environment steps; at the end: {ends}"
 
 
 def _text_width(text: str, size: float) -> float:
-    """Pixels a text takes at most, roughly."""
+    """Return an upper estimate of the width of a text in pixels."""
     return 0.56 * size * len(text)

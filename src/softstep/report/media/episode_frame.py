@@ -9,116 +9,149 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from softstep.report.shared.palette import DARK_GROUND, DARK_INK
+from softstep.report.shared.palette import ACCENT_ON_DARK, DARK_GROUND, DARK_INK
 
 HEIGHT = 360
-"""Pixels of the whole frame; the environment's picture is scaled to it."""
+"""Height of the frame in pixels, to which the environment's picture is scaled."""
 
 MAX_WIDTH = 560
-"""Pixels of the environment's picture at most."""
+"""Largest width of the environment's picture in pixels."""
 
 PANEL = 264
-"""Pixels of the panel's width."""
+"""Width of the panel in pixels."""
 
 FINE = 2
-"""The panel is drawn this much larger and then reduced, for smooth edges; lengths below are in its pixels."""
+"""Factor by which the panel is drawn larger and then reduced, for smooth edges; lengths below are in its pixels."""
 
 _FAINT, _MUTED, _BAR = "#1e2838", "#8c98ad", "#4d5c76"
-_CHOSEN = "#5b93ff"  # soft's blue, lighter: these are words and bars on the dark ground only
 _LEFT, _RIGHT = 20 * FINE, (PANEL - 20) * FINE
 
 
-class Moment(NamedTuple):
-    """One step of the episode."""
+class EpisodeStep(NamedTuple):
+    """One step of an episode."""
 
     q_values: np.ndarray
-    """(A,)"""
+    """Action values (A,)."""
     action: int
-    step: int
+    number: int
+    """Steps so far, this one included."""
     total: float
     """Return so far, this step's reward included."""
 
 
-class Stage:
-    """Draws the moments of one episode, all on the same scales."""
+class FrameRenderer:
+    """Renders the steps of one episode, all on the same scales.
 
-    def __init__(self, title: str, actions: Sequence[str], moments: Sequence[Moment]) -> None:
-        self._title, self._actions, self._moments = title, actions, moments
-        values = np.stack([moment.q_values for moment in moments])
-        away = np.abs(values - values.mean(axis=1, keepdims=True))
-        self._scale = float(np.quantile(away.max(axis=1), 0.95)) or 1.0
+    Args:
+        title: The environment's id.
+        actions: What the actions do.
+        steps: All steps of the episode.
+    """
+
+    def __init__(self, title: str, actions: Sequence[str], steps: Sequence[EpisodeStep]) -> None:
+        self._title, self._actions, self._steps = title, actions, steps
+        values = np.stack([step.q_values for step in steps])
+        deviations = np.abs(values - values.mean(axis=1, keepdims=True))
+        self._scale = float(np.quantile(deviations.max(axis=1), 0.95)) or 1.0
         self._best = values.max(axis=1)
 
-    def frame(self, number: int, scene: np.ndarray) -> Image.Image:
-        """Moment `number`, of which `scene` (height, width, 3) is the environment's picture."""
-        picture = _fitted(scene)
-        frame = Image.new("RGB", (picture.width + PANEL, HEIGHT), DARK_GROUND)
-        frame.paste(picture, (0, (HEIGHT - picture.height) // 2))
-        frame.paste(self._panel(number), (picture.width, 0))
+    def frame(self, index: int, picture: np.ndarray) -> Image.Image:
+        """Return the frame of step `index`, with the environment's picture (height, width, 3) of that step."""
+        scene = _fitted(picture)
+        frame = Image.new("RGB", (scene.width + PANEL, HEIGHT), DARK_GROUND)
+        frame.paste(scene, (0, (HEIGHT - scene.height) // 2))
+        frame.paste(self._panel(index), (scene.width, 0))
         return frame
 
-    def _panel(self, number: int) -> Image.Image:
+    def _panel(self, index: int) -> Image.Image:
         panel = Image.new("RGB", (PANEL * FINE, HEIGHT * FINE), DARK_GROUND)
-        draw, moment = ImageDraw.Draw(panel), self._moments[number]
-        self._head(draw, moment)
-        _words(draw, _LEFT, 190, "Q of each action; bars: against their mean", 22)
+        draw, step = ImageDraw.Draw(panel), self._steps[index]
+        self._head(draw, step)
+        _text(draw, _LEFT, 190, "Q of each action; bars: Q − mean", 22)
         pitch = min(84, 330 // len(self._actions))
         for action, name in enumerate(self._actions):
-            self._bar(draw, moment, action, name, top=214 + action * pitch, pitch=pitch)
-        self._history(draw, number, top=600, bottom=676)
+            self._bar(draw, step, action, name, top=214 + action * pitch, pitch=pitch)
+        self._history(draw, index, top=600, bottom=676)
         return panel.resize((PANEL, HEIGHT), Image.Resampling.BOX)
 
-    def _head(self, draw: ImageDraw.ImageDraw, moment: Moment) -> None:
-        _words(draw, _LEFT, 62, self._title, 26, DARK_INK)
-        _words(draw, _RIGHT, 62, f"step {moment.step}", 26)
-        _words(draw, _LEFT, 128, "return", 26)
-        _words(draw, _RIGHT, 130, _signed(moment.total, 0), 60, DARK_INK)
+    def _head(self, draw: ImageDraw.ImageDraw, step: EpisodeStep) -> None:
+        _text(draw, _LEFT, 62, self._title, 26, DARK_INK)
+        _text(draw, _RIGHT, 62, f"step {step.number}", 26)
+        _text(draw, _LEFT, 128, "return", 26)
+        _text(draw, _RIGHT, 130, _signed(step.total, 0), 60, DARK_INK)
 
-    def _bar(self, draw: ImageDraw.ImageDraw, moment: Moment, action: int, name: str, top: int, pitch: int) -> None:
-        """Name and value in a line, and under it a bar from the mean of all actions: right is better."""
-        chosen, value = action == moment.action, float(moment.q_values[action])
+    def _bar(self, draw: ImageDraw.ImageDraw, step: EpisodeStep, action: int, name: str, top: int, pitch: int) -> None:
+        """Draw an action's name and value, and below them a bar from the mean of all actions; right is better.
+
+        Args:
+            draw: The panel.
+            step: The step of the episode.
+            action: Number of the action.
+            name: What the action does.
+            top: Upper edge in pixels.
+            pitch: Pixels from one action to the next.
+        """
+        chosen, value = action == step.action, float(step.q_values[action])
         size = 26 if pitch >= 56 else max(12, pitch // 2)
         ink = DARK_INK if chosen else _MUTED
-        _words(draw, _LEFT, top + size, name, size, ink)
-        _words(draw, _RIGHT, top + size, _signed(value, 1), size, ink)
-        share = float(np.clip((value - moment.q_values.mean()) / self._scale, -1, 1))
+        _text(draw, _LEFT, top + size, name, size, ink)
+        _text(draw, _RIGHT, top + size, _signed(value, 1), size, ink)
+        share = float(np.clip((value - step.q_values.mean()) / self._scale, -1, 1))
         middle = (_LEFT + _RIGHT) // 2
         end = middle + round(share * (_RIGHT - middle))
         upper, lower = top + size + 10, top + size + 10 + max(4, pitch // 5)
         draw.rectangle((_LEFT, upper, _RIGHT, lower), fill=_FAINT)
-        draw.rectangle((min(middle, end), upper, max(middle, end), lower), fill=_CHOSEN if chosen else _BAR)
+        draw.rectangle((min(middle, end), upper, max(middle, end), lower), fill=ACCENT_ON_DARK if chosen else _BAR)
         draw.line((middle, upper - 4, middle, lower + 4), fill=_MUTED, width=2)
 
-    def _history(self, draw: ImageDraw.ImageDraw, number: int, top: int, bottom: int) -> None:
-        """The best action's value over the episode, up to this moment."""
-        _words(draw, _LEFT, top - 18, "largest Q, so far in the episode", 22)
+    def _history(self, draw: ImageDraw.ImageDraw, index: int, top: int, bottom: int) -> None:
+        """Draw the largest action value over the episode up to this step.
+
+        Args:
+            draw: The panel.
+            index: Index of the step.
+            top: Upper edge in pixels.
+            bottom: Lower edge in pixels.
+        """
+        _text(draw, _LEFT, top - 18, "largest Q so far in the episode", 22)
         low, high = float(self._best.min()), float(self._best.max())
         height = (bottom - top) / (high - low or 1.0)
         x = np.linspace(_LEFT, _RIGHT - 6, len(self._best))
-        points = [(x[i], bottom - (self._best[i] - low) * height) for i in range(number + 1)]
+        points = [(x[i], bottom - (self._best[i] - low) * height) for i in range(index + 1)]
         draw.line((_LEFT, bottom + 8, _RIGHT, bottom + 8), fill=_FAINT, width=2)
         if len(points) > 1:
-            draw.line(points, fill=_CHOSEN, width=4, joint="curve")
+            draw.line(points, fill=ACCENT_ON_DARK, width=4, joint="curve")
         px, py = points[-1]
         draw.ellipse((px - 7, py - 7, px + 7, py + 7), fill=DARK_INK)
 
 
-def _words(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, ink: str = _MUTED) -> None:
-    """Text on the line y, from the left margin on or up to the right one."""
+def _text(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, ink: str = _MUTED) -> None:
+    """Draw one line of text.
+
+    Args:
+        draw: The panel.
+        x: The left margin, where the text starts, or any other position, where it ends.
+        y: The baseline.
+        text: The text.
+        size: Size of the font in pixels.
+        ink: Colour of the text.
+    """
+    text = text.replace("−", "-")  # the font has no minus sign
     draw.text((x, y), text, ink, _font(size), anchor="ls" if x == _LEFT else "rs")
 
 
-def _fitted(scene: np.ndarray) -> Image.Image:
-    """The environment's picture, as large as fits."""
-    image = Image.fromarray(np.asarray(scene, np.uint8)).convert("RGB")
+def _fitted(picture: np.ndarray) -> Image.Image:
+    """Return the environment's picture, scaled to the frame."""
+    image = Image.fromarray(np.asarray(picture, np.uint8)).convert("RGB")
     scale = min(HEIGHT / image.height, MAX_WIDTH / image.width)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
 
 
 def _signed(value: float, digits: int) -> str:
+    """Return a rounded value, without the sign of a negative zero."""
     text = f"{value:.{digits}f}"
-    return "-" + text[1:] if text.startswith("-") and float(text) else text.removeprefix("-")
+    return text if float(text) else text.removeprefix("-")
 
 
 @functools.lru_cache

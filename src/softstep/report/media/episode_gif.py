@@ -1,4 +1,4 @@
-"""A greedy episode as an animated GIF: the picture of the environment, and beside it what the network thinks."""
+"""A greedy episode as an animated GIF: the environment's picture, and beside it the action values."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import numpy as np
 from PIL import Image
 
 from softstep.errors import ConfigError
-from softstep.report.media.episode_frame import Moment, Stage
-from softstep.report.shared.files import checked, write_whole
+from softstep.report.media.episode_frame import EpisodeStep, FrameRenderer
+from softstep.report.shared.output_file import check_output, write_output
 
 MAX_BYTES = 3_000_000
-"""Size above which frames are left out."""
+"""Largest size of the file in bytes; above it, frames are dropped."""
 
 MAX_FRAMES = 300
-"""Frames above which every other one is left out."""
+"""Largest number of frames; above it, every other one is dropped."""
 
 LAST_FRAME = 2_500
-"""Milliseconds for which the end stays."""
+"""Duration of the last frame in milliseconds."""
 
 COLOURS = 128
-"""Palette of the whole animation."""
+"""Number of colours of the animation."""
 
 ACTION_NAMES = {
     "LunarLander": ("nothing", "left engine", "main engine", "right engine"),
@@ -36,19 +36,20 @@ ACTION_NAMES = {
     "MountainCar": ("push left", "nothing", "push right"),
     "Acrobot": ("torque −1", "torque 0", "torque +1"),
 }
-"""What the actions of an environment (its name without version) do."""
+"""What the actions do, by the environment's name without its version."""
 
 
 class Episode(NamedTuple):
-    """What happened, moment by moment."""
+    """A played episode with pictures of some of its steps."""
 
-    moments: list[Moment]
+    steps: list[EpisodeStep]
+    """All steps; the last one appears twice, so that the final picture has an entry."""
     pictures: dict[int, np.ndarray]
-    """RGB (height, width, 3) of some moments, the first and the last among them, by number."""
+    """Pictures (height, width, 3) in RGB by index of the step; the first and the last step always have one."""
     terminated: bool
     truncated: bool
     frames_per_second: float
-    """The environment's own."""
+    """The environment's own frame rate."""
 
 
 def landing_gif(
@@ -59,29 +60,37 @@ def landing_gif(
     fps: int = 30,
     max_steps: int = 1_000,
 ) -> dict[str, Any]:
-    """Play one greedy episode of the Gymnasium environment `env_id` from `seed` and write it to `out`.
+    """Play one greedy episode of a Gymnasium environment and write it as a GIF, completely or not at all.
 
-    `q_values` gives the action values (A,) of an observation (O,). At most about `fps` frames per second of play are
-    kept, fewer where there would be more than `MAX_FRAMES` or `MAX_BYTES`; the file appears whole or not at all.
+    Args:
+        q_values: Returns the action values (A,) of an observation (O,).
+        env_id: The environment's id.
+        out: The file to write.
+        seed: Seed of the episode.
+        fps: Frames per second of play, approximately; fewer if there would be more than `MAX_FRAMES` or `MAX_BYTES`.
+        max_steps: Steps after which the episode ends.
 
-    Returns: path, return, steps, terminated, truncated, frames and bytes.
-    Errors: ConfigError where the environment draws no pictures or the action values are not finite.
+    Returns:
+        path, return, steps, terminated, truncated, frames and bytes.
+
+    Raises:
+        ConfigError: If the environment draws no pictures, or if the action values are not finite.
     """
     if fps < 1 or max_steps < 1:
         raise ConfigError(f"fps = {fps} and max_steps = {max_steps} must be at least 1")
-    out = checked(Path(out))
+    out = check_output(Path(out))
     episode = play(q_values, env_id, seed, fps, max_steps)
-    stage = Stage(env_id, action_names(env_id, len(episode.moments[0].q_values)), episode.moments)
+    renderer = FrameRenderer(env_id, action_names(env_id, len(episode.steps[0].q_values)), episode.steps)
     shown = sorted(episode.pictures)
-    content = _encode(stage, episode, shown)
+    content = _encode(renderer, episode, shown)
     while len(content) > MAX_BYTES and len(shown) > 2:
         shown = _every_other(shown)
-        content = _encode(stage, episode, shown)
-    write_whole(out, content)
+        content = _encode(renderer, episode, shown)
+    write_output(out, content)
     return {
         "path": str(out),
-        "return": episode.moments[-1].total,
-        "steps": episode.moments[-1].step,
+        "return": episode.steps[-1].total,
+        "steps": episode.steps[-1].number,
         "terminated": episode.terminated,
         "truncated": episode.truncated,
         "frames": len(shown),
@@ -92,7 +101,15 @@ def landing_gif(
 def play(
     q_values: Callable[[np.ndarray], np.ndarray], env_id: str, seed: int = 0, fps: int = 30, max_steps: int = 1_000
 ) -> Episode:
-    """One greedy episode with about `fps` pictures per second of play, `MAX_FRAMES` at most."""
+    """Play one greedy episode.
+
+    Args:
+        q_values: Returns the action values (A,) of an observation (O,).
+        env_id: The environment's id.
+        seed: Seed of the episode.
+        fps: Pictures per second of play, approximately; fewer if there would be more than about `MAX_FRAMES`.
+        max_steps: Steps after which the episode ends.
+    """
     with _headless():
         env = _make(env_id)
         try:
@@ -106,59 +123,59 @@ def _play(q_values: Callable[[np.ndarray], np.ndarray], env: Any, seed: int, fps
     first_action = int(getattr(env.action_space, "start", 0))
     rate = float(env.metadata.get("render_fps") or 30)
     stride = max(1, round(rate / fps))
-    moments: list[Moment] = []
+    steps: list[EpisodeStep] = []
     pictures: dict[int, np.ndarray] = {}
     total, terminated, truncated = 0.0, False, False
-    while not (terminated or truncated) and len(moments) < max_steps:
+    while not (terminated or truncated) and len(steps) < max_steps:
         values = np.asarray(q_values(np.asarray(observation, np.float32).ravel()), float)
         if not np.isfinite(values).all():
-            raise ConfigError("this agent's action values are not finite: it diverged; watch another one")
+            raise ConfigError("this agent's action values are not finite because it diverged: watch another agent")
         action = int(np.argmax(values))
-        if len(moments) % stride == 0:
-            pictures[len(moments)] = env.render()
+        if len(steps) % stride == 0:
+            pictures[len(steps)] = env.render()
         if len(pictures) > MAX_FRAMES:
             stride *= 2
-            pictures = {number: picture for number, picture in pictures.items() if number % stride == 0}
+            pictures = {index: picture for index, picture in pictures.items() if index % stride == 0}
         observation, reward, terminated, truncated, _ = env.step(first_action + action)
         total += float(reward)
-        moments.append(Moment(values, action, len(moments) + 1, total))
-    pictures[len(moments)] = env.render()
-    moments.append(moments[-1])
-    return Episode(moments, pictures, bool(terminated), bool(truncated), rate)
+        steps.append(EpisodeStep(values, action, len(steps) + 1, total))
+    pictures[len(steps)] = env.render()
+    steps.append(steps[-1])
+    return Episode(steps, pictures, bool(terminated), bool(truncated), rate)
 
 
 def _every_other(shown: Sequence[int]) -> list[int]:
-    """Half of the moments, the last one kept."""
+    """Return every other index, and always the last one."""
     return [*shown[:-1:2], shown[-1]]
 
 
 def _make(env_id: str) -> Any:
-    """The environment, drawing; an id with a module in front is refused, because Gymnasium would import it."""
+    """Make an environment that draws; an id with a module in front is rejected, because Gymnasium would import it."""
     if ":" in env_id:
         raise ConfigError(
-            f"env = {env_id!r} cannot be watched: only Gymnasium's environments draw pictures (a bare id)"
+            f"env = {env_id!r} cannot be watched: only Gymnasium's environments draw pictures; give a bare id"
         )
-    blind = ConfigError(f"env = {env_id!r} draws no pictures: it has no render mode rgb_array")
+    no_pictures = ConfigError(f"env = {env_id!r} draws no pictures: it has no render mode rgb_array")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what they say is said below
+            warnings.simplefilter("ignore")  # the errors below say the same
             env = gymnasium.make(env_id, render_mode="rgb_array")
     except TypeError:
-        raise blind from None
+        raise no_pictures from None
     except Exception as error:
         raise ConfigError(f"env = {env_id!r} cannot be watched: {error}".splitlines()[0]) from None
     if "rgb_array" not in (env.metadata.get("render_modes") or []):
         env.close()
-        raise blind
+        raise no_pictures
     return env
 
 
 @contextlib.contextmanager
 def _headless() -> Iterator[None]:
-    """Let pygame draw without a screen, and without its greeting."""
-    wanted = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    """Let pygame draw without a screen and without its greeting."""
+    settings = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
@@ -170,31 +187,31 @@ def _headless() -> Iterator[None]:
 
 
 def action_names(env_id: str, count: int) -> Sequence[str]:
-    """What the actions do; "action 0" and so on where that is not known."""
+    """Return what the actions do, or "action 0" and so on if that is unknown."""
     names = ACTION_NAMES.get(env_id.rpartition("-v")[0], ())
     return names if len(names) == count else [f"action {number}" for number in range(count)]
 
 
-def _encode(stage: Stage, episode: Episode, shown: Sequence[int]) -> bytes:
-    """The animation of the moments `shown` as a GIF's bytes."""
-    samples = [stage.frame(number, episode.pictures[number]) for number in shown[:: max(1, len(shown) // 8)]]
-    palette = _common_palette(samples)
+def _encode(renderer: FrameRenderer, episode: Episode, shown: Sequence[int]) -> bytes:
+    """Return the animation of the steps `shown` as the bytes of a GIF."""
 
-    def frames() -> Iterator[Image.Image]:
-        for number in shown:
-            yield stage.frame(number, episode.pictures[number]).quantize(palette=palette, dither=Image.Dither.NONE)
+    def frame(index: int) -> Image.Image:
+        return renderer.frame(index, episode.pictures[index])
 
+    palette = _common_palette([frame(index) for index in shown[:: max(1, len(shown) // 8)]])
+    frames = (frame(index).quantize(palette=palette, dither=Image.Dither.NONE) for index in shown)
     stride = shown[1] - shown[0]
     tick = max(20, 10 * round(100 * stride / episode.frames_per_second))
     durations = [tick] * (len(shown) - 1) + [LAST_FRAME]
-    rest, buffer = frames(), io.BytesIO()
-    first = next(rest)
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False, disposal=1)
+    first, buffer = next(frames), io.BytesIO()
+    first.save(
+        buffer, "GIF", save_all=True, append_images=frames, duration=durations, loop=0, optimize=False, disposal=1
+    )
     return buffer.getvalue()
 
 
 def _common_palette(samples: Sequence[Image.Image]) -> Image.Image:
-    """One palette for all frames: from a few of them, side by side."""
+    """Return one palette for all frames, from a sheet of a few of them."""
     width, height = samples[0].size
     sheet = Image.new("RGB", (width, height * len(samples)))
     for number, sample in enumerate(samples):

@@ -1,8 +1,8 @@
-"""TensorBoard scalars from records: one sub-run per agent, written as they come.
+"""TensorBoard scalars from records: one sub-run per agent, written as records arrive.
 
-An event file is a row of length-prefixed, checksummed protocol buffers of four small shapes; they are written here
-directly, because the usual writer needs over a second to import and two threads per run. Sources: TensorFlow's
-`record_writer.cc` (framing) and TensorBoard's `event.proto`, `summary.proto` (field numbers, named below).
+An event file is a sequence of length-prefixed, checksummed protocol buffers of four small types. They are written here
+directly, because the usual writer takes over a second to import and two threads per run. Sources: TensorFlow's
+`record_writer.cc` (framing); TensorBoard's `event.proto` and `summary.proto` (field numbers, named below).
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ TAGS = {
     "episodes": "episodes",
     "diverged": "diverged",
 }
-"""Column of a record → its tag."""
+"""Tags by column of a record."""
 
 
 class ScalarWriter:
-    """Writes records under `folder/ARM/seed-S`, over environment steps. A context manager.
+    """Writes records to `folder/ARM/seed-S`, over environment steps. A context manager.
 
-    A run resumed from a checkpoint at `resumed_from` environment steps (one number for all agents, or one for each
-    (arm, seed)) tells TensorBoard to forget what was written past it.
+    Args:
+        folder: The folder of all event files.
+        resumed_from: Environment steps of the checkpoint from which the run resumes, for all agents or by
+            (arm, seed). TensorBoard then discards what was written beyond it.
     """
 
     def __init__(self, folder: Path, resumed_from: int | Mapping[tuple[str, int], int] | None = None) -> None:
@@ -50,15 +52,15 @@ class ScalarWriter:
         self.close()
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Append every finite scalar of `records`; on disk (for other programs) when this returns."""
-        touched = set()
+        """Append every finite scalar of `records`; other programs can read them when this returns."""
+        written = set()
         for record in records:
             file = self._file(record["arm"], record["seed"])
             values = {tag: float(record[column]) for column, tag in TAGS.items() if record.get(column) is not None}
             finite = {tag: value for tag, value in values.items() if math.isfinite(value)}
             file.write(_framed(_event(step=record["env_steps"], scalars=finite)))
-            touched.add(file)
-        for file in touched:
+            written.add(file)
+        for file in written:
             file.flush()
 
     def close(self) -> None:
@@ -71,8 +73,8 @@ class ScalarWriter:
         if (arm, seed) not in self._files:
             file = _open_new(self._folder / re.sub(r"[^\w.=-]", "_", arm) / f"seed-{seed}")
             file.write(_framed(_event(version="brain.Event:2")))
-            begin = self._resumed_from
-            checkpoint = begin.get((arm, seed)) if isinstance(begin, Mapping) else begin
+            steps = self._resumed_from
+            checkpoint = steps.get((arm, seed)) if isinstance(steps, Mapping) else steps
             if checkpoint is not None:
                 file.write(_framed(_event(step=checkpoint + 1, restart=True)))
             self._files[arm, seed] = file
@@ -80,7 +82,7 @@ class ScalarWriter:
 
 
 def _open_new(folder: Path) -> BinaryIO:
-    """A new event file; TensorBoard reads a sub-run's files in the order of their names."""
+    """Open a new event file; TensorBoard reads the files of a sub-run in the order of their names."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(10_000):
         name = f"events.out.tfevents.{int(time.time()):010}.softstep.{number:04}"
@@ -88,13 +90,22 @@ def _open_new(folder: Path) -> BinaryIO:
             return (folder / name).open("xb")
         except FileExistsError:
             continue
-    raise FileExistsError(f"{folder}: no free name for an event file")
+    raise FileExistsError(f"{folder}: no free name for an event file; write to another folder")
 
 
 def _event(
     step: int = 0, *, version: str = "", restart: bool = False, scalars: Mapping[str, float] | None = None
 ) -> bytes:
-    """An `Event`: wall_time = 1, step = 2, file_version = 3, summary = 5, session_log = 7 (status = 1, START = 1)."""
+    """Encode an `Event`.
+
+    Field numbers: wall_time = 1, step = 2, file_version = 3, summary = 5, session_log = 7 (status = 1, START = 1).
+
+    Args:
+        step: Environment steps.
+        version: Version of the file format, in the first event of a file.
+        restart: Whether events at this step or later were discarded.
+        scalars: Values by tag.
+    """
     parts = [_key(1, 1) + struct.pack("<d", time.time()), _key(2, 0) + _varint(step)]
     if version:
         parts.append(_bytes(3, version.encode()))
@@ -106,7 +117,7 @@ def _event(
 
 
 def _value(tag: str, value: float) -> bytes:
-    """A `Summary.Value`: tag = 1, simple_value = 2; beyond float32's range it is ±inf."""
+    """Encode a `Summary.Value`: tag = 1, simple_value = 2; a value beyond the range of float32 becomes ±inf."""
     try:
         packed = struct.pack("<f", value)
     except OverflowError:
@@ -123,7 +134,7 @@ def _bytes(field: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits to a byte, the lowest first."""
+    """Encode an integer with seven bits per byte, the lowest first."""
     encoded = bytearray()
     while value > 127:
         encoded.append(value & 127 | 128)
@@ -132,13 +143,13 @@ def _varint(value: int) -> bytes:
 
 
 def _framed(content: bytes) -> bytes:
-    """Length, its checksum, content, its checksum."""
+    """Return the length, its checksum, the content and its checksum."""
     length = struct.pack("<Q", len(content))
     return length + _masked_crc(length) + content + _masked_crc(content)
 
 
 def _masked_crc(content: bytes) -> bytes:
-    """CRC-32C (Castagnoli), rotated by 15 bits, plus a constant."""
+    """Return the CRC-32C (Castagnoli), rotated by 15 bits, plus a constant."""
     crc = 0xFFFFFFFF
     for byte in content:
         crc = _CRC_TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)

@@ -1,1 +1,1 @@
-"""What several reports use: curves as bands, colours, axes, HTML, files."""
+"""Shared parts of the reports: curves as bands, colours, axes, number formats, HTML, output files."""

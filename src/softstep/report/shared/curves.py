@@ -1,9 +1,9 @@
-"""From the table of curves to the numbers the faces show: bands over steps, and one summary per arm."""
+"""From the table of curves to the numbers that reports show: bands over steps, and one summary per arm."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 MANY_SEEDS = 8
-"""From here on a band spans the middle half of the seeds."""
+"""Number of seeds from which a band spans their middle half."""
 
 
 class Band(NamedTuple):
-    """An arm's curve over environment steps: the mean over its seeds, and what the band around it reaches."""
+    """An arm's curve over environment steps: the mean over its seeds, and the band around it."""
 
     steps: np.ndarray
     mean: np.ndarray
@@ -27,7 +27,7 @@ class Band(NamedTuple):
 
 
 class ArmSummary(NamedTuple):
-    """An arm at the end of its run; arrays (S,) hold one number per seed, NaN where there is none."""
+    """An arm at the end of its run; arrays (S,) hold one number per seed, NaN if it is missing."""
 
     arm: str
     learning_rate: float
@@ -35,11 +35,11 @@ class ArmSummary(NamedTuple):
     period: int
     seeds: tuple[int, ...]
     train_return: np.ndarray
-    """Last record."""
+    """Value of the last record."""
     eval_return: np.ndarray
-    """Last record; NaN where it had no evaluation."""
+    """Value of the last record; NaN if that has no evaluation."""
     best_eval: np.ndarray
-    """Best of a seed's evaluations."""
+    """Best evaluation of a seed."""
     episodes: np.ndarray
     diverged: np.ndarray
     target_gap: np.ndarray
@@ -49,70 +49,70 @@ class ArmSummary(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """One arm against another, paired by seed."""
+    """One arm compared with another, paired by seed."""
 
     difference: float
     """Mean of first − second."""
     error: float
     """Standard error of that mean; NaN for fewer than two pairs."""
     higher: int
-    """Pairs in which the first is higher."""
+    """Number of pairs in which the first is higher."""
     pairs: int
 
     @property
     def clear(self) -> bool:
-        """Whether the difference exceeds two standard errors, of at least three pairs: a reading aid, not a test."""
+        """Whether the mean of at least three pairs exceeds two standard errors; this is a reading aid, not a test."""
         return self.pairs >= 3 and abs(self.difference) > 2 * self.error
 
 
-def reach(seeds: int) -> str:
-    """What a band of so many seeds spans, in words."""
+def band_meaning(seeds: int) -> str:
+    """Return the words for what a band over so many seeds spans."""
     return "the middle half" if seeds >= MANY_SEEDS else "worst to best"
 
 
 def arms_of(curves: pl.DataFrame) -> list[str]:
-    """Arms in order of appearance."""
+    """Return the arms in order of appearance."""
     return curves["arm"].unique(maintain_order=True).to_list()
 
 
 def bands(curves: pl.DataFrame, column: str) -> dict[str, Band]:
-    """A band for every arm that has a finite value in `column`.
+    """Return a band for every arm that has a finite value in `column`.
 
-    Each seed's curve is linear between its own records. A band begins where every seed has a value; a seed that
-    stopped early keeps its last one. Diverged agents are part of it. It reaches from the worst to the best seed, and
-    over the middle half of many: extremes say less the more seeds there are.
+    Each seed's curve is linear between its own records. A band starts where every seed has a value; a seed that
+    stopped early keeps its last value. Diverged agents are included. The band reaches from the worst to the best seed,
+    or over the middle half of many seeds, because extremes say less the more seeds there are.
     """
-    found = {}
+    result = {}
     for arm, seeds in finite_curves(curves, column).items():
-        grid, values = on_one_grid(seeds)
+        grid, values = on_common_grid(seeds)
         low, high = (0.25, 0.75) if len(seeds) >= MANY_SEEDS else (0, 1)
-        found[arm] = Band(grid, values.mean(0), np.quantile(values, low, 0), np.quantile(values, high, 0), len(seeds))
-    return found
+        result[arm] = Band(grid, values.mean(0), np.quantile(values, low, 0), np.quantile(values, high, 0), len(seeds))
+    return result
 
 
 def finite_curves(curves: pl.DataFrame, column: str) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Every seed's steps and finite values, by arm."""
-    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    """Return every seed's steps and finite values, by arm."""
+    result: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     finite = curves.filter(curves[column].cast(float).is_finite()).sort("env_steps", maintain_order=True)
     for arm in arms_of(curves):
         agents = finite.filter(finite["arm"] == arm).partition_by("seed", maintain_order=True)
         if agents:
-            found[arm] = [(a["env_steps"].to_numpy().astype(float), a[column].to_numpy()) for a in agents]
-    return found
+            result[arm] = [(a["env_steps"].to_numpy().astype(float), a[column].to_numpy()) for a in agents]
+    return result
 
 
-def on_one_grid(seeds: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (R,) and every seed's values there (S, R)."""
+def on_common_grid(seeds: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolate every seed's steps and values; return common steps (R,) and values (S, R)."""
     begin = max(steps[0] for steps, _ in seeds)
     union = np.unique(np.concatenate([steps for steps, _ in seeds]))
     grid = union[union >= begin]
     return grid, np.stack([np.interp(grid, steps, values) for steps, values in seeds])
 
 
-def show_range(found: dict[str, Band]) -> tuple[float, float]:
-    """Lowest and highest value to show; a dip deeper than the height of all the rest is cut off."""
-    lows = np.concatenate([band.low for band in found.values()])
-    high = float(max(band.high.max() for band in found.values()))
+def visible_range(drawn: dict[str, Band]) -> tuple[float, float]:
+    """Return the lowest and the highest value to show; a dip deeper than the height of everything else is cut off."""
+    lows = np.concatenate([band.low for band in drawn.values()])
+    high = float(max(band.high.max() for band in drawn.values()))
     usual = float(np.quantile(lows, 0.05))
     height = high - usual
     lowest = float(lows.min())
@@ -120,7 +120,7 @@ def show_range(found: dict[str, Band]) -> tuple[float, float]:
 
 
 def summaries(curves: pl.DataFrame) -> list[ArmSummary]:
-    """One summary per arm, in order of appearance."""
+    """Return one summary per arm, in order of appearance."""
     ordered = curves.sort("env_steps", maintain_order=True)
     return [
         _summary(arm, ordered.filter(ordered["arm"] == arm).partition_by("seed", maintain_order=True))
@@ -131,8 +131,8 @@ def summaries(curves: pl.DataFrame) -> list[ArmSummary]:
 def _summary(arm: str, agents: list[pl.DataFrame]) -> ArmSummary:
     agents = sorted(agents, key=lambda agent: agent["seed"][0])
 
-    def each(of: Callable[[np.ndarray], float], column: str) -> np.ndarray:
-        return np.array([of(agent[column].cast(float).fill_null(np.nan).to_numpy()) for agent in agents])
+    def per_seed(reduce: Callable[[np.ndarray], float], column: str) -> np.ndarray:
+        return np.array([reduce(agent[column].cast(float).fill_null(np.nan).to_numpy()) for agent in agents])
 
     return ArmSummary(
         arm=arm,
@@ -140,13 +140,13 @@ def _summary(arm: str, agents: list[pl.DataFrame]) -> ArmSummary:
         tau=float(agents[0]["tau"][-1]),
         period=int(agents[0]["period"][-1]),
         seeds=tuple(int(agent["seed"][0]) for agent in agents),
-        train_return=each(_last, "train_return"),
-        eval_return=each(_last, "eval_return"),
-        best_eval=each(lambda values: _finite(np.max, values), "eval_return"),
-        episodes=each(_last, "episodes"),
+        train_return=per_seed(_last, "train_return"),
+        eval_return=per_seed(_last, "eval_return"),
+        best_eval=per_seed(lambda values: _over_finite(np.max, values), "eval_return"),
+        episodes=per_seed(_last, "episodes"),
         diverged=np.array([bool(agent["diverged"].any()) for agent in agents]),
-        target_gap=each(lambda values: _finite(np.median, values), "target_gap"),
-        y_drift=each(lambda values: _finite(np.median, values), "y_drift"),
+        target_gap=per_seed(lambda values: _over_finite(np.median, values), "target_gap"),
+        y_drift=per_seed(lambda values: _over_finite(np.median, values), "y_drift"),
     )
 
 
@@ -154,26 +154,30 @@ def _last(values: np.ndarray) -> float:
     return float(values[-1])
 
 
-def _finite(of: Callable[[np.ndarray], float], values: np.ndarray) -> float:
-    kept = values[np.isfinite(values)]
-    return float(of(kept)) if kept.size else float("nan")
+def _over_finite(reduce: Callable[[np.ndarray], float], values: np.ndarray) -> float:
+    """Reduce the finite values to one; NaN if there are none."""
+    finite = values[np.isfinite(values)]
+    return float(reduce(finite)) if finite.size else math.nan
+
+
+def find_arm(arms: Sequence[ArmSummary], name: str) -> ArmSummary | None:
+    """Return the summary of the arm called `name`, or None if it is not among `arms`."""
+    return next((arm for arm in arms if arm.arm == name), None)
 
 
 def mean_sd(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation (of a sample) over the finite values; NaN where there are too few."""
-    kept = values[np.isfinite(values)]
-    return (
-        float(kept.mean()) if kept.size else float("nan"),
-        float(kept.std(ddof=1)) if kept.size > 1 else float("nan"),
-    )
+    """Return mean and sample standard deviation of the finite values; NaN if there are too few."""
+    finite = values[np.isfinite(values)]
+    mean = float(finite.mean()) if finite.size else math.nan
+    return mean, float(finite.std(ddof=1)) if finite.size > 1 else math.nan
 
 
 def contrast(first: ArmSummary, second: ArmSummary, measure: str) -> Contrast:
-    """`first` − `second` in the field `measure`, over the seeds both have a finite value for."""
+    """Compare `first` − `second` in the field `measure`, over the seeds for which both have a finite value."""
     a = dict(zip(first.seeds, getattr(first, measure), strict=True))
     b = dict(zip(second.seeds, getattr(second, measure), strict=True))
     differences = np.array([a[seed] - b[seed] for seed in a if seed in b], float)
     differences = differences[np.isfinite(differences)]
     mean, sd = mean_sd(differences)
     count = len(differences)
-    return Contrast(mean, sd / math.sqrt(count) if count > 1 else float("nan"), int((differences > 0).sum()), count)
+    return Contrast(mean, sd / math.sqrt(count) if count > 1 else math.nan, int((differences > 0).sum()), count)

@@ -1,7 +1,7 @@
-"""One colour and one letter per arm, the same in every picture of the product.
+"""One colour and one letter per arm, the same in every picture, page and terminal.
 
-Each named colour has a contrast of at least 3 : 1 on white and on the dark ground below, and any two of them stay
-apart under protanopia, deuteranopia and tritanopia; a test computes both.
+The colour of every named arm has a contrast of at least 3 : 1 on white and on the dark ground below. Any two of them
+stay distinguishable under protanopia, deuteranopia and tritanopia. A test computes both.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class ArmStyle(NamedTuple):
     """How an arm is drawn."""
 
     colour: str
-    """#rrggbb, for light and dark grounds alike."""
+    """#rrggbb, for light and dark grounds."""
     letter: str
-    """One character that tells the arm without colour."""
+    """One character that identifies the arm without colour."""
 
 
 ARMS = {
@@ -33,24 +33,47 @@ ARMS = {
 }
 """The arms of the founding question."""
 
-FALLBACK = ("#1f63e0", "#da7b00", "#0fa08a", "#e0246a", "#8a5a00", "#c76fe0", "#666699", "#5c8a00")
-"""For arms of other names, in this order, colours of the named arms present left out while others are left."""
+ACCENT = ARMS["soft"].colour
+"""Colour of bars, borders and outlines that belong to no arm."""
+
+ACCENT_ON_DARK = "#5b93ff"
+"""A lighter accent, for text and thin lines on the dark ground."""
+
+FALLBACK = (
+    *(
+        ARMS[arm].colour
+        for arm in ("soft", "smaller-alpha", "hard", "same-alpha", "best-alpha", "blended", "best-soft")
+    ),
+    "#5c8a00",
+)
+"""Colours for arms of other names, in this order; colours of named arms that are present are used last."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
-    """A style for each of `arms`: its own where it has one, else a colour and a letter not yet taken."""
+    """Return a style for each arm: its own if it has one, otherwise an unused colour and an unused letter.
+
+    Colours repeat when there are more arms than colours; letters do not.
+    """
     styles = {arm: ARMS[arm] for arm in arms if arm in ARMS}
     taken = {style.colour for style in styles.values()}
     free = [colour for colour in FALLBACK if colour not in taken] or list(FALLBACK)
     others = [arm for arm in arms if arm not in ARMS]
     for number, arm in enumerate(others):
         used = {style.letter for style in styles.values()}
-        styles[arm] = ArmStyle(free[number % len(free)], _letter(arm, used))
+        styles[arm] = ArmStyle(free[number % len(free)], _free_letter(arm, used))
     return {arm: styles[arm] for arm in arms}
 
 
-def _letter(arm: str, used: set[str]) -> str:
-    """The first letter of the arm's name that is not used yet, else any unused one, else ·."""
+def _free_letter(arm: str, used: set[str]) -> str:
+    """Return the first unused letter of the arm's name, otherwise any unused letter, otherwise ·."""
     return next((c for c in arm.upper() + _LETTERS if c in _LETTERS and c not in used), "·")
+
+
+def css_variables() -> str:
+    """Return a CSS rule that gives the grounds, the inks and the accent to a style sheet."""
+    return (
+        f":root{{--accent:{ACCENT};--light-ground:{LIGHT_GROUND};--light-ink:{LIGHT_INK};"
+        f"--dark-ground:{DARK_GROUND};--dark-ink:{DARK_INK}}}\n"
+    )

@@ -1,1 +1,1 @@
-"""The report of a study: its figures and page."""
+"""The report of a study: answer, figures and page."""

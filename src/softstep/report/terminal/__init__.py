@@ -1,1 +1,1 @@
-"""What a terminal shows: progress, tables and curves as text."""
+"""Text for the terminal: progress, tables, curves."""

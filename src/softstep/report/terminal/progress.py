@@ -1,4 +1,4 @@
-"""How far a run is: a bar in a terminal, a plain line every few seconds elsewhere, or JSON lines for machines."""
+"""Progress of a run: a bar in a terminal, a plain line every few seconds elsewhere, or JSON lines for machines."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ import math
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any, Literal, Protocol, cast, runtime_checkable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
-from softstep.report.shared.palette import ARMS
-from softstep.report.terminal.tables import rounded
+from softstep.report.shared.formatting import MISSING, format_result
+from softstep.report.shared.palette import ACCENT
 
 Mode = Literal["auto", "plain", "json"]
 
-WINDOW = 15.0
-"""Seconds over which the speed is measured."""
-
 SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 0.2}
-"""Least time from one drawing, line or progress object to the next."""
-
-BAR = ARMS["soft"].colour
+"""Shortest time between two drawings, lines or progress objects."""
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """Where lines go: a file, `sys.stderr`, a `StringIO`."""
+    """Anything that lines can be written to: a file, `sys.stderr`, a `StringIO`."""
 
     def write(self, text: str, /) -> Any: ...
 
@@ -41,11 +45,15 @@ class Stream(Protocol):
 
 
 class ProgressView:
-    """The progress of a run's blocks, as one number for all agents.
+    """The progress of a run's blocks, as one number for all agents. A context manager.
 
-    `total_steps` are environment steps per agent, `blocks` the agents in each block, `begun` the environment steps
-    (per agent) at which each block starts: 0, or those of the checkpoint it resumes from. `mode` "auto" draws a bar
-    where `stream` is a terminal and prints plain lines where not. A context manager.
+    Args:
+        total_steps: Environment steps per agent at the end of the run.
+        blocks: Number of agents in each block.
+        mode: "auto" draws a bar if `stream` is a terminal, and prints plain lines if it is not.
+        stream: Where to write; standard error by default.
+        start_steps: Environment steps per agent at which each block starts: 0, or those of its checkpoint.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -55,25 +63,37 @@ class ProgressView:
         mode: Mode = "auto",
         stream: Stream | None = None,
         *,
-        begun: Sequence[int] | None = None,
+        start_steps: Sequence[int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream or sys.stderr
+        self._kind = "json" if mode == "json" else "bar" if mode == "auto" and _is_terminal(self._stream) else "plain"
         self._agents = list(blocks)
-        self._steps = list(begun) if begun is not None else [0] * len(self._agents)
+        self._steps = list(start_steps) if start_steps is not None else [0] * len(self._agents)
         self._ends = [total_steps] * len(self._agents)
         self._returns = [math.nan] * len(self._agents)
         self._gradient_steps = 0
-        self._clock = clock
-        self._samples = deque([(clock(), self.agent_steps)])
-        self._shown = -math.inf
         self._diverged: set[tuple[str, int]] = set()
-        self._kind = "json" if mode == "json" else "bar" if mode == "auto" and _is_terminal(self._stream) else "plain"
-        self._progress = self._bar() if self._kind == "bar" else None
+        self._clock = clock
+        self._last_shown = -math.inf
+        self._progress = Progress(
+            BarColumn(bar_width=None, complete_style=ACCENT, finished_style=ACCENT),
+            TaskProgressColumn(),
+            TextColumn("return {task.fields[train_return]:>5}"),
+            _SpeedColumn(Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=Console(file=cast(IO[str], self._stream)),
+            auto_refresh=False,
+            get_time=clock,
+            disable=self._kind != "bar",
+            expand=True,
+        )
+        self._progress.add_task("", total=self.total_agent_steps, completed=self.agent_steps, train_return=MISSING)
+        self._advance()  # the speed counts from here
 
     def __enter__(self) -> ProgressView:
-        if self._progress is not None:
-            self._progress.start()
+        self._progress.start()
         return self
 
     def __exit__(
@@ -81,7 +101,7 @@ class ProgressView:
     ) -> None:
         if error is None:
             self._show()
-        if self._progress is not None:
+        if self._kind == "bar":
             self._progress.stop()
 
     @property
@@ -96,87 +116,85 @@ class ProgressView:
 
     @property
     def agent_steps_per_second(self) -> float:
-        """Speed over the last seconds; NaN in the first."""
-        (begin, first), (end, last) = self._samples[0], self._samples[-1]
-        return (last - first) / (end - begin) if end - begin >= 1 else math.nan
+        """Speed over the last 30 seconds; NaN in the first second, when it says little."""
+        speed, elapsed = self._task.speed, self._task.elapsed
+        return math.nan if speed is None or elapsed is None or elapsed < 1 else speed
 
     @property
     def seconds_left(self) -> float:
-        """At that speed; NaN before there is one."""
-        left, speed = self.total_agent_steps - self.agent_steps, self.agent_steps_per_second
-        return 0.0 if left <= 0 else left / speed if speed > 0 else math.nan
+        """Time to the end at that speed; NaN if there is no speed yet."""
+        remaining, speed = self.total_agent_steps - self.agent_steps, self.agent_steps_per_second
+        return 0.0 if remaining <= 0 else remaining / speed if speed > 0 else math.nan
 
     @property
     def train_return(self) -> float:
-        """Mean training return over the agents that have one; NaN before the first."""
+        """Mean training return over the agents that have one; NaN if none has."""
         known = [(a, r) for a, r in zip(self._agents, self._returns, strict=True) if math.isfinite(r)]
         return sum(a * r for a, r in known) / sum(a for a, _ in known) if known else math.nan
+
+    @property
+    def _task(self) -> Task:
+        return self._progress.tasks[0]
 
     def update(
         self, block_index: int, env_steps: int, gradient_steps: int, seconds: float, train_return: float
     ) -> None:
-        """Block `block_index` stands at `env_steps` per agent, after `seconds` of training."""
+        """Record how far a block is, and show it unless something was shown a moment ago.
+
+        Args:
+            block_index: Number of the block.
+            env_steps: Environment steps per agent so far.
+            gradient_steps: Gradient steps per agent so far.
+            seconds: Training time of the block.
+            train_return: Mean training return of its agents; NaN if there is none yet.
+        """
         self._steps[block_index] = env_steps
         self._returns[block_index] = train_return
         self._gradient_steps = gradient_steps
+        self._advance()
         now = self._clock()
-        self._samples.append((now, self.agent_steps))
-        while len(self._samples) > 2 and self._samples[1][0] < now - WINDOW:
-            self._samples.popleft()
-        if now - self._shown >= SECONDS_BETWEEN[self._kind]:
-            self._shown = now
+        if now - self._last_shown >= SECONDS_BETWEEN[self._kind]:
+            self._last_shown = now
             self._show(block_index, seconds)
 
     def finished(self, block_index: int) -> None:
-        """The block has ended where it stands, perhaps early because it is solved."""
+        """Record that a block has ended where it is, possibly early because it solved its environment."""
         self._ends[block_index] = self._steps[block_index]
+        self._task.total = self.total_agent_steps  # `Progress.update` would forget the speed
 
     def records(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """New rows of the curves: printed as JSON, else only searched for agents that diverged."""
+        """Print new rows of the curves as JSON; in other modes only report agents that diverged."""
         for record in records:
             if self._kind == "json":
-                self._json({"kind": "record", **record})
+                self._print_json({"kind": "record", **record})
             elif record["diverged"] and (agent := (record["arm"], record["seed"])) not in self._diverged:
                 self._diverged.add(agent)
                 self.message(f"{agent[0]}, seed {agent[1]}: diverged by environment step {record['env_steps']}")
 
     def message(self, text: str) -> None:
-        """A line of its own, above the bar where there is one."""
+        """Print a separate line, above the bar if there is one."""
         if self._kind == "json":
-            self._json({"kind": "message", "text": text})
-        elif self._progress is not None:
+            self._print_json({"kind": "message", "text": text})
+        elif self._kind == "bar":
             self._progress.console.print(text, markup=False, highlight=False)
         else:
-            print(text, file=self._stream, flush=True)
+            self._print(text)
 
-    def _bar(self) -> Progress:
-        progress = Progress(
-            BarColumn(bar_width=None, complete_style=BAR, finished_style=BAR),
-            TextColumn("{task.percentage:3.0f}%"),
-            TextColumn("{task.fields[words]}"),
-            console=Console(file=cast(IO[str], self._stream)),
-            auto_refresh=False,
-            expand=True,
-        )
-        progress.add_task("", total=self.total_agent_steps, completed=self.agent_steps, words="starting")
-        return progress
+    def _advance(self) -> None:
+        """Give rich the steps since the last call, from which it estimates the speed."""
+        self._progress.advance(self._task.id, self.agent_steps - self._task.completed)
 
     def _show(self, block_index: int | None = None, seconds: float = math.nan) -> None:
-        """One drawing, line or object."""
+        """Draw the bar, or print a line or an object."""
         if self._kind == "json":
-            self._json(self._state(block_index, seconds))
-        elif self._progress is not None:
-            done, total = self.agent_steps, self.total_agent_steps
-            self._progress.update(self._progress.task_ids[0], completed=done, total=total, words=self._words())
-            self._progress.refresh()
+            self._print_json(self._state(block_index, seconds))
+        elif self._kind == "bar":
+            self._progress.update(self._task.id, train_return=format_result(self.train_return), refresh=True)
         else:
-            share = 100 * self.agent_steps / max(1, self.total_agent_steps)
-            print(f"{share:3.0f}%  {self._words()}", file=self._stream, flush=True)
-
-    def _words(self) -> str:
-        speed, left = self.agent_steps_per_second, self.seconds_left
-        rate = f"{speed:,.0f}".replace(",", " ") if math.isfinite(speed) else "–"
-        return f"return {rounded(self.train_return):>5}   {rate} agent-steps/s   {clock_time(left)} left"
+            self._print(
+                f"{self._task.percentage:3.0f}%  return {format_result(self.train_return):>5}"
+                f"   {_speed_text(self.agent_steps_per_second)}   {clock_time(self.seconds_left)} left"
+            )
 
     def _state(self, block_index: int | None, seconds: float) -> dict[str, Any]:
         return {
@@ -192,12 +210,27 @@ class ProgressView:
             "seconds_left": self.seconds_left,
         }
 
-    def _json(self, values: Mapping[str, Any]) -> None:
-        print(json_line(values), file=self._stream, flush=True)
+    def _print_json(self, values: Mapping[str, Any]) -> None:
+        self._print(json_line(values))
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class _SpeedColumn(ProgressColumn):
+    """A bar's column for the speed."""
+
+    def render(self, task: Task) -> Text:
+        return Text(_speed_text(math.nan if task.speed is None else task.speed))
+
+
+def _speed_text(speed: float) -> str:
+    rate = f"{speed:,.0f}".replace(",", " ") if math.isfinite(speed) else MISSING
+    return f"{rate} agent-steps/s"
 
 
 def json_line(values: Mapping[str, Any]) -> str:
-    """One line of strict JSON; numbers that are not finite become null."""
+    """Return one line of strict JSON, in which numbers that are not finite are null."""
     return json.dumps({key: _finite_or_none(value) for key, value in values.items()}, allow_nan=False)
 
 
@@ -206,7 +239,7 @@ def _finite_or_none(value: Any) -> Any:
 
 
 def clock_time(seconds: float) -> str:
-    """4:05 or 1:02:03; –:–– where unknown."""
+    """Return a duration as 4:05 or 1:02:03; –:–– if it is unknown."""
     if not math.isfinite(seconds):
         return "–:––"
     minutes, rest = divmod(math.ceil(seconds), 60)

@@ -1,4 +1,4 @@
-"""What a run says of itself in the terminal: its target update before it starts, one row per arm when it has ended."""
+"""Tables for the terminal: the target update before a run starts, and one row per arm or agent when it has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from softstep.config import Agent, Config
-from softstep.report.shared.curves import ArmSummary, mean_sd, summaries
+from softstep.report.shared.curves import mean_sd, summaries
+from softstep.report.shared.formatting import (
+    MISSING,
+    format_count,
+    format_mean_sd,
+    format_result,
+    format_setting,
+    format_two_digits,
+)
 from softstep.report.shared.palette import arm_styles
 from softstep.target import TargetUpdate
 
@@ -21,14 +29,14 @@ if TYPE_CHECKING:
     from softstep.stats import ReturnStatistics
 
 KINDS = {"soft": "soft", "hard": "hard", "none": "absent"}
-"""How each kind of target is called."""
+"""The word for each kind of target."""
 
 MOST_ARMS = 12
-"""Arms that get a line each; of more, as a study has, the ranges are told."""
+"""Largest number of arms that get a line each; more arms, as in a study, are summarised by their ranges."""
 
 
 def echo_target(config: Config) -> list[str]:
-    """Lines that say what the target update means: α, τ and c, period, kind, half-life on both clocks."""
+    """Return lines that describe the target update: α, τ and c, period, kind, and half-life on both clocks."""
     agents = {agent.arm: agent for agent in config.agents()}
     if not config.arms:
         return _one_target(next(iter(agents.values())), config.env_steps_per_gradient_step)
@@ -38,49 +46,50 @@ def echo_target(config: Config) -> list[str]:
     rows += [_target_row(agent, config.env_steps_per_gradient_step) for agent in agents.values()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [*lines, "period and half-life: gradient steps, then environment steps in brackets"]
+    return [*lines, "period and half-life: in gradient steps, with environment steps in brackets"]
 
 
 def _one_target(agent: Agent, env_steps: float) -> list[str]:
+    """Describe the target of one agent; `env_steps` are environment steps per gradient step."""
     target = agent.target
     meaning = {
         "none": "absent: the network is its own target",
         "hard": f"hard: a full copy every {target.period} gradient steps ({target.period * env_steps:g} env. steps)",
-        "soft": f"soft: T ← {number(target.c)}·T + {number(target.tau)}·Q after every"
+        "soft": f"soft: T ← {format_setting(target.c)}·T + {format_setting(target.tau)}·Q after every"
         + (" gradient step" if target.period == 1 else f" {target.period} gradient steps"),
     }[target.kind]
     half_life = "0: a copy is instant" if target.kind == "hard" else _half_life(target, env_steps, " gradient steps")
-    settings = f"α = {number(agent.learning_rate)}   τ = {number(target.tau)}   c = {number(target.c)}"
+    alpha, tau, c = map(format_setting, (agent.learning_rate, target.tau, target.c))
     return [
-        f"{settings}   period {target.period}",
+        f"α = {alpha}   τ = {tau}   c = {c}   period {target.period}",
         f"target {meaning}",
         *([] if target.kind == "none" else [f"half-life {half_life}"]),
     ]
 
 
 def _ranges(agents: Sequence[Agent], env_steps: float) -> list[str]:
-    """From the least to the most of what many arms differ in."""
+    """Describe many arms by the ranges of their settings."""
     rates, weights = {agent.learning_rate for agent in agents}, {agent.target.c for agent in agents}
     half_lives = [agent.target.half_life for agent in agents if agent.target.kind == "soft"]
-    kinds = [KINDS[kind] for kind in KINDS if any(agent.target.kind == kind for agent in agents)]
-    told = [f"α {_from_to(rates)}   c {_from_to(weights)}   targets: {', '.join(kinds)}"]
+    kinds = [word for kind, word in KINDS.items() if any(agent.target.kind == kind for agent in agents)]
+    lines = [f"α {_range(rates)}   c {_range(weights)}   targets: {', '.join(kinds)}"]
     if half_lives:
         low, high = min(half_lives), max(half_lives)
         ends = f"{low * env_steps:.4g} to {high * env_steps:.4g}"
-        told.append(f"half-life {low:.4g} to {high:.4g} gradient steps ({ends} environment steps)")
-    return told
+        lines.append(f"half-life {low:.4g} to {high:.4g} gradient steps ({ends} environment steps)")
+    return lines
 
 
-def _from_to(values: Collection[float]) -> str:
-    low, high = number(min(values)), number(max(values))
+def _range(values: Collection[float]) -> str:
+    low, high = format_setting(min(values)), format_setting(max(values))
     return low if len(values) == 1 else f"{low} to {high} ({len(values)} values)"
 
 
 def _target_row(agent: Agent, env_steps: float) -> tuple[str, ...]:
     target = agent.target
-    period = "–" if target.kind == "none" else f"{target.period} ({target.period * env_steps:g})"
-    half_life = _half_life(target, env_steps) if target.kind == "soft" else "–"
-    settings = (number(agent.learning_rate), number(target.tau), number(target.c))
+    period = MISSING if target.kind == "none" else f"{target.period} ({target.period * env_steps:g})"
+    half_life = _half_life(target, env_steps) if target.kind == "soft" else MISSING
+    settings = map(format_setting, (agent.learning_rate, target.tau, target.c))
     return (agent.arm, *settings, period, KINDS[target.kind], half_life)
 
 
@@ -90,7 +99,7 @@ def _half_life(target: TargetUpdate, env_steps: float, unit: str = "") -> str:
 
 
 def summary_table(curves: pl.DataFrame, config: Config) -> Table:
-    """One row per arm: its numbers, and means ± standard deviations over seeds at the end of the run."""
+    """Return one row per arm: its settings, and means ± standard deviations over seeds at the end of the run."""
     arms = summaries(curves)
     styles = arm_styles([arm.arm for arm in arms])
     evaluated = any(np.isfinite(arm.best_eval).any() for arm in arms)
@@ -102,66 +111,33 @@ def summary_table(curves: pl.DataFrame, config: Config) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     for arm in arms:
         name = Text(f"{styles[arm.arm].letter} {arm.arm}", style=f"bold {styles[arm.arm].colour}")
-        cells = [number(arm.learning_rate), number(arm.tau), str(arm.period), plus_minus(arm.train_return)]
-        cells += [rounded(mean_sd(arm.best_eval)[0])] * evaluated
-        cells += [rounded(mean_sd(arm.episodes)[0]), f"{int(arm.diverged.sum())}/{len(arm.seeds)}"]
-        table.add_row(name, *cells, _small(arm.target_gap), _small(arm.y_drift))
+        cells = [format_setting(arm.learning_rate), format_setting(arm.tau), str(arm.period)]
+        cells.append(format_mean_sd(arm.train_return))
+        cells += [format_result(mean_sd(arm.best_eval)[0])] * evaluated
+        cells += [format_result(mean_sd(arm.episodes)[0]), f"{int(arm.diverged.sum())}/{len(arm.seeds)}"]
+        cells += [format_two_digits(mean_sd(values)[0]) for values in (arm.target_gap, arm.y_drift)]
+        table.add_row(name, *cells)
     return table
 
 
 def _caption(config: Config, evaluated: bool) -> str:
-    seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
-    greedy = " Best greedy: a seed's best evaluation, mean over seeds." if evaluated else ""
+    best_greedy = " Best greedy: the best evaluation of each seed, then the mean over seeds." if evaluated else ""
     return (
-        f"{config.env}, {seeds}. Final return: mean of the last 100 training episodes, ± standard deviation over"
-        f" seeds.{greedy} ‖Q−T‖: distance of the two networks; |Δy|: how far y moves in one update; both the mean"
-        " over seeds of a run's median record."
+        f"{config.env}, {format_count(config.seeds, 'seed')}. Final return: mean of the last 100 training episodes,"
+        f" ± standard deviation over seeds.{best_greedy} ‖Q−T‖: distance between the two networks. |Δy|: how far y"
+        " moves in one update. Both: the median over a run's records, then the mean over seeds."
     )
 
 
-def number(value: float) -> str:
-    """A setting in full but without rounding noise: 0.001, 5e-06, 0.995."""
-    return f"{value:.10g}"
-
-
-def rounded(value: float) -> str:
-    """A result: whole above 100, else three digits; – where there is none."""
-    if not np.isfinite(value):
-        return "–"
-    return (f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}").replace("-", "−")
-
-
-def plus_minus(values: np.ndarray) -> str:
-    """Mean ± standard deviation over seeds, whole where the mean is above 10; the mean alone of one seed, – of none."""
-    mean, sd = mean_sd(values)
-    if not np.isfinite(sd):
-        return rounded(mean)
-    both = f"{mean:.0f} ± {sd:.0f}" if abs(mean) >= 10 else f"{mean:.3g} ± {sd:.2g}"
-    return both.replace("-", "−")
-
-
-def _small(values: np.ndarray) -> str:
-    """Two digits, short: 0.31, 0.012, 6.7e-4."""
-    mean, _ = mean_sd(values)
-    if not np.isfinite(mean):
-        return "–"
-    if mean == 0 or 0.001 <= abs(mean) < 1e4:
-        return f"{mean:.2g}"
-    return f"{mean:.1e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
-
-
-def find(arms: list[ArmSummary], name: str) -> ArmSummary | None:
-    """The arm called `name`, where there is one."""
-    return next((arm for arm in arms if arm.arm == name), None)
-
-
 def return_table(agents: Sequence[Agent], rows: Sequence[ReturnStatistics], episodes: int) -> Table:
-    """One row per agent."""
-    table = Table(box=box.SIMPLE_HEAD, caption=f"greedy returns over {episodes} held-out episodes, the same for all")
+    """Return one row per agent: the statistics of its greedy returns over `episodes` held-out episodes."""
+    caption = f"greedy returns over {episodes} held-out episodes, the same for all agents"
+    table = Table(box=box.SIMPLE_HEAD, caption=caption)
     table.caption_justify = "left"
     for head in ("arm", "seed", "mean", "95 % interval", "IQM", "standard deviation"):
         table.add_column(head, justify="left" if head == "arm" else "right")
     for agent, row in zip(agents, rows, strict=True):
-        interval = f"{rounded(row.low)} to {rounded(row.high)}"
-        table.add_row(agent.arm, str(agent.seed), rounded(row.mean), interval, rounded(row.iqm), rounded(row.sd))
+        interval = f"{format_result(row.low)} to {format_result(row.high)}"
+        cells = (format_result(row.mean), interval, format_result(row.iqm), format_result(row.sd))
+        table.add_row(agent.arm, str(agent.seed), *cells)
     return table

@@ -1,0 +1,99 @@
+"""`softstep compare`: its flags and what it does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import softstep
+from softstep import presets
+from softstep.cli.exit_codes import exit_code
+from softstep.cli.monitor import resume_run, start_run
+from softstep.cli.options import RunArguments
+from softstep.cli.outcome import print_outcome
+from softstep.comparison import folders
+from softstep.comparison.plan import ComparisonPlan
+from softstep.comparison.run_comparison import run_comparison
+from softstep.config import Config
+from softstep.errors import ConfigError
+from softstep.runs import api as runs
+from softstep.runs.api import Run
+
+PLAN_FLAGS = ("arms", "steps", "inner_steps", "selection_seeds", "margin", "floor")
+"""Fields that a resumed comparison takes from its plan."""
+
+
+@dataclass(frozen=True)
+class Compare(RunArguments):
+    """Ask *soft update, or just a smaller step?* of one environment: train several arms, then judge declared claims.
+
+    An arm is one way to set α and the target network. All arms share the seeds and, per seed, the first parameters.
+
+    - soft: the configured α and soft update
+    - smaller-alpha: one network at (1 − c)·α, the claim taken literally
+    - blended: one network that is blended with its own updated version
+    - same-alpha: one network at α, to show what the target network is for
+    - hard: full copies every N gradient steps, with the same mean lag as soft
+    - best-alpha: one network at the best of six α, chosen on other seeds
+    - best-soft: a soft update with the best of six τ, chosen on other seeds
+    """
+
+    DEFAULT_PRESET: ClassVar[str | None] = "demo"
+
+    arms: str | None = None
+    """Arms to compare, separated by commas. None takes the preset's (`soft,smaller-alpha,same-alpha` for demo)."""
+    steps: int | None = None
+    """Length of the run (environment steps per agent), short for --total-steps. None leaves --total-steps as it is."""
+    inner_steps: int = 1
+    """Gradient steps that the arm `blended` makes between two blends."""
+    selection_seeds: int = 5
+    """Number of seeds on which best-alpha and best-soft are chosen; no claim is judged on them."""
+    margin: float | None = None
+    """δ, the difference in return that matters: smaller ones count as equal. None takes the environment's own."""
+    floor: float | None = None
+    """Return that an agent scores if it diverges. None takes the environment's own."""
+
+    def execute(self) -> int:
+        """Train or resume, judge a finished comparison, print the outcome and return the exit code."""
+        if self.resume is None:
+            plan, out = self._plan()
+            run = run_comparison(plan, out, self._start)
+        else:
+            self._refuse_plan()
+            out = folders.comparison_folder(self.resume) or self.resume
+            run = run_comparison(folders.read_plan(out), out, self._start, self._continue)
+        conclusion = None
+        if run.path == out and run.summary["finished"]:  # not the selection, and not interrupted
+            conclusion = softstep.conclude(run, trusted=self.trusted)
+        print_outcome(run, conclusion, json=self.json)
+        return exit_code(finished=run.summary["finished"], resume_command=f"softstep compare --resume {out}")
+
+    def _start(self, config: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
+        return start_run(self, config, folder, files)
+
+    def _continue(self, folder: Path) -> Run:
+        return resume_run(self, folder)
+
+    def _plan(self) -> tuple[ComparisonPlan, Path]:
+        """Return what is to be compared, and the run folder for it."""
+        config = self.configuration()
+        if self.steps is not None:
+            config = dataclasses.replace(config, total_steps=self.steps)
+        preset = presets.preset(self.preset or "demo")
+        names = preset.arms if self.arms is None else tuple(self.arms.split(","))
+        plan = ComparisonPlan(config, names, self.inner_steps, self.selection_seeds, self.margin, self.floor)
+        out = self.out or runs.default_out(config, "compare")
+        folders.check_new_comparison(out, force=self.force)
+        return plan, out
+
+    def _refuse_plan(self) -> None:
+        """Raise ConfigError if a flag beside --resume would change the plan of the comparison."""
+        self.refuse_env()
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in PLAN_FLAGS:
+            if getattr(self, name) != defaults[name]:
+                flag = f"--{name.replace('_', '-')} {getattr(self, name)}"
+                raise ConfigError(f"--resume {self.resume} keeps the comparison's own plan: leave out {flag}")

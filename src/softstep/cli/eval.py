@@ -1,0 +1,40 @@
+"""`softstep eval`: its flags and what it does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+import softstep
+from softstep.cli.exit_codes import SUCCESS
+from softstep.cli.options import PlainCommand, RunPath, Switch, Trust, TrustFlags
+from softstep.report.terminal.tables import return_table
+
+
+@dataclass(frozen=True)
+class Eval(PlainCommand):
+    """Measure the greedy returns of a run's agents on held-out episodes, which share no seed with training."""
+
+    run: RunPath
+    """Run folder."""
+    episodes: int = 100
+    """Episodes per agent."""
+    seed: int = 0
+    """Which held-out episodes: one seed gives all agents the same episodes, two seeds have none in common."""
+    json: Switch = False
+    """Print one JSON object instead of a table."""
+    trust: Trust = field(default_factory=TrustFlags)
+
+    def execute(self) -> int:
+        """Evaluate, print the statistics of every agent and return the exit code."""
+        evaluation = softstep.evaluate(self.run, self.episodes, self.seed, trusted=self.trust.names)
+        rows = evaluation.statistics
+        if self.json:
+            pairs = zip(evaluation.agents, rows, strict=True)
+            agents = [{"arm": agent.arm, "seed": agent.seed} | row._asdict() for agent, row in pairs]
+            print(json.dumps({"run": str(self.run), "episodes": self.episodes, "agents": agents}))
+        else:
+            Console().print(return_table(evaluation.agents, rows, self.episodes))
+        return SUCCESS

@@ -1,0 +1,33 @@
+"""`softstep export`: its flags and what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+import softstep
+from softstep.cli.exit_codes import SUCCESS
+from softstep.cli.options import PlainCommand, RunPath, Trust, TrustFlags
+
+
+@dataclass(frozen=True)
+class Export(PlainCommand):
+    """Export a trained agent, its action values and its greedy policy, for another library or runtime."""
+
+    run: RunPath
+    """Run folder."""
+    to: Literal["torch", "onnx", "sb3"]
+    """Format: torch (a folder), onnx (one file) or sb3 (an archive for DQN.load of stable-baselines3)."""
+    agent: int = 0
+    """Index of the agent, counted from 0 in the order of `softstep eval`."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """File or folder to write. None writes into the run folder."""
+    trust: Trust = field(default_factory=TrustFlags)
+
+    def execute(self) -> int:
+        """Write the export, print its path and return the exit code."""
+        print(softstep.export_policy(self.run, self.to, self.out, self.agent, trusted=self.trust.names))
+        return SUCCESS

@@ -1,0 +1,148 @@
+"""What happens around training in a terminal: the settings it starts with, progress, TensorBoard and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from softstep.cli.options import RunArguments
+from softstep.config import Config
+from softstep.records.events import Progress
+from softstep.report.media.tensorboard import ScalarWriter
+from softstep.report.terminal.progress import ProgressView
+from softstep.report.terminal.tables import echo_target
+from softstep.runs import api as runs
+from softstep.runs import checkpoints, run_folder
+from softstep.runs.api import Run
+
+
+class TerminalView:
+    """Progress in the terminal, and TensorBoard scalars if `board` is given."""
+
+    def __init__(self, progress: ProgressView, board: ScalarWriter | None) -> None:
+        self._progress, self._board = progress, board
+
+    def update(self, block: int, progress: Progress) -> None:
+        """Show the progress of a block."""
+        self._progress.update(
+            block, progress.env_steps, progress.gradient_steps, progress.seconds, progress.train_return
+        )
+
+    def finished(self, block: int) -> None:
+        """Show that a block has finished."""
+        self._progress.finished(block)
+
+    def records(self, block: int, records: list[dict[str, Any]]) -> None:
+        """Pass new rows of the curves on."""
+        self._progress.records(records)
+        if self._board is not None:
+            self._board.write(records)
+
+
+def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping[str, bytes]) -> Run:
+    """Train `config` in the new folder `out` while showing its progress.
+
+    Args:
+        arguments: --force, --workers, --json and --tensorboard of the command.
+        config: the run's configuration.
+        out: the run folder to create.
+        files: further files for the folder, by name.
+
+    Returns:
+        The run; its summary says whether it finished or was interrupted.
+    """
+    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard) as (view, should_stop):
+        return runs.train(
+            config,
+            out,
+            force=arguments.force,
+            workers=arguments.workers,
+            view=view,
+            should_stop=should_stop,
+            files=files,
+        )
+
+
+def resume_run(arguments: RunArguments, out: Path) -> Run:
+    """Continue the run in `out` while showing its progress."""
+    config = run_folder.open_run(out).config
+    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard, resuming=True) as (view, stop):
+        return runs.resume(out, workers=arguments.workers, view=view, should_stop=stop, trusted=arguments.trusted)
+
+
+@contextmanager
+def monitored(
+    config: Config, out: Path, *, json: bool, tensorboard: bool = False, resuming: bool = False
+) -> Iterator[tuple[TerminalView, Callable[[], bool]]]:
+    """Print the settings, then show progress and catch Ctrl-C while the block of `with` trains.
+
+    Args:
+        config: the run's configuration.
+        out: the run folder.
+        json: print JSON lines to stdout instead of the settings and a progress bar.
+        tensorboard: write TensorBoard scalars into the run folder.
+        resuming: begin the progress bar at the newest checkpoints.
+
+    Returns:
+        A context manager of the view to pass to `runs.train`, and a function that says whether to stop.
+    """
+    if not json:
+        settings = f"{config.env}: {_agents_in_words(config)}, {config.total_steps} steps each"
+        for line in [settings, *echo_target(config)]:
+            Console().print(line, highlight=False, markup=False, soft_wrap=True)
+    with (
+        _stop_on_interrupt() as should_stop,
+        _terminal_view(config, out, json=json, tensorboard=tensorboard, resuming=resuming) as view,
+    ):
+        yield view, should_stop
+
+
+def _agents_in_words(config: Config) -> str:
+    if config.num_agents == 1:
+        return f"one agent, seed {config.seed}"
+    seeds = f"{config.seeds} seeds from {config.seed}" if config.seeds > 1 else f"seed {config.seed}"
+    return f"{len(config.arms)} arms × {seeds}" if config.arms else f"{config.seeds} agents, seeds from {config.seed}"
+
+
+@contextmanager
+def _terminal_view(
+    config: Config, out: Path, *, json: bool, tensorboard: bool, resuming: bool
+) -> Iterator[TerminalView]:
+    blocks = [len(block) for block in config.blocks()]
+    steps_before = checkpoints.steps_reached(run_folder.RunFolder(out, config)) if resuming else [0] * len(blocks)
+    mode: Literal["json", "auto"] = "json" if json else "auto"
+    stream = sys.stdout if json else sys.stderr
+    with ProgressView(config.total_steps, blocks, mode, stream, start_steps=steps_before) as progress:
+        agents = zip(config.blocks(), steps_before, strict=True)
+        resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if resuming else None
+        board = ScalarWriter(out / "tensorboard", resumed_from) if tensorboard else None
+        try:
+            yield TerminalView(progress, board)
+        finally:
+            if board is not None:
+                board.close()
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C ask the run to save and stop, and the second one end it at once."""
+    interrupted = False
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: interrupted
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,159 @@
+"""Flags that several commands share, and how they become a configuration."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+
+from softstep import presets
+from softstep.config import Arm, Change, Config
+from softstep.errors import ConfigError
+
+Switch = tyro.conf.FlagCreatePairsOff[bool]
+"""A flag without a `--no-` twin."""
+
+RunPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+"""A run folder as the command's first argument."""
+
+StudyPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STUDY")]
+"""A study's folder as the command's first argument."""
+
+File = tyro.conf.arg(metavar="FILE")
+Folder = tyro.conf.arg(metavar="FOLDER")
+
+PresetName = Literal["lab", "fast", "demo", "full"]
+
+
+class PlainCommand:
+    """Base of the commands whose flags have fixed defaults."""
+
+    @classmethod
+    def parse(cls, program: str, arguments: list[str]) -> PlainCommand:
+        """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
+        return tyro.cli(cls, prog=program, args=arguments)
+
+
+@dataclass(frozen=True)
+class TrustFlags:
+    """Names of the user's own code that a stored configuration asks to import.
+
+    A run folder or a spec may come from somebody else. Its code is imported only if the user repeats its name.
+    """
+
+    env_module: tuple[str, ...] = ()
+    """Modules that the stored configuration names: repeat them here if you trust them, so that they are imported."""
+    network: str | None = None
+    """Network (module:function) that the stored configuration names: repeat it here if you trust it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that may be imported."""
+        return trusted_names(self.env_module, self.network)
+
+
+Trust = Annotated[TrustFlags, tyro.conf.arg(name="")]
+"""Trust flags as a field of a command, without a prefix."""
+
+
+def trusted_names(modules: tuple[str, ...], network: str | None) -> tuple[str, ...]:
+    """Return the names that a stored configuration may import."""
+    return (*modules, *([network] if network else []))
+
+
+@dataclass(frozen=True)
+class Settings(Config):
+    """Every field of the configuration as a flag."""
+
+    env: tyro.conf.Suppress[str] = "LunarLander-v3"
+    env_modules: Annotated[tuple[str, ...], tyro.conf.arg(name="env-module")] = ()
+    """Python modules to import because they register environments of your own."""
+    arms: tyro.conf.Suppress[tuple[Arm, ...]] = ()
+    changes: tyro.conf.Suppress[tuple[Change, ...]] = ()
+
+    @classmethod
+    def of(cls, config: Config) -> Settings:
+        """Return `config` as flags' defaults."""
+        return cls(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Config)})
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """Arguments that `train` and `compare` share; their defaults come from a preset and a file of settings."""
+
+    DEFAULT_PRESET: ClassVar[str | None]
+    """Preset without --preset; None takes the defaults of `Config`."""
+
+    settings: Annotated[Settings, tyro.conf.arg(name="")]
+    env: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[ENV]")] = None
+    """Environment: a Gymnasium id (LunarLander-v3), gymnax:ID or envpool:ID. Not needed with --config or --resume."""
+    preset: PresetName | None = None
+    """Named settings to start from (`softstep presets` describes them); --config and other flags override them."""
+    config: Annotated[Path | None, File] = None
+    """JSON file of settings (`softstep presets --show NAME` prints one); it overrides the preset, flags override it."""
+    out: Annotated[Path | None, Folder] = None
+    """Folder to create for the run. None creates a new one under runs/."""
+    force: Switch = False
+    """Replace the run that is already in --out."""
+    workers: int | None = None
+    """Worker processes that train side by side. None starts one per CPU core."""
+    json: Switch = False
+    """Print one JSON object per line instead of a progress bar."""
+    tensorboard: bool = True
+    """Write TensorBoard scalars into the run folder."""
+    resume: Annotated[Path | None, Folder] = None
+    """Interrupted run to continue exactly where it stopped. It keeps its own settings: leave out ENV."""
+
+    @classmethod
+    def parse(cls, program: str, arguments: list[str]) -> RunArguments:
+        """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
+        defaults = cls(settings=Settings.of(_defaults(arguments, cls.DEFAULT_PRESET)))
+        return tyro.cli(cls, prog=program, args=arguments, default=defaults)
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """Names of the user's own code that a resumed run may import."""
+        return trusted_names(self.settings.env_modules, self.settings.network)
+
+    def configuration(self) -> Config:
+        """Return the configuration that the flags describe."""
+        if self.env is None and self.config is None:
+            name = type(self).__name__.lower()
+            raise ConfigError(f"ENV is missing: name an environment, for example softstep {name} LunarLander-v3")
+        values = {field.name: getattr(self.settings, field.name) for field in dataclasses.fields(Config)}
+        if self.env is not None:
+            values["env"] = self.env
+        return Config(**values)
+
+    def refuse_env(self) -> None:
+        """Raise ConfigError if ENV is given beside --resume."""
+        if self.env is not None:
+            raise ConfigError(f"--resume {self.resume} continues the run's own environment: leave out {self.env!r}")
+
+
+def _defaults(arguments: list[str], preset: str | None) -> Config:
+    """Return the configuration that the other flags override: the preset, then the file of --config."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--preset", default=None)
+    early.add_argument("--config", type=Path, default=None)
+    try:
+        known, _ = early.parse_known_args([word for word in arguments if word not in ("-h", "--help")])
+    except argparse.ArgumentError:
+        return Config()  # the full parser reports what is wrong
+    name = known.preset or preset
+    base = presets.get(name) if name else Config()
+    if known.config is None:
+        return base
+    return Config.from_json(read_user_file(known.config, "--config"), base, source=str(known.config))
+
+
+def read_user_file(path: Path, label: str) -> str:
+    """Return the text of a file that the user named with `label`; raise ConfigError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {label} {path}: {error}") from None

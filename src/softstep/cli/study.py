@@ -1,0 +1,199 @@
+"""`softstep study run`, `new`, `status`, `report` and `export`: their flags and what they do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import softstep
+from softstep import files
+from softstep.cli.exit_codes import SUCCESS, exit_code
+from softstep.cli.monitor import monitored
+from softstep.cli.options import File, Folder, PlainCommand, StudyPath, Switch, Trust, TrustFlags, read_user_file
+from softstep.config import Config
+from softstep.errors import ConfigError
+from softstep.runs import api as runs
+from softstep.runs import run_folder, worker_pool
+from softstep.runs.api import Run
+from softstep.studies import study_folder
+from softstep.studies.agents import study_agents
+from softstep.studies.example import EXAMPLE
+from softstep.studies.run_study import Study, run_study
+from softstep.studies.spec import Spec
+from softstep.studies.table import parquet_bytes
+
+
+@dataclass(frozen=True)
+class StudyRun(PlainCommand):
+    """Train every cell of a grid of settings with every seed; results that are already there are kept."""
+
+    spec: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SPEC")]
+    """TOML file with the study's base settings, axes, seeds and claims (`softstep study new` prints one)."""
+    out: Annotated[Path | None, Folder] = None
+    """Folder of the study. None takes runs/ and the name of the spec without .toml."""
+    resume: Switch = False
+    """Continue the study in --out. The spec may have more seeds and more values on its axes than before."""
+    workers: str = "auto"
+    """Worker processes: a number, auto (one per CPU core) or ray (the cluster at RAY_ADDRESS, else this machine)."""
+    dry_run: Switch = False
+    """Train nothing; estimate agents, steps, time and memory from a short trial on this machine."""
+    json: Switch = False
+    """Print one JSON object per line instead of a progress bar."""
+    trust: Trust = field(default_factory=TrustFlags)
+
+    def execute(self) -> int:
+        """Run what is missing, write the report of a finished study and return the exit code."""
+        spec, out = self._read_spec(), self.out or Path("runs") / self.spec.stem
+        workers, engine = _workers(self.workers)
+        if self.dry_run:
+            _print_forecast(spec, workers, as_json=self.json)
+            return SUCCESS
+        study_folder.check_can_run(out, resume=self.resume)
+
+        def train_population(config: Config, path: Path, execute: runs.Execute) -> Run:
+            unfinished = run_folder.is_run(path)
+            with monitored(config, path, json=self.json, resuming=unfinished) as (view, should_stop):
+                options = runs.Options(workers=workers, view=view, should_stop=should_stop, execute=execute)
+                if unfinished:
+                    return runs.resume(path, trusted=self.trust.names, **options)
+                return runs.train(config, path, **options)
+
+        study = run_study(spec, out, train_population, resume=self.resume, engine=engine)
+        finished = study.finished
+        if finished:
+            softstep.report_study(study)
+        _print_status(study, as_json=self.json)
+        return exit_code(finished=finished, resume_command=f"softstep study run {self.spec} --out {out} --resume")
+
+    def _read_spec(self) -> Spec:
+        spec = Spec.from_toml(read_user_file(self.spec, "the spec"), source=str(self.spec))
+        runs.check_trust(spec.base, self.trust.names)
+        return spec
+
+
+def _workers(value: str) -> tuple[int | None, Callable[..., Any]]:
+    """Return the number of worker processes (None: one per core), and the function that runs the blocks."""
+    if value == "ray":
+        softstep.ray_engine.connect()  # raises before a folder is created
+        return None, softstep.ray_engine.run_blocks
+    if value == "auto":
+        return None, worker_pool.run_blocks
+    if not value.isdigit() or int(value) < 1:
+        raise ConfigError(f"--workers {value} must be auto, ray or a number of at least 1")
+    return int(value), worker_pool.run_blocks
+
+
+def _print_forecast(spec: Spec, workers: int | None, *, as_json: bool) -> None:
+    forecast = softstep.forecast_study(spec, workers)
+    if as_json:
+        print(json.dumps({"kind": "forecast", **forecast._asdict()}))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in forecast.table_rows():
+        table.add_row(name, value)
+    Console().print(table)
+
+
+@dataclass(frozen=True)
+class StudyNew(PlainCommand):
+    """Print a study's spec with comments, or write it to a file, as a start for one of your own."""
+
+    out: Annotated[Path | None, File] = None
+    """File to write. None prints the spec."""
+
+    def execute(self) -> int:
+        """Print or write the example spec and return the exit code."""
+        if self.out is None:
+            print(EXAMPLE, end="")
+            return SUCCESS
+        if self.out.exists():
+            raise ConfigError(f"{self.out} exists already: choose another --out")
+        files.write_file(self.out.parent, self.out.name, EXAMPLE.encode())
+        print(f"{self.out}: change it, then softstep study run {self.out}")
+        return SUCCESS
+
+
+@dataclass(frozen=True)
+class StudyStatus(PlainCommand):
+    """Show how many agents of a study have finished or failed."""
+
+    study: StudyPath
+    """Folder of the study."""
+    json: Switch = False
+    """Print one JSON object instead of a table."""
+
+    def execute(self) -> int:
+        """Print the study's status and return the exit code."""
+        _print_status(Study(self.study), as_json=self.json)
+        return SUCCESS
+
+
+def _print_status(study: Study, *, as_json: bool) -> None:
+    progress, agents = study.progress, study_agents(study.spec)
+    facts = {
+        "study": str(study.path), "env": study.spec.base.env, "cells": len(study.spec.cells()),
+        "seeds": study.spec.seeds, "agents": len(agents), "finished": len(progress.finished),
+        "failed": len(progress.failed),
+    }  # fmt: skip
+    if as_json:
+        failures = [
+            {"cell": agent.cell, "seed": agent.seed, "error": error} for agent, error in progress.failed.items()
+        ]
+        print(json.dumps({"kind": "study", **facts, "failures": failures}))
+        return
+    if (study.path / "report.html").is_file():
+        facts["report"] = str(study.path / "report.html")
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    for agent, error in progress.failed.items():
+        table.add_row("failed", f"{agent.cell}, seed {agent.seed}: {error}")
+    Console().print(table)
+
+
+@dataclass(frozen=True)
+class StudyReport(PlainCommand):
+    """Write a study's maps, verdicts and numbers as one HTML page that needs no network."""
+
+    study: StudyPath
+    """Folder of the study."""
+    out: Annotated[Path | None, File] = None
+    """HTML file to write. None writes report.html in the study's folder."""
+
+    def execute(self) -> int:
+        """Write the report, print its path and return the exit code."""
+        out = self.out or self.study / "report.html"
+        softstep.report_study(Study(self.study), out)
+        print(f"report: {out}")
+        return SUCCESS
+
+
+@dataclass(frozen=True)
+class StudyExport(PlainCommand):
+    """Write a study's table to a file, one row per agent and record. Give --csv or --parquet."""
+
+    study: StudyPath
+    """Folder of the study."""
+    csv: Annotated[Path | None, File] = None
+    """CSV file to write."""
+    parquet: Annotated[Path | None, File] = None
+    """Parquet file to write."""
+
+    def execute(self) -> int:
+        """Write the table, print the number of its rows and return the exit code."""
+        if (self.csv is None) == (self.parquet is None):
+            raise ConfigError("give either --csv FILE or --parquet FILE")
+        frame = Study(self.study).frame
+        out = self.csv or self.parquet
+        assert out is not None
+        data = frame.write_csv().encode() if self.csv else parquet_bytes(frame)
+        files.write_file(out.parent, out.name, data)
+        print(f"{out}: {frame.height} rows")
+        return SUCCESS

@@ -1,0 +1,1 @@
+"""The conventions of other libraries and of softstep, one module per library."""

@@ -1,0 +1,69 @@
+"""Ray RLlib: DQN on the new API stack."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from softstep.conventions.libraries.shared import check_tau, real, tau_and_env_steps
+from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
+from softstep.conventions.meaning import Meaning
+
+_BATCH_SIZE = 32
+
+
+def _dqn_meaning(settings: Settings) -> Meaning:
+    runners = max(settings["num_env_runners"], 1)
+    sampled = int(settings["rollout_fragment_length"] * settings["num_envs_per_env_runner"] * runners)
+    sampling_rounds, gradient_steps = _training_step(settings)
+    training_steps = -(-int(settings["target_network_update_freq"]) // (sampled * sampling_rounds))
+    period = Fraction(training_steps * gradient_steps) if training_steps else Fraction(1)
+    return Meaning(check_tau("tau", settings["tau"]), period, sampled, Fraction(gradient_steps, sampling_rounds))
+
+
+def _training_step(settings: Settings) -> tuple[int, int]:
+    """Return the rounds of sampling and the gradient steps in one training step."""
+    if not settings["training_intensity"]:
+        return 1, 1
+    native_intensity = settings["train_batch_size"] / (
+        settings["rollout_fragment_length"] * settings["num_envs_per_env_runner"] * (settings["num_env_runners"] + 1)
+    )
+    ratio = settings["training_intensity"] / native_intensity
+    return (round(1 / ratio), 1) if ratio < 1 else (1, round(ratio))
+
+
+def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
+    gradient_steps = meaning.gradient_steps
+    if gradient_steps.denominator > 1 and gradient_steps.numerator > 1:
+        return "it needs an integer number of gradient steps per round of sampling, or of rounds per gradient step"
+    tau, env_steps = tau_and_env_steps(meaning) if meaning.period > 1 else (meaning.update.tau, Fraction(0))
+    return {
+        "tau": tau,
+        "target_network_update_freq": round(env_steps),
+        "num_envs_per_env_runner": meaning.num_envs,
+        "training_intensity": 0.0 if gradient_steps == 1 else float(gradient_steps) * _BATCH_SIZE / meaning.num_envs,
+        "train_batch_size": _BATCH_SIZE,
+    }
+
+
+DQN = Library(
+    title="Ray RLlib, DQN (new stack)",
+    version="2.60.0",
+    source="algorithms/dqn/dqn_learner.py:87-119, dqn.py:568-592, 648-733",
+    settings={
+        "tau": real(1.0),
+        "target_network_update_freq": Setting(500),
+        "num_env_runners": Setting(0),
+        "num_envs_per_env_runner": Setting(1),
+        "rollout_fragment_length": Setting(1),
+        "training_intensity": real(0.0),
+        "train_batch_size": Setting(_BATCH_SIZE),
+    },
+    weighs="tau: new",
+    clock="sampled environment steps since the last update, rounded up",
+    meaning=_dqn_meaning,
+    write=_dqn_settings,
+    remarks=(
+        "the target also moves right after the first gradient step",
+        "of several gradient steps in one training step only the first can move the target",
+    ),
+)

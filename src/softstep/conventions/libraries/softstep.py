@@ -1,0 +1,48 @@
+"""softstep itself."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from softstep.conventions.libraries.shared import check_tau, real
+from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
+from softstep.conventions.meaning import Meaning
+
+
+def _config_meaning(settings: Settings) -> Meaning:
+    num_envs, train_every = max(1, int(settings["num_envs"])), max(1, int(settings["train_every"]))
+    gradient_steps = Fraction(
+        int(settings["gradient_steps"]) * max(1, num_envs // train_every) * num_envs,
+        max(1, train_every // num_envs) * num_envs,
+    )
+    period = Fraction(int(settings["target.period"]))
+    return Meaning(check_tau("target.tau", settings["target.tau"]), period, num_envs, gradient_steps)
+
+
+def _config_settings(meaning: Meaning) -> SettingsOrReason:
+    gradient_steps = meaning.gradient_steps
+    return {
+        "target.tau": meaning.update.tau,
+        "target.period": meaning.update.period,
+        "num_envs": meaning.num_envs,
+        "train_every": meaning.num_envs * gradient_steps.denominator,
+        "gradient_steps": gradient_steps.numerator,
+    }
+
+
+CONFIG = Library(
+    title="softstep",
+    version="this version",
+    source="src/softstep/learner/update.py",
+    settings={
+        "target.tau": real(0.005),
+        "target.period": Setting(1),
+        "num_envs": Setting(1),
+        "train_every": Setting(4),
+        "gradient_steps": Setting(1),
+    },
+    weighs="target.tau: new",
+    clock="gradient steps",
+    meaning=_config_meaning,
+    write=_config_settings,
+)

@@ -1,0 +1,49 @@
+"""The parts of a library's convention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from softstep.conventions.meaning import Meaning
+
+Settings = Mapping[str, float]
+"""A library's settings by name."""
+SettingsOrReason = dict[str, float] | str
+"""The settings that express a meaning, or the reason why there are none."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a library."""
+
+    default: float | None
+    """The library's default; None if the setting is required."""
+    is_integer: bool = True
+    """Whether it takes integers only."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library's convention."""
+
+    title: str
+    """Name of the library and its algorithm."""
+    version: str
+    """Version or commit that the rules were read from."""
+    source: str
+    """File and lines that the rules were read from."""
+    settings: Mapping[str, Setting]
+    """The settings by name."""
+    weighs: str
+    """The setting that is a weight, and what it weighs: `tau: new` or `polyak: old`; empty if there are only copies."""
+    clock: str
+    """The unit of the library's period."""
+    meaning: Callable[[Settings], Meaning]
+    """Translates complete settings to their meaning."""
+    write: Callable[[Meaning], SettingsOrReason]
+    """Translates a meaning to the nearest settings, or to the reason why there are none."""
+    remarks: tuple[str, ...] = ()
+    """Peculiarities of the library."""
+    older: bool = False
+    """Whether the target gets the network from before the gradient step that is due at the same moment."""

@@ -1,0 +1,25 @@
+"""The target update on JAX pytrees: the formula of `softstep.target`, fired or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from softstep.target import blend
+
+
+def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
+    """Update the target network if `fire`, else return it unchanged.
+
+    Floating-point leaves are blended, all others copied. Firing is *chosen* (`where`), never multiplied in:
+    0 · NaN would poison a target that must not move.
+    """
+
+    def update_leaf(old: Array, new: Array) -> Array:
+        updated = blend(old, new, tau, where=jnp.where) if jnp.issubdtype(old.dtype, jnp.inexact) else new
+        return jnp.where(fire, updated, old)
+
+    return jax.tree.map(update_leaf, target, online)

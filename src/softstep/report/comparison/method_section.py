@@ -1,0 +1,73 @@
+"""The method section of a comparison's page: what the arms are, how they were compared, and the limits of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from softstep.comparison.judge import MIN_SEEDS
+from softstep.comparison.scores import ReturnCriteria
+from softstep.config import Agent, Config
+from softstep.report.shared.formatting import MISSING, format_count, format_setting, format_short
+from softstep.report.shared.markup import badge, bullets, section, table
+from softstep.report.shared.palette import ArmStyle
+
+MEANINGS = {
+    "soft": "a target network that keeps a share c of itself and takes a share 1 − c of the online network",
+    "smaller-alpha": "one network, its own target, at the smaller step (1 − c)·α: the claim taken literally",
+    "blended": "one network that is averaged with its own step: W ← c·W + (1 − c)·W_new",
+    "same-alpha": "one network, its own target, at the same α: shows what the target network contributes",
+    "hard": "a target network that is a full copy, renewed every N gradient steps, with the same mean lag as soft",
+    "best-alpha": "one network, its own target, at the best of several α, chosen on other seeds",
+    "best-soft": "soft at the best of several 1 − c, chosen on other seeds",
+}
+"""Each arm in plain words."""
+
+
+def method_section(config: Config, fixed: ReturnCriteria | None, styles: Mapping[str, ArmStyle]) -> str:
+    """Return the section with a table of the arms and a list of the rules of the comparison.
+
+    Args:
+        config: The run's configuration.
+        fixed: The declared margin and floor, if there are any.
+        styles: Colours and letters of the arms.
+    """
+    agents = {agent.arm: agent for agent in config.agents()}
+    rows = [
+        [f"{badge(style)} {escape(arm)}", *_settings(agents.get(arm)), escape(MEANINGS.get(arm, ""))]
+        for arm, style in styles.items()
+    ]
+    arms = table(["arm", "α", "1 − c", "period", "what it is"], rows, css="worded")
+    return section("Method and limits", arms, bullets(_rules(config, fixed)))
+
+
+def _rules(config: Config, fixed: ReturnCriteria | None) -> tuple[str, ...]:
+    margin = (
+        f"Differences in return below δ = {format_short(fixed.margin)} do not matter. This margin was declared before"
+        f" the run, and so was the score of an agent that diverges, {format_short(fixed.floor)}."
+        if fixed
+        else "No margin was declared for this environment."
+    )
+    return (
+        "Differences are taken within a seed: all arms of a seed start from the same parameters.",
+        f"All agents are evaluated greedily on the same episode seeds, {format_count(config.eval_episodes, 'episode')}"
+        " per evaluation. No agent trains on these episodes.",
+        margin,
+        "Intervals are Student’s t at 95 %. p-values come from a sign-flip test that is exact up to 20 pairs; they are"
+        " adjusted by Holm for the number of claims.",
+        "A claim of equality rests on an interval within the margin, not on a large p.",
+        "Divergence is a result: a diverged agent scores the floor and is never left out.",
+        f"Results from fewer than {MIN_SEEDS} pairs of seeds are called exploratory, whatever they show.",
+        "This is one environment with one set of hyper-parameters; others may rank the arms differently. The exact"
+        " results, which are the first steps, do not depend on them.",
+    )
+
+
+def _settings(agent: Agent | None) -> list[str]:
+    """Return α, 1 − c and the period of an arm."""
+    if agent is None:
+        return [MISSING] * 3
+    rate = format_setting(agent.learning_rate)
+    if agent.target.kind == "none":
+        return [rate, MISSING, MISSING]
+    return [rate, format_setting(agent.target.tau), str(agent.target.period)]

@@ -1,0 +1,76 @@
+"""Drivers run iterations: the only code that steps environments in training.
+
+An *iteration* is V vector steps of E environments and U gradient steps. The learner draws its minibatches from the
+replay as it was when the iteration began, so collecting and learning can overlap, and no result depends on whether
+they do: the newest V·E transitions reach the learner one iteration later.
+
+`FusedDriver` runs iterations inside one compiled program (gymnax); `HostDriver` steps environments in Python while
+the update runs. On the same environment and seeds both give the same numbers, bit for bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from softstep.config import Config
+from softstep.records.events import FinishedEpisode
+from softstep.training.block import BlockInputs, BlockState
+from softstep.training.episode_statistics import EndedEpisodes, EpisodeStatistics
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """Runs the iterations of one block."""
+
+    state: BlockState
+    iteration: int
+    inputs: BlockInputs
+    """The agents' settings, which may change between iterations."""
+
+    @property
+    def statistics(self) -> EpisodeStatistics:
+        """Episode statistics of the real agents."""
+        ...
+
+    def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
+        """Run `count` ≤ DRAWN_AHEAD iterations; return the episodes that finished, in chronological order."""
+        ...
+
+    def minibatch(self, random_bits: Any) -> Any:
+        """Return the replay rows (1, W, B, width) that `random_bits` pick."""
+        ...
+
+    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
+        """Return the rows each agent has written since its count stood at `mark`, oldest first."""
+        ...
+
+    def written(self) -> np.ndarray:
+        """Return the number of rows ever written to each agent's replay."""
+        ...
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Return everything except the replay's rows, as arrays."""
+        ...
+
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
+        """Return to a snapshot; `rows` are each agent's newest replay rows, at most a full ring."""
+        ...
+
+    def close(self) -> None:
+        """Free the environments."""
+        ...
+
+
+def replay_capacity(config: Config) -> int:
+    """Return the rows a ring remembers: `memory_size`, rounded down to whole iterations so that writes never wrap."""
+    return max(1, config.memory_size // config.steps_per_iteration) * config.steps_per_iteration
+
+
+def finished_episodes(ended: EndedEpisodes, env_steps: int) -> list[FinishedEpisode]:
+    """List the episodes that ended at environment step `env_steps`."""
+    return [
+        FinishedEpisode(int(agent), env_steps, float(ended.returns[agent, env]), int(ended.lengths[agent, env]))
+        for agent, env in np.argwhere(ended.lengths)
+    ]

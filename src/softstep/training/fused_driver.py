@@ -1,0 +1,226 @@
+"""The driver for compiled environments (gymnax): whole iterations inside one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from softstep.config import Config
+from softstep.envs import CompiledEnv
+from softstep.records.events import FinishedEpisode
+from softstep.training.block import Block, BlockInputs, BlockState, padded_agents
+from softstep.training.driver import finished_episodes, replay_capacity
+from softstep.training.episode_statistics import (
+    EndedEpisodes,
+    EpisodeStatistics,
+    close_episodes,
+    initial_statistics,
+)
+from softstep.training.exploration import GeometricDecay, epsilon_greedy, exploration_arrays, geometric_decay
+from softstep.training.program_cache import ProgramCache
+from softstep.training.randomness import DRAWN_AHEAD, Draws
+from softstep.training.replay import DeviceReplay, sample, write
+from softstep.training.replay_rows import make_rows, row_width
+from softstep.training.schedules import Schedules, schedules
+from softstep.training.snapshots import from_arrays, from_numbered_arrays, to_arrays
+
+
+class LoopState(NamedTuple):
+    """What the compiled loop carries from iteration to iteration."""
+
+    state: BlockState
+    replay: DeviceReplay
+    env_state: Any
+    observations: Any
+    statistics: EpisodeStatistics
+
+
+class FusedDriver:
+    """Runs whole iterations inside one compiled program."""
+
+    def __init__(self, config: Config, block: Block, env: CompiledEnv, cache: ProgramCache | None = None) -> None:
+        self._config, self._block, self._agents, self.inputs = config, block, len(block.agents), block.inputs
+        programs = (cache or ProgramCache()).get(_fused_programs, config, block, env)
+        reset, self._run, self._sample, self._rows_at = programs
+        env_state, observations = reset(block.reset_keys())
+        width = row_width(env.spec.observation_size)
+        slots = replay_capacity(config) + config.steps_per_iteration
+        ring = jax.device_put(np.zeros((config.width, slots, width), np.float32))
+        explorations = [agent.exploration for agent in padded_agents(config, block.agents)]
+        self._exploration = exploration_arrays(explorations, config.num_envs)
+        statistics = initial_statistics(self._exploration, config.num_envs)
+        initial = statistics, np.int32(0), geometric_decay(config, self._exploration)
+        statistics, written, self._decay = jax.device_put(initial)
+        self._loop = LoopState(block.init(), DeviceReplay(ring, written), env_state, observations, statistics)
+        self.iteration = 0
+
+    @property
+    def state(self) -> BlockState:
+        """The learning state."""
+        return self._loop.state
+
+    @state.setter
+    def state(self, state: BlockState) -> None:
+        self._loop = self._loop._replace(state=state)
+
+    @property
+    def statistics(self) -> EpisodeStatistics:
+        """Episode statistics of the real agents."""
+        return jax.tree.map(lambda a: np.array(a[: self._agents]), self._loop.statistics)
+
+    def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
+        """Run `count` iterations."""
+        config = self._config
+        scheduled = schedules(config, self._exploration, self.iteration, DRAWN_AHEAD)
+        draws = self._block.draw(self.iteration)
+        self._loop, ended = self._run(self._loop, draws, scheduled, self._decay, count, self.inputs, learning=learning)
+        lengths = np.asarray(ended.lengths)[:count, :, : self._agents]
+        returns = np.asarray(ended.returns)[:count, :, : self._agents]
+        finished = list[FinishedEpisode]()
+        for n, v in np.argwhere(lengths.any((2, 3))):
+            at = ((self.iteration + n) * config.vector_steps + v + 1) * config.num_envs
+            finished += finished_episodes(EndedEpisodes(returns[n, v], lengths[n, v]), int(at))
+        self.iteration += count
+        return finished
+
+    def minibatch(self, random_bits: Any) -> Any:
+        """Return the replay rows that `random_bits` pick."""
+        return self._sample(self._loop.replay, random_bits, self._loop.replay.written)
+
+    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
+        """Return the rows each agent has written since `mark`."""
+        slots = self._loop.replay.rows.shape[1]
+        total = int(self._loop.replay.written)
+        at = np.arange(max(int(mark[0]), total - replay_capacity(self._config)), total) % slots
+        padded = np.resize(at, max(1, -(-len(at) // 1024)) * 1024) if len(at) else np.zeros(1024, int)
+        return list(np.asarray(self._rows_at(self._loop.replay.rows, padded))[: self._agents, : len(at)])
+
+    def written(self) -> np.ndarray:
+        """Return the number of rows ever written."""
+        return np.full(self._agents, int(self._loop.replay.written), np.int64)
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Return learner, episode statistics and environments as arrays."""
+        loop, names = self._loop, self._block.learner.network.parameter_names
+        env = {"state": loop.env_state, "observations": loop.observations}
+        statistics = to_arrays(loop.statistics, "episode_statistics/", names)
+        return to_arrays(loop.state, "", names) | statistics | to_arrays(env, "env/", ()) | {"written": self.written()}
+
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
+        """Return to a snapshot."""
+        ring = np.zeros(self._loop.replay.rows.shape, np.float32)
+        total = int(arrays["written"][0])
+        for slot in range(len(ring)):
+            newest = rows[slot if slot < self._agents else 0]
+            ring[slot, np.arange(total - len(newest), total) % ring.shape[1]] = newest
+        loop = self._read_numbered(arrays) if "carry/000" in arrays else self._read(arrays)
+        self._loop = loop._replace(replay=DeviceReplay(jnp.array(ring), jnp.int32(total)))
+        self.iteration = iteration
+
+    def _read(self, arrays: dict[str, np.ndarray]) -> LoopState:
+        loop, names = self._loop, self._block.learner.network.parameter_names
+        env = from_arrays({"state": loop.env_state, "observations": loop.observations}, "env/", (), arrays)
+        return loop._replace(
+            state=from_arrays(loop.state, "", names, arrays),
+            env_state=env["state"],
+            observations=env["observations"],
+            statistics=from_arrays(loop.statistics, "episode_statistics/", names, arrays),
+        )
+
+    def _read_numbered(self, arrays: dict[str, np.ndarray]) -> LoopState:
+        """Read a checkpoint of version 1, which numbered all leaves except the replay's."""
+        loop: LoopState = from_numbered_arrays(self._loop._replace(replay=None), "carry/", arrays)  # type: ignore[arg-type]
+        return loop
+
+    def close(self) -> None:
+        """Do nothing: compiled environments hold no resources."""
+
+
+def _fused_programs(config: Config, block: Block, env: CompiledEnv) -> tuple[Callable[..., Any], ...]:
+    """Compile the environments' first reset, `run_iterations`, `replay.sample`, and reading rows at given slots."""
+    return (
+        jax.jit(jax.vmap(jax.vmap(env.reset))),
+        jax.jit(partial(run_iterations, config, block, env), static_argnames="learning", donate_argnums=0),
+        jax.jit(partial(sample, capacity=replay_capacity(config))),
+        jax.jit(lambda rows, at: rows[:, at]),
+    )
+
+
+def run_iterations(
+    config: Config,
+    block: Block,
+    env: CompiledEnv,
+    loop: LoopState,
+    draws: Draws,
+    scheduled: Schedules,
+    decay: GeometricDecay | None,
+    count: Any,
+    inputs: BlockInputs,
+    *,
+    learning: bool,
+) -> tuple[LoopState, EndedEpisodes]:
+    """Run `count` ≤ DRAWN_AHEAD iterations of the step body as one loop; to be compiled.
+
+    Args:
+        config: the run's configuration.
+        block: the agents' programs.
+        env: the compiled environment.
+        loop: the state before the first of these iterations.
+        draws: the randomness of DRAWN_AHEAD iterations.
+        scheduled: ε and the factor on α for the same iterations.
+        decay: how ε falls per episode under the geometric schedule; None under the linear schedule.
+        count: number of iterations.
+        inputs: the agents' settings.
+        learning: whether gradient steps are taken.
+
+    Returns: the state afterwards, and the episodes that ended (DRAWN_AHEAD, V, W, E).
+    """
+    step_draws = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.chance))))(draws.env_keys)  # N, V, W, E
+    step = partial(_vector_step, config, block, env, decay)
+
+    def iteration(n: Any, carry: tuple[LoopState, EndedEpisodes]) -> tuple[LoopState, EndedEpisodes]:
+        loop, ended = carry
+        draw, step_draw = jax.tree.map(lambda a: a[n], (draws._replace(env_keys=None), step_draws))
+        per_step = (draw._replace(replay_bits=None), step_draw, scheduled.epsilon[n])
+        after, (rows, closed) = jax.lax.scan(step, loop, per_step)
+        new = jnp.moveaxis(rows, 0, 1).reshape(config.width, config.steps_per_iteration, -1)
+        replay, state = write(loop.replay, new), loop.state
+        if learning:  # read after the write: in the other order XLA copies the whole ring at every iteration
+            minibatches = sample(replay, draw.replay_bits, loop.replay.written, replay_capacity(config))
+            state = block.learn(state, minibatches, scheduled.learning_rate_factor[n], inputs)
+        ended = jax.tree.map(lambda all_, one: all_.at[n].set(one), ended, closed)
+        return after._replace(state=state, replay=replay), ended
+
+    shape = (DRAWN_AHEAD, config.vector_steps, config.width, config.num_envs)
+    none = EndedEpisodes(jnp.zeros(shape, jnp.float32), jnp.zeros(shape, jnp.int32))
+    return jax.lax.fori_loop(0, count, iteration, (loop, none))
+
+
+def _vector_step(
+    config: Config,
+    block: Block,
+    env: CompiledEnv,
+    decay: GeometricDecay | None,
+    loop: LoopState,
+    drawn: tuple[Draws, Any, Any],
+) -> tuple[LoopState, tuple[Any, EndedEpisodes]]:
+    """Step all environments once; `drawn` holds the step's randomness and the linear schedule's ε (W,).
+
+    Returns: the state afterwards, and the replay rows (W, E, width) with the episodes that ended.
+    """
+    draw, step_draw, linear_epsilon = drawn
+    values = block.q_values(loop.state.learner.online, loop.observations)
+    epsilon = linear_epsilon if decay is None else loop.statistics.epsilon
+    actions = epsilon_greedy(jnp, values, draw.uniform < epsilon[:, None], draw.action)
+    step = jax.vmap(jax.vmap(env.step))(step_draw, loop.env_state, actions)
+    rows = make_rows(config, loop.observations, actions, step)
+    returns, lengths = loop.statistics.returns + step.reward, loop.statistics.lengths + 1
+    statistics = loop.statistics._replace(returns=returns, lengths=lengths)
+    statistics, closed = close_episodes(jnp, decay, statistics, step.terminated | step.truncated)
+    after = loop._replace(env_state=step.state, observations=step.observation, statistics=statistics)
+    return after, (rows, closed)

@@ -1,0 +1,47 @@
+"""The measures that a record takes of each agent's networks."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from softstep.learner.td_targets import bootstrapped_values
+from softstep.learner.update import Hyper, Learner, LearnerState, target_gap
+
+
+class Measures(NamedTuple):
+    """The fields of `Record` that are computed from the networks, one value per agent."""
+
+    q_mean: Float[Array, "*W"]
+    y_drift: Float[Array, "*W"]
+    y_rms: Float[Array, "*W"]
+    y_p99: Float[Array, "*W"]
+    y_sd: Float[Array, "*W"]
+    target_gap: Float[Array, "*W"]
+    diverged: Bool[Array, "*W"]
+
+
+def measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) -> Measures:
+    """Take one agent's measures on one minibatch.
+
+    Δy is the change over the minibatch from the state's target network to the one after one more gradient step and
+    blend; that step is not kept. y is Q-learning's plain maximum, even with `double_q`.
+    """
+    after, _ = learner.update(state, batch, hyper)
+
+    def bootstrapped(params: Any) -> Array:
+        return bootstrapped_values(learner.network, params, hyper.gamma * batch.discount, batch.next_observation)
+
+    before = bootstrapped(state.target)
+    change = bootstrapped(after.target) - before
+    return Measures(
+        q_mean=jnp.mean(jnp.max(learner.network.batch(state.online, batch.observation), axis=-1)),
+        y_drift=jnp.mean(jnp.abs(change)),
+        y_rms=jnp.sqrt(jnp.mean(change**2)),
+        y_p99=jnp.quantile(jnp.abs(change), 0.99),
+        y_sd=jnp.std(batch.reward + before),
+        target_gap=target_gap(state),
+        diverged=state.diverged_at > 0,
+    )

@@ -1,0 +1,67 @@
+"""The randomness of training: counter-based, a function of (seed, purpose, iteration), so that no state is saved."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
+
+from softstep.config import Config
+
+DRAWN_AHEAD = 64
+"""Number of iterations whose randomness is drawn in one call."""
+
+_PURPOSES = ("init", "reset", "act", "replay", "env", "measure")
+
+
+class Draws(NamedTuple):
+    """The randomness of N iterations."""
+
+    uniform: Float[Array, "N V W E"]
+    """Compared with ε."""
+    action: Int[Array, "N V W E"]
+    """The actions of those who explore."""
+    replay_bits: UInt32[Array, "N U W B"]
+    """Random bits that pick minibatches."""
+    env_keys: Any
+    """Keys (N, V, W, E) for compiled environments; None for others."""
+
+
+def key_for(seed: Array, purpose: str) -> PRNGKeyArray:
+    """Derive the key of a seed for one purpose."""
+    return jax.random.fold_in(jax.random.key(seed), _PURPOSES.index(purpose))
+
+
+def reset_keys(config: Config, seeds: Array) -> Key[Array, "W E"]:
+    """Return the keys of the environments' first reset."""
+    return jax.vmap(lambda seed: jax.random.split(key_for(seed, "reset"), config.num_envs))(seeds)
+
+
+def measure_bits(config: Config, seeds: Array, step: Array) -> UInt32[Array, "1 W B"]:
+    """Return the random bits that pick the minibatch on which a record's measures are taken."""
+    shape = (1, config.batch_size)
+    return jax.vmap(lambda seed: _random_bits(seed, "measure", step, shape), out_axes=1)(seeds)
+
+
+def draw(config: Config, num_actions: int, seeds: Array, first: Array) -> Draws:
+    """Draw the randomness of the `DRAWN_AHEAD` iterations from number `first` on."""
+    shape = (config.vector_steps, config.num_envs)
+
+    def draw_one(iteration: Array, seed: Array) -> Draws:
+        explore_key, action_key = jax.random.split(jax.random.fold_in(key_for(seed, "act"), iteration))
+        env_key = jax.random.fold_in(key_for(seed, "env"), iteration)
+        return Draws(
+            uniform=jax.random.uniform(explore_key, shape),
+            action=jax.random.randint(action_key, shape, 0, num_actions),
+            replay_bits=_random_bits(seed, "replay", iteration, (config.updates, config.batch_size)),
+            env_keys=jax.random.split(env_key, shape) if config.env.startswith("gymnax:") else None,
+        )
+
+    agents = jax.vmap(draw_one, in_axes=(None, 0), out_axes=1)
+    return jax.vmap(agents, in_axes=(0, None))(first + jnp.arange(DRAWN_AHEAD), seeds)
+
+
+def _random_bits(seed: Array, purpose: str, count: Array, shape: tuple[int, ...]) -> Array:
+    return jax.random.bits(jax.random.fold_in(key_for(seed, purpose), count), shape, jnp.uint32)

@@ -1,0 +1,94 @@
+"""The page of a study on a synthetic table: its answer, verdicts, figures and embedded tables."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+
+import numpy as np
+import plotly.offline
+import polars as pl
+import pytest
+
+from softstep.config import Config
+from softstep.report.study.page import study_page
+from softstep.studies.claims import StudyClaim
+from softstep.studies.grid import cell_name
+from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents
+
+SPEC = Spec(
+    Config(env="CartPole-v1", total_steps=100_000),
+    axes={"learning_rate": (1e-4, 1e-3, 1e-2), "c": (0.0, 0.9, 0.99)},
+    seeds=11,
+    selection=3,
+    claims=(StudyClaim("a-target-helps", {"c": [0.9, 0.99]}, {"c": [0.0]}),),
+)
+FAILURES = {"learning_rate=0.01 c=0, seed 3": "</script><b>worn out</b>"}
+
+
+def final_return(rate: float, c: float, seed: int) -> float:
+    """Return a score that is highest at α = 0.001 and c = 0.99."""
+    return 400.0 - 100.0 * abs(np.log10(rate) + 3) - 100.0 * (0.99 - c) + seed
+
+
+@pytest.fixture(scope="module")
+def frame() -> pl.DataFrame:
+    rows = [
+        {
+            "cell": cell_name(cell), "seed": seed, "learning_rate": cell["learning_rate"], "c": cell["c"], "period": 1,
+            "env_steps": steps, "eval_return": final_return(cell["learning_rate"], cell["c"], seed) * steps / 100_000,
+            "diverged": cell["c"] == 0 and cell["learning_rate"] == 1e-2 and seed == 0, "y_drift": 0.01,
+        }
+        for cell in SPEC.cells()
+        for seed in range(SPEC.seeds)
+        for steps in (50_000, 100_000)
+    ]  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def page(frame) -> str:
+    return study_page(frame, SPEC, {"softstep": "0.1.0"}, FAILURES).replace(plotly.offline.get_plotlyjs(), "")
+
+
+def embedded(page: str, name: str) -> object:
+    (packed,) = re.findall(rf'id="data-{name}">([^<]*)<', page)
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+def test_the_answer_has_the_numbers_of_the_study(page):
+    for words in (
+        "9 cells of (α, c) on CartPole-v1 with 11 seeds each and 100\u202f000 environment steps per agent",
+        "The highest mean return, 405, is at α = 0.001, c = 0.99",
+        "Without a target network the highest mean is 306, at α = 0.001; with one it is 405",
+        "1 of 99 agents diverged",
+        "a-target-helps: supported",
+        "8 seeds)",
+    ):
+        assert words in page
+
+
+def test_every_figure_and_table_is_embedded(page, frame):
+    figures = set(re.findall(r'id="([a-z-]+)-figure"', page))
+    maps = {"map-return", "map-time", "map-diverged", "map-drift", "theory"}
+    assert figures == maps | {"predictors", "slices", "profiles"}
+    agents = summarize_agents(frame, SPEC, 475.0)
+    assert embedded(page, "agents") == agents.to_dict(as_series=False)
+    assert [verdict["claim"] for verdict in embedded(page, "verdicts")] == ["a-target-helps"]
+    assert len(embedded(page, "predictors")) == 5
+
+
+def test_failures_are_listed_and_escaped(page):
+    assert "&lt;/script&gt;&lt;b&gt;worn out&lt;/b&gt;" in page
+    assert "<b>worn out" not in page
+
+
+def test_a_study_of_one_number_has_no_maps(frame):
+    spec = Spec(SPEC.base, axes={"learning_rate": (1e-4, 1e-3, 1e-2)}, seeds=11)
+    single = frame.filter(pl.col("c") == 0).with_columns(cell=pl.col("cell").str.replace(" c=0(\\.0)?$", ""))
+    page = study_page(single, spec, {}, {})
+    assert "map-return" not in page
+    assert "No seeds were set apart for selection" in page
