@@ -51,23 +51,23 @@ LIVE = {"env": "CartPole-v1", "arms": [{"name": "soft"}]}
 
 STREAM_COST = """
 import json, sys, time
-from softstep.explorer.live import live_config
-from softstep.explorer.live_worker import LiveAgent
+from softstep.explorer.live.live_config import live_config
+from softstep.explorer.live.worker import LiveAgent
 shown = 0.0
 class Watched(LiveAgent):
-    def _tell_frame(self, seconds):
+    def _send_frame(self, seconds):
         global shown
         begun = time.perf_counter()
-        super()._tell_frame(seconds)
+        super()._send_frame(seconds)
         shown += time.perf_counter() - begun
 arms = [{"name": n, "alpha": 1e-3, "c": 0.99, "target": True} for n in "abcd"[: int(sys.argv[2])]]
 agent = Watched(live_config(sys.argv[1], 0, arms), lambda kind, **values: json.dumps(values))
 agent.paused = False
 while agent.trainer.gradient_steps < 300:
-    agent.live_on()
+    agent.advance()
 shown, begun = 0.0, time.perf_counter()
 while time.perf_counter() - begun < float(sys.argv[3]):
-    agent.live_on()
+    agent.advance()
 print(json.dumps({"seconds": shown, "share": 100 * shown / (time.perf_counter() - begun)}))
 """
 

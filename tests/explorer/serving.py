@@ -1,4 +1,4 @@
-"""A real server on a free port, in a thread, and a client that has opened the one-time link."""
+"""A real server on a free port, in a thread, and an HTTP client with its session cookie."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import uvicorn
 
 from softstep.explorer.http.guard import Guard
 from softstep.explorer.http.server import bind, make_app
-from softstep.explorer.live.runs import LiveRuns
+from softstep.explorer.live.live_runs import LiveRuns
 
 
 class Explorer:
-    """What a browser sees of a server."""
+    """A running server as a browser sees it."""
 
     def __init__(self, url: str, guard: Guard, live: LiveRuns) -> None:
         self.url, self.guard, self.live = url, guard, live
@@ -27,7 +27,7 @@ class Explorer:
         self.client = httpx.Client(base_url=url, headers={"origin": url}, timeout=60)
 
     def enter(self) -> Explorer:
-        """Open the link."""
+        """Open the one-time link."""
         assert self.client.get(self.link).status_code == 303
         return self
 
@@ -35,29 +35,29 @@ class Explorer:
         return self.client.post(path, json={} if values is None else values)
 
     def start(self, **settings: Any) -> str:
-        """A live agent's id."""
+        """Start a live run and return its id."""
         response = self.post("/live", settings)
         assert response.status_code == 200, response.text
         return str(response.json()["id"])
 
     def watch(self, run: str, until: Callable[[dict[str, Any]], bool], seconds: float = 120) -> list[dict[str, Any]]:
-        """The events of a live agent up to the first of which `until` is true."""
-        seen, deadline = list[dict[str, Any]](), time.monotonic() + seconds
+        """Return the events of a live run up to the first for which `until` is true."""
+        events, deadline = list[dict[str, Any]](), time.monotonic() + seconds
         with self.client.stream("GET", f"/live/{run}/events") as stream:
             for line in stream.iter_lines():
                 if not line.startswith("data: "):
                     continue
-                seen.append(json.loads(line[6:]))
-                if until(seen[-1]):
-                    return seen
-                assert time.monotonic() < deadline, f"waited in vain; the last events: {seen[-3:]}"
-        raise AssertionError(f"the stream ended: {seen[-3:]}")
+                events.append(json.loads(line[6:]))
+                if until(events[-1]):
+                    return events
+                assert time.monotonic() < deadline, f"timed out; the last events: {events[-3:]}"
+        raise AssertionError(f"the stream ended; the last events: {events[-3:]}")
 
 
 @contextlib.contextmanager
-def serve(runs: Path, *, live_agents: int = 2, patience: float = 20.0) -> Iterator[Explorer]:
-    """Serve until the block ends."""
-    live, listening = LiveRuns(live_agents, patience), bind("127.0.0.1", 0)
+def serve(runs: Path, *, live_agents: int = 2, idle_seconds: float = 20.0) -> Iterator[Explorer]:
+    """Run a server until the block ends."""
+    live, listening = LiveRuns(live_agents, idle_seconds), bind("127.0.0.1", 0)
     port = listening.getsockname()[1]
     guard = Guard(make_app(runs, live), hosts=[f"127.0.0.1:{port}"], cookie=f"softstep-{port}")
     server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=1, ws="none"))
@@ -73,5 +73,5 @@ def serve(runs: Path, *, live_agents: int = 2, patience: float = 20.0) -> Iterat
 
 
 def is_frame(event: dict[str, Any]) -> bool:
-    """Whether an event is a picture."""
+    """Return whether an event is a frame."""
     return bool(event["kind"] == "frame")

@@ -1,6 +1,6 @@
-"""The page in a real browser: every room draws what the theory says, reacts to a hand, and reads well.
+"""The page in a real browser: every room draws the theory's numbers, reacts to its controls, and is accessible.
 
-Needs a Chromium; elsewhere these tests are skipped, and say so.
+These tests need Chromium and are skipped without it.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
 
 
 class Visit:
-    """A page of the explorer, and everything that went wrong on it."""
+    """A browser page of the explorer, with the errors and warnings that occurred on it."""
 
     def __init__(self, browser: Browser, explorer: Explorer, **options: Any) -> None:
         self.context = browser.new_context(**options)
         cookies = [{"name": c.name, "value": c.value or "", "url": explorer.url} for c in explorer.client.cookies.jar]
         self.context.add_cookies(cookies)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
-        self.url, self.wrong, self.tolerated = explorer.url, list[str](), "nothing"
-        self.page.on("console", lambda m: self.wrong.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.url, self.problems, self.tolerated = explorer.url, list[str](), "nothing"
+        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on(
-            "requestfailed", lambda r: self.wrong.append(f"failed: {r.url}") if "events" not in r.url else None
+            "requestfailed", lambda r: self.problems.append(f"failed: {r.url}") if "events" not in r.url else None
         )
 
     def go(self, room: str) -> Page:
@@ -67,7 +67,7 @@ class Visit:
         return self.page
 
     def drawn(self, figure: str) -> dict[str, dict[str, Any]]:
-        """A figure's traces by name, once it has any."""
+        """Wait until a figure is drawn, then return its traces by name."""
         self.page.wait_for_function("id => document.getElementById(id)?.data?.length > 0", arg=figure)
         traces = self.page.evaluate(
             "id => document.getElementById(id).data.map(t => ({name: t.name, x: Array.from(t.x ?? []),"
@@ -88,16 +88,16 @@ def visit(browser: Browser, explorer: Explorer) -> Iterator[Visit]:
     visit = Visit(browser, explorer, viewport={"width": 1280, "height": 900})
     yield visit
     visit.context.close()
-    assert not [told for told in visit.wrong if visit.tolerated not in told]
+    assert not [problem for problem in visit.problems if visit.tolerated not in problem]
 
 
-# ---- every room, in every dress ----
+# ---- every room, in both themes, narrow and wide ----
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1600])
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_room_opens_without_errors_reads_well_and_fits(
+def test_a_room_opens_without_errors_is_accessible_and_fits(
     browser: Browser, explorer: Explorer, room: str, width: int, scheme: Any
 ) -> None:
     visit = Visit(browser, explorer, viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -105,10 +105,10 @@ def test_a_room_opens_without_errors_reads_well_and_fits(
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(300)
     page.evaluate(Axe().axe_script)
-    found = page.evaluate("axe.run(document, {iframes: false})")["violations"]
-    assert not [(v["id"], [n["html"][:120] for n in v["nodes"]][:3]) for v in found]
+    violations = page.evaluate("axe.run(document, {iframes: false})")["violations"]
+    assert not [(v["id"], [n["html"][:120] for n in v["nodes"]][:3]) for v in violations]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert not visit.wrong
+    assert not visit.problems
     visit.context.close()
 
 
@@ -121,22 +121,22 @@ def test_a_report_runs_in_its_sandbox(visit: Visit) -> None:
 # ---- the numbers on the screen ----
 
 
-def test_what_is_drawn_of_two_networks_is_what_the_theory_says(visit: Visit) -> None:
+def test_two_networks_are_drawn_with_the_numbers_of_the_theory(visit: Visit) -> None:
     visit.go("two-networks?alpha=0.5&c=0.9&a=0.9&b=1&start=1&steps=12")
     drawn = visit.drawn("two-networks-paths")
     curves = {name[0]: np.array(trace["y"]) for name, trace in drawn.items() if len(trace["y"]) == 13}
     run = theory.LinearTD.scalar(0.9, 1.0).simulate(0.5, 0.9, 12, q0=[1.0])
-    by_value = list(curves.values())
-    for wanted in (run.Q[:, 0], run.T[:, 0]):
-        assert any(np.allclose(wanted, curve, rtol=1e-12) for curve in by_value)
+    drawn_curves = list(curves.values())
+    for expected in (run.Q[:, 0], run.T[:, 0]):
+        assert any(np.allclose(expected, curve, rtol=1e-12) for curve in drawn_curves)
     single = 1 * (1 - 0.1 * 0.5 * 0.1) ** np.arange(13)
-    (x,) = [curve for curve in by_value if np.allclose(curve, single, rtol=1e-12)]
-    (t,) = [curve for curve in by_value if np.allclose(curve, run.T[:, 0], rtol=1e-12)]
+    (x,) = [curve for curve in drawn_curves if np.allclose(curve, single, rtol=1e-12)]
+    (t,) = [curve for curve in drawn_curves if np.allclose(curve, run.T[:, 0], rtol=1e-12)]
     assert t[1] == pytest.approx(x[1], rel=1e-15) == pytest.approx(0.995)
     assert abs(t[2] - x[2]) > 1e-3
 
 
-def test_the_soft_update_of_one_network_lies_on_the_smaller_step_wherever_the_sliders_are(visit: Visit) -> None:
+def test_the_soft_update_of_one_network_lies_on_the_smaller_step_at_all_settings(visit: Visit) -> None:
     visit.go("one-network?alpha=0.7&c=0.6")
     for alpha, c in (("0.7", "0.6"), ("1", "0.9"), ("0.2", "0.25")):
         visit.type("alpha", alpha)
@@ -151,7 +151,7 @@ def test_the_soft_update_of_one_network_lies_on_the_smaller_step_wherever_the_sl
     assert "1" in visit.page.inner_text("#one-network-relation")
 
 
-def test_a_slider_moved_with_the_keyboard_moves_the_picture_and_the_address(visit: Visit) -> None:
+def test_a_slider_moved_with_the_keyboard_updates_the_figure_and_the_address(visit: Visit) -> None:
     visit.go("two-networks")
     before = visit.drawn("two-networks-paths")
     slider = visit.page.locator("#control-c")
@@ -167,58 +167,54 @@ def test_a_slider_moved_with_the_keyboard_moves_the_picture_and_the_address(visi
     assert visit.page.input_value("[id='control-c-value']") == c
 
 
-def test_a_value_out_of_range_says_why_beside_its_control(visit: Visit) -> None:
+def test_a_value_out_of_range_shows_the_reason_beside_its_control(visit: Visit) -> None:
     visit.go("two-networks")
     visit.drawn("two-networks-paths")
     visit.type("c", "7")
-    visit.page.wait_for_function("document.getElementById('control-c-error').textContent.includes('7')")
-    visit.tolerated = "422"  # the browser tells of it too
+    visit.page.wait_for_function("() => document.getElementById('control-c-error').textContent.includes('7')")
+    visit.tolerated = "422"  # the browser logs it too
 
 
 # ---- the live agent ----
 
 
-def facts(page: Page, name: str) -> float:
-    """The return that an arm shows; NaN before the first."""
+def shown_return(page: Page, name: str) -> float:
+    """Return the mean return that an arm shows; NaN before the first."""
     text = page.inner_text(f"#live-facts-{name}").replace("−", "-")
-    word = text.removeprefix("return ").partition(",")[0]
-    return float(word) if word.replace(".", "").replace("-", "").isdigit() else float("nan")
+    number = text.removeprefix("return ").partition(",")[0]
+    return float(number) if number.replace(".", "").replace("-", "").isdigit() else float("nan")
 
 
-def steps(page: Page) -> int:
-    return int(page.inner_text("#live-status").partition(" ")[0].replace(",", "") or 0)
-
-
-def until(condition: Any, seconds: float = 120) -> None:
+def wait_until(condition: Any, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.2)
 
 
-def test_the_live_agents_return_rises_and_its_sliders_act(visit: Visit, explorer: Explorer) -> None:
+def test_the_live_agents_return_rises_and_its_sliders_take_effect(visit: Visit, explorer: Explorer) -> None:
     page = visit.go("live?env=CartPole-v1&arms=soft~0.001~0.99~on")
     assert page.is_disabled("#live-play")
     page.click("#live-start")
-    until(lambda: facts(page, "soft") > 10)
-    early = facts(page, "soft")
-    until(lambda: facts(page, "soft") > 4 * early)
+    wait_until(lambda: shown_return(page, "soft") > 10)
+    early = shown_return(page, "soft")
+    wait_until(lambda: shown_return(page, "soft") > 4 * early)
     (run,) = explorer.live._runs.values()
     visit.type("alpha-soft", "0.02")
     page.locator("#live-card-soft input[type=radio][value=off]").check(force=True)
-    until(lambda: run._frame is not None and run._frame["arms"][0]["tau"] == 1.0)
+    wait_until(lambda: run._frame is not None and run._frame["arms"][0]["tau"] == 1.0)
     assert run._frame is not None
     assert run._frame["arms"][0]["learning_rate"] == 0.02
     page.locator("#live-card-soft input[type=radio][value=on]").check(force=True)
-    until(lambda: run._frame is not None and run._frame["arms"][0]["tau"] == pytest.approx(0.01))
+    wait_until(lambda: run._frame is not None and run._frame["arms"][0]["tau"] == pytest.approx(0.01))
     page.click("#live-play")
-    until(lambda: page.inner_text("#live-play") == "Play")
+    wait_until(lambda: page.inner_text("#live-play") == "Play")
     gap = visit.drawn("live-gap")
     assert len(next(iter(gap.values()))["x"]) > 2
     page.click("#live-save")
-    until(lambda: "Saved as" in page.inner_text("#live-status"))
+    wait_until(lambda: "Saved as" in page.inner_text("#live-status"))
     page.goto(f"{explorer.url}/#/noise")
-    until(lambda: len(explorer.live) == 0)  # leaving the room stops the agent
+    wait_until(lambda: len(explorer.live) == 0)  # leaving the room stops the agent
 
 
 def test_the_address_never_starts_training(visit: Visit, explorer: Explorer) -> None:
@@ -228,17 +224,17 @@ def test_the_address_never_starts_training(visit: Visit, explorer: Explorer) -> 
     assert visit.page.input_value("[id='control-alpha-soft-value']") == "0.01"
 
 
-def test_twenty_pages_at_once_are_all_served(browser: Browser, explorer: Explorer) -> None:
+def test_twenty_pages_are_served_at_once(browser: Browser, explorer: Explorer) -> None:
     visits = [Visit(browser, explorer) for _ in range(20)]
     for i, visit in enumerate(visits):
         visit.go(ROOMS[i % 4])
     for visit in visits:
-        visit.page.wait_for_function("[...document.querySelectorAll('.plot')].some(plot => plot.data?.length)")
-        assert not visit.wrong
+        visit.page.wait_for_function("() => [...document.querySelectorAll('.plot')].some(plot => plot.data?.length)")
+        assert not visit.problems
         visit.context.close()
 
 
-def test_another_sites_page_can_neither_read_nor_order(browser: Browser, explorer: Explorer, tmp_path: Path) -> None:
+def test_another_site_can_neither_read_nor_send_commands(browser: Browser, explorer: Explorer, tmp_path: Path) -> None:
     visit = Visit(browser, explorer)
     evil = tmp_path / "evil.html"
     evil.write_text(f"<form id=f method=post action='{explorer.url}/live'></form><p>evil</p>")

@@ -1,4 +1,4 @@
-"""Live agents: a hand on their sliders acts at once, is written down, and can be replayed."""
+"""Live agents: changed settings take effect at once, are recorded, and can be replayed exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from explorer.serving import Explorer, is_frame, serve
 import softstep
 from softstep.config import Config
 from softstep.errors import ConfigError
-from softstep.explorer.live.runs import LiveRun, live_config
+from softstep.explorer.live.live_config import live_config
+from softstep.explorer.live.live_runs import LiveRun
 from softstep.runs.api import Run
 from softstep.runs.run_folder import open_run
 from softstep.target import TargetUpdate
@@ -34,18 +35,19 @@ def explorer(tmp_path: Path) -> Iterator[Explorer]:
 
 
 def arm(frame: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the part of a frame for one arm."""
     return next(arm for arm in frame["arms"] if arm["name"] == name)
 
 
 def past(steps: int) -> Any:
-    """Whether a picture shows at least so many environment steps."""
+    """Return a condition: the event is a frame after at least `steps` environment steps."""
     return lambda event: is_frame(event) and event["env_steps"] >= steps
 
 
-# ---- one agent's life ----
+# ---- one agent ----
 
 
-def test_a_slider_acts_on_the_running_agent_and_a_replay_reproduces_it(explorer: Explorer, tmp_path: Path) -> None:
+def test_a_slider_changes_the_running_agent_and_a_replay_reproduces_it(explorer: Explorer, tmp_path: Path) -> None:
     run = explorer.start(env="CartPole-v1", seed=3, arms=[SOFT, NONE])
     first = explorer.watch(run, is_frame)[-1]
     assert (first["paused"], first["env_steps"]) == (True, 0)
@@ -54,9 +56,9 @@ def test_a_slider_acts_on_the_running_agent_and_a_replay_reproduces_it(explorer:
     explorer.post(f"/live/{run}/change", {"arm": "soft", "alpha": 5e-3, "c": 0.5, "target": "on"})
     explorer.watch(run, lambda e: is_frame(e) and arm(e, "soft")["tau"] == 0.5)
     explorer.post(f"/live/{run}/change", {"arm": "soft", "alpha": 5e-3, "c": 0.5, "target": "off"})
-    seen = explorer.watch(run, lambda e: is_frame(e) and arm(e, "soft")["tau"] == 1.0)
-    assert arm(seen[-1], "none")["learning_rate"] == 1e-3
-    explorer.watch(run, past(seen[-1]["env_steps"] + 700))
+    without_target = explorer.watch(run, lambda e: is_frame(e) and arm(e, "soft")["tau"] == 1.0)[-1]
+    assert arm(without_target, "none")["learning_rate"] == 1e-3
+    explorer.watch(run, past(without_target["env_steps"] + 700))
     explorer.post(f"/live/{run}/save")
     saved = explorer.watch(run, lambda e: e["kind"] in ("saved", "not-saved"))[-1]
     later = explorer.watch(run, past(saved["env_steps"] + 600))
@@ -71,10 +73,10 @@ def test_a_slider_acts_on_the_running_agent_and_a_replay_reproduces_it(explorer:
     replayed = softstep.train(Config.from_json((folder / "config.json").read_text()), tmp_path / "again", workers=1)
     assert replayed.curves.equals(Run(open_run(folder)).curves)
     assert replayed.episodes.equals(Run(open_run(folder)).episodes)
-    told = {(row["arm"], row["env_steps"]): row for row in streamed}
+    by_step = {(row["arm"], row["env_steps"]): row for row in streamed}
     for row in replayed.curves.iter_rows(named=True):
         if row["env_steps"] % config.record_every == 0:
-            assert told[row["arm"], row["env_steps"]]["loss"] == (None if math.isnan(row["loss"]) else row["loss"])
+            assert by_step[row["arm"], row["env_steps"]]["loss"] == (None if math.isnan(row["loss"]) else row["loss"])
     assert len(softstep.evaluate(folder, 2).returns) == 2
 
 
@@ -83,10 +85,10 @@ def test_pause_step_reset_and_stop(explorer: Explorer) -> None:
     explorer.post(f"/live/{run}/play")
     explorer.watch(run, past(1_100))
     explorer.post(f"/live/{run}/pause")
-    stood = explorer.watch(run, lambda e: is_frame(e) and e["paused"])[-1]["env_steps"]
+    paused_at = explorer.watch(run, lambda e: is_frame(e) and e["paused"])[-1]["env_steps"]
     explorer.post(f"/live/{run}/step")
-    after = explorer.watch(run, lambda e: is_frame(e) and e["env_steps"] != stood)[-1]
-    assert (after["env_steps"], after["paused"]) == (stood + 2, True)  # one iteration
+    after = explorer.watch(run, lambda e: is_frame(e) and e["env_steps"] != paused_at)[-1]
+    assert (after["env_steps"], after["paused"]) == (paused_at + 2, True)  # one iteration
     rows = [e["rows"] for e in explorer.watch(run, is_frame) if e["kind"] == "records"]
     explorer.post(f"/live/{run}/reset")
     explorer.watch(run, lambda e: e["kind"] == "reset")
@@ -98,7 +100,7 @@ def test_pause_step_reset_and_stop(explorer: Explorer) -> None:
     assert explorer.post(f"/live/{run}/play").status_code == 404
 
 
-def test_a_lander_is_told_as_something_to_draw(explorer: Explorer) -> None:
+def test_a_frame_of_the_lander_holds_what_the_page_draws(explorer: Explorer) -> None:
     run = explorer.start(env="LunarLander-v3", arms=[SOFT])
     scene = arm(explorer.watch(run, is_frame)[-1], "soft")["scene"]
     assert len(scene["craft"]) == 3
@@ -108,7 +110,7 @@ def test_a_lander_is_told_as_something_to_draw(explorer: Explorer) -> None:
     assert 0 <= scene["craft"][0] <= 20
 
 
-def test_changes_that_cannot_be_meant_are_refused_and_change_nothing(explorer: Explorer) -> None:
+def test_invalid_changes_are_refused_and_change_nothing(explorer: Explorer) -> None:
     run = explorer.start(env="CartPole-v1", arms=[SOFT])
     for values, parameter in (
         ({"arm": "hard"}, "arm"),
@@ -122,17 +124,17 @@ def test_changes_that_cannot_be_meant_are_refused_and_change_nothing(explorer: E
     assert arm(explorer.watch(run, is_frame)[-1], "soft")["tau"] == pytest.approx(0.01)
 
 
-# ---- many watchers, and none ----
+# ---- many watchers, or none ----
 
 
-def test_an_agent_that_nobody_watches_is_freed(tmp_path: Path) -> None:
-    with serve(tmp_path, live_agents=1, patience=0.5) as explorer:
+def test_an_agent_without_watchers_is_stopped(tmp_path: Path) -> None:
+    with serve(tmp_path, live_agents=1, idle_seconds=0.5) as explorer:
         explorer.enter()
         run = explorer.start(env="CartPole-v1")
-        full = explorer.post("/live", {})
-        assert full.status_code == 422
-        assert "stop one first" in full.json()["error"]["reason"]
-        explorer.watch(run, is_frame)  # and away again
+        refused = explorer.post("/live", {})
+        assert refused.status_code == 422
+        assert "stop one first" in refused.json()["error"]["reason"]
+        explorer.watch(run, is_frame)  # then disconnects
         deadline = time.monotonic() + 20
         while len(explorer.live) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -140,7 +142,7 @@ def test_an_agent_that_nobody_watches_is_freed(tmp_path: Path) -> None:
         assert explorer.start(env="CartPole-v1") != run
 
 
-def test_a_slow_watcher_keeps_nobody_waiting_and_misses_no_record(explorer: Explorer) -> None:
+def test_a_slow_watcher_blocks_nobody_and_misses_no_record(explorer: Explorer) -> None:
     run = explorer.start(env="CartPole-v1", arms=[SOFT])
     explorer.post(f"/live/{run}/play")
     with explorer.client.stream("GET", f"/live/{run}/events"):  # reads nothing at all
@@ -150,9 +152,9 @@ def test_a_slow_watcher_keeps_nobody_waiting_and_misses_no_record(explorer: Expl
         for watcher in watchers:
             watcher.join(60)
         assert not any(watcher.is_alive() for watcher in watchers)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         assert explorer.post("/api/filter", {"c": 0.5}).status_code == 200
-        assert time.perf_counter() - begun < 30  # it answers at all
+        assert time.perf_counter() - started < 30  # the server still answers
     rows = [row["env_steps"] for e in explorer.watch(run, past(2_000)) if e["kind"] == "records" for row in e["rows"]]
     assert rows == sorted(rows)
     assert rows[:3] == [500, 1_000, 1_500]
@@ -174,26 +176,26 @@ def test_other_environments_are_not_trained_live(env: str) -> None:
         live_config(env, 0, [SOFT])
 
 
-def test_who_watches_between_a_reset_and_its_picture_waits() -> None:
-    """A watcher that finds neither event nor picture must sleep, or it holds up the server for good."""
+def test_a_watcher_sleeps_between_a_reset_and_the_next_frame() -> None:
+    """A watcher with neither event nor frame to yield must sleep: a busy loop would block the server for good."""
 
     async def watched() -> list[dict[str, Any]]:
-        line = asyncio.subprocess.PIPE
-        echo = await asyncio.create_subprocess_exec("cat", stdin=line, stdout=line)  # tells what it is told
-        run, seen = LiveRun(live_config("CartPole-v1", 0, [SOFT | {"target": True}]), echo), list[dict[str, Any]]()
+        pipe = asyncio.subprocess.PIPE
+        echo = await asyncio.create_subprocess_exec("cat", stdin=pipe, stdout=pipe)  # sends back what it receives
+        run, events = LiveRun(live_config("CartPole-v1", 0, [SOFT | {"target": True}]), echo), list[dict[str, Any]]()
         await run._write('{"kind": "frame"}')
         async for event in run.watch(silence=0.2):
-            seen.append(event)
+            events.append(event)
             if event == {"kind": "frame"}:
                 await run._write('{"kind": "reset"}')
             if not event:
                 await run.stop()
-        return seen
+        return events
 
-    def late(*_: Any) -> None:
+    def on_alarm(*_: Any) -> None:
         raise AssertionError("the watcher never slept")
 
-    before = signal.signal(signal.SIGALRM, late)
+    before = signal.signal(signal.SIGALRM, on_alarm)
     signal.alarm(30)
     try:
         assert asyncio.run(watched()) == [{"kind": "frame"}, {"kind": "reset"}, {}, {"kind": "ended"}]

@@ -1,4 +1,4 @@
-"""The server's doors: who gets in, what is refused and how, and that nothing makes it fall over."""
+"""The server: access control, the form of its errors, and that no request crashes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from softstep.explorer.http.guard import MAX_BODY
-from softstep.explorer.rooms.api import ENDPOINTS
+from softstep.explorer.rooms.endpoints import ENDPOINTS
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def explorer(runs: Path) -> Iterator[Explorer]:
         yield explorer.enter()
 
 
-# ---- who gets in ----
+# ---- access ----
 
 
-def test_the_link_works_once_and_leaves_a_cookie_scripts_cannot_read(tmp_path: Path) -> None:
+def test_the_link_works_once_and_sets_a_cookie_that_scripts_cannot_read(tmp_path: Path) -> None:
     with serve(tmp_path) as explorer:
         assert explorer.client.get("/").status_code == 403
         assert explorer.client.get("/?token=wrong").status_code == 403
@@ -55,32 +55,32 @@ def test_the_link_works_once_and_leaves_a_cookie_scripts_cannot_read(tmp_path: P
 
 
 @pytest.mark.parametrize("path", ["/", "/static/app.js", "/openapi.json", "/reports", "/live/x/events"])
-def test_nothing_is_shown_without_the_cookie(explorer: Explorer, path: str) -> None:
+def test_nothing_is_served_without_the_cookie(explorer: Explorer, path: str) -> None:
     assert httpx.get(explorer.url + path).status_code == 403
     name = next(iter(explorer.client.cookies))
     assert httpx.get(explorer.url + path, cookies={name: "x" * 43}).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost:1", ""])
-def test_a_foreign_host_is_refused(explorer: Explorer, host: str) -> None:
+def test_an_unknown_host_is_refused(explorer: Explorer, host: str) -> None:
     assert explorer.client.get("/", headers={"host": host}).status_code in (400, 403)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", None])
-def test_a_post_from_elsewhere_is_refused(explorer: Explorer, origin: str | None) -> None:
+def test_a_post_from_another_site_is_refused(explorer: Explorer, origin: str | None) -> None:
     with httpx.Client(base_url=explorer.url, cookies=explorer.client.cookies) as bare:
         headers = {} if origin is None else {"origin": origin}
         for path in ("/api/filter", "/live", "/live/x/stop"):
             assert bare.post(path, json={}, headers=headers).status_code == 403
 
 
-def test_another_sites_page_cannot_even_read(explorer: Explorer) -> None:
+def test_another_site_cannot_read(explorer: Explorer) -> None:
     assert explorer.client.get("/reports", headers={"origin": "http://evil.example"}).status_code == 403
     with httpx.Client(base_url=explorer.url, cookies=explorer.client.cookies) as bare:
         assert bare.get("/reports", headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
-def test_every_answer_forbids_what_the_page_does_not_need(explorer: Explorer) -> None:
+def test_every_response_has_a_strict_content_security_policy(explorer: Explorer) -> None:
     for path in ("/", "/static/app.js", "/openapi.json", "/nothing"):
         policy = explorer.client.get(path).headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -88,10 +88,10 @@ def test_every_answer_forbids_what_the_page_does_not_need(explorer: Explorer) ->
     assert httpx.get(explorer.url).headers["x-content-type-options"] == "nosniff"
 
 
-# ---- what is refused, and how ----
+# ---- errors ----
 
 
-def test_a_bad_parameter_is_named_with_one_line(explorer: Explorer) -> None:
+def test_an_invalid_parameter_is_named_with_a_one_line_reason(explorer: Explorer) -> None:
     response = explorer.post("/api/filter", {"c": 7})
     assert response.status_code == 422
     error = response.json()["error"]
@@ -101,11 +101,11 @@ def test_a_bad_parameter_is_named_with_one_line(explorer: Explorer) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'{"c": NaN}', b'{"c": 1e999}', b"\xff\xfe", b"[" * 50_000])
-def test_a_body_that_is_no_object_is_refused(explorer: Explorer, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(explorer: Explorer, body: bytes) -> None:
     assert explorer.client.post("/api/filter", content=body).status_code == 422
 
 
-def test_a_large_body_is_refused_with_and_without_its_length(explorer: Explorer) -> None:
+def test_a_large_body_is_refused_with_and_without_a_declared_length(explorer: Explorer) -> None:
     large = b" " * (MAX_BODY + 1)
     assert explorer.client.post("/api/filter", content=large).status_code == 413
     assert explorer.client.post("/api/filter", content=(large[i::2] for i in range(2))).status_code == 413
@@ -124,20 +124,20 @@ def test_a_large_body_is_refused_with_and_without_its_length(explorer: Explorer)
         ({"out": "/tmp/x"}, "out"),
     ],
 )
-def test_a_live_run_that_cannot_be_meant_is_refused(explorer: Explorer, settings_: dict, parameter: str) -> None:
+def test_invalid_live_runs_are_refused(explorer: Explorer, settings_: dict, parameter: str) -> None:
     response = explorer.post("/live", settings_)
     assert (response.status_code, response.json()["error"]["parameter"]) == (422, parameter)
     assert len(explorer.live) == 0
 
 
 @pytest.mark.parametrize("path", ["/api/nothing", "/live/nothing/play", "/live/nothing/change"])
-def test_what_is_not_there_is_not_found(explorer: Explorer, path: str) -> None:
+def test_unknown_paths_are_not_found(explorer: Explorer, path: str) -> None:
     assert explorer.post(path).status_code == 404
 
 
 def test_reports_are_listed_and_sandboxed_and_no_other_file_is_served(explorer: Explorer) -> None:
-    (line,) = explorer.client.get("/reports").json()["reports"]
-    assert line["name"] == "first"
+    (entry,) = explorer.client.get("/reports").json()["reports"]
+    assert entry["name"] == "first"
     report = explorer.client.get("/reports/first")
     assert report.text == "<h1>A report</h1>"
     assert report.headers["content-security-policy"].startswith("sandbox allow-scripts allow-downloads;")
@@ -147,7 +147,7 @@ def test_reports_are_listed_and_sandboxed_and_no_other_file_is_served(explorer: 
         assert explorer.client.get(path).status_code == 404
 
 
-# ---- the description, and everything it allows ----
+# ---- OpenAPI, and every request it allows ----
 
 
 def test_the_description_names_every_route(explorer: Explorer) -> None:
@@ -165,7 +165,7 @@ JSON = st.recursive(
 
 
 def conforming(schema: dict) -> st.SearchStrategy:
-    """Values of a JSON schema, as far as the description uses it."""
+    """Generate values of a JSON schema, for the keywords that the description uses."""
     match schema.get("type"):
         case "number":
             return st.floats(schema["minimum"], schema["maximum"], allow_nan=False)
@@ -184,7 +184,7 @@ def conforming(schema: dict) -> st.SearchStrategy:
 @pytest.mark.parametrize("name", ENDPOINTS)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_no_request_breaks_the_server(explorer: Explorer, name: str, data: st.DataObject) -> None:
+def test_no_request_crashes_the_server(explorer: Explorer, name: str, data: st.DataObject) -> None:
     path = f"/api/{name}"
     body = explorer.client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]
     schema = body["content"]["application/json"]["schema"]
@@ -217,12 +217,12 @@ def test_the_command_prints_a_link_that_works_and_ends_on_interrupt(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "message"),
     [(["--port", "99999"], "must be in"), (["--live-agents", "-1"], "at least 0"), (["--host", "256.1.1.1"], "--port")],
 )
-def test_an_address_that_cannot_be_had_is_one_line(flags: list[str], words: str) -> None:
+def test_an_unavailable_address_is_a_one_line_error(flags: list[str], message: str) -> None:
     command = [sys.executable, "-m", "softstep", "explore", "--no-browser", *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert words in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

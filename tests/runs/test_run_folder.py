@@ -51,7 +51,7 @@ def test_a_checkpoint_reads_back_as_it_was(run):
 
 def test_the_last_two_are_kept_and_the_remembered_rows_are_whole(run):
     save(run, list(range(1, 31)))
-    assert [checkpoints._steps(p) for p in checkpoints._checkpoints(run.path, 0)] == [29, 30]
+    assert [checkpoints._number(p) for p in checkpoints._checkpoints(run.path, 0)] == [29, 30]
     newest = checkpoints.read_checkpoint(run, 0).rows[1]
     np.testing.assert_array_equal(newest, rows(300 - len(newest), len(newest))[1])
     assert len(newest) >= 64

@@ -10,7 +10,7 @@ import pytest
 from support import Tape, small
 
 from softstep.config import Exploration
-from softstep.learner.networks import numpy_q_values
+from softstep.learner.networks import make_network, numpy_q_values
 from softstep.target import TargetUpdate
 from softstep.training.evaluation import evaluated_parameters
 
@@ -28,10 +28,11 @@ def learned(env: str, observations: Any, target: TargetUpdate = SOFT, **changes:
     )  # fmt: skip
     tape = Tape(config)
     tape.run()
-    params = evaluated_parameters(config, tape.snapshots[-1].arrays, 4)
-    packed = np.concatenate([leaf.reshape(1, -1) for leaf in params], axis=1)
+    network = make_network(config, tape.spec.observation_size, tape.spec.num_actions)
+    params = evaluated_parameters(config, network, tape.snapshots[-1].arrays)
+    flat = np.concatenate([leaf.reshape(1, -1) for leaf in params], axis=1)
     sizes = (tape.spec.observation_size, *config.hidden, tape.spec.num_actions)
-    return numpy_q_values(sizes)(packed)(np.array([observations], np.float32))[0]
+    return numpy_q_values(sizes)(flat)(np.array([observations], np.float32))[0]
 
 
 @pytest.mark.parametrize("double_q", [False, True])

@@ -1,1 +1,1 @@
-"""The explorer: a page where α and c are under one's fingers, and the pure functions that answer it."""
+"""The explorer: a web page for moving α and c by hand, and the pure functions that compute its numbers."""

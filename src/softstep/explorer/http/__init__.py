@@ -1,1 +1,1 @@
-"""Serve the explorer: routes, guard, JSON in and out, and the page's own files."""
+"""The explorer's HTTP server: routes, access control, JSON, and the page's static files."""

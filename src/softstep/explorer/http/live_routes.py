@@ -1,4 +1,4 @@
-"""The live agents over HTTP: start, order, and a stream of server-sent events."""
+"""Routes for the live agents: start one, send it commands, and stream its events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from softstep.explorer.http.openapi import refusal
 from softstep.explorer.http.wire import json_object
-from softstep.explorer.live.runs import BASES, MAX_ARMS, LiveRun, LiveRuns, live_config, target_of
+from softstep.explorer.live.live_config import BASES, MAX_ARMS, live_config, target_of
+from softstep.explorer.live.live_runs import LiveRun, LiveRuns
 from softstep.explorer.rooms.parameters import (
     JSON,
     BadParameter,
@@ -32,20 +33,21 @@ SETTINGS: Mapping[str, Spec] = {
     "c": Number("c, the weight of the old target in a soft update.", 0.99, 0.0, 0.99999),
     "target": Choice("Whether there is a target network; without one c has no effect.", "on", ("on", "off")),
 }
-"""What a hand can move on a running arm."""
+"""Settings of an arm that can be changed while it trains."""
 
 ARM: Mapping[str, Spec] = {"name": Text("The arm's label.", "soft", 24), **SETTINGS}
 RUN: Mapping[str, Spec] = {
     "env": Choice("The environment.", "CartPole-v1", tuple(BASES)),
     "seed": Whole("The seed that all arms share.", 0, 0, 2**31 - 2),
 }
-PLAIN_ORDERS = ("play", "pause", "step", "reset")
-SILENCE = 15.0
-"""Seconds without an event after which the stream says that it lives."""
+PLAIN_COMMANDS = ("play", "pause", "step", "reset")
+"""Commands without settings."""
+KEEP_ALIVE_SECONDS = 15.0
+"""Seconds without an event after which the stream sends a comment, to keep the connection open."""
 
 
 def read_run(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a live run, checked: env, seed and arms."""
+    """Check a live run's settings and return its env, seed and arms."""
     rest = {name: value for name, value in values.items() if name != "arms"}
     arms = values.get("arms", [{}])
     if not isinstance(arms, list) or not 1 <= len(arms) <= MAX_ARMS:
@@ -58,52 +60,53 @@ def _arm(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def live_routes(live: LiveRuns, runs: Path) -> list[Route]:
-    """Start a run, watch it, and give it orders."""
+    """Return the routes that start a live run, stream its events, and send it commands."""
 
     async def start(request: Request) -> Response:
-        asked = read_run(await json_object(request))
-        run = await live.start(live_config(**asked))
+        settings = read_run(await json_object(request))
+        run = await live.start(live_config(**settings))
         return JSONResponse({"id": run.id, "arms": [arm.name for arm in run.config.arms]})
 
     async def events(request: Request) -> Response:
         run = live.get(request.path_params["id"])
         return _gone() if run is None else StreamingResponse(_stream(run), media_type="text/event-stream")
 
-    async def order(request: Request) -> Response:
-        run, do = live.get(request.path_params["id"]), request.path_params["do"]
+    async def command(request: Request) -> Response:
+        run, name = live.get(request.path_params["id"]), request.path_params["command"]
         if run is None:
             return _gone()
         values = await json_object(request)
-        if do == "change":
+        if name == "change":
             await _change(run, values)
-        elif do == "save":
-            await run.order("save", path=str(default_out(run.config, "live", runs).resolve()))
-        elif do == "stop":
+        elif name == "save":
+            await run.send("save", path=str(default_out(run.config, "live", runs).resolve()))
+        elif name == "stop":
             await live.stop(run)
-        elif do in PLAIN_ORDERS:
-            await run.order(do)
+        elif name in PLAIN_COMMANDS:
+            await run.send(name)
         else:
-            return PlainTextResponse(f"There is no order {do!r}.", 404)
+            return PlainTextResponse(f"There is no command {name!r}: see /openapi.json for the list.", 404)
         return JSONResponse({})
 
     return [
         Route("/live", start, methods=["POST"]),
         Route("/live/{id}/events", events),
-        Route("/live/{id}/{do}", order, methods=["POST"]),
+        Route("/live/{id}/{command}", command, methods=["POST"]),
     ]
 
 
 async def _change(run: LiveRun, values: Mapping[str, Any]) -> None:
-    """Move an arm's sliders."""
+    """Change an arm's learning rate and target update."""
     names = tuple(arm.name for arm in run.config.arms)
     read = _arm(check_all({"arm": Choice("The arm.", names[0], names), **SETTINGS}, values))
     target = target_of(read["c"], read["target"])
-    await run.order("change", arm=read["arm"], learning_rate=read["alpha"], tau=target.tau, period=target.period)
+    await run.send("change", arm=read["arm"], learning_rate=read["alpha"], tau=target.tau, period=target.period)
 
 
 async def _stream(run: LiveRun) -> AsyncIterator[str]:
-    async for event in run.watch(SILENCE):
-        yield f"data: {json.dumps(event)}\n\n" if event else ": still here\n\n"
+    """Write the run's events as server-sent events."""
+    async for event in run.watch(KEEP_ALIVE_SECONDS):
+        yield f"data: {json.dumps(event)}\n\n" if event else ": keep-alive\n\n"
 
 
 def _gone() -> Response:
@@ -111,30 +114,31 @@ def _gone() -> Response:
 
 
 def live_paths() -> dict[str, JSON]:
-    """The routes' part of the OpenAPI description."""
+    """Return the OpenAPI description of these routes."""
     arm = schema_of(ARM)
     run = schema_of(RUN)
     run["properties"]["arms"] = {"type": "array", "minItems": 1, "maxItems": MAX_ARMS, "items": arm}
-    of_run = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    run_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     change = schema_of({"arm": Text("The arm's name.", "soft", 24), **SETTINGS})
     paths = {
         "/live": {"post": _operation("live-start", "Start a live run; it waits for `play`.", run)},
         "/live/{id}/events": {"get": {
-            "operationId": "live-events", "summary": "Server-sent events: records, changes and pictures.",
-            "parameters": [of_run], "responses": {"200": {"description": "A stream."}, **_missing()},
+            "operationId": "live-events", "summary": "Server-sent events: records, changes and frames.",
+            "parameters": [run_id], "responses": {"200": {"description": "A stream."}, **_missing()},
         }},
         "/live/{id}/change": {"post": _operation("live-change", "Move an arm's α, c or target switch.", change)},
     }  # fmt: skip
-    for do in (*PLAIN_ORDERS, "save", "stop"):
-        paths[f"/live/{{id}}/{do}"] = {"post": _operation(f"live-{do}", f"Order: {do}.", {"type": "object"})}
+    for name in (*PLAIN_COMMANDS, "save", "stop"):
+        paths[f"/live/{{id}}/{name}"] = {"post": _operation(f"live-{name}", f"Command: {name}.", {"type": "object"})}
     for path, item in paths.items():
         if "{id}" in path and "post" in item:
-            item["post"]["parameters"] = [of_run]
+            item["post"]["parameters"] = [run_id]
             item["post"]["responses"] |= _missing()
     return paths
 
 
 def _operation(name: str, summary: str, schema: JSON) -> JSON:
+    """Describe one POST route."""
     return {
         "operationId": name,
         "summary": summary,
@@ -142,7 +146,7 @@ def _operation(name: str, summary: str, schema: JSON) -> JSON:
         "responses": {
             "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
             "413": refusal("The body is too large."),
-            "422": refusal("A setting cannot be used."),
+            "422": refusal("A setting is invalid."),
         },
     }
 

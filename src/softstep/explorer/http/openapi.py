@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import softstep
-from softstep.explorer.rooms.api import ENDPOINTS, Endpoint
+from softstep.explorer.rooms.endpoints import ENDPOINTS, Endpoint
 from softstep.explorer.rooms.parameters import JSON, schema_of
 
 ERROR: JSON = {

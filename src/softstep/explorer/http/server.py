@@ -1,4 +1,4 @@
-"""`softstep explore`: HTTP around `api` and the live agents; numbers are made elsewhere."""
+"""`softstep explore`: serve the rooms' answers, the live agents, the reports and the page over HTTP."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ except ImportError as error:
     raise ConfigError(f"the explorer needs {error.name}: pip install 'softstep[web]'") from None
 
 from softstep.explorer.http import wire
+from softstep.explorer.http.assets import STATIC, palette_css, palette_js, plotly_path
 from softstep.explorer.http.guard import Guard
 from softstep.explorer.http.live_routes import live_paths, live_routes
 from softstep.explorer.http.openapi import document
-from softstep.explorer.http.page import STATIC, palette_js, plotly_path
-from softstep.explorer.http.reports import REPORT_PATHS, report_routes
-from softstep.explorer.live.runs import LiveRuns
-from softstep.explorer.rooms import api
+from softstep.explorer.http.report_routes import REPORT_PATHS, report_routes
+from softstep.explorer.live.live_runs import LiveRuns
+from softstep.explorer.rooms import endpoints
 
 
 def _say(text: str) -> None:
@@ -46,8 +46,16 @@ def explore(
 ) -> None:
     """Serve the explorer until interrupted.
 
-    runs: where live runs are saved and finished comparisons are found. port: 0 takes a free one. live_agents: how
-    many may train at once. Errors: ConfigError for an address that cannot be had.
+    Args:
+        runs: Folder in which live runs are saved and finished comparisons are found.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        live_agents: Largest number of agents that may train at the same time.
+        open_browser: Whether to open the page in the default browser.
+        say: Called with the lines to show to the user.
+
+    Raises:
+        ConfigError: An argument is out of range, or the address is not available.
     """
     if not 0 <= port < 2**16:
         raise ConfigError(f"port = {port} must be in 0 … 65535 (0 takes a free one)")
@@ -63,12 +71,12 @@ def explore(
     if open_browser:
         webbrowser.open(link)
     config = uvicorn.Config(guard, log_level="warning", access_log=False, timeout_graceful_shutdown=1, ws="none")
-    with contextlib.suppress(KeyboardInterrupt):  # how one stops it
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the regular way to stop the server
         uvicorn.Server(config).run(sockets=[listening])
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; ConfigError where the address is taken or none of ours."""
+    """Return a socket bound to the address; ConfigError if the address is taken or not one of this machine."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, proto)
@@ -80,7 +88,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_app(runs: Path, live: LiveRuns) -> Starlette:
-    """The application without its guard."""
+    """Return the application without its guard."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -91,7 +99,8 @@ def make_app(runs: Path, live: LiveRuns) -> Starlette:
         Route("/", _index),
         Route("/openapi.json", _openapi),
         Route("/static/plotly.js", _plotly),
-        Route("/static/palette.js", _palette),
+        Route("/static/palette.js", _palette_js),
+        Route("/static/palette.css", _palette_css),
         Mount("/static", StaticFiles(directory=str(STATIC))),
         Route("/api/{name}", _answer, methods=["POST"]),
         *live_routes(live, runs),
@@ -109,18 +118,22 @@ async def _openapi(request: Request) -> Response:
 
 
 async def _plotly(request: Request) -> Response:
-    body = plotly_path().read_bytes()  # whole: in pieces a browser waits half a second longer for it
+    body = plotly_path().read_bytes()  # in one piece: streamed in chunks it reaches the browser half a second later
     return Response(body, media_type="text/javascript", headers={"cache-control": "private, max-age=86400"})
 
 
-async def _palette(request: Request) -> Response:
+async def _palette_js(request: Request) -> Response:
     return Response(palette_js(), media_type="text/javascript")
 
 
+async def _palette_css(request: Request) -> Response:
+    return Response(palette_css(), media_type="text/css")
+
+
 async def _answer(request: Request) -> Response:
-    """One room's numbers."""
+    """Answer a room's question."""
     name = request.path_params["name"]
-    if name not in api.ENDPOINTS:
-        return PlainTextResponse(f"There is no {name!r}; /openapi.json lists what there is.", 404)
+    if name not in endpoints.ENDPOINTS:
+        return PlainTextResponse(f"There is no endpoint {name!r}: see /openapi.json for the list.", 404)
     values = await wire.json_object(request)
-    return JSONResponse(await run_in_threadpool(api.answer, name, values))
+    return JSONResponse(await run_in_threadpool(endpoints.answer, name, values))

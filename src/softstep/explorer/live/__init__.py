@@ -1,1 +1,1 @@
-"""Live agents: one subprocess each, which trains, obeys the sliders and shows what it does."""
+"""Live agents: each trains in a process of its own while its learning rate and target network can be changed."""

@@ -1,1 +1,1 @@
-"""The explorer's rooms: pure functions from parameters to the numbers that a page draws."""
+"""The explorer's rooms: pure functions from parameters to the numbers that the page draws."""

@@ -1,7 +1,7 @@
-"""Expressions as trees: evaluated on NumPy arrays, differentiated exactly, written as Python; never run as code.
+"""Expression trees that can be evaluated on NumPy arrays, differentiated exactly and written as Python.
 
-The derivative is that of the sum, product, quotient and chain rule; nodes that are shared stay shared, so that it grows
-no faster than the expression.
+They are never run as code. Derivatives follow the sum, product, quotient and chain rules. Shared nodes stay shared, so
+a derivative grows no faster than its expression.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LONGEST_PYTHON = 2000
-"""Characters of an expression written as Python."""
+"""Largest number of characters of an expression written as Python."""
 
 Unary = Callable[[Any], Any]
 FUNCTIONS: Mapping[str, Unary] = {
@@ -24,36 +24,37 @@ CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e}
 
 
 class FormulaError(ValueError):
-    """A text that is no formula, or too long a one: one line that says where and why."""
+    """An invalid formula, or one that is too long; the message says in one line what to change."""
 
 
 class Expression(NamedTuple):
-    """A node: a number, a variable, or an operation on other nodes, which may be shared."""
+    """A node: a number, a variable, or an operation on other nodes, which may be shared between parents."""
 
     kind: str
     parts: tuple[Any, ...]
 
     def __call__(self, **variables: Any) -> Any:
-        """The value where x (and y) are numbers or arrays; nan or infinite outside its domain, without a warning."""
+        """Evaluate at numbers or arrays x (and y); outside its domain the value is not finite, without a warning."""
         return evaluator(self)(**variables)[0]
 
     def derivative(self, variable: str) -> Expression:
-        """The exact partial derivative (almost everywhere for abs)."""
+        """Return the exact partial derivative (almost everywhere for abs)."""
         return _derivative(self, variable, {})
 
     def variables(self) -> set[str]:
-        """The variables it depends on."""
+        """Return the names of the variables in the expression."""
         return {str(node.parts[0]) for node in ordered(self) if node.kind == "variable"}
 
     def python(self) -> str:
-        """The expression in Python with NumPy. FormulaError where that would be very long."""
+        """Return the expression as Python with NumPy; FormulaError if it exceeds `LONGEST_PYTHON` characters."""
         return _python(self)
 
 
-# ---- building, with the simplest rules of algebra ----
+# ---- constructors, with the simplest rules of algebra ----
 
 
 def number(value: float) -> Expression:
+    """Return a constant."""
     return Expression("number", (float(value),))
 
 
@@ -62,7 +63,7 @@ def _is(node: Expression, value: float) -> bool:
 
 
 def operation(kind: str, left: Expression, right: Expression) -> Expression:
-    """left kind right; sums with 0 and products with 0 or 1 disappear."""
+    """Return `left kind right`, simplified if an operand is 0 or 1."""
     if kind in "+-" and _is(right, 0.0):
         return left
     if kind == "+" and _is(left, 0.0):
@@ -77,6 +78,7 @@ def operation(kind: str, left: Expression, right: Expression) -> Expression:
 
 
 def call(name: str, inner: Expression) -> Expression:
+    """Return the function `name` applied to `inner`."""
     return Expression("call", (name, inner))
 
 
@@ -84,7 +86,7 @@ def call(name: str, inner: Expression) -> Expression:
 
 
 def _outer_derivative(name: str, u: Expression) -> Expression:
-    """φ′(u) of the function φ named."""
+    """Return φ′(u) for the function φ with that name."""
     one = number(1)
     rules: Mapping[str, Callable[[], Expression]] = {
         "sin": lambda: call("cos", u),
@@ -103,13 +105,14 @@ def _outer_derivative(name: str, u: Expression) -> Expression:
 
 
 def _derivative(node: Expression, x: str, known: dict[int, Expression]) -> Expression:
-    """d node / dx; nodes that are shared are differentiated once, so that sharing survives."""
+    """Return d node / dx; each shared node is differentiated only once, so its derivative is shared too."""
     if id(node) not in known:
         known[id(node)] = _rule(node, x, lambda part: _derivative(part, x, known))
     return known[id(node)]
 
 
 def _rule(node: Expression, x: str, d: Callable[[Expression], Expression]) -> Expression:
+    """Apply the rule for this kind of node; `d` differentiates a part."""
     if node.kind == "number":
         return number(0)
     if node.kind == "variable":
@@ -124,15 +127,15 @@ def _rule(node: Expression, x: str, d: Callable[[Expression], Expression]) -> Ex
     if node.kind == "*":
         return operation("+", operation("*", d(u), v), operation("*", u, d(v)))
     if node.kind == "/":
-        whole = operation("/", d(u), v) if not _is(d(u), 0.0) else number(0)
+        first = operation("/", d(u), v) if not _is(d(u), 0.0) else number(0)
         if _is(d(v), 0.0):
-            return whole
-        return operation("-", whole, operation("/", operation("*", u, d(v)), operation("^", v, number(2))))
+            return first
+        return operation("-", first, operation("/", operation("*", u, d(v)), operation("^", v, number(2))))
     return _power_rule(node, u, v, d)
 
 
 def _power_rule(node: Expression, u: Expression, v: Expression, d: Callable[[Expression], Expression]) -> Expression:
-    """(uᵛ)′ = v·uᵛ⁻¹·u′ + uᵛ·log(u)·v′."""
+    """Return (uᵛ)′ = v·uᵛ⁻¹·u′ + uᵛ·log(u)·v′."""
     if v.kind == "number":
         lower = operation("*", v, operation("^", u, number(v.parts[0] - 1)) if v.parts[0] != 1 else number(1))
     else:
@@ -143,12 +146,12 @@ def _power_rule(node: Expression, u: Expression, v: Expression, d: Callable[[Exp
     return operation("+", first, operation("*", operation("*", node, call("log", u)), d(v)))
 
 
-# ---- evaluating and writing ----
+# ---- evaluation and output ----
 
 
 def ordered(*roots: Expression) -> list[Expression]:
-    """Every node once, parts before what is made of them."""
-    found: list[Expression] = []
+    """Return every node once, parts before the nodes that contain them."""
+    nodes: list[Expression] = []
     seen: set[int] = set()
 
     def visit(node: Expression) -> None:
@@ -157,11 +160,11 @@ def ordered(*roots: Expression) -> list[Expression]:
             for part in node.parts:
                 if isinstance(part, Expression):
                     visit(part)
-            found.append(node)
+            nodes.append(node)
 
     for root in roots:
         visit(root)
-    return found
+    return nodes
 
 
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
@@ -170,15 +173,15 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
 
 
 def evaluator(*roots: Expression) -> Callable[..., list[Any]]:
-    """A function of the variables that gives the value of each root, nodes that are shared computed once.
+    """Return a function from the variables to the value of each root; it computes shared nodes once.
 
-    The order of the nodes is found here, so that a path of many steps does not find it again.
+    The nodes are put in order here, so that repeated calls do not sort them again.
     """
     nodes = ordered(*roots)
-    places = {id(node): i for i, node in enumerate(nodes)}
+    indices = {id(node): i for i, node in enumerate(nodes)}
     program = [
         (FUNCTIONS[node.parts[0]] if node.kind == "call" else _OPERATORS.get(node.kind), node.parts,
-         [places[id(part)] for part in node.parts if isinstance(part, Expression)])
+         [indices[id(part)] for part in node.parts if isinstance(part, Expression)])
         for node in nodes
     ]  # fmt: skip
 
@@ -186,12 +189,12 @@ def evaluator(*roots: Expression) -> Callable[..., list[Any]]:
         known = {name: np.asarray(value, float)[()] for name, value in variables.items()}
         values: list[Any] = []
         with np.errstate(all="ignore"):
-            for act, parts, sources in program:
-                if act is not None:
-                    values.append(act(*(values[i] for i in sources)))
+            for apply, parts, sources in program:
+                if apply is not None:
+                    values.append(apply(*(values[i] for i in sources)))
                 else:
                     values.append(known[parts[0]] if isinstance(parts[0], str) else np.float64(parts[0]))
-        return [values[places[id(root)]] for root in roots]
+        return [values[indices[id(root)]] for root in roots]
 
     return evaluate
 
@@ -208,7 +211,7 @@ def _python(root: Expression) -> str:
             left, right = (texts[id(part)] for part in node.parts)
             text = f"({left} {'**' if node.kind == '^' else node.kind} {right})"
         if len(text) > LONGEST_PYTHON:
-            raise FormulaError("too long to write out: use a shorter formula")
+            raise FormulaError("the formula is too long to write as Python: use a shorter one")
         texts[id(node)] = text
-    whole = texts[id(root)]
-    return whole[1:-1] if root.kind in _OPERATORS else whole
+    text = texts[id(root)]
+    return text[1:-1] if root.kind in _OPERATORS else text

@@ -1,6 +1,7 @@
-"""A loss of one's own as text, read by a small parser: recursive descent, no eval.
+"""Parse a loss that the user typed, by recursive descent and without eval.
 
-x^2/2 + 0.3*sin(3x)        numbers, x, y, pi, e, + - * / ^ ( ), and the functions in `FUNCTIONS`; 3x means 3*x
+Example: x^2/2 + 0.3*sin(3x). Allowed are numbers, x, y, pi, e, + - * / ^ ( ) and the functions in `FUNCTIONS`; 3x means
+3*x.
 """
 
 from __future__ import annotations
@@ -13,52 +14,53 @@ from softstep.explorer.rooms.expression import CONSTANTS, FUNCTIONS, Expression,
 __all__ = ["DEEPEST", "LONGEST", "FormulaError", "parse"]
 
 LONGEST = 120
-"""Characters."""
+"""Largest number of characters."""
 DEEPEST = 24
-"""Brackets, powers and signs within each other."""
+"""Largest depth of nested brackets, powers and signs."""
 
 _TYPED = {ord("−"): "-", ord("·"): "*", ord("×"): "*", ord("²"): "^2", ord("³"): "^3"}
 _TOKEN = re.compile(r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z]+)|(\*\*|[-+*/^()]))")
 
 
 def parse(text: str, variables: tuple[str, ...] = ("x",)) -> Expression:
-    """The expression that `text` writes, in these variables. FormulaError with one line where it is none."""
+    """Return the expression written in `text`; FormulaError if it is not a formula in `variables`."""
     if len(text) > LONGEST:
-        raise FormulaError(f"{len(text)} characters are too many: use at most {LONGEST}")
-    reader = _Reader(_tokens(text), variables)
-    result = reader.sum(0)
-    if reader.token:
-        raise FormulaError(f"did not expect {reader.token!r}: put an operator such as + or * before it")
+        raise FormulaError(f"the formula has {len(text)} characters: use at most {LONGEST}")
+    parser = _Parser(_tokens(text), variables)
+    result = parser.sum(0)
+    if parser.token:
+        raise FormulaError(f"unexpected {parser.token!r}: put an operator before it, for example + or *")
     return result
 
 
 def _tokens(text: str) -> list[str]:
     plain = text.translate(_TYPED).rstrip()
     if not plain:
-        raise FormulaError("is empty: write a formula such as x^2/2")
-    tokens, place = [], 0
-    while place < len(plain):
-        match = _TOKEN.match(plain, place)
+        raise FormulaError("the formula is empty: write one, for example x^2/2")
+    tokens, position = [], 0
+    while position < len(plain):
+        match = _TOKEN.match(plain, position)
         if match is None:
-            raise FormulaError(f"does not know {plain[place:].strip()[:1]!r}: use numbers, x, + - * / ^ and brackets")
+            character = plain[position:].strip()[:1]
+            raise FormulaError(f"unknown character {character!r}: use numbers, names, + - * / ^ and brackets")
         tokens.append(match.group().strip())
-        place = match.end()
+        position = match.end()
     return tokens
 
 
-class _Reader:
-    """Recursive descent: sum → product → sign → power → atom. Functions and names bind as in mathematics."""
+class _Parser:
+    """A recursive-descent parser: sum → product → sign → power → atom, with the precedence of mathematics."""
 
     def __init__(self, tokens: list[str], variables: tuple[str, ...]) -> None:
-        self.tokens, self.place, self.variables = tokens, 0, variables
+        self.tokens, self.position, self.variables = tokens, 0, variables
 
     @property
     def token(self) -> str:
-        return self.tokens[self.place] if self.place < len(self.tokens) else ""
+        return self.tokens[self.position] if self.position < len(self.tokens) else ""
 
     def take(self) -> str:
         token = self.token
-        self.place += 1
+        self.position += 1
         return token
 
     def sum(self, depth: int) -> Expression:
@@ -70,12 +72,12 @@ class _Reader:
     def product(self, depth: int) -> Expression:
         result = self.signed(depth)
         while self.token in ("*", "/") or self.starts_atom():
-            sign = self.take() if self.token in ("*", "/") else "*"
-            result = operation(sign, result, self.signed(depth))
+            operator = self.take() if self.token in ("*", "/") else "*"
+            result = operation(operator, result, self.signed(depth))
         return result
 
     def starts_atom(self) -> bool:
-        """Whether a factor follows without a sign, as in 3x or 2(x+1)."""
+        """Return whether a factor follows without an operator, as in 3x or 2(x+1)."""
         return self.token == "(" or self.token[:1].isalpha()
 
     def signed(self, depth: int) -> Expression:
@@ -106,7 +108,9 @@ class _Reader:
             return self.name(token, depth)
         if token[:1].isdigit() or token[:1] == ".":
             return _finite(token)
-        raise FormulaError(f"did not expect {token!r}: a number, x or ( is missing" if token else "ends too early")
+        if token:
+            raise FormulaError(f"unexpected {token!r}: write a number, a name or ( before it")
+        raise FormulaError("the formula ends too early: add a number, a name or (")
 
     def name(self, token: str, depth: int) -> Expression:
         if token in self.variables:
@@ -115,19 +119,19 @@ class _Reader:
             return number(CONSTANTS[token])
         if token not in FUNCTIONS:
             known = ", ".join((*self.variables, *CONSTANTS, *FUNCTIONS))
-            raise FormulaError(f"does not know {token[:12]!r}: known are {known}")
+            raise FormulaError(f"unknown name {token[:12]!r}: use {known}")
         if self.token != "(":
-            raise FormulaError(f"needs brackets after {token}: write {token}(x)")
+            raise FormulaError(f"{token} needs brackets: write {token}(x)")
         return call(token, self.atom(depth))
 
 
 def _check_depth(depth: int) -> None:
     if depth > DEEPEST:
-        raise FormulaError(f"is nested more than {DEEPEST} deep: simplify it")
+        raise FormulaError(f"the formula is nested more than {DEEPEST} levels deep: simplify it")
 
 
 def _finite(token: str) -> Expression:
     value = float(token)
     if not math.isfinite(value):
-        raise FormulaError(f"{token[:12]} is too large a number")
+        raise FormulaError(f"{token[:12]} is too large: use a smaller number")
     return number(value)

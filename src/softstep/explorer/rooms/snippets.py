@@ -1,6 +1,6 @@
-"""Copy as Python: the lines that reproduce an answer with the public names of softstep.
+"""Python snippets that reproduce the numbers of an answer with softstep's public names.
 
-Each ends in a dictionary `numbers`, whose entries equal those of the answer; a test runs every one of them.
+Each ends in a dictionary `numbers` whose entries equal those of the answer; tests run them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from softstep.explorer.rooms.expression import Expression, FormulaError
 
 @runtime_checkable
 class LossLike(Protocol):
-    """What is needed of a loss to write its gradient."""
+    """The attributes of a loss that its gradient function is written from."""
 
     text: str
     names: tuple[str, ...]
@@ -21,7 +21,7 @@ class LossLike(Protocol):
 
 
 def gradient_lines(loss: LossLike) -> list[str]:
-    """A Python function `gradient` of a point of shape (dimensions,)."""
+    """Return the lines of a function `gradient` of a point of shape (dimensions,)."""
     unpack = "x, y = point" if len(loss.names) == 2 else "(x,) = point"
     try:
         slopes = ", ".join(slope.python() for slope in loss.slopes)
@@ -34,7 +34,7 @@ def gradient_lines(loss: LossLike) -> list[str]:
         ]
     except FormulaError:
         return [
-            "from softstep.explorer.formula import parse", f"loss = parse({loss.text!r}, {loss.names!r})",
+            "from softstep.explorer.rooms.formula import parse", f"loss = parse({loss.text!r}, {loss.names!r})",
             f"slopes = [loss.derivative(name) for name in {loss.names!r}]", "def gradient(point):",
             f"    return np.array([slope(**dict(zip({loss.names!r}, point))) for slope in slopes])", "",
         ]  # fmt: skip
@@ -85,7 +85,21 @@ _NESTEROV = [
 def one_network_lines(
     loss: LossLike, start: Sequence[float], alpha: float, c: float, steps: int, variant: str, k: int, mu: float
 ) -> str:
-    """Room 1: the three walks."""
+    """Return the snippet of room 1, which computes the three paths.
+
+    Args:
+        loss: The loss to descend.
+        start: Start of all paths, shape (dimensions,).
+        alpha: α, the size of a gradient step.
+        c: Weight of the old parameters.
+        steps: Gradient steps.
+        variant: "every-step", "lookahead" or "nesterov".
+        k: Steps between blends, for lookahead.
+        mu: Momentum, for nesterov.
+
+    Returns:
+        The lines, joined.
+    """
     head = [
         "import numpy as np", "from softstep import TargetUpdate, theory", "from softstep.target import blend", "",
         f"alpha, c, steps, start = {alpha!r}, {c!r}, {steps}, np.array({list(start)!r})",
@@ -93,7 +107,7 @@ def one_network_lines(
     ]  # fmt: skip
     if variant == "nesterov":
         body = [f"mu = {mu!r}", "", *gradient_lines(loss), *_NESTEROV]
-        walks = [
+        paths = [
             "nesterov(start, alpha, 1.0)",
             "nesterov(start, alpha, update.tau)",
             "nesterov(start, alpha_prime, 1.0)",
@@ -106,14 +120,26 @@ def one_network_lines(
             *_DESCENT,
             *_SOFT[variant],
         ]
-        walks = ["descent(start, alpha)", "soft_update(start)", "descent(start, alpha_prime)"]
+        paths = ["descent(start, alpha)", "soft_update(start)", "descent(start, alpha_prime)"]
     names = ("descent", "soft", "smaller")
-    entries = ", ".join(f'"{name}": {walk}.T' for name, walk in zip(names, walks, strict=True))
+    entries = ", ".join(f'"{name}": {path}.T' for name, path in zip(names, paths, strict=True))
     return "\n".join([*head, *body, f'numbers = {{"alpha_prime": alpha_prime, {entries}}}'])
 
 
 def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> str:
-    """Room 2: Q, T, X and the hard-copy twin."""
+    """Return the snippet of room 2 for Q, T, X and the hard-copy twin.
+
+    Args:
+        alpha: α, the size of a gradient step.
+        c: Weight of the old target.
+        a: Weight of T in the regression target.
+        b: Curvature of QN's regression.
+        start: Value at which all start.
+        steps: Gradient steps.
+
+    Returns:
+        The lines, joined.
+    """
     return "\n".join([
         "from softstep import TargetUpdate, theory", "",
         f"problem, alpha, c = theory.LinearTD.scalar(a={a!r}, b={b!r}), {alpha!r}, {c!r}",
@@ -126,7 +152,7 @@ def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float,
 
 
 def ledger_lines(c: float, at: int) -> str:
-    """Room 2: what has arrived in T."""
+    """Return the snippet of room 2 for the ledger: the share of each step that has arrived in T."""
     return "\n".join([
         "from softstep import TargetUpdate, theory", "", f"c, at = {c!r}, {at}",
         "hard = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())",
@@ -136,7 +162,7 @@ def ledger_lines(c: float, at: int) -> str:
 
 
 def filter_lines(c: float, horizon: int) -> str:
-    """Room 2: the target as a filter."""
+    """Return the snippet of room 2 for the target as a filter."""
     return "\n".join([
         "import numpy as np", "from softstep import TargetUpdate, theory", "", f"c = {c!r}",
         "update = TargetUpdate.from_c(c)", "low = min(0.01, 0.05 * (update.cutoff or 1.0))",
@@ -147,15 +173,26 @@ def filter_lines(c: float, horizon: int) -> str:
     ])  # fmt: skip
 
 
-def noise_lines(alpha: float, c: float, a: float, b: float, compared: bool) -> str:
-    """Room 4: variances, and the ratios where there are some."""
+def noise_lines(alpha: float, c: float, a: float, b: float, has_ratios: bool) -> str:
+    """Return the snippet of room 4.
+
+    Args:
+        alpha: α, the size of a gradient step.
+        c: Weight of the old target.
+        a: Weight of T in the regression target.
+        b: Curvature of QN's regression.
+        has_ratios: Whether a single network of the same rate exists, so that the ratios do.
+
+    Returns:
+        The lines, joined.
+    """
     lines = [
         "import numpy as np", "from softstep import theory", "", f"alpha, c, a, b = {alpha!r}, {c!r}, {a!r}, {b!r}",
         "alpha_max = theory.one_dimension.alpha_max(c, a, b)", 'numbers = {"beta": b - a}',
         "if alpha < alpha_max:", "    variance = theory.one_dimension.variance(alpha, c, a, b)",
         '    numbers |= {"T": variance.T, "Q": variance.Q}',
     ]  # fmt: skip
-    if compared:
+    if has_ratios:
         lines += [
             "ratios = theory.one_dimension.ratios(alpha, c, a, b)",
             'numbers |= {"T_ratio": ratios.T, "Q_ratio": ratios.Q}',
@@ -164,16 +201,16 @@ def noise_lines(alpha: float, c: float, a: float, b: float, compared: bool) -> s
 
 
 def problem_lines(source: dict[str, Any]) -> list[str]:
-    """`problem`, by name or from its ingredients."""
+    """Return the lines that define `problem`, by name or from Φ, P and d."""
     if source["problem"] != "own":
         return [f"problem = theory.problems.{source['problem']}(gamma={source['gamma']!r})"]
-    listed = {name: [list(row) for row in source[name]] for name in ("phi", "P")}
+    matrices = {name: [list(row) for row in source[name]] for name in ("phi", "P")}
     return [
-        f"phi = {listed['phi']!r}", f"P = {listed['P']!r}",
+        f"phi = {matrices['phi']!r}", f"P = {matrices['P']!r}",
         f"problem = theory.LinearTD.from_mdp(phi, P, {list(source['d'])!r}, {source['gamma']!r}).rowspace()",
     ]  # fmt: skip
 
 
 def stability_lines(source: dict[str, Any], *lines: str) -> str:
-    """Room 3: a problem, and what is asked of it."""
+    """Return the snippet of room 3: the lines that define the problem, followed by `lines`."""
     return "\n".join(["import numpy as np", "from softstep import theory", "", *problem_lines(source), *lines])

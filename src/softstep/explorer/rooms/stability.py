@@ -1,7 +1,7 @@
-"""Room 3: where two networks are stable. A map over (α, 1−c), its exact boundary, and one point of it in detail.
+"""Room 3: where two networks are stable: a map over (α, 1−c), its exact boundary, and one point in detail.
 
-The problem is linear (`theory.LinearTD`): growth per step is the spectral radius ρ of its iteration matrix. The map,
-which depends on the problem alone, is kept; a point is answered apart from it, at the speed of a pointer.
+The problem is linear (`theory.LinearTD`), so growth per step is the spectral radius ρ of its iteration matrix. The map
+depends on the problem alone and is cached. A point is an endpoint of its own, fast enough to follow a pointer.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from softstep.theory.checks import Array
 from softstep.theory.linear import LinearTD
 
 ALPHA_RANGE, SHARE_RANGE = (1e-3, 10.0), (1e-4, 1.0)
-"""What the map shows: α from left to right, 1 − c from bottom to top."""
+"""Ranges of the map: α from left to right, 1 − c from bottom to top."""
 FAINT = 1e-4
-"""A growth per step, ln ρ, that the colours just tell from none."""
+"""Growth per step, ln ρ, that the colours just distinguish from zero."""
 ESCAPED = 1e9
-"""A trajectory that goes beyond is cut there."""
+"""A trajectory is cut at the first step at which its length reaches this size."""
 STATES, FEATURES = 8, 7
-"""The largest problem of one's own."""
+"""Largest size of a problem that the user enters."""
 
 PROBLEM: Mapping[str, Spec] = {
     "problem": Choice("a named problem, or own", "only_target", (*problems.NAMED, "own")),
@@ -55,20 +55,31 @@ WINDOWS: Mapping[str, Spec] = {**PROBLEM, "alpha": POINT["alpha"], "c": POINT["c
 
 @lru_cache(maxsize=64)
 def linear_problem(problem: str, gamma: float, phi: Any, P: Any, d: Any) -> LinearTD:
-    """The problem that the parameters name or spell out, on its row space. BadParameter where it is none."""
+    """Return the problem that the parameters name or define, on its row space.
+
+    Args:
+        problem: Name of a problem in `theory.problems`, or "own".
+        gamma: γ, the discount per step.
+        phi: Φ, one row of features per state; only for "own", like the rest.
+        P: Transition probabilities, one row per state.
+        d: How often each state is updated.
+
+    Raises:
+        BadParameter: Φ, P and d do not define a problem.
+    """
     if problem != "own":
         named: LinearTD = getattr(problems, problem)(gamma)
         return named
     if not len(phi) == len(P) == len(d) == len(P[0]):
-        sizes = f"Φ has {len(phi)} rows, P is {len(P)} × {len(P[0])}, d has {len(d)}"
-        raise BadParameter("phi", f"{sizes}: all must have one entry per state")
+        sizes = f"Φ has {len(phi)} rows, P is {len(P)} × {len(P[0])}, d has {len(d)} entries"
+        raise BadParameter("phi", f"{sizes}: give all three one entry per state")
     off = next((i for i, row in enumerate(P) if abs(sum(row) - 1) > 1e-9), None)
     if off is not None:
         raise BadParameter("P", f"row {off + 1} sums to {sum(P[off]):.6g}: make it sum to 1")
     if not any(d):
-        raise BadParameter("d", "is zero throughout: some state must be updated")
+        raise BadParameter("d", "is all zeros: give at least one state a positive weight")
     if not any(weight and any(row) for weight, row in zip(d, phi, strict=True)):
-        raise BadParameter("phi", "is zero wherever d is not: give an updated state a feature")
+        raise BadParameter("phi", "is zero for every state with d > 0: give at least one of them a nonzero feature")
     try:
         return LinearTD.from_mdp(phi, P, d, gamma).rowspace()
     except ValueError as error:
@@ -79,29 +90,29 @@ def _problem(source: Mapping[str, Any]) -> LinearTD:
     return linear_problem(*(source[name] for name in PROBLEM))
 
 
-def ingredients(**source: Any) -> dict[str, Any]:
-    """Φ, P, d and γ of a problem, to start one's own from, and what its two limits say."""
-    chosen = _problem(source)
-    spelled = {name: source[name] for name in ("phi", "P", "d")}  # as it was given, not on its row space
-    if source["problem"] != "own" and chosen.mdp is not None:
-        spelled = {name: getattr(chosen.mdp, name) for name in spelled}
+def describe_problem(**source: Any) -> dict[str, Any]:
+    """Return Φ, P, d and γ of a problem, from which users can edit their own, and whether its two limits are stable."""
+    problem = _problem(source)
+    matrices = {name: source[name] for name in ("phi", "P", "d")}  # as the user entered them, not on the row space
+    if source["problem"] != "own" and problem.mdp is not None:
+        matrices = {name: getattr(problem.mdp, name) for name in matrices}
     lines = stability_lines(source, 'numbers = {"A": problem.A, "B": problem.B}')
     return {
-        **spelled, "gamma": source["gamma"], "size": chosen.size, "A": chosen.A, "B": chosen.B, **_limits(chosen),
+        **matrices, "gamma": source["gamma"], "size": problem.size, "A": problem.A, "B": problem.B, **_limits(problem),
         "python": lines,
     }  # fmt: skip
 
 
-def _limits(chosen: LinearTD) -> dict[str, Any]:
-    """Both limits in plain words, where B allows them."""
+def _limits(problem: LinearTD) -> dict[str, Any]:
+    """Return whether both limits are stable, with a sentence; None if B does not allow them."""
     try:
-        limits = chosen.limits()
+        limits = problem.limits()
     except ValueError as error:
         return {"says": str(error), "small_steps_stable": None, "slow_target_stable": None}
-    steps = "settle" if limits.small_steps_stable else "diverge"
-    target = "settles" if limits.slow_target_stable else "diverges"
+    steps = "converge" if limits.small_steps_stable else "diverge"
+    target = "converges" if limits.slow_target_stable else "diverges"
     return {
-        "says": f"Without a target, small steps {steps}; with a slow enough target it {target}.",
+        "says": f"Without a target network, small steps {steps}. With a slow enough one, learning {target}.",
         "small_steps_stable": limits.small_steps_stable, "slow_target_stable": limits.slow_target_stable,
     }  # fmt: skip
 
@@ -110,19 +121,18 @@ def _limits(chosen: LinearTD) -> dict[str, Any]:
 
 
 def growth_map(resolution: int, tolerance: float, **source: Any) -> dict[str, Any]:
-    """ρ over α (columns) and 1 − c (rows), the colours' heights, and the exact boundary ρ = 1 as lines."""
+    """Return ρ over α (columns) and 1 − c (rows), its colour values, and the exact boundary ρ = 1 as lines."""
     return _growth_map(resolution, tolerance, *(source[name] for name in PROBLEM))
 
 
 @lru_cache(maxsize=32)
-def _growth_map(resolution: int, tolerance: float, *ingredients: Any) -> dict[str, Any]:
-    chosen, source = linear_problem(*ingredients), dict(zip(PROBLEM, ingredients, strict=True))
+def _growth_map(resolution: int, tolerance: float, *definition: Any) -> dict[str, Any]:
+    problem, source = linear_problem(*definition), dict(zip(PROBLEM, definition, strict=True))
     alpha, share = np.geomspace(*ALPHA_RANGE, resolution), np.geomspace(*SHARE_RANGE, resolution)
-    excess = spectrum.growth(chosen.A, chosen.B, alpha[None, :], share[:, None])
-    lines = zero_lines(lambda a, s: spectrum.growth(chosen.A, chosen.B, a, s), alpha, share, excess, tolerance)
+    excess = spectrum.growth(problem.A, problem.B, alpha[None, :], share[:, None])
+    lines = zero_lines(lambda a, s: spectrum.growth(problem.A, problem.B, a, s), alpha, share, excess, tolerance)
     rho = 1 + excess
-    grid = f"alpha, share = np.geomspace{ALPHA_RANGE!r}, np.geomspace{SHARE_RANGE!r}"
-    grid = grid.replace(")", f", {resolution})")
+    grid = f"alpha, share = np.geomspace{(*ALPHA_RANGE, resolution)!r}, np.geomspace{(*SHARE_RANGE, resolution)!r}"
     python = stability_lines(source, grid, "rho = problem.spectral_radius(alpha[None, :], 1 - share[:, None])",
                              'numbers = {"alpha": alpha, "rho": rho}')  # fmt: skip
     return {
@@ -132,12 +142,13 @@ def _growth_map(resolution: int, tolerance: float, *ingredients: Any) -> dict[st
 
 
 def shade(rho: Any) -> Array:
-    """Height of a growth in the map's colours, in [−1, 1]: asinh(ln ρ / FAINT), scaled so that e per step is 1."""
+    """Return the colour value of ρ in [−1, 1]: asinh(ln ρ / FAINT), scaled so that a growth of e per step gives 1."""
     with np.errstate(all="ignore"):
         return np.asarray(np.clip(np.arcsinh(np.log(np.asarray(rho)) / FAINT) / np.arcsinh(1 / FAINT), -1, 1))
 
 
 def _ticks() -> dict[str, Any]:
+    """Return the tick labels of the colour bar, with their colour values."""
     values = np.array([0.5, 0.9, 0.99, 0.999, 1.0, 1.001, 1.01, 1.1, 2.0])
     return {"shade": shade(values), "text": [f"{value:g}" for value in values]}
 
@@ -146,15 +157,15 @@ def _ticks() -> dict[str, Any]:
 
 
 def point(alpha: float, c: float, steps: int, **source: Any) -> dict[str, Any]:
-    """ρ and the eigenvalues at one pair, and how far Q, T and the single network at (1−c)·α are from their goal."""
-    chosen, small = _problem(source), theory.blended_alpha(alpha, c)
-    pair, single = chosen.iteration_matrix(alpha, c), np.eye(chosen.size) + small * (chosen.A - chosen.B)
-    rho, rho_single = chosen.spectral_radius(alpha, c), chosen.spectral_radius(small, 0.0)
+    """Return ρ, the eigenvalues and the trajectories at one pair, beside the single network at (1−c)·α."""
+    problem, small = _problem(source), theory.blended_alpha(alpha, c)
+    pair, single = problem.iteration_matrix(alpha, c), np.eye(problem.size) + small * (problem.A - problem.B)
+    rho, rho_single = problem.spectral_radius(alpha, c), problem.spectral_radius(small, 0.0)
     with np.errstate(all="ignore"):
-        run = chosen.simulate(alpha, c, steps)
-        X = chosen.simulate(small, 0.0, steps).Q
-        sizes = {name: _size(path) for name, path in (("Q", run.Q), ("T", run.T), ("X", X))}
-        trend = rho ** np.arange(steps + 1) * np.sqrt(chosen.size)
+        run = problem.simulate(alpha, c, steps)
+        X = problem.simulate(small, 0.0, steps).Q
+        distances = {name: _distance(path) for name, path in (("Q", run.Q), ("T", run.T), ("X", X))}
+        trend = rho ** np.arange(steps + 1) * np.sqrt(problem.size)
     python = stability_lines(
         source, f"alpha, c = {alpha!r}, {c!r}", "rho = problem.spectral_radius(alpha, c)",
         f"run = problem.simulate(alpha, c, {steps})",
@@ -165,68 +176,71 @@ def point(alpha: float, c: float, steps: int, **source: Any) -> dict[str, Any]:
     return {
         "alpha": alpha, "c": c, "alpha_prime": small, "rho": rho, "rho_single": rho_single,
         "stable": bool(rho < 1), "shade": shade(rho),
-        "eigenvalues": spectrum.eigenvalues(pair), "eigenvalues_single": spectrum.eigenvalues(single), **sizes,
+        "eigenvalues": spectrum.eigenvalues(pair), "eigenvalues_single": spectrum.eigenvalues(single), **distances,
         "trend": np.where(trend < ESCAPED, trend, np.nan), "says": _says(rho, rho_single), "python": python,
     }  # fmt: skip
 
 
-def _size(path: Array) -> Array:
-    """The length of the parameter vector at each step; nan once it has gone beyond every picture."""
-    length = np.linalg.norm(path, axis=1)
-    length[np.logical_or.accumulate(~(length < ESCAPED))] = np.nan
-    return length
+def _distance(path: Array) -> Array:
+    """Return the distance from the solution at each step; nan once the trajectory has escaped."""
+    distance = np.linalg.norm(path, axis=1)
+    distance[np.logical_or.accumulate(~(distance < ESCAPED))] = np.nan
+    return distance
 
 
 def _says(rho: float, rho_single: float) -> str:
-    return f"Two networks: {_in_words(rho)}. One network at (1−c)α: {_in_words(rho_single)}."
+    """Return the sentence beside the map."""
+    return f"Two networks: the error {_in_words(rho)}. One network at (1−c)α: it {_in_words(rho_single)}."
 
 
 def _in_words(rho: float) -> str:
-    """Half-life or doubling time of a growth per step."""
+    """Return the half-life or the doubling time of an error that grows by ρ per step."""
     if abs(rho - 1) < 1e-12:
         return "neither grows nor shrinks"
     if rho == 0:
-        return "arrives at once"
+        return "vanishes within a few steps"
     steps = abs(np.log(2) / np.log(rho))
-    told = f"{steps:.3g}" if steps < 1000 else f"{float(f'{steps:.3g}'):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return f"{'halves' if rho < 1 else 'doubles'} every {told} steps"
+    count = (
+        f"{steps:.3g}" if steps < 1000 else f"{float(f'{steps:.3g}'):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    )
+    return f"{'halves' if rho < 1 else 'doubles'} every {count} steps"
 
 
 @lru_cache(maxsize=256)
-def _stable_c(alpha: float, *ingredients: Any) -> Any:
-    return linear_problem(*ingredients).stable_c(alpha)
+def _stable_c(alpha: float, *definition: Any) -> Any:
+    return linear_problem(*definition).stable_c(alpha)
 
 
 @lru_cache(maxsize=256)
-def _stable_alpha(c: float, *ingredients: Any) -> Any:
-    return linear_problem(*ingredients).stable_alpha(c)
+def _stable_alpha(c: float, *definition: Any) -> Any:
+    return linear_problem(*definition).stable_alpha(c)
 
 
 def windows(alpha: float, c: float, **source: Any) -> dict[str, Any]:
-    """The exact intervals of c that are stable at this α, and of α at this c; an open end is null."""
-    key = [source[name] for name in PROBLEM]
-    _problem(source)  # refuses what is no problem
+    """Return the exact stable intervals of c at this α, and of α at this c; an unbounded end is None."""
+    definition = [source[name] for name in PROBLEM]
+    _problem(source)  # reports an invalid problem under the right parameter
     try:
-        of_c, of_alpha = _stable_c(alpha, *key), _stable_alpha(c, *key)
+        of_c, of_alpha = _stable_c(alpha, *definition), _stable_alpha(c, *definition)
     except ValueError as error:
         raise BadParameter("phi", str(error)) from None
     python = stability_lines(source, f"stable_c = problem.stable_c({alpha!r})",
                              f"stable_alpha = problem.stable_alpha({c!r})",
                              'numbers = {"stable_c": stable_c, "stable_alpha": stable_alpha}')  # fmt: skip
-    says = f"At this α: {_spans('c', of_c, 1.0)}. At this c: {_spans('α', of_alpha, np.inf)}."
+    says = f"At this α: {_in_intervals('c', of_c, 1.0)}. At this c: {_in_intervals('α', of_alpha, np.inf)}."
     return {"stable_c": of_c, "stable_alpha": of_alpha, "says": says, "python": python}
 
 
-def _spans(name: str, found: Any, top: float) -> str:
-    """stable for c < 0.41 or c > 0.99."""
-    if not found:
+def _in_intervals(name: str, intervals: Any, top: float) -> str:
+    """Put stable intervals in words, for example "stable for c < 0.41 or c > 0.99"."""
+    if not intervals:
         return f"no {name} is stable"
-    if len(found) == 1 and tuple(found[0]) == (0.0, top):
+    if len(intervals) == 1 and tuple(intervals[0]) == (0.0, top):
         return f"every {name} is stable"
-    told = []
-    for low, high in found:
+    parts = []
+    for low, high in intervals:
         if low == 0:
-            told.append(f"{name} < {high:.6g}")
+            parts.append(f"{name} < {high:.6g}")
         else:
-            told.append(f"{name} > {low:.6g}" if high == top else f"{low:.6g} < {name} < {high:.6g}")
-    return "stable for " + " or ".join(told)
+            parts.append(f"{name} > {low:.6g}" if high == top else f"{low:.6g} < {name} < {high:.6g}")
+    return "stable for " + " or ".join(parts)

@@ -1,4 +1,4 @@
-"""The stories of the stability room: a problem, a pair, and two or three plain sentences that a test checks."""
+"""The stories of the stability room: a problem, a pair (α, c), and a few sentences whose numbers a test checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Story(NamedTuple):
-    """Where to look, and what there is to see."""
+    """A place on the map and what it shows."""
 
     id: str
     title: str
@@ -20,37 +20,38 @@ class Story(NamedTuple):
 STORIES: tuple[Story, ...] = (
     Story(
         "only-target", "Only the target works",
-        "Two states, two features. One network diverges at every learning rate: no point on the top edge is blue. "
-        "A slow target rescues it, here for every c above 0.862.",
+        "Two states, two features. One network diverges at every learning rate: nothing on the top edge, where c = 0, "
+        "is blue. A slow target network rescues it: at this α, every c above 0.862 converges.",
         "only_target", 0.9, 0.1, 0.99,
     ),
     Story(
-        "target-destroys", "The target destroys",
-        "Three states in a chain, and one network learns them without trouble (the top edge is blue). "
-        "A slow target breaks it: for c above 0.950 the same α diverges.",
+        "target-destroys", "The target breaks it",
+        "Three states in a chain. One network learns them without trouble: the top edge, where c = 0, is blue. "
+        "A slow target network breaks it: at the same α, every c above 0.950 diverges.",
         "target_destroys", 0.9, 0.1, 0.99,
     ),
     Story(
         "resonance", "Resonance",
-        "Without a target it settles, and with a very slow one it settles. "
-        "In between, from c = 0.410 to 0.994, target and network push each other like a swing.",
+        "Without a target network this problem converges, and with a very slow one it converges too. "
+        "In between, from c = 0.410 to c = 0.994, the two networks amplify each other's oscillations.",
         "resonance", 0.9, 0.1, 0.9,
     ),
     Story(
         "smaller-alpha", "A smaller α makes it diverge",
-        "The usual cure is a smaller step. Here c = 0.9 and α = 0.01 diverges, though α = 0.1 at the same c settles: "
-        "for small steps the target hardly lags, and without a lag this problem diverges. Drag α to the right.",
+        "The usual cure for divergence is a smaller step. Here c = 0.9 diverges with α = 0.01 and converges with "
+        "α = 0.1: when the steps are small the target hardly lags behind, and without a lag this problem diverges. "
+        "Move α to the right.",
         "only_target", 0.9, 0.01, 0.9,
     ),
     Story(
         "baird", "Baird's star",
-        "Seven states, and the classic example of divergence: from γ = 15/17 on, one network fails at every rate. "
-        "A slow target works; at α = 0.01 it needs c above 0.980.",
+        "Seven states: the classic example of divergence. From γ = 15/17 on, one network diverges at every learning "
+        "rate. A slow target network works: at α = 0.01 it needs c above 0.980.",
         "baird", 0.99, 0.01, 0.995,
     ),
 )  # fmt: skip
 
 
 def stories() -> dict[str, Any]:
-    """All stories, in order."""
+    """Return all stories, in order."""
     return {"stories": [story._asdict() for story in STORIES]}

@@ -1,9 +1,9 @@
-// Where numbers come from: the server, or grids that were computed when the page was exported.
+// The source of all numbers: the server's endpoints or, on an exported page, answers computed in advance.
 
 export const isStatic = document.documentElement.dataset.source === "static";
 
-/** A value the API would not take, with its one-line reason. */
-export class Refusal extends Error {
+/** A request that was refused, or not answered at all, with a one-line reason. */
+export class RequestError extends Error {
   constructor(parameter, reason) {
     super(reason);
     this.parameter = parameter;
@@ -14,14 +14,14 @@ async function askServer(endpoint, values) {
   const body = JSON.stringify(values);
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(`api/${endpoint}`, { method: "POST", headers, body }).catch(() => {
-    throw new Refusal("", "The server does not answer. Is softstep explore still running?");
+    throw new RequestError("", "The server does not answer. Is softstep explore still running?");
   });
   if (response.ok) return response.json();
   const { error } = await response.json().catch(() => ({}));
-  throw new Refusal(error?.parameter ?? "", error?.reason ?? `The server answered ${response.status}.`);
+  throw new RequestError(error?.parameter ?? "", error?.reason ?? `The server answered with status ${response.status}.`);
 }
 
-// ---- exported grids: data/<endpoint>.<indices>.js calls softstepChunk(name, answers) ----
+// ---- exported answers: data/<endpoint>.<indices>.js calls softstepChunk(name, answers) ----
 
 const chunks = new Map();
 
@@ -31,7 +31,7 @@ function loadChunk(name) {
       window.softstepWaiting = { ...window.softstepWaiting, [name]: resolve };
       const script = document.createElement("script");
       script.src = `data/${name}.js`;
-      script.onerror = () => reject(new Refusal("", `${script.src} is missing: export the page again.`));
+      script.onerror = () => reject(new RequestError("", `${script.src} is missing: export the page again.`));
       document.head.append(script);
     }));
   }
@@ -39,42 +39,42 @@ function loadChunk(name) {
 }
 window.softstepChunk = (name, answers) => window.softstepWaiting[name](answers);
 
-/** The value on an exported axis that is nearest to `value`. */
+/** Index of the value on an exported axis that is nearest to `value`. */
 export function nearest(axis, value) {
   if (typeof axis[0] !== "number") return Math.max(0, axis.indexOf(value));
   const distance = (i) => Math.abs(axis[i] - Number(value));
   return axis.reduce((best, _, i) => (distance(i) < distance(best) ? i : best), 0);
 }
 
-async function askGrids(endpoint, values) {
+async function askExport(endpoint, values) {
   const grid = window.softstepGrids[endpoint];
   const indices = grid.axes.map(({ name, values: axis }) => nearest(axis, values[name] ?? grid.defaults[name]));
   const answers = await loadChunk([endpoint, ...indices.slice(0, grid.split)].join("."));
   return answers[indices.join(",")];
 }
 
-/** The values an exported page has for a parameter of an endpoint; undefined where it is free, null where it is fixed. */
+/** The exported values of an endpoint's parameter: null if it has only its default, undefined if the page has a server. */
 export function exportedAxis(endpoint, name) {
   if (!isStatic) return undefined;
   return window.softstepGrids[endpoint]?.axes.find((axis) => axis.name === name)?.values ?? null;
 }
 
-export const ask = isStatic ? askGrids : askServer;
+const ask = isStatic ? askExport : askServer;
 
 /**
- * One room's questions: at most one in flight; of the waiting ones to an endpoint the last wins.
- * Answers go to `receive[endpoint](answer, values)`, refusals to `refuse(parameter, reason)`.
+ * The requests of one room: one at a time, and of several waiting for the same endpoint only the latest is sent.
+ * Answers go to `handlers[endpoint](answer)`, refusals to `onError(parameter, reason)`.
  */
-export class Questions {
-  constructor(receive, refuse) {
-    this.receive = receive;
-    this.refuse = refuse;
+export class RequestQueue {
+  constructor(handlers, onError) {
+    this.handlers = handlers;
+    this.onError = onError;
     this.waiting = new Map();
     this.busy = false;
     this.closed = false;
   }
 
-  ask(endpoint, values) {
+  send(endpoint, values) {
     this.waiting.set(endpoint, values);
     if (!this.busy) this.run();
   }
@@ -86,10 +86,10 @@ export class Questions {
       this.waiting.delete(endpoint);
       try {
         const answer = await ask(endpoint, values);
-        if (!this.closed) this.receive[endpoint](answer, values);
+        if (!this.closed) this.handlers[endpoint](answer);
       } catch (error) {
         if (this.closed) break;
-        if (error instanceof Refusal) this.refuse(error.parameter, error.message);
+        if (error instanceof RequestError) this.onError(error.parameter, error.message);
         else { this.busy = false; throw error; }
       }
     }

@@ -1,7 +1,7 @@
-// The page: rooms and the way between them, the theme, and the state in the address.
+// The page: its rooms and the navigation between them, the theme, and the state in the address.
 
 import { isStatic } from "./api.js";
-import { el, whenQuiet } from "./dom.js";
+import { debounce, el } from "./dom.js";
 import * as oneNetwork from "./rooms/one_network.js";
 import * as twoNetworks from "./rooms/two_networks.js";
 import * as stability from "./rooms/stability.js";
@@ -11,35 +11,35 @@ const root = document.documentElement;
 const main = document.getElementById("room");
 const navigation = document.getElementById("rooms");
 const rooms = [oneNetwork, twoNetworks, stability, noise];
-const later = isStatic ? [] : ["./rooms/live.js", "./rooms/reports.js"];
+const serverRooms = isStatic ? [] : ["./rooms/live.js", "./rooms/reports.js"];
 let current = null;
 
 // ---- theme ----
 
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
-const tellTheme = () => document.dispatchEvent(new CustomEvent("softstep:theme"));
+const announceTheme = () => document.dispatchEvent(new CustomEvent("softstep:theme"));
 
-function remembered(name) {
-  try { return localStorage.getItem(name); } catch { return null; }
+function storedTheme() {
+  try { return localStorage.getItem("softstep-theme"); } catch { return null; }
 }
 
-function remember(name, value) {
-  try { localStorage.setItem(name, value); } catch { /* a page from a file may not store anything */ }
+function storeTheme(theme) {
+  try { localStorage.setItem("softstep-theme", theme); } catch { /* a page opened as a file may not store anything */ }
 }
 
 function startTheme() {
-  const theme = remembered("softstep-theme");
+  const theme = storedTheme();
   if (theme === "light" || theme === "dark") root.dataset.theme = theme;
   document.getElementById("theme").addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches;
     root.dataset.theme = dark ? "light" : "dark";
-    remember("softstep-theme", root.dataset.theme);
-    tellTheme();
+    storeTheme(root.dataset.theme);
+    announceTheme();
   });
-  systemDark.addEventListener("change", tellTheme);
+  systemDark.addEventListener("change", announceTheme);
 }
 
-// ---- state in the address: #/two-networks?alpha=0.1&c=0.9 ----
+// ---- state in the address, for example #/two-networks?alpha=0.1&c=0.9 ----
 
 function readAddress() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
@@ -47,16 +47,15 @@ function readAddress() {
   return { room, path, state: Object.fromEntries(new URLSearchParams(query)) };
 }
 
-const writeAddress = whenQuiet((id, state) => {
+const writeAddress = debounce((id, state) => {
   const query = new URLSearchParams(state).toString();
   history.replaceState(null, "", `#/${id}${query ? `?${query}` : ""}`);
 }, 120);
 
-/** What a room is given: its state as text, and a way to change it. */
+/** The context of a room: its state, as text, with methods to read and change it. */
 function contextFor(room, state) {
   const context = {
     state: { ...state },
-    isStatic,
     reducedMotion: matchMedia("(prefers-reduced-motion: reduce)").matches,
     number(name, fallback) {
       const value = Number(context.state[name]);
@@ -75,15 +74,16 @@ function contextFor(room, state) {
   return context;
 }
 
-function enter() {
+/** Show the room of the address, or update it if it is shown already. */
+function enterRoom() {
   const { room = rooms[0], state } = readAddress();
   if (current?.room === room) {
     current.context.state = { ...state };
     current.mounted.update(state);
     return;
   }
-  const before = current;
-  before?.mounted.unmount();
+  const previous = current;
+  previous?.mounted.unmount();
   const container = el("div", { class: "room", id: `room-${room.id}` });
   const heading = el("header", { class: "opening" }, el("h1", {}, room.title), el("p", { class: "lead" }, room.lead));
   main.replaceChildren(heading, container);
@@ -92,7 +92,7 @@ function enter() {
   const context = contextFor(room, state);
   current = { room, context, mounted: null };
   current.mounted = room.mount(container, context);
-  if (before) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
+  if (previous) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
 }
 
 function drawNavigation() {
@@ -113,13 +113,13 @@ async function start() {
   startTheme();
   drawNavigation();
   const { room, path } = readAddress();
-  if (room || !path || isStatic) enter(); // the other rooms may still be on their way
-  const found = await Promise.all(later.map((module) => import(module).catch(() => null)));
-  rooms.push(...found.filter(Boolean));
+  if (room || !path || isStatic) enterRoom(); // otherwise the address may name one of the server's rooms: load them first
+  const loaded = await Promise.all(serverRooms.map((module) => import(module).catch(() => null)));
+  rooms.push(...loaded.filter(Boolean));
   drawNavigation();
   if (current) markNavigation(current.room);
-  addEventListener("hashchange", enter);
-  enter(); // the address may have changed meanwhile
+  addEventListener("hashchange", enterRoom);
+  enterRoom(); // the address may have changed meanwhile
 }
 
 start();

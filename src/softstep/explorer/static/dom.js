@@ -1,6 +1,6 @@
-// Small helpers for building the page: elements, formulas as MathML, numbers as text, files to save.
+// Helpers for building the page: elements, formulas as MathML, numbers as text, files to save.
 
-/** An element with attributes and children; text becomes text, never markup. */
+/** Create an element with attributes and children; strings become text, never markup. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -21,20 +21,21 @@ function mathNode(tag, ...children) {
   return node;
 }
 
-/** One symbol and what hangs on it: T_{t+1}, c^k. `next` is where reading goes on. */
+/** Parse one symbol with its sub- and superscripts, for example T_{t+1} or c^k; `next` is the index after it. */
 function symbol(text, start) {
   const word = /^(?:[A-Za-z]+′?|[α-ωΑ-Ω∇]′?|[\d.]+)/.exec(text.slice(start));
-  const piece = word ? word[0] : text[start];
-  const kind = word ? (/^[\d.]/.test(piece) ? "mn" : "mi") : "mo";
-  let node = piece.endsWith("′")
-    ? mathNode("msup", mathNode("mi", piece.slice(0, -1)), mathNode("mo", "′"))
-    : mathNode(kind, piece);
-  let next = start + piece.length;
-  for (const [mark, tag] of [["_", "msub"], ["^", "msup"]]) {
+  const token = word ? word[0] : text[start];
+  const tag = word ? (/^[\d.]/.test(token) ? "mn" : "mi") : "mo";
+  let node = token.endsWith("′")
+    ? mathNode("msup", mathNode("mi", token.slice(0, -1)), mathNode("mo", "′"))
+    : mathNode(tag, token);
+  if (token === "(" || token === ")") node.setAttribute("stretchy", "false");
+  let next = start + token.length;
+  for (const [mark, scriptTag] of [["_", "msub"], ["^", "msup"]]) {
     if (text[next] !== mark) continue;
     const braced = text[next + 1] === "{";
     const end = braced ? text.indexOf("}", next) : next + 2;
-    node = mathNode(tag, node, row(text.slice(next + (braced ? 2 : 1), end)));
+    node = mathNode(scriptTag, node, row(text.slice(next + (braced ? 2 : 1), end)));
     next = end + (braced ? 1 : 0);
   }
   return { node, next };
@@ -51,41 +52,52 @@ function row(text) {
   return line;
 }
 
-/** A formula such as "T_{t+1} = c T_t + (1 − c) Q_{t+1}" as MathML. */
+/** Typeset a formula, for example "T_{t+1} = c T_t + (1 − c) Q_{t+1}", as MathML. */
 export function math(text, display = false) {
   const node = mathNode("math", row(text));
   if (display) node.setAttribute("display", "block");
   return node;
 }
 
-/** A paragraph in which $...$ is typeset as a formula. */
-export function prose(text, attributes = {}) {
-  return el("p", attributes, ...text.split("$").map((part, i) => (i % 2 ? math(part) : part)));
+/** Split text into strings and formulas; what stands between dollar signs is typeset as a formula. */
+export function withMath(text) {
+  return text.split("$").map((part, i) => (i % 2 ? math(part) : part));
 }
 
-/** A number for people: about `digits` significant digits, a true minus sign, no needless zeros. */
-export function show(value, digits = 4) {
+/** Format a number for reading: `digits` significant digits, a true minus sign, no trailing zeros. */
+export function formatNumber(value, digits = 4) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
   const text = size >= 1e5 || size < 1e-4
     ? value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e")
     : String(Number(value.toPrecision(digits)));
-  const [mantissa, power] = text.split("e");
-  const raised = power ? ` × 10${[...power].map((d) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(d)]).join("")}` : "";
-  return (mantissa + raised).replace("-", "−");
+  const [mantissa, exponent] = text.split("e");
+  const power = exponent ? ` × 10${[...exponent].map((d) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(d)]).join("")}` : "";
+  return (mantissa + power).replace("-", "−");
 }
 
-/** Offer text or a Blob as a file. */
-export function save(name, content, type) {
+/** Parse a number that the user typed, with a decimal comma or a true minus sign if they like; NaN if it is not one. */
+export function parseNumber(text) {
+  const trimmed = text.trim();
+  return trimmed === "" ? NaN : Number(trimmed.replace(",", ".").replace("−", "-"));
+}
+
+/** The error for text that `parseNumber` cannot read. */
+export function numberError(text) {
+  return text.trim() ? `"${text}" is not a number.` : "Type a number.";
+}
+
+/** Offer text or a Blob as a download. */
+export function saveFile(name, content, type) {
   const blob = content instanceof Blob ? content : new Blob([content], { type });
   const link = el("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** Run `action` once things have been quiet for `wait` milliseconds. */
-export function whenQuiet(action, wait) {
+/** Delay `action` until `wait` milliseconds have passed since the last call. */
+export function debounce(action, wait) {
   let timer = 0;
   return (...values) => {
     clearTimeout(timer);

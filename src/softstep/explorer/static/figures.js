@@ -1,69 +1,72 @@
-// Pictures: plotly in the page's colours, light and dark, each with its data to take away.
+// Figures: plotly in the page's light or dark colours, with buttons that save the image and its data.
 
-import { el, save } from "./dom.js";
+import { el, saveFile } from "./dom.js";
 import { palette } from "./palette.js";
 
-const ready = new Promise((resolve) => {
+const OFFSCREEN_DELAY = 120; // milliseconds after which figures outside the window are redrawn
+
+const plotlyReady = new Promise((resolve) => {
   if (window.Plotly) resolve(window.Plotly);
   else document.getElementById("plotly").addEventListener("load", () => resolve(window.Plotly));
 });
 
-let turn = ready;
+let paintQueue = plotlyReady;
 
-/** First pictures one after another, each shown before the next is begun. */
-function inTurn(paint) {
-  const shown = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-  turn = turn.then(() => paint().catch(reportError)).then(shown);
+/** Paint figures for the first time one after another, each visible before the next one starts. */
+function paintInTurn(paint) {
+  const visible = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  paintQueue = paintQueue.then(() => paint().catch(reportError)).then(visible);
 }
 
-/** The colours of this moment: those of the arms, and the page's own. */
-export function colours() {
+/** The current colours: those of the lines, by role, and those of the page in its light or dark theme. */
+export function currentColours() {
   const style = getComputedStyle(document.documentElement);
-  const of = (name) => style.getPropertyValue(`--${name}`).trim();
-  const page = Object.fromEntries(["ground", "ink", "quiet", "line", "grid", "panel"].map((name) => [name, of(name)]));
+  const variable = (name) => style.getPropertyValue(`--${name}`).trim();
+  const page = Object.fromEntries(["ground", "ink", "quiet", "line", "grid", "panel"].map((name) => [name, variable(name)]));
   return { ...palette.roles, ...page };
 }
 
-/** A colour #rrggbb at some opacity. */
-export function tint(colour, opacity) {
+/** A colour #rrggbb with an opacity. */
+export function withOpacity(colour, opacity) {
   const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
   return `rgba(${r},${g},${b},${opacity})`;
 }
 
-function dressed(layout, ink) {
-  const axis = {
-    gridcolor: ink.grid, linecolor: ink.line, tickcolor: ink.line, zeroline: false, fixedrange: true,
+/** A figure's layout with the page's style added. */
+function styledLayout(layout, colours) {
+  const axisStyle = {
+    gridcolor: colours.grid, linecolor: colours.line, tickcolor: colours.line, zeroline: false, fixedrange: true,
     automargin: true, exponentformat: "power",
   };
-  const dress = (own = {}) => ({ ...axis, ...own, title: { standoff: 8, ...(own.title ?? {}) } });
+  const styledAxis = (axis = {}) => ({ ...axisStyle, ...axis, title: { standoff: 8, ...(axis.title ?? {}) } });
   return {
     uirevision: "stay", autosize: true, dragmode: false, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", size: 13, color: ink.quiet },
-    hoverlabel: { bgcolor: ink.panel, bordercolor: ink.line, font: { color: ink.ink }, align: "left" },
+    plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", size: 13, color: colours.quiet },
+    hoverlabel: { bgcolor: colours.panel, bordercolor: colours.line, font: { color: colours.ink }, align: "left" },
     margin: { l: 52, r: 14, t: 10, b: 44 },
     ...layout,
-    xaxis: dress(layout.xaxis),
-    yaxis: dress(layout.yaxis),
+    xaxis: styledAxis(layout.xaxis),
+    yaxis: styledAxis(layout.yaxis),
   };
 }
 
-/** One figure with a heading, a sentence, and buttons for SVG, PNG and CSV. */
-export class Picture {
-  /** id: of the plot's element; title, note: plain text; kind: a class that sets its height. */
+/** A plot with a heading, a note, a legend, and buttons for SVG, PNG and CSV. */
+export class Figure {
+  /** `id` is that of the plot's element; `title` and `note` are plain text; `kind` is a CSS class that sets the height. */
   constructor(parent, { id, title, note = "", kind = "" }) {
     this.id = id;
     this.plot = el("div", { id, class: `plot ${kind}`, role: "img", "aria-label": title });
     this.note = el("p", { class: "note" }, note);
-    this.keys = el("ul", { class: "keys" });
-    const button = (text, what, action) =>
-      el("button", { type: "button", class: "small", "aria-label": `Save ${title} as ${what}`, onclick: action }, text);
-    this.element = el("figure", { class: "picture" },
+    this.legend = el("ul", { class: "legend" });
+    const button = (format, action) =>
+      el("button", { type: "button", class: "small", "aria-label": `Save ${title} as ${format}`, onclick: action }, format);
+    this.element = el("figure", { class: "figure" },
       el("figcaption", {}, el("h2", {}, title),
         el("div", { class: "tools" },
-          button("SVG", "SVG", () => this.image("svg")),
-          button("PNG", "PNG", () => this.image("png")),
-          button("CSV", "CSV", () => save(`${id}.csv`, csv(this.plot.data ?? []), "text/csv")))),
-      this.note, this.keys, this.frame = el("div", { class: "frame" }, this.plot));
+          button("SVG", () => this.saveImage("svg")),
+          button("PNG", () => this.saveImage("png")),
+          button("CSV", () => saveFile(`${id}.csv`, csv(this.plot.data ?? []), "text/csv")))),
+      this.note, this.legend, this.frame = el("div", { class: "frame" }, this.plot));
     parent.append(this.element);
     this.redraw = () => {
       this.painted = null;
@@ -72,56 +75,57 @@ export class Picture {
     document.addEventListener("softstep:theme", this.redraw);
   }
 
-  /** build(colours) gives { traces, layout, label }; it is asked again when the theme changes. */
+  /** Draw what `build(colours)` returns: { traces, layout, label }. It is called again when the theme changes. */
   draw(build) {
     this.build = build;
-    clearTimeout(this.later);
-    if (!this.plot.data) inTurn(() => this.paint());
-    else if (this.inSight()) requestAnimationFrame(() => this.paint());
-    else this.later = setTimeout(() => this.paint(), 120); // what is in sight comes first while a finger moves
+    clearTimeout(this.paintTimer);
+    if (!this.plot.data) paintInTurn(() => this.paint());
+    else if (this.isInView()) requestAnimationFrame(() => this.paint());
+    else this.paintTimer = setTimeout(() => this.paint(), OFFSCREEN_DELAY); // figures in view first, while a slider moves
   }
 
-  inSight() {
+  isInView() {
     const { top, bottom } = this.plot.getBoundingClientRect();
     return bottom > 0 && top < innerHeight;
   }
 
   async paint() {
-    const plotly = await ready;
+    const plotly = await plotlyReady;
     if (!this.plot.isConnected || this.painted === this.build) return;
     this.painted = this.build;
-    const ink = colours();
-    const { traces, layout = {}, label } = this.build(ink);
-    await plotly.react(this.plot, traces, dressed(layout, ink), { displayModeBar: false, responsive: true });
+    const colours = currentColours();
+    const { traces, layout = {}, label } = this.build(colours);
+    await plotly.react(this.plot, traces, styledLayout(layout, colours), { displayModeBar: false, responsive: true });
     if (!performance.getEntriesByName("first-figure").length) performance.mark("first-figure");
     if (label) this.plot.setAttribute("aria-label", label);
-    this.legend(traces);
-    this.drawn?.();
+    this.updateLegend(traces);
+    this.onPaint?.();
   }
 
-  /** Keys beside the heading instead of a legend in the plot: they wrap on a phone, and are text. */
-  legend(traces) {
-    const keys = traces.filter((trace) => trace.name && trace.showlegend !== false);
-    const text = keys.map((trace) => trace.name + (trace.line?.color ?? trace.marker?.color)).join();
+  /** Write the legend as a list outside the plot: there it wraps on a phone, and screen readers can read it. */
+  updateLegend(traces) {
+    const named = traces.filter((trace) => trace.name && trace.showlegend !== false);
+    const text = named.map((trace) => trace.name + (trace.line?.color ?? trace.marker?.color)).join();
     if (text === this.legendText) return;
     this.legendText = text;
-    this.keys.replaceChildren(...keys.map((trace) => {
+    this.legend.replaceChildren(...named.map((trace) => {
       const swatch = el("span", { class: `swatch ${trace.meta ?? ""}`, "aria-hidden": "true" });
       swatch.style.setProperty("--swatch", trace.line?.color ?? trace.marker?.color);
       return el("li", {}, swatch, trace.name);
     }));
   }
 
-  async image(format) {
-    const plotly = await ready;
+  async saveImage(format) {
+    const plotly = await plotlyReady;
     const { width, height } = this.plot.getBoundingClientRect();
-    const solid = { ...this.plot.layout, paper_bgcolor: colours().ground };
-    const figure = { data: this.plot.data, layout: solid };
-    const url = await plotly.toImage(figure, { format, width, height, scale: format === "png" ? 2 : 1 });
+    const layout = { ...this.plot.layout, paper_bgcolor: currentColours().ground };
+    const scale = format === "png" ? 2 : 1;
+    const url = await plotly.toImage({ data: this.plot.data, layout }, { format, width, height, scale });
+    const content = url.slice(url.indexOf(",") + 1);
     const blob = format === "svg"
-      ? new Blob([decodeURIComponent(url.slice(url.indexOf(",") + 1))], { type: "image/svg+xml" })
-      : new Blob([Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (c) => c.charCodeAt(0))], { type: "image/png" });
-    save(`${this.id}.${format}`, blob);
+      ? new Blob([decodeURIComponent(content)], { type: "image/svg+xml" })
+      : new Blob([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], { type: "image/png" });
+    saveFile(`${this.id}.${format}`, blob);
   }
 
   remove() {
@@ -130,8 +134,8 @@ export class Picture {
   }
 }
 
-/** Every trace as lines of series, x, y (and z for a map). */
-export function csv(traces) {
+/** All traces as CSV with the columns series, x, y, z; z is filled for maps only. */
+function csv(traces) {
   const cell = (value) => {
     const text = String(value ?? "");
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -145,8 +149,8 @@ export function csv(traces) {
   return lines.map((line) => line.map(cell).join(",")).join("\n") + "\n";
 }
 
-/** The place in the plot of a pointer: { x, y } in the axes' own units (logarithms undone), or null outside. */
-export function placeOf(plot, event) {
+/** Position of a pointer event in the axes' units (not logarithms), and whether it is inside the axes. */
+export function dataPoint(plot, event) {
   const full = plot._fullLayout;
   if (!full) return null;
   const box = plot.getBoundingClientRect();
@@ -156,8 +160,8 @@ export function placeOf(plot, event) {
   return { x: full.xaxis.p2d(px), y: full.yaxis.p2d(py), inside };
 }
 
-/** Where a point of the plot lies in its frame, in pixels. */
-export function pixelsOf(plot, x, y) {
+/** Position of a data point in the plot's frame, in pixels, with the size of the axes. */
+export function pixelPosition(plot, x, y) {
   const full = plot._fullLayout;
   if (!full) return null;
   return { left: full._size.l + full.xaxis.d2p(x), top: full._size.t + full.yaxis.d2p(y), size: full._size };

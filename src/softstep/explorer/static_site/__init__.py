@@ -1,1 +1,1 @@
-"""The explorer without a server: rooms as static pages over answers computed beforehand."""
+"""The explorer without a server: static pages that read answers computed in advance."""

@@ -1,6 +1,6 @@
-"""Rooms 1 to 4 as static pages: the same page over answers computed beforehand, for any host or a plain file.
+"""Export rooms 1 to 4 as static pages that need no server: the same page, with answers computed in advance.
 
-Every exported parameter has a few values; the page's sliders step through them, and the rest keeps its default.
+Each exported parameter takes a few values, and the page's sliders step through them; all others keep their defaults.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softstep.explorer.http import page
-from softstep.explorer.rooms.api import ENDPOINTS, answer
-from softstep.explorer.static_site.bundle import bundle
+from softstep.explorer.http import assets
+from softstep.explorer.rooms.endpoints import ENDPOINTS, answer
+from softstep.explorer.static_site.js_bundle import bundle
 from softstep.theory import problems
 
 DIGITS = 8
 """Significant digits of exported numbers."""
 
 Axes = Mapping[str, Sequence[Any]]
+"""The exported values of each parameter."""
 
 
-class Grid(NamedTuple):
-    """Which answers of an endpoint are exported."""
+class AnswerGrid(NamedTuple):
+    """The exported answers of an endpoint: one for every combination of the axes' values."""
 
     axes: Axes
-    """The values of each parameter that varies, in the order of the keys."""
+    """The values of each parameter that varies; their order is that of the indices in an answer's key."""
     fixed: Mapping[str, Any] = {}
-    """Parameters that have another value than their default."""
+    """Parameters with one value that is not their default."""
     split: int = 0
-    """How many axes, from the first, tell one file from another."""
+    """Number of leading axes that are split over files: each combination of their values has a file of its own."""
 
 
 _ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 1.9)
@@ -46,43 +47,45 @@ _PLANE: Axes = {
 }
 _LOSS: Axes = {"loss": ("bowl", "valley", "double-well"), "dimensions": (1, 2)}
 
-GRIDS: Mapping[str, Grid] = {
-    "landscape": Grid(_LOSS),
-    "one-network": Grid(
+GRIDS: Mapping[str, AnswerGrid] = {
+    "landscape": AnswerGrid(_LOSS),
+    "one-network": AnswerGrid(
         {**_LOSS, "variant": ("every-step", "lookahead", "nesterov"), "alpha": _ALPHAS[1:-1], "c": _WEIGHTS,
          "x": (-2.4, 0.6, 1.8)}, {"steps": 24}, 3,
     ),
-    "two-networks": Grid({"a": (0.5, 0.9, 0.99), "alpha": _ALPHAS, "c": _WEIGHTS}, {}, 1),
-    "ledger": Grid({"c": _WEIGHTS, "at": tuple(range(41))}, {}, 1),
-    "filter": Grid({"c": _WEIGHTS}),
-    "stories": Grid({}),
-    "problem": Grid(_PROBLEM),
-    "stability-map": Grid(_PROBLEM, {"resolution": 81}, 2),
-    "stability-point": Grid({**_PROBLEM, **_PLANE}, {"steps": 100}, 2),
-    "stability-windows": Grid({**_PROBLEM, **_PLANE}, {}, 2),
-    "noise": Grid({"a": (0.0, 0.5, 0.9), "alpha": _ALPHAS, "c": _WEIGHTS}, {"steps": 200}, 1),
+    "two-networks": AnswerGrid({"a": (0.5, 0.9, 0.99), "alpha": _ALPHAS, "c": _WEIGHTS}, {}, 1),
+    "ledger": AnswerGrid({"c": _WEIGHTS, "at": tuple(range(41))}, {}, 1),
+    "filter": AnswerGrid({"c": _WEIGHTS}),
+    "stories": AnswerGrid({}),
+    "problem": AnswerGrid(_PROBLEM),
+    "stability-map": AnswerGrid(_PROBLEM, {"resolution": 81}, 2),
+    "stability-point": AnswerGrid({**_PROBLEM, **_PLANE}, {"steps": 100}, 2),
+    "stability-windows": AnswerGrid({**_PROBLEM, **_PLANE}, {}, 2),
+    "noise": AnswerGrid({"a": (0.0, 0.5, 0.9), "alpha": _ALPHAS, "c": _WEIGHTS}, {"steps": 200}, 1),
 }  # fmt: skip
-"""What `export_explorer` computes; a test shows that every endpoint is there and that the stories lie on the grids."""
+"""The answers that `export_explorer` computes; tests check that they cover every endpoint and every story."""
 
 
 def export_explorer(
-    directory: str | Path, grids: Mapping[str, Grid] = GRIDS, told: Callable[[str], None] | None = None
+    directory: str | Path, grids: Mapping[str, AnswerGrid] = GRIDS, on_endpoint: Callable[[str], None] | None = None
 ) -> Path:
-    """Write rooms 1 to 4 as static pages into `directory`, made where it is missing; the path of its index.html.
+    """Write rooms 1 to 4 as static pages into `directory`, which is created if missing.
 
-    told: is given the name of each endpoint before its answers are computed.
+    `on_endpoint` is called with the name of each endpoint before its answers are computed. Returns the path of
+    index.html.
     """
     folder = Path(directory)
     for name in ("static", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for name in ("app.css", "live.css", "icon.svg"):
-        (folder / "static" / name).write_bytes((page.STATIC / name).read_bytes())
-    (folder / "static" / "plotly.js").write_bytes(page.plotly_path().read_bytes())
+    for name in (*assets.STYLESHEETS, "icon.svg"):
+        (folder / "static" / name).write_bytes((assets.STATIC / name).read_bytes())
+    (folder / "static" / "palette.css").write_text(assets.palette_css(), encoding="utf-8")
+    (folder / "static" / "plotly.js").write_bytes(assets.plotly_path().read_bytes())
     (folder / "static" / "app.js").write_text(bundle("app.js", _module), encoding="utf-8")
     (folder / "data" / "grids.js").write_text(f"window.softstepGrids = {_compact(manifest(grids))};\n", "utf-8")
     for name, grid in grids.items():
-        if told:
-            told(name)
+        if on_endpoint:
+            on_endpoint(name)
         for chunk, answers in chunks(name, grid):
             script = f"softstepChunk({json.dumps(chunk)}, {_compact(answers)});\n"
             (folder / "data" / f"{chunk}.js").write_text(script, encoding="utf-8")
@@ -91,8 +94,8 @@ def export_explorer(
     return index
 
 
-def manifest(grids: Mapping[str, Grid]) -> dict[str, Any]:
-    """For the page: the axes of every endpoint, how its files are split, and what else has which value."""
+def manifest(grids: Mapping[str, AnswerGrid]) -> dict[str, Any]:
+    """Return what the page needs to find an answer: each endpoint's axes, file split, and default values."""
     return {
         name: {
             "axes": [{"name": axis, "values": list(values)} for axis, values in grid.axes.items()],
@@ -103,8 +106,8 @@ def manifest(grids: Mapping[str, Grid]) -> dict[str, Any]:
     }
 
 
-def chunks(name: str, grid: Grid) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each file's name, and its answers by the indices of all axes, as in 0,2,1."""
+def chunks(name: str, grid: AnswerGrid) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each data file and its answers, keyed by the indices on all axes, for example "0,2,1"."""
     numbered = [tuple(enumerate(values)) for values in grid.axes.values()]
     for outer in itertools.product(*numbered[: grid.split]):
         answers = {}
@@ -116,7 +119,7 @@ def chunks(name: str, grid: Grid) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def rounded(value: Any) -> Any:
-    """Numbers to `DIGITS` significant digits, throughout."""
+    """Round all numbers in a JSON value to `DIGITS` significant digits; non-finite numbers become None."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, list):
@@ -125,7 +128,8 @@ def rounded(value: Any) -> Any:
 
 
 def _module(path: str) -> str:
-    return page.palette_js() if path == "palette.js" else (page.STATIC / path).read_text(encoding="utf-8")
+    """Return the text of the page's module `path`."""
+    return assets.palette_js() if path == "palette.js" else (assets.STATIC / path).read_text(encoding="utf-8")
 
 
 def _compact(value: Any) -> str:
@@ -133,8 +137,8 @@ def _compact(value: Any) -> str:
 
 
 def _index() -> str:
-    """The page with a mark that its numbers are at hand, and classic scripts in place of modules."""
-    text = (page.STATIC / "index.html").read_text(encoding="utf-8")
+    """Return index.html, marked as static, with classic scripts instead of modules."""
+    text = (assets.STATIC / "index.html").read_text(encoding="utf-8")
     module = '<script src="static/app.js" type="module"></script>'
     scripts = '<script src="data/grids.js" defer></script>\n<script src="static/app.js" defer></script>'
     text = re.sub(r'<link rel="modulepreload"[^>]*>\n', "", text)

@@ -1,68 +1,76 @@
-// One arm of a live run: its sliders, what its policy does, and what it thinks.
+// One arm of a live run: its sliders, its policy at play, and its Q-values.
 
 import { Panel } from "../controls.js";
-import { el, show } from "../dom.js";
+import { el, formatNumber } from "../dom.js";
 import { Scene } from "./scenes.js";
 
+const SHOWN_RETURNS = 20; // training episodes in the mean return of a frame
+
 export class ArmCard {
-  /** moved(settings) is told of α, c and the switch whenever one of them is moved. */
-  constructor({ name, alpha, c, target }, words, colour, actions, moved) {
+  /** `onChange(settings)` is called with α, c and the target switch whenever the user changes one of them. */
+  constructor({ name, alpha, c, target }, { label, colour, actions, onChange }) {
     this.name = name;
     this.colour = colour;
     this.settings = { alpha, c, target };
-    this.moved = moved;
-    this.canvas = el("canvas", { class: "scene", role: "img", "aria-label": `${words}: the greedy policy at play` });
-    this.scene = new Scene(this.canvas);
-    this.bars = actions.map((action) => {
-      const bar = el("span", { class: "bar-fill" });
-      return { bar, action, value: el("td", { class: "tabular" }, "–"), row: null };
+    this.onChange = onChange;
+    const canvas = el("canvas", { class: "scene", role: "img", "aria-label": `${label}: the greedy policy playing` });
+    this.scene = new Scene(canvas);
+    this.rows = actions.map((action) => {
+      const bar = el("span", { class: "q-bar" });
+      const value = el("td", { class: "tabular" }, "–");
+      const row = el("tr", {}, el("th", { scope: "row" }, action), value, el("td", { "aria-hidden": "true" }, bar));
+      return { bar, value, row };
     });
-    const rows = this.bars.map((entry) => (entry.row = el("tr", {}, el("th", { scope: "row" }, entry.action),
-      entry.value, el("td", { class: "bar-cell", "aria-hidden": "true" }, entry.bar))));
-    this.facts = el("p", { class: "tabular quiet", id: `live-facts-${name}` }, "not yet started");
-    this.element = el("section", { class: "arm", id: `live-card-${name}`, "aria-label": words },
-      el("h2", {}, words), this.canvas, this.facts,
-      el("table", { class: "q-values" }, el("caption", { class: "quiet" }, "Q-values; the bars compare them"), el("tbody", {}, rows)));
+    this.facts = el("p", { class: "tabular quiet", id: `live-facts-${name}` }, "Not started yet.");
+    this.element = el("section", { class: "arm", id: `live-card-${name}`, "aria-label": label },
+      el("h2", {}, label), canvas, this.facts,
+      el("table", { class: "q-values" }, el("caption", { class: "quiet" }, "Q-value of each action"),
+        el("tbody", {}, this.rows.map(({ row }) => row))));
     this.element.style.setProperty("--arm", colour);
-    this.sliders();
+    this.addSliders();
   }
 
-  sliders() {
-    const own = (name) => `${name}-${this.name}`;
+  addSliders() {
+    const control = (name) => `${name}-${this.name}`;
     this.panel = new Panel(this.element, [
-      { kind: "slider", name: own("alpha"), label: "$α$ step size", scale: "log", min: 1e-6, max: 1 },
-      { kind: "slider", name: own("c"), label: "$c$ kept of the old target", scale: "complement", max: 0.9999 },
-      { kind: "choice", name: own("target"), label: "Target network", options: [["on", "on"], ["off", "none"]] },
+      { kind: "slider", name: control("alpha"), label: "$α$: step size", scale: "log", min: 1e-6, max: 1 },
+      { kind: "slider", name: control("c"), label: "$c$: share of the old target", scale: "complement", max: 0.9999 },
+      { kind: "choice", name: control("target"), label: "Target network", options: [["on", "on"], ["off", "off"]] },
     ], (name, value) => this.change(name.slice(0, name.indexOf("-")), value));
-    this.show();
+    this.showSettings();
   }
 
   change(name, value) {
     this.settings = { ...this.settings, [name]: value };
-    this.show();
-    this.moved(this.settings);
+    this.showSettings();
+    this.onChange(this.settings);
   }
 
-  show() {
-    this.panel.show(Object.fromEntries(Object.entries(this.settings).map(([name, value]) => [`${name}-${this.name}`, value])));
-    this.element.classList.toggle("no-target", this.settings.target === "off");
+  showSettings() {
+    this.panel.setValues(Object.fromEntries(Object.entries(this.settings).map(([name, value]) => [`${name}-${this.name}`, value])));
   }
 
-  frame(arm, still) {
+  /** Show an arm's part of a frame; with reduced motion the scene changes only between episodes. */
+  showFrame(arm, reducedMotion) {
     const { scene } = arm;
-    if (!still || scene.episode !== this.episode || scene.ended) this.scene.show(scene, this.colour);
+    if (!reducedMotion || scene.episode !== this.episode || scene.ended) this.scene.draw(scene, this.colour);
     this.episode = scene.episode;
-    this.facts.textContent = arm.diverged ? "Diverged: its numbers are no longer finite."
-      : `return ${show(arm.return, 3)}, last 20 of ${arm.episodes} episodes\nthis game ${show(scene.return, 3)}`;
-    this.facts.classList.toggle("wrong", arm.diverged);
-    const finite = arm.q_values.map((value) => value ?? 0);
-    const low = Math.min(...finite);
-    const height = Math.max(1e-9, Math.max(...finite) - low);
-    const best = finite.indexOf(Math.max(...finite));
-    this.bars.forEach((entry, i) => {
-      entry.value.textContent = show(arm.q_values[i], 3);
-      entry.bar.style.width = `${6 + (94 * (finite[i] - low)) / height}%`;
-      entry.row.classList.toggle("chosen", i === best);
+    this.facts.textContent = arm.diverged ? "Diverged: its values are no longer finite."
+      : `return ${formatNumber(arm.return, 3)}, mean of the last ${Math.min(SHOWN_RETURNS, arm.episodes)} of ${arm.episodes} episodes\n` +
+        `return of this episode so far: ${formatNumber(scene.return, 3)}`;
+    this.facts.classList.toggle("diverged", arm.diverged);
+    this.showQValues(arm.q_values);
+  }
+
+  showQValues(qValues) {
+    const finite = qValues.map((value) => value ?? 0);
+    const low = Math.min(...finite), high = Math.max(...finite);
+    const range = Math.max(1e-9, high - low);
+    const best = finite.indexOf(high);
+    this.rows.forEach(({ bar, value, row }, i) => {
+      value.textContent = formatNumber(qValues[i], 3);
+      bar.style.width = `${6 + (94 * (finite[i] - low)) / range}%`;
+      row.classList.toggle("chosen", i === best);
     });
   }
 }

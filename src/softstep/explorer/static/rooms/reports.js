@@ -4,7 +4,7 @@ import { el } from "../dom.js";
 
 export const id = "reports";
 export const title = "Reports";
-export const lead = "What softstep compare and softstep study found, of the runs in your folder.";
+export const lead = "The results of softstep compare and softstep study in your runs folder.";
 
 export function mount(container, context) {
   return new Reports(container, context);
@@ -15,7 +15,7 @@ class Reports {
     this.context = context;
     this.list = el("ul", { class: "reports", id: "reports-list" });
     this.frame = el("div", { class: "report-frame", id: "reports-frame" });
-    container.append(el("nav", { class: "controls", "aria-label": "Reports" }, this.list), el("div", { class: "stage" }, this.frame));
+    container.append(el("nav", { class: "controls", "aria-label": "Reports" }, this.list), el("div", { class: "content" }, this.frame));
     this.load();
   }
 
@@ -28,8 +28,8 @@ class Reports {
   update() {
     if (!this.reports) return;
     if (!this.reports.length) {
-      this.frame.replaceChildren(el("p", {}, "There are none yet. Make one with ", el("code", {}, "softstep compare CartPole-v1 --preset demo"),
-        ", then come back: it appears here by itself."));
+      this.frame.replaceChildren(el("p", {}, "There are no reports yet. Make one with ", el("code", {}, "softstep compare CartPole-v1 --preset demo"),
+        ", then open this room again."));
       return;
     }
     const shown = this.reports.find(({ name }) => name === this.context.text("name", "")) ?? this.reports[0];

@@ -1,13 +1,15 @@
-// The environments, drawn: what the server tells in metres and radians becomes a canvas.
+// Drawings of the environments on a canvas, from positions in metres and angles in radians.
 
-/** A canvas as sharp as the screen, redrawn by draw(context, width, height, ink). */
+const ORANGE = "#f0a02c"; // flames and flags
+
+/** A canvas at the screen's resolution that shows an environment. */
 export class Scene {
   constructor(canvas) {
     this.canvas = canvas;
     this.style = getComputedStyle(document.documentElement);
   }
 
-  show(scene, colour) {
+  draw(scene, armColour) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width) return;
     const ratio = devicePixelRatio || 1;
@@ -18,15 +20,15 @@ export class Scene {
     const pen = this.canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
-    const of = (name) => this.style.getPropertyValue(`--${name}`).trim();
-    const ink = { ink: of("ink"), quiet: of("quiet"), line: of("line"), panel: of("panel"), arm: colour };
+    const variable = (name) => this.style.getPropertyValue(`--${name}`).trim();
+    const colours = { ink: variable("ink"), quiet: variable("quiet"), line: variable("line"), arm: armColour };
     pen.lineJoin = pen.lineCap = "round";
-    if (scene.craft) lander(pen, width, height, scene, ink);
-    else cartPole(pen, width, height, scene, ink);
+    if (scene.craft) drawLander(pen, width, height, scene, colours);
+    else drawCartPole(pen, width, height, scene, colours);
   }
 }
 
-function polygon(pen, points) {
+function tracePolygon(pen, points) {
   pen.beginPath();
   points.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
   pen.closePath();
@@ -34,12 +36,12 @@ function polygon(pen, points) {
 
 // ---- CartPole: 4.8 m of track, a pole of 1 m ----
 
-function cartPole(pen, width, height, { cart, pole, action, ended }, ink) {
+function drawCartPole(pen, width, height, { cart, pole, action, ended }, colours) {
   const scale = Math.min(width / 5.2, height / 1.75);
   const ground = height - 0.34 * scale;
   pen.translate(width / 2, ground);
   pen.scale(scale, -scale);
-  pen.strokeStyle = ink.line;
+  pen.strokeStyle = colours.line;
   pen.lineWidth = 0.02;
   pen.beginPath();
   pen.moveTo(-2.6, 0);
@@ -47,10 +49,10 @@ function cartPole(pen, width, height, { cart, pole, action, ended }, ink) {
   for (const limit of [-2.4, 2.4]) { pen.moveTo(limit, -0.08); pen.lineTo(limit, 0.08); }
   pen.stroke();
   pen.translate(cart, 0);
-  pen.fillStyle = ended ? ink.quiet : ink.ink;
-  polygon(pen, [[-0.25, -0.13], [0.25, -0.13], [0.25, 0.13], [-0.25, 0.13]]);
+  pen.fillStyle = ended ? colours.quiet : colours.ink;
+  tracePolygon(pen, [[-0.25, -0.13], [0.25, -0.13], [0.25, 0.13], [-0.25, 0.13]]);
   pen.fill();
-  pen.strokeStyle = ink.quiet;
+  pen.strokeStyle = colours.quiet;
   pen.lineWidth = 0.03;
   const side = action ? 1 : -1;
   pen.beginPath();
@@ -60,7 +62,7 @@ function cartPole(pen, width, height, { cart, pole, action, ended }, ink) {
   pen.lineTo(side * 0.52, 0);
   pen.lineTo(side * 0.45, -0.05);
   pen.stroke();
-  pen.strokeStyle = ink.arm;
+  pen.strokeStyle = colours.arm;
   pen.lineWidth = 0.09;
   pen.beginPath();
   pen.moveTo(0, 0.1);
@@ -72,9 +74,10 @@ function cartPole(pen, width, height, { cart, pole, action, ended }, ink) {
 
 const HULL = [[-14, 17], [-17, 0], [-17, -10], [17, -10], [17, 0], [14, 17]].map(([x, y]) => [x / 30, y / 30]);
 const LEG = [[-2, -8], [2, -8], [2, 8], [-2, 8]].map(([x, y]) => [x / 30, y / 30]);
-const FLAMES = { 1: [17, 8, 30, 8], 2: [0, -10, 0, -30], 3: [-17, 8, -30, 8] };
+const FLAMES = { 1: [17, 8, 30, 8], 2: [0, -10, 0, -30], 3: [-17, 8, -30, 8] }; // by action: start x, y and tip x, y
 
-function placed(pen, [x, y, angle], draw) {
+/** Draw in the coordinates of a body at x, y, rotated by an angle. */
+function inBody(pen, [x, y, angle], draw) {
   pen.save();
   pen.translate(x, y);
   pen.rotate(angle);
@@ -82,47 +85,47 @@ function placed(pen, [x, y, angle], draw) {
   pen.restore();
 }
 
-function lander(pen, width, height, { craft, legs, ground, pad, action, ended }, ink) {
+function drawLander(pen, width, height, { craft, legs, ground, pad, action, ended }, colours) {
   const scale = Math.min(width / 20, height / 13.33);
   pen.translate((width - 20 * scale) / 2, height);
   pen.scale(scale, -scale);
-  pen.fillStyle = ink.line;
-  polygon(pen, [[ground[0][0] - 9, 0], [ground[0][0] - 9, ground[0][1]], ...ground,
+  pen.fillStyle = colours.line;
+  tracePolygon(pen, [[ground[0][0] - 9, 0], [ground[0][0] - 9, ground[0][1]], ...ground,
     [ground.at(-1)[0] + 9, ground.at(-1)[1]], [ground.at(-1)[0] + 9, 0]]);
   pen.fill();
-  flags(pen, pad, ink);
+  drawFlags(pen, pad, colours);
   for (const [x, y, angle, contact] of legs)
-    placed(pen, [x, y, angle], () => {
-      pen.fillStyle = contact ? ink.arm : ink.quiet;
-      polygon(pen, LEG);
+    inBody(pen, [x, y, angle], () => {
+      pen.fillStyle = contact ? colours.arm : colours.quiet;
+      tracePolygon(pen, LEG);
       pen.fill();
     });
-  placed(pen, craft, () => {
-    if (!ended && FLAMES[action]) flame(pen, FLAMES[action].map((v) => v / 30));
-    pen.fillStyle = ended ? ink.quiet : ink.arm;
-    polygon(pen, HULL);
+  inBody(pen, craft, () => {
+    if (!ended && FLAMES[action]) drawFlame(pen, FLAMES[action].map((v) => v / 30));
+    pen.fillStyle = ended ? colours.quiet : colours.arm;
+    tracePolygon(pen, HULL);
     pen.fill();
   });
 }
 
-function flags(pen, [left, right, y], ink) {
-  pen.strokeStyle = ink.ink;
-  pen.fillStyle = "#da7b00";
+function drawFlags(pen, [left, right, y], colours) {
+  pen.strokeStyle = colours.ink;
+  pen.fillStyle = ORANGE;
   pen.lineWidth = 0.06;
   for (const x of [left, right]) {
     pen.beginPath();
     pen.moveTo(x, y);
     pen.lineTo(x, y + 1.6);
     pen.stroke();
-    polygon(pen, [[x, y + 1.6], [x, y + 1.1], [x + 0.8, y + 1.35]]);
+    tracePolygon(pen, [[x, y + 1.6], [x, y + 1.1], [x + 0.8, y + 1.35]]);
     pen.fill();
   }
 }
 
-function flame(pen, [x, y, tipX, tipY]) {
-  const across = 0.18;
-  const [dx, dy] = x === tipX ? [across, 0] : [0, across];
-  pen.fillStyle = "#f0a02c";
-  polygon(pen, [[x - dx, y - dy], [x + dx, y + dy], [tipX, tipY]]);
+function drawFlame(pen, [x, y, tipX, tipY]) {
+  const halfWidth = 0.18;
+  const [dx, dy] = x === tipX ? [halfWidth, 0] : [0, halfWidth];
+  pen.fillStyle = ORANGE;
+  tracePolygon(pen, [[x - dx, y - dy], [x + dx, y + dy], [tipX, tipY]]);
   pen.fill();
 }

@@ -1,22 +1,22 @@
-// Room 2: QN and TQN beside the single network at (1−c)α, one step at a time; the ledger; the filter.
+// Room 2: QN and TQN beside the single network at (1−c)α, step by step; the ledger of T; T as a filter.
 
-import { Questions } from "../api.js";
+import { RequestQueue } from "../api.js";
 import { Panel, PythonBox } from "../controls.js";
-import { el, math, show } from "../dom.js";
-import { Picture, tint } from "../figures.js";
+import { el, formatNumber, math } from "../dom.js";
+import { Figure, withOpacity } from "../figures.js";
 
 export const id = "two-networks";
 export const title = "Two networks";
-export const lead = "Now the step is computed with Q and its target T, and only T is blended. " +
-  "T's first update is that of a single network at (1−c)α. From the second on it is something else.";
+export const lead = "Now the gradient step uses two networks, Q and its target T, and only T is blended. " +
+  "T's first update equals that of a single network at (1−c)α. From the second update on, it differs.";
 
 const ENDPOINT = "two-networks";
 const DEFAULTS = { alpha: 0.5, c: 0.9, a: 0.9, b: 1, start: 1, steps: 40, at: 1 };
 const SPECS = [
-  { kind: "slider", name: "alpha", label: "$α$ step size", scale: "log", min: 0.001, max: 10 },
-  { kind: "slider", name: "c", label: "$c$ share of the old target that is kept", scale: "complement", max: 0.999 },
-  { kind: "slider", name: "a", label: "$a$ how much of T is in the targets", scale: "linear", min: -2, max: 2 },
-  { kind: "slider", name: "b", label: "$b$ how steeply Q is pulled to them", scale: "linear", min: 0.05, max: 3 },
+  { kind: "slider", name: "alpha", label: "$α$: step size", scale: "log", min: 0.001, max: 10 },
+  { kind: "slider", name: "c", label: "$c$: share of the old target that is kept", scale: "complement", max: 0.999 },
+  { kind: "slider", name: "a", label: "$a$: weight of T in Q's target", scale: "linear", min: -2, max: 2 },
+  { kind: "slider", name: "b", label: "$b$: curvature of Q's regression", scale: "linear", min: 0.05, max: 3 },
   { kind: "slider", name: "steps", label: "Steps", scale: "linear", min: 4, max: 400, whole: true },
 ].map((spec) => ({ ...spec, endpoint: ENDPOINT }));
 
@@ -27,54 +27,57 @@ export function mount(container, context) {
 class TwoNetworks {
   constructor(container, context) {
     this.context = context;
-    this.asked = {};
+    this.lastRequests = {};
     this.panel = new Panel(container, SPECS, (name, value) => this.change({ [name]: value }));
-    const stage = el("div", { class: "stage" });
-    container.append(stage);
-    stage.append(el("div", { class: "formulas" }, math("Q_{t+1} = Q_t + α ( a T_t − b Q_t )", true),
+    const content = container.appendChild(el("div", { class: "content" }));
+    content.append(el("div", { class: "formulas" }, math("Q_{t+1} = Q_t + α ( a T_t − b Q_t )", true),
       math("T_{t+1} = c T_t + ( 1 − c ) Q_{t+1}", true)));
-    this.stepper(stage);
-    this.paths = new Picture(stage, { id: "two-networks-paths", title: "Q, T and the single network", kind: "tall",
-      note: "All three start at 1. The line marks the step looked at." });
-    const pair = stage.appendChild(el("div", { class: "pair" }));
-    this.first = new Picture(pair, { id: "two-networks-first", title: "The first steps, close up",
-      note: "Equal after the first update, apart from the second." });
-    this.ledger = new Picture(pair, { id: "two-networks-ledger", title: "The ledger of T",
-      note: "How much of each past step has arrived in T. Every step arrives whole in the end: it is delayed, not shrunk." });
-    const trio = stage.appendChild(el("div", { class: "pair trio" }));
-    this.twin = new Picture(trio, { id: "two-networks-staircase", title: "The hard-copy twin",
-      note: "A target that is copied now and then, with the same mean lag." });
-    this.response = new Picture(trio, { id: "two-networks-response", title: "What the target lets through",
-      note: "T follows slow changes of Q and mutes fast ones." });
-    this.sudden = new Picture(trio, { id: "two-networks-sudden", title: "After a sudden change of Q",
-      note: "Half of it has reached T at the half-life; its twin waits, then takes all of it." });
-    this.python = new PythonBox(stage);
-    this.questions = new Questions({
-      [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clear(); this.draw(); },
-      ledger: (answer) => { this.book = answer; this.draw(); },
-      filter: (answer) => { this.low = answer; this.drawFilter(); },
-    }, (parameter, reason) => { this.panel.clear(); this.panel.refuse(parameter, reason); this.stop(); });
+    this.addStepper(content);
+    this.addFigures(content);
+    this.python = new PythonBox(content);
+    this.requests = new RequestQueue({
+      [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clearErrors(); this.draw(); },
+      ledger: (answer) => { this.ledgerAnswer = answer; this.draw(); },
+      filter: (answer) => { this.filterAnswer = answer; this.drawFilter(); },
+    }, (parameter, reason) => { this.panel.showError(parameter, reason); this.stop(); });
     this.update();
   }
 
-  /** Previous, play, next, and what the step looked at says. */
-  stepper(stage) {
+  addFigures(content) {
+    this.paths = new Figure(content, { id: "two-networks-paths", title: "Q, T and the single network", kind: "tall",
+      note: "All three start at the same value. The dotted line marks the selected step." });
+    const pair = content.appendChild(el("div", { class: "pair" }));
+    this.first = new Figure(pair, { id: "two-networks-first", title: "The first steps, close up",
+      note: "T equals the single network after the first update and differs from the second on." });
+    this.ledger = new Figure(pair, { id: "two-networks-ledger", title: "The ledger of T",
+      note: "The share of each past step of Q that has arrived in T. In the end every step arrives in full: delayed, not shrunk." });
+    const trio = content.appendChild(el("div", { class: "pair trio" }));
+    this.twin = new Figure(trio, { id: "two-networks-staircase", title: "The hard-copy twin",
+      note: "A target that is instead copied from Q every few steps, with the same mean lag." });
+    this.response = new Figure(trio, { id: "two-networks-response", title: "T as a low-pass filter",
+      note: "T follows slow changes of Q and damps fast ones." });
+    this.stepResponse = new Figure(trio, { id: "two-networks-sudden", title: "After a sudden change of Q",
+      note: "After the half-life, half of the change has reached T. The twin waits for its next copy and takes all of it." });
+  }
+
+  /** Buttons that step through the run, and the numbers at the selected step. */
+  addStepper(content) {
     const button = (text, label, action) => el("button", { type: "button", "aria-label": label, onclick: action }, text);
-    this.playing = button("Play", "Play the steps", () => (this.timer ? this.stop() : this.play()));
-    this.where = el("output", { class: "where" });
-    this.says = el("p", { class: "readout", id: "two-networks-says", "aria-live": "polite" });
+    this.playButton = button("Play", "Play the steps", () => (this.timer ? this.stop() : this.play()));
+    this.stepNumber = el("output", { class: "step-number" });
+    this.comparison = el("p", { class: "readout", id: "two-networks-says", "aria-live": "polite" });
     this.numbers = el("p", { class: "quiet tabular", id: "two-networks-numbers" });
     this.rate = el("p", { class: "quiet", id: "two-networks-rate" });
-    const box = el("div", { class: "answer stepper", role: "group", "aria-label": "Step through, also with the arrow keys" },
+    const box = el("div", { class: "answer stepper", role: "group", "aria-label": "Step through the run, also with the arrow keys" },
       el("div", { class: "buttons" }, button("First", "First step", () => this.go(0)),
-        button("←", "Previous step", () => this.go(this.state().at - 1)), this.playing,
-        button("→", "Next step", () => this.go(this.state().at + 1)), this.where),
-      this.says, this.numbers, this.rate);
+        button("←", "Previous step", () => this.go(this.state().at - 1)), this.playButton,
+        button("→", "Next step", () => this.go(this.state().at + 1)), this.stepNumber),
+      this.comparison, this.numbers, this.rate);
     box.addEventListener("keydown", (event) => {
-      const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (way) { event.preventDefault(); this.go(this.state().at + way); }
+      const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (direction) { event.preventDefault(); this.go(this.state().at + direction); }
     });
-    stage.append(box);
+    content.append(box);
   }
 
   state() {
@@ -90,15 +93,15 @@ class TwoNetworks {
   play() {
     if (this.state().at >= this.state().steps) this.go(0);
     this.timer = setInterval(() => this.go(this.state().at + 1), 700);
-    this.playing.textContent = "Pause";
-    this.playing.setAttribute("aria-label", "Pause");
+    this.playButton.textContent = "Pause";
+    this.playButton.setAttribute("aria-label", "Pause");
   }
 
   stop() {
     clearInterval(this.timer);
     this.timer = 0;
-    this.playing.textContent = "Play";
-    this.playing.setAttribute("aria-label", "Play the steps");
+    this.playButton.textContent = "Play";
+    this.playButton.setAttribute("aria-label", "Play the steps");
   }
 
   change(patch) {
@@ -108,148 +111,149 @@ class TwoNetworks {
 
   update() {
     const state = this.state();
-    this.panel.show(state);
+    this.panel.setValues(state);
     const { at, ...values } = state;
-    this.askNew(ENDPOINT, values);
-    this.askNew("ledger", { c: state.c, at: Math.min(at, state.steps) });
-    this.askNew("filter", { c: state.c });
+    this.sendIfChanged(ENDPOINT, values);
+    this.sendIfChanged("ledger", { c: state.c, at: Math.min(at, state.steps) });
+    this.sendIfChanged("filter", { c: state.c });
   }
 
-  /** Ask again only where something has changed. */
-  askNew(endpoint, values) {
+  sendIfChanged(endpoint, values) {
     const text = JSON.stringify(values);
-    if (this.asked[endpoint] !== text) this.questions.ask(endpoint, values);
-    this.asked[endpoint] = text;
+    if (this.lastRequests[endpoint] !== text) this.requests.send(endpoint, values);
+    this.lastRequests[endpoint] = text;
   }
 
   draw() {
-    if (!this.answer || !this.book) return;
-    const answer = { ...this.answer, at: Math.min(this.book.at, this.answer.Q.length - 1) };
-    this.where.textContent = `step ${answer.at} of ${answer.Q.length - 1}`;
-    this.says.textContent = comparedInWords(answer);
-    this.numbers.textContent = ["Q", "T", "X"].map((name) => `${name} = ${show(answer[name][answer.at], 7)}`)
-      .concat(`T − X = ${show(answer.apart[answer.at], 3)}`).join("    ");
+    if (!this.answer || !this.ledgerAnswer) return;
+    const answer = { ...this.answer, at: Math.min(this.ledgerAnswer.at, this.answer.Q.length - 1) };
+    this.stepNumber.textContent = `step ${answer.at} of ${answer.Q.length - 1}`;
+    this.comparison.textContent = comparisonInWords(answer);
+    this.numbers.textContent = ["Q", "T", "X"].map((name) => `${name} = ${formatNumber(answer[name][answer.at], 7)}`)
+      .concat(`T − X = ${formatNumber(answer.apart[answer.at], 3)}`).join("    ");
     this.rate.textContent = answer.says;
-    this.paths.draw((ink) => paths(answer, ink));
-    this.first.draw((ink) => firstSteps(answer, ink));
-    this.ledger.draw((ink) => ledger(this.book, ink));
-    this.twin.draw((ink) => staircase(answer, ink));
-    this.pythonText();
+    this.paths.draw((colours) => paths(answer, colours));
+    this.first.draw((colours) => firstSteps(answer, colours));
+    this.ledger.draw((colours) => ledger(this.ledgerAnswer, colours));
+    this.twin.draw((colours) => staircase(answer, colours));
+    this.showPython();
   }
 
   drawFilter() {
-    this.response.draw((ink) => response(this.low, ink));
-    this.sudden.draw((ink) => sudden(this.low, ink));
-    this.pythonText();
+    this.response.draw((colours) => response(this.filterAnswer, colours));
+    this.stepResponse.draw((colours) => stepResponse(this.filterAnswer, colours));
+    this.showPython();
   }
 
-  pythonText() {
-    if (this.answer && this.book && this.low)
-      this.python.show([this.answer.python, this.book.python, this.low.python].join("\n\n"));
+  showPython() {
+    if (this.answer && this.ledgerAnswer && this.filterAnswer)
+      this.python.show([this.answer.python, this.ledgerAnswer.python, this.filterAnswer.python].join("\n\n"));
   }
 
   unmount() {
     this.stop();
-    this.questions.close();
-    for (const picture of [this.paths, this.first, this.ledger, this.twin, this.response, this.sudden]) picture.remove();
+    this.requests.close();
+    for (const figure of [this.paths, this.first, this.ledger, this.twin, this.response, this.stepResponse]) figure.remove();
   }
 }
 
-function comparedInWords({ at, apart, second }) {
-  if (at === 0) return "All three start at the same place.";
-  if (at === 1) return "After the first update T and the single network are equal.";
-  if (Math.abs(apart[at]) < 1e-14) return "Here T and the single network stay equal.";
-  const sign = apart[at] > 0 ? "above" : "below";
-  const why = at === 2 ? ` The theory says T₂ − X₂ = ${show(second.predicted, 4)}.` : "";
-  return `After update ${at}, T lies ${sign} the single network by ${show(Math.abs(apart[at]), 4)}.${why}`;
+function comparisonInWords({ at, apart, second }) {
+  if (at === 0) return "All three start at the same value.";
+  if (at === 1) return "After the first update, T and the single network are equal.";
+  if (Math.abs(apart[at]) < 1e-14) return `After update ${at}, T and the single network are equal.`;
+  const side = apart[at] > 0 ? "above" : "below";
+  const theory = at === 2 ? ` The theory gives T₂ − X₂ = ${formatNumber(second.predicted, 4)}.` : "";
+  return `After update ${at}, T is ${formatNumber(Math.abs(apart[at]), 4)} ${side} the single network.${theory}`;
 }
 
-const steps = (line) => line.map((_, t) => t);
+const steps = (path) => path.map((_, t) => t);
 
-function cursor(answer, ink) {
-  return { type: "line", x0: answer.at, x1: answer.at, yref: "paper", y0: 0, y1: 1, line: { color: ink.quiet, width: 1, dash: "dot" } };
+/** A dotted line at the selected step. */
+function stepMarker(answer, colours) {
+  return { type: "line", x0: answer.at, x1: answer.at, yref: "paper", y0: 0, y1: 1, line: { color: colours.quiet, width: 1, dash: "dot" } };
 }
 
-function paths(answer, ink) {
-  const short = answer.Q.length <= 60;
+function paths(answer, colours) {
+  const isShort = answer.Q.length <= 60;
   const line = (name, label, color, more) => ({ name: label, x: steps(answer[name]), y: answer[name],
-    mode: short ? "lines+markers" : "lines", line: { color, width: 2 }, marker: { size: 5, color },
+    mode: isShort ? "lines+markers" : "lines", line: { color, width: 2 }, marker: { size: 5, color },
     hovertemplate: `step %{x}: %{y:.6g}<extra>${label}</extra>`, ...more });
   const mark = (name, color) => ({ name, showlegend: false, hoverinfo: "skip", x: [answer.at], y: [answer[name][answer.at]],
     mode: "markers", marker: { size: 12, color: "rgba(0,0,0,0)", line: { color, width: 3 } } });
   return {
     traces: [
-      line("X", "X, the single network at (1−c)α", ink.single, { line: { color: tint(ink.single, 0.5), width: 7 }, meta: "wide" }),
-      line("Q", "Q, the online network", ink.online), line("T", "T, the target", ink.target),
-      mark("X", ink.single), mark("Q", ink.online), mark("T", ink.target),
+      line("X", "X, the single network at (1−c)α", colours.single, { line: { color: withOpacity(colours.single, 0.5), width: 7 }, meta: "wide" }),
+      line("Q", "Q, the online network", colours.online), line("T", "T, the target network", colours.target),
+      mark("X", colours.single), mark("Q", colours.online), mark("T", colours.target),
     ],
-    layout: { xaxis: { title: { text: "gradient steps" } }, yaxis: { title: { text: "value" } }, shapes: [cursor(answer, ink)] },
-    label: `Q, T and X over steps. At step ${answer.at}: ${show(answer.Q[answer.at])}, ${show(answer.T[answer.at])}, ${show(answer.X[answer.at])}.`,
+    layout: { xaxis: { title: { text: "gradient steps" } }, yaxis: { title: { text: "value" } }, shapes: [stepMarker(answer, colours)] },
+    label: `Q, T and X over steps. At step ${answer.at}: ${formatNumber(answer.Q[answer.at])}, ${formatNumber(answer.T[answer.at])}, ${formatNumber(answer.X[answer.at])}.`,
   };
 }
 
-/** T on X for the first steps: one mark where they are equal, two where they are not. */
-function firstSteps(answer, ink) {
-  const few = Math.min(5, answer.T.length);
-  const line = (name, label, color, more) => ({ name: label, x: steps(answer.T.slice(0, few)), y: answer[name].slice(0, few),
+/** The first steps of T on those of X: the markers coincide when the two are equal. */
+function firstSteps(answer, colours) {
+  const count = Math.min(5, answer.T.length);
+  const line = (name, label, color, more) => ({ name: label, x: steps(answer.T.slice(0, count)), y: answer[name].slice(0, count),
     mode: "lines+markers", hovertemplate: `step %{x}: %{y:.8g}<extra>${label}</extra>`, line: { color, width: 2 },
     marker: { color, size: 7 }, ...more });
   return {
     traces: [
-      line("X", "X, the single network", ink.single, { line: { color: tint(ink.single, 0.5), width: 9 }, marker: { color: tint(ink.single, 0.6), size: 17 }, meta: "wide" }),
-      line("T", "T, the target", ink.target),
+      line("X", "X, the single network", colours.single, { line: { color: withOpacity(colours.single, 0.5), width: 9 }, marker: { color: withOpacity(colours.single, 0.6), size: 17 }, meta: "wide" }),
+      line("T", "T, the target network", colours.target),
     ],
     layout: { xaxis: { title: { text: "gradient steps" }, dtick: 1 }, yaxis: { title: { text: "value" } } },
-    label: `After the first update T is ${show(answer.first.T, 7)} and X is ${show(answer.first.X, 7)}; after the second T is ${show(answer.second.T, 7)} and X is ${show(answer.second.X, 7)}.`,
+    label: `After the first update T is ${formatNumber(answer.first.T, 7)} and X is ${formatNumber(answer.first.X, 7)}; after the second T is ${formatNumber(answer.second.T, 7)} and X is ${formatNumber(answer.second.X, 7)}.`,
   };
 }
 
-function ledger(book, ink) {
-  const { at, hard_period: period } = book;
+function ledger(answer, colours) {
+  const { at, hard_period: period } = answer;
   return {
     traces: [
-      { type: "bar", name: "arrived in T", x: book.k, y: book.share, marker: { color: ink.target },
+      { type: "bar", name: "arrived in T", x: answer.k, y: answer.share, marker: { color: colours.target },
         hovertemplate: "step %{x}: %{y:.4f} of it has arrived<extra></extra>" },
-      { name: `hard copies every ${period}`, x: book.k, y: book.hard, mode: "lines", line: { color: ink.hard, width: 2, shape: "hvh" } },
+      { name: `with hard copies every ${period} steps`, x: answer.k, y: answer.hard, mode: "lines", line: { color: colours.hard, width: 2, shape: "hvh" } },
     ],
-    layout: { xaxis: { title: { text: `past step (T is looked at after ${at})` }, range: [-0.6, Math.max(at, 12) - 0.4] }, bargap: 0.15,
-      yaxis: { title: { text: "share that has arrived" }, range: [0, 1.04] } },
+    layout: { xaxis: { title: { text: `past step (T after step ${at})` }, range: [-0.6, Math.max(at, 12) - 0.4] }, bargap: 0.15,
+      yaxis: { title: { text: "share that has arrived in T" }, range: [0, 1.04] } },
     label: `Share of each of ${at} past steps that has arrived in T.`,
   };
 }
 
-function staircase(answer, ink) {
+function staircase(answer, colours) {
   const line = (name, label, color, more = {}) => ({ name: label, x: steps(answer[name]), y: answer[name], mode: "lines",
     line: { color, width: 2, ...more } });
   return {
-    traces: [line("T", "T, soft", ink.target), line("Q_hard", "Q with hard copies", tint(ink.online, 0.55), { width: 1.3 }),
-      line("T_hard", `T, copied every ${answer.hard_period}`, ink.hard, { shape: "hv" })],
+    traces: [line("T", "T, soft", colours.target), line("Q_hard", "Q, with hard copies", withOpacity(colours.online, 0.55), { width: 1.3 }),
+      line("T_hard", `T, copied every ${answer.hard_period} steps`, colours.hard, { shape: "hv" })],
     layout: { xaxis: { title: { text: "gradient steps" } }, yaxis: { title: { text: "value" } } },
     label: `The soft target beside hard copies every ${answer.hard_period} steps.`,
   };
 }
 
-function response(low, ink) {
-  const marks = low.cutoff === null ? [] : [{ name: `half the power, ω = ${show(low.cutoff, 3)}`, x: [low.cutoff],
-    y: [low.cutoff_db], mode: "markers", marker: { color: ink.ink, size: 10, symbol: "diamond" } }];
+function response(filter, colours) {
+  const marks = filter.cutoff === null ? [] : [{ name: `half power, ω = ${formatNumber(filter.cutoff, 3)}`, x: [filter.cutoff],
+    y: [filter.cutoff_db], mode: "markers", marker: { color: colours.ink, size: 10, symbol: "diamond" } }];
   return {
-    traces: [{ name: "gain from Q to T", x: low.omega, y: low.gain_db, mode: "lines", line: { color: ink.target, width: 2 } }, ...marks],
-    layout: { xaxis: { type: "log", dtick: 1, title: { text: "frequency ω, radians per step" } }, yaxis: { title: { text: "gain, dB" } } },
-    label: "Gain of the target over frequency.",
+    traces: [{ name: "gain from Q to T", x: filter.omega, y: filter.gain_db, mode: "lines", line: { color: colours.target, width: 2 } }, ...marks],
+    layout: { xaxis: { type: "log", dtick: 1, title: { text: "frequency ω (radians per step)" } }, yaxis: { title: { text: "gain (dB)" } } },
+    label: "Gain from Q to T over frequency.",
   };
 }
 
-function sudden(low, ink) {
-  const half = { type: "line", x0: low.half_life, x1: low.half_life, yref: "paper", y0: 0, y1: 1,
-    line: { color: ink.quiet, width: 1, dash: "dot" } };
+/** Share of a sudden change of Q that T shows after each step. */
+function stepResponse(filter, colours) {
+  const half = { type: "line", x0: filter.half_life, x1: filter.half_life, yref: "paper", y0: 0, y1: 1,
+    line: { color: colours.quiet, width: 1, dash: "dot" } };
   return {
     traces: [
-      { name: "T, soft", x: low.age, y: low.soft, mode: "lines", line: { color: ink.target, width: 2 } },
-      { name: `T, copied every ${low.hard_period}`, x: low.age, y: low.hard, mode: "lines", line: { color: ink.hard, width: 2, shape: "hv" } },
-      { name: `half-life ${show(low.half_life, 4)} steps, mean lag ${show(low.mean_lag, 4)}`, x: [low.half_life], y: [0.5], mode: "markers",
-        marker: { color: ink.ink, size: 10, symbol: "diamond" } },
+      { name: "T, soft", x: filter.age, y: filter.soft, mode: "lines", line: { color: colours.target, width: 2 } },
+      { name: `T, copied every ${filter.hard_period} steps`, x: filter.age, y: filter.hard, mode: "lines", line: { color: colours.hard, width: 2, shape: "hv" } },
+      { name: `half-life ${formatNumber(filter.half_life, 4)} steps, mean lag ${formatNumber(filter.mean_lag, 4)}`, x: [filter.half_life], y: [0.5], mode: "markers",
+        marker: { color: colours.ink, size: 10, symbol: "diamond" } },
     ],
-    layout: { xaxis: { title: { text: "gradient steps since" } }, yaxis: { title: { text: "share in T" }, range: [0, 1.04] }, shapes: [half] },
-    label: `Share of a sudden change that has reached T; half after ${show(low.half_life, 4)} steps.`,
+    layout: { xaxis: { title: { text: "gradient steps since the change" } }, yaxis: { title: { text: "share that has reached T" }, range: [0, 1.04] }, shapes: [half] },
+    label: `Share of a sudden change of Q that has reached T; half of it after ${formatNumber(filter.half_life, 4)} steps.`,
   };
 }

@@ -1,4 +1,4 @@
-"""A live run as an ordinary run folder: its configuration holds every change with its step, so it can be replayed."""
+"""Save a live run as an ordinary run folder; its configuration lists every change with its step, for exact replay."""
 
 from __future__ import annotations
 
@@ -18,36 +18,38 @@ from softstep.training import loop
 from softstep.training.loop import Trainer
 
 
-def save(trainer: Trainer, path: Path) -> None:
-    """Write the run so far, as if it had been a run of that length; the trainer goes on as if nothing had been.
+def save_run(trainer: Trainer, path: Path) -> None:
+    """Write the run so far as a finished run of that length; the trainer is left unchanged.
 
-    Errors: ConfigError where nothing has been trained yet; StoreError where the folder exists or cannot be written.
+    Raises:
+        ConfigError: Nothing has been trained yet.
+        StoreError: The folder exists or cannot be written.
     """
     if trainer.env_steps == 0:
         raise ConfigError("nothing has been trained yet: let it run first")
     config = dataclasses.replace(trainer.config, total_steps=trainer.env_steps)
     folder = run_folder.create(path, config)
-    with run_folder.locked(path), _ended(trainer):
+    with run_folder.locked(path), _final_record(trainer):
         driver, writer = trainer.driver, CheckpointWriter(folder, 0)
         try:
             arrays = loop.snapshot_arrays(trainer)
             writer.write(trainer.env_steps, arrays, driver.new_rows(np.zeros_like(driver.written())))
         finally:
             writer.close()
-        log = History.from_arrays(arrays)
-        write_tables(folder, make_tables(folder, [log]), {"finished": True, "live": True})
+        history = History.from_arrays(arrays)
+        write_tables(folder, make_tables(folder, [history]), {"finished": True, "live": True})
         checkpoints.delete_replay(folder)
 
 
 @contextlib.contextmanager
-def _ended(trainer: Trainer) -> Iterator[None]:
-    """The trainer with the last record that a run ending here has; afterwards without it again."""
-    log, state = trainer.history, trainer.driver.state
-    count = len(log.records)
+def _final_record(trainer: Trainer) -> Iterator[None]:
+    """Add the record that a run ending at this step would have, and remove it on exit."""
+    history, state = trainer.history, trainer.driver.state
+    count = len(history.records)
     try:
-        if not log.records or log.records[-1].env_steps < trainer.env_steps:
+        if not history.records or history.records[-1].env_steps < trainer.env_steps:
             loop.record(trainer)
         yield
     finally:
-        del log.records[count:]
+        del history.records[count:]
         trainer.driver.state = state
