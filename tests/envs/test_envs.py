@@ -1,4 +1,4 @@
-"""The makers: one contract, checked against Gymnasium and against an environment that writes down what it saw."""
+"""The makers: one contract, checked against Gymnasium and against an environment that records what it is asked."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from softstep.transition import Transition
 O = 4  # noqa: E741 (CartPole's observation)
 
 
-def one_agent(config: Config, iterations: int) -> Transition:
-    """What a lone agent remembers after so many iterations."""
+def transitions(config: Config, iterations: int) -> Transition:
+    """Train a single agent for some iterations; return the transitions in its replay."""
     driver = make_driver(config)
     advance(driver, config, iterations)
     size = envs.describe(config).observation_size
@@ -35,15 +35,15 @@ def one_agent(config: Config, iterations: int) -> Transition:
     return unpack_rows(remembered(driver)[0], size)
 
 
-# ---- gymnax CartPole, one transition at a time, against Gymnasium's ----
+# ---- gymnax's CartPole against Gymnasium's, one transition at a time ----
 
 
-def test_gymnax_cartpole_steps_like_gymnasiums() -> None:
+def test_gymnax_cartpole_steps_like_gymnasium() -> None:
     ours = envs.make_compiled("CartPole-v1")
     theirs = gymnasium.make("CartPole-v1", disable_env_checker=True)
     blank, _ = ours.reset(jax.random.key(0))
-    rng, step = np.random.default_rng(0), jax.jit(lambda key, *rest: ours.step(ours.chance(key), *rest))
-    seen = {"terminated": 0, "truncated": 0, "neither": 0}
+    rng, step = np.random.default_rng(0), jax.jit(lambda key, *rest: ours.step(ours.draw_randomness(key), *rest))
+    counts = {"terminated": 0, "truncated": 0, "neither": 0}
     for _ in range(600):
         state = (rng.uniform(-1, 1, 4) * [2.39, 2, 0.209, 2]).astype(np.float32)
         time, action = int(rng.choice([3, 499])), int(rng.integers(2))
@@ -56,30 +56,30 @@ def test_gymnax_cartpole_steps_like_gymnasiums() -> None:
         np.testing.assert_allclose(out.next_observation, observation, rtol=0, atol=1e-6)
         assert (float(out.reward), bool(out.terminated)) == (reward, terminated)
         assert bool(out.truncated) == (truncated and not terminated)
-        seen["terminated" if terminated else "truncated" if truncated else "neither"] += 1
-    assert min(seen.values()) > 30
+        counts["terminated" if terminated else "truncated" if truncated else "neither"] += 1
+    assert min(counts.values()) > 30
 
 
-def test_gymnax_cartpole_resets_where_an_episode_ended_and_only_there() -> None:
+def test_gymnax_cartpole_resets_if_and_only_if_an_episode_ended() -> None:
     env = envs.make_compiled("CartPole-v1")
     state, _ = env.reset(jax.random.key(0))
     fallen, upright = state.replace(theta=jnp.float32(0.3)), state
-    chance = env.chance(jax.random.key(1))
-    ended, going = (jax.jit(env.step)(chance, s, jnp.int32(0)) for s in (fallen, upright))
+    randomness = env.draw_randomness(jax.random.key(1))
+    ended, running = (jax.jit(env.step)(randomness, s, jnp.int32(0)) for s in (fallen, upright))
     assert bool(ended.terminated)
     assert np.abs(ended.next_observation[2]) > 0.2
     assert np.abs(ended.observation).max() <= 0.05
-    np.testing.assert_array_equal(going.observation, going.next_observation)
+    np.testing.assert_array_equal(running.observation, running.next_observation)
 
 
 @pytest.mark.parametrize(
     "name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-bsuite", "SpaceInvaders-MinAtar"]
 )
-def test_a_compiled_step_is_gymnaxs_with_the_same_key(name: str) -> None:
+def test_a_compiled_step_equals_gymnax_with_the_same_key(name: str) -> None:
     ours, (theirs, params) = envs.make_compiled(name), gymnax.make(name)
-    step = jax.jit(lambda key, state, action: ours.step(ours.chance(key), state, action))
+    step = jax.jit(lambda key, state, action: ours.step(ours.draw_randomness(key), state, action))
     expect = jax.jit(lambda key, state, action: theirs.step(key, state, action, params))
-    close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)  # two programs, fused in two ways
+    close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)  # XLA fuses the two programs differently
     state, _ = ours.reset(jax.random.key(0))
     ended = 0
     for n in range(300):
@@ -99,7 +99,7 @@ def test_a_compiled_step_is_gymnaxs_with_the_same_key(name: str) -> None:
 
 
 def check_cartpole_rows(rows: Transition) -> None:
-    """Every row is one step of CartPole's physics: none crosses an episode, and the last is from before the reset."""
+    """Assert that every row is one step of CartPole's physics: none crosses an episode or follows a reset."""
     env = gymnasium.make("CartPole-v1").unwrapped
     env.reset(seed=0)
     for o, a, d, after in zip(rows.observation, rows.action, rows.discount, rows.next_observation, strict=True):
@@ -114,16 +114,16 @@ def check_cartpole_rows(rows: Transition) -> None:
 @pytest.mark.parametrize("num_envs", [1, 2])
 def test_every_cartpole_row_is_one_step_of_its_physics(env: str, num_envs: int) -> None:
     config = small(env=env, num_envs=num_envs, memory_size=400, learning_starts=400)
-    check_cartpole_rows(one_agent(config, 150))
+    check_cartpole_rows(transitions(config, 150))
 
 
 def test_gymnax_time_limit_bootstraps_unless_it_is_terminal() -> None:
-    """A random MountainCar reaches its limit of 200 steps and nothing else."""
+    """Under random actions, MountainCar always reaches its limit of 200 steps."""
     for terminal in (False, True):
         config = small(
             env="gymnax:MountainCar-v0", memory_size=500, learning_starts=500, time_limit_is_terminal=terminal
         )
-        rows = one_agent(config, 250)
+        rows = transitions(config, 250)
         ends = np.arange(1, 501) % 200 == 0
         np.testing.assert_array_equal(rows.discount, np.where(ends & terminal, 0, 1))
         same = (rows.next_observation[:-1] == rows.observation[1:]).all(-1)
@@ -136,20 +136,20 @@ def test_gymnasium_rows_never_cross_an_episode(num_envs: int, terminal: bool) ->
     config = small(
         env="RecorderProbe-v0", num_envs=num_envs, memory_size=600, learning_starts=600, time_limit_is_terminal=terminal
     )
-    rows = one_agent(config, 300)
+    rows = transitions(config, 300)
     episode, time = rows.observation.T
     np.testing.assert_array_equal(rows.next_observation, np.stack([episode, time + 1], -1))
     terminated, truncated = rows.action == 3, (rows.action != 3) & (time == 4)
     assert min(terminated.sum(), truncated.sum()) > 20
     np.testing.assert_array_equal(rows.discount == 0, terminated | (truncated & terminal))
     np.testing.assert_array_equal(rows.reward, time + 1)
-    for env in range(num_envs):  # an environment's rows in turn: on within an episode, at 0 of the next after its end
+    for env in range(num_envs):  # an environment's rows in order: the next time step, or the next episode's first
         e, t, end = (a[env::num_envs] for a in (episode, time, terminated | truncated))
         np.testing.assert_array_equal(e[1:], e[:-1] + end[:-1])
         np.testing.assert_array_equal(t[1:], np.where(end[:-1], 0, t[:-1] + 1))
 
 
-def test_returns_and_lengths_are_those_of_whole_episodes() -> None:
+def test_returns_and_lengths_cover_whole_episodes() -> None:
     config = small(env="RecorderProbe-v0", learning_starts=600)
     driver = make_driver(config)
     finished = advance(driver, config, 100)
@@ -168,17 +168,17 @@ needs_envpool = pytest.mark.skipif(
 @pytest.mark.parametrize("num_envs", [1, 2])
 def test_every_envpool_cartpole_row_is_one_step_of_its_physics(num_envs: int) -> None:
     config = small(env="envpool:CartPole-v1", num_envs=num_envs, memory_size=400, learning_starts=400)
-    check_cartpole_rows(one_agent(config, 150))
+    check_cartpole_rows(transitions(config, 150))
 
 
 @needs_envpool
 def test_envpool_time_limit_bootstraps() -> None:
     config = small(env="envpool:MountainCar-v0", memory_size=450, learning_starts=450)
-    assert (one_agent(config, 225).discount == 1).all()
+    assert (transitions(config, 225).discount == 1).all()
 
 
 class FakePool:
-    """EnvPool's manner: an ended environment resets at the next step, which ignores its action."""
+    """Behaves as EnvPool: an ended environment resets at the next step, which ignores its action."""
 
     def __init__(self, num_envs: int) -> None:
         self.episode, self.t = np.ones(num_envs), np.zeros(num_envs)
@@ -198,12 +198,12 @@ class FakePool:
         pass
 
 
-def test_the_step_on_which_envpool_only_resets_is_no_transition(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_step_on_which_envpool_only_resets_is_not_a_transition(monkeypatch: pytest.MonkeyPatch) -> None:
     class Fake:
         def make(self, name: str, num_envs: int, **options: object) -> FakePool:
             return FakePool(num_envs)
 
-    monkeypatch.setattr("softstep.envs.envpool_maker._envpool", Fake)
+    monkeypatch.setattr("softstep.envs.envpool_maker._import_envpool", Fake)
     spec = envs.EnvSpec("Fake", "envpool", 2, 4, exactly_resumable=False)
     monkeypatch.setattr(envs, "describe", lambda config: spec)
     driver = make_driver(small(env="envpool:Fake", num_envs=2, memory_size=600, learning_starts=600))
@@ -215,11 +215,11 @@ def test_the_step_on_which_envpool_only_resets_is_no_transition(monkeypatch: pyt
     assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in finished)
 
 
-# ---- what cannot be used ----
+# ---- environments that cannot be used ----
 
 
 @pytest.mark.parametrize(
-    ("env", "words"),
+    ("env", "message"),
     [
         ("LunarLander-v9", "LunarLander-v3"),
         ("LunarLander-v2", "v3"),
@@ -228,17 +228,17 @@ def test_the_step_on_which_envpool_only_resets_is_no_transition(monkeypatch: pyt
         ("gymnax:CartPol-v1", "CartPole-v1"),
         ("gymnax:Pendulum-v1", "Discrete"),
         ("evil:CartPole-v1", "--env-module"),
-        ("gymnax:", "names no environment"),
-        ("", "names no environment"),
+        ("gymnax:", "does not name an environment"),
+        ("", "does not name an environment"),
     ],
 )
-def test_an_environment_that_cannot_be_used_is_refused_in_one_line(env: str, words: str) -> None:
-    with pytest.raises(ConfigError, match=words) as error:
+def test_an_environment_that_cannot_be_used_is_refused_in_one_line(env: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
         envs.describe(Config(env=env))
     assert "\n" not in str(error.value)
 
 
-def test_an_environment_that_fails_at_once_is_refused() -> None:
+def test_an_environment_that_fails_in_its_first_steps_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"BrokenProbe-v0.*ArithmeticError: the probe breaks"):
         envs.describe(Config(env="BrokenProbe-v0"))
 
@@ -249,12 +249,12 @@ def test_a_missing_envpool_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
         envs.describe(Config(env="envpool:CartPole-v1"))
 
 
-def test_whether_an_environment_replays_exactly_is_found_out() -> None:
+def test_exact_resumability_is_detected() -> None:
     assert envs.describe(Config(env="CartPole-v1")).exactly_resumable
     assert not envs.describe(Config(env="RecorderProbe-v0")).exactly_resumable  # it counts its resets
 
 
-def test_an_environment_that_replays_to_another_place_is_not_resumed() -> None:
+def test_an_environment_that_replays_differently_is_not_resumed() -> None:
     spec = dataclasses.replace(envs.describe(Config(env="RecorderProbe-v0")), exactly_resumable=True)
     first = envs.make_host(spec, [0], 1)
     for _ in range(12):
@@ -263,7 +263,7 @@ def test_an_environment_that_replays_to_another_place_is_not_resumed() -> None:
         envs.make_host(spec, [0], 1).restore(first.snapshot())
 
 
-def test_an_environment_that_cannot_replay_begins_anew() -> None:
+def test_an_environment_that_cannot_replay_starts_new_episodes() -> None:
     config = small(env="RecorderProbe-v0", learning_starts=600)
     first, second = make_driver(config), make_driver(config)
     advance(first, config, 54)
@@ -283,7 +283,7 @@ def test_an_environment_may_observe_a_list() -> None:
     np.testing.assert_array_equal(remembered(second)[0], remembered(first)[0])
 
 
-def test_an_environment_that_raises_is_passed_on_with_its_step() -> None:
+def test_an_environments_exception_is_reported_with_its_step() -> None:
     tape = Tape(small(env="FaultyProbe-v0"))
     with pytest.raises(
         EnvironmentFailed, match=r"FaultyProbe-v0 failed at environment step 90: .*the probe breaks"
@@ -292,13 +292,13 @@ def test_an_environment_that_raises_is_passed_on_with_its_step() -> None:
     assert isinstance(error.value.__cause__, ArithmeticError)
 
 
-def test_gymnax_still_finds_the_plotting_that_was_left_for_later() -> None:
+def test_gymnax_imports_its_plotting_libraries_when_it_draws() -> None:
     code = """
 import sys
 from functools import partial
 from softstep.envs.gymnax_maker import make_compiled
 make_compiled("CartPole-v1")
-assert not {"seaborn", "matplotlib.pyplot"} & set(sys.modules), "imported, or a stand-in left behind"
+assert not {"seaborn", "matplotlib.pyplot"} & set(sys.modules), "imported, or a stand-in is left in sys.modules"
 from gymnax.environments.misc import pong
 assert callable(pong.sns.color_palette) and callable(pong.plt.figure)
 """

@@ -1,4 +1,4 @@
-"""Machine code on disk: kept, read again, made anew where it is damaged, and done without where it cannot be kept."""
+"""The disk cache of machine code: written, read, replaced if damaged, and optional; and the CPUs that are supported."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import llvmlite.binding as llvm
 import pytest
 from llvmlite import ir
 
-from softstep.kernels import native
-from softstep.kernels.emit import INT, Registers
+from softstep.kernels import native, support
+from softstep.kernels.llvm_types import INT, Registers
 
 
 @contextlib.contextmanager
-def keeping_in(folder: Path | str | None) -> Iterator[None]:
-    """Machine code is kept in this folder, or nowhere."""
+def cache_in(folder: Path | str | None) -> Iterator[None]:
+    """Cache machine code in this folder, or not at all."""
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", folder and str(folder))
     try:
@@ -30,13 +30,13 @@ def keeping_in(folder: Path | str | None) -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where machine code is kept; not there yet."""
-    with keeping_in(tmp_path / "programs"):
+    """The cache's folder, which does not exist yet."""
+    with cache_in(tmp_path / "programs"):
         yield tmp_path / "programs"
 
 
-def writes(number: int) -> Callable[[ir.Module, Registers], None]:
-    """An emitter of a function that returns a number."""
+def emit_constant(number: int) -> Callable[[ir.Module, Registers], None]:
+    """Return an emitter of a function that returns a number."""
 
     def emit(module: ir.Module, registers: Registers) -> None:
         function = ir.Function(module, ir.FunctionType(INT, []), "answer")
@@ -45,128 +45,127 @@ def writes(number: int) -> Callable[[ir.Module, Registers], None]:
     return emit
 
 
-def never(module: ir.Module, registers: Registers) -> None:
-    raise AssertionError("machine code that is there already was made again")
+def must_not_emit(module: ir.Module, registers: Registers) -> None:
+    raise AssertionError("cached machine code was compiled again")
 
 
-def answer(emit: Callable[[ir.Module, Registers], None], of: Any = "a test") -> int:
-    """What the compiled function returns."""
-    code = native.compiled("answer", of, emit)
+def answer(emit: Callable[[ir.Module, Registers], None], specialization: Any = "a test") -> int:
+    """Compile a function and return its result."""
+    code = native.compile_function("answer", specialization, emit)
     return ctypes.CFUNCTYPE(ctypes.c_int64)(code.address)()
 
 
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Name, time and content of everything in it."""
+    """Return name, modification time and content of every file in a folder."""
     return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
 
 
-def test_machine_code_lies_in_one_file_where_jax_keeps_its_programs(folder: Path) -> None:
-    assert answer(writes(42)) == 42
+def test_machine_code_is_cached_in_one_file_beside_jaxs_programs(folder: Path) -> None:
+    assert answer(emit_constant(42)) == 42
     (file,) = folder.iterdir()
     assert file.match("softstep-*.o")
 
 
-def test_machine_code_that_is_kept_is_read_and_neither_made_nor_written(folder: Path) -> None:
-    answer(writes(42))
+def test_cached_machine_code_is_read_without_compiling_or_writing(folder: Path) -> None:
+    answer(emit_constant(42))
     before = contents(folder)
-    assert answer(never) == 42
+    assert answer(must_not_emit) == 42
     assert contents(folder) == before
 
 
-def flipped(whole: bytes, place: int) -> bytes:
-    return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+def flipped(content: bytes, index: int) -> bytes:
+    """Flip one bit of one byte."""
+    return content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :]
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda whole: flipped(whole, 5),
-        lambda whole: flipped(whole, 32),
-        lambda whole: flipped(whole, len(whole) // 2),
-        lambda whole: flipped(whole, len(whole) - 1),
-        lambda whole: whole[:-1],
-        lambda whole: whole[: len(whole) // 2],
-        lambda whole: whole[:32],
-        lambda whole: whole[:7],
-        lambda whole: b"",
-        lambda whole: whole + b"\0",
+        lambda content: flipped(content, 5),
+        lambda content: flipped(content, 32),
+        lambda content: flipped(content, len(content) // 2),
+        lambda content: flipped(content, len(content) - 1),
+        lambda content: content[:-1],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:32],
+        lambda content: content[:7],
+        lambda content: b"",
+        lambda content: content + b"\0",
     ],
     ids=["checksum", "first byte", "middle", "last byte", "one short", "half", "no code", "7 bytes", "empty", "longer"],
 )
-def test_machine_code_that_is_damaged_is_made_and_kept_anew(folder: Path, damage: Callable[[bytes], bytes]) -> None:
-    answer(writes(42))
+def test_damaged_machine_code_is_compiled_and_cached_again(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    answer(emit_constant(42))
     (file,) = folder.iterdir()
     file.write_bytes(damage(file.read_bytes()))
-    assert answer(writes(42)) == 42
+    assert answer(emit_constant(42)) == 42
     assert list(folder.iterdir()) == [file]
-    assert answer(never) == 42
+    assert answer(must_not_emit) == 42
 
 
-def test_what_code_is_for_and_its_name_tell_it_apart(folder: Path) -> None:
-    assert [answer(writes(number), of=("a test", number)) for number in (1, 2)] == [1, 2]
-    assert [answer(never, of=("a test", number)) for number in (1, 2)] == [1, 2]
+def test_functions_are_told_apart_by_name_and_specialization(folder: Path) -> None:
+    assert [answer(emit_constant(number), specialization=("a test", number)) for number in (1, 2)] == [1, 2]
+    assert [answer(must_not_emit, specialization=("a test", number)) for number in (1, 2)] == [1, 2]
 
-    def another(module: ir.Module, registers: Registers) -> None:
-        writes(3)(module, registers)
+    def emit_question(module: ir.Module, registers: Registers) -> None:
+        emit_constant(3)(module, registers)
         module.get_global("answer").name = "question"
 
-    assert native.compiled("question", ("a test", 1), another).digest
+    assert native.compile_function("question", ("a test", 1), emit_question).digest
     assert len(list(folder.iterdir())) == 3
 
 
 @pytest.mark.parametrize("part", ["cpu", "features", "registers"])
-def test_code_for_another_cpu_is_not_taken(folder: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(writes(1))
-    here = native.target()
+def test_code_for_another_cpu_is_not_used(folder: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(emit_constant(1))
+    target = native.cpu_target()
     other = {"cpu": "", "features": "", "registers": Registers(4, 1, 4)}[part]
-    monkeypatch.setattr(native, "target", lambda: here._replace(**{part: other}))
-    monkeypatch.setattr(native, "_made_by", native._made_by.__wrapped__)
-    assert answer(writes(2)) == 2
+    monkeypatch.setattr(native, "cpu_target", lambda: target._replace(**{part: other}))
+    monkeypatch.setattr(native, "_toolchain", native._toolchain.__wrapped__)
+    assert answer(emit_constant(2)) == 2
     assert len(list(folder.iterdir())) == 2
 
 
-# ---- where nothing can be kept ----
+# ---- without a cache ----
 
 
-def test_without_a_folder_code_is_made_every_time() -> None:
-    with keeping_in(None):
-        assert [answer(writes(number)) for number in (1, 2)] == [1, 2]
+def test_without_a_folder_code_is_compiled_every_time() -> None:
+    with cache_in(None):
+        assert [answer(emit_constant(number)) for number in (1, 2)] == [1, 2]
 
 
-def test_a_folder_that_cannot_be_made_is_no_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
-    with keeping_in(tmp_path / "file" / "programs"):
-        assert [answer(writes(number)) for number in (1, 2)] == [1, 2]
-    assert {name: whole for name, (_, whole) in contents(tmp_path).items()} == {"file": b"no folder"}
+def test_a_folder_that_cannot_be_created_is_not_an_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with cache_in(tmp_path / "file" / "programs"):
+        assert [answer(emit_constant(number)) for number in (1, 2)] == [1, 2]
+    assert {name: content for name, (_, content) in contents(tmp_path).items()} == {"file": b"not a folder"}
 
 
-def test_a_folder_that_is_a_bucket_is_left_to_jax(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_in_a_bucket_is_left_to_jax(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with keeping_in("gs://bucket/programs"):
-        assert answer(writes(3)) == 3
+    with cache_in("gs://bucket/programs"):
+        assert answer(emit_constant(3)) == 3
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_cannot_be_put_in_its_place_is_no_error_and_leaves_nothing_behind(folder: Path) -> None:
-    answer(writes(42))
+def test_a_file_that_cannot_be_replaced_is_not_an_error_and_leaves_nothing_behind(folder: Path) -> None:
+    answer(emit_constant(42))
     (file,) = folder.iterdir()
     file.unlink()
     file.mkdir()
-    assert answer(writes(42)) == 42
+    assert answer(emit_constant(42)) == 42
     assert list(folder.iterdir()) == [file]
     assert list(file.iterdir()) == []
 
 
-def test_a_disk_that_is_full_is_no_error_and_leaves_nothing_behind(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def half(path: Path, whole: bytes) -> None:
+def test_a_full_disk_is_not_an_error_and_leaves_nothing_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_half(path: Path, content: bytes) -> None:
         with path.open("wb") as file:
-            file.write(whole[: len(whole) // 2])
+            file.write(content[: len(content) // 2])
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", half)
-    assert answer(writes(42)) == 42
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    assert answer(emit_constant(42)) == 42
     assert list(folder.iterdir()) == []
 
 
@@ -184,13 +183,13 @@ def test_a_disk_that_is_full_is_no_error_and_leaves_nothing_behind(
         ({"neon": True}, "aarch64", 4),
     ],
 )
-def test_a_cpu_has_registers_of_its_width_or_no_kernels_without_fused_multiply_adds(
+def test_a_cpu_without_fused_multiply_adds_is_not_supported(
     features: dict[str, bool], machine: str, lanes: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    as_llvm_says = type(llvm.get_host_cpu_features())(features)
-    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: as_llvm_says)
+    reported = type(llvm.get_host_cpu_features())(features)
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: reported)
     monkeypatch.setattr(native.platform, "machine", lambda: machine)
-    found = native.target.__wrapped__()
-    assert (found and found.registers.lanes) == lanes
-    monkeypatch.setattr(native, "target", lambda: found)
-    assert native.supported() == (lanes is not None)
+    target = native.cpu_target.__wrapped__()
+    assert (target and target.registers.lanes) == lanes
+    monkeypatch.setattr(native, "cpu_target", lambda: target)
+    assert support.kernels_supported() == (lanes is not None)

@@ -38,6 +38,7 @@ MAY_TOUCH_FILES = {
     "files",  # writes them atomically
     "runs",  # run folders
     "kernels.native",  # keeps machine code beside JAX's programs
+    "kernels.xla_call",  # reads the header shipped with jaxlib
     "training.probe",  # reads the shipped reference agents
     "cli.options",  # reads --config and a study's spec
     "theory.mdp",  # reads a decision process from the user's file

@@ -132,7 +132,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(in_wheel):
         "softstep/explorer/static/rooms/live.js",
         "softstep/reference/LunarLander-v3.safetensors",
         "softstep/reference/CartPole-v1.safetensors",
-        "softstep/report/comparison.css",
+        "softstep/report/shared/page.css",
         f"{NAME}.dist-info/licenses/LICENSE",
         f"{NAME}.dist-info/entry_points.txt",
     ],

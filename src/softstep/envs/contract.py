@@ -1,4 +1,22 @@
-"""What the loop asks of an environment, whoever makes it."""
+"""The contract between a training loop and an environment, whichever library makes it.
+
+A step returns, for each environment:
+
+- `next_observation`: the observation that the action led to, before any reset. At the end of an episode it is the final
+  observation of that episode, never the first of the next.
+- `reward`: the reward of the action.
+- `terminated`: whether the episode ended in a terminal state, whose value is 0.
+- `truncated`: whether the episode was cut off, for example by a time limit. The state is not terminal, so learning
+  bootstraps from `next_observation` unless the configuration says otherwise. If both flags are set, `terminated`
+  decides.
+- `valid`: whether the step is a transition. A step that only resets is not.
+
+An environment whose episode ended resets itself. `observations` is what to act on next: after a reset, the first
+observation of the new episode.
+
+Axes: W agents of a block, E environments per agent, K evaluation episodes per agent, O numbers of an observation.
+Observations are flattened to float32.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +34,7 @@ Maker = Literal["gymnasium", "gymnax", "envpool"]
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """What is fixed about an environment."""
+    """The fixed properties of an environment."""
 
     name: str
     """Its id, without the maker."""
@@ -24,23 +42,25 @@ class EnvSpec:
     observation_size: int
     """O: length of the flattened observation."""
     num_actions: int
-    """A."""
+    """A: actions are 0, 1, …, A − 1."""
     exactly_resumable: bool
-    """Whether an episode replays bit for bit from its seed and actions (or its state can be saved)."""
+    """Whether an episode replays bit for bit from its seed and actions, or its state can be saved."""
 
 
 class Step(NamedTuple):
     """One step of every environment of a block."""
 
     next_observation: Float[np.ndarray, "W E O"]
-    """Before any reset."""
+    """The observation before any reset."""
     reward: Float[np.ndarray, "W E"]
     terminated: Bool[np.ndarray, "W E"]
+    """Whether the episode ended in a terminal state."""
     truncated: Bool[np.ndarray, "W E"]
+    """Whether the episode was cut off."""
     some_ended: bool
     """Whether any episode ended."""
     valid: Bool[np.ndarray, "W E"] | None = None
-    """Which steps are transitions; None means all (a step that only resets is none)."""
+    """Whether the step is a transition; None if all are."""
 
 
 @runtime_checkable
@@ -49,75 +69,92 @@ class HostEnvs(Protocol):
 
     spec: EnvSpec
     observations: Float[np.ndarray, "W E O"]
-    """What to act on now (after any reset)."""
+    """The observations to act on next, after any reset."""
 
     def step(self, actions: Int[np.ndarray, "W E"], keys: Any = None) -> Step:
-        """Act everywhere; `keys` (W, E) are for makers that draw from them."""
+        """Take one action in every environment.
+
+        `keys` (W, E) are the random keys of this step; makers with their own random state ignore them. The returned
+        arrays may be overwritten by the next call.
+        """
         ...
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Arrays from which `restore` brings back exactly this moment."""
+        """Return the arrays from which `restore` recovers this moment."""
         ...
 
     def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Return to the moment of `snapshot`."""
+        """Return to the moment of `snapshot`; start new episodes if `spec` is not exactly resumable."""
         ...
 
     def close(self) -> None:
-        """Free what the environments hold."""
+        """Free the environments."""
         ...
 
 
 @runtime_checkable
 class EvaluationEnvs(Protocol):
-    """One environment for each agent and episode, each played once."""
+    """One environment for each agent and episode; each plays a single episode."""
 
     observations: Float[np.ndarray, "W K O"]
+    """The observations to act on next; meaningless once the episode has ended."""
 
     def step(
         self, actions: Int[np.ndarray, "W K"], running: Bool[np.ndarray, "W K"]
     ) -> tuple[Float[np.ndarray, "W K"], Bool[np.ndarray, "W K"]]:
-        """Act where `running`; rewards (0 elsewhere) and where the episode ended."""
+        """Take one action in every environment that is `running`.
+
+        Returns: rewards, and whether the episode ended in this step; 0 and False for environments not `running`.
+        """
         ...
 
     def close(self) -> None:
-        """Free what the environments hold."""
+        """Free the environments."""
         ...
 
 
 class CompiledEnv(NamedTuple):
-    """One environment as pure functions, to be vmapped."""
+    """A single environment as pure functions, to be vmapped."""
 
     spec: EnvSpec
     reset: Callable[[PRNGKeyArray], tuple[Any, Array]]
     """key → (state, observation (O,))."""
-    chance: Callable[[PRNGKeyArray], Any]
-    """key → all that a step takes from chance, the next episode's start among it: for many steps in one go."""
+    draw_randomness: Callable[[PRNGKeyArray], Any]
+    """key → everything random in one step, including the start of the next episode.
+
+    It depends on the key alone, so that the randomness of many steps is drawn in one go, ahead of the loop.
+    """
     step: Callable[[Any, Any, Array], CompiledStep]
-    """(chance, state, action) → the step, reset where it ended."""
+    """(randomness, state, action) → the step; an ended episode is already reset."""
 
 
 class CompiledStep(NamedTuple):
     """One step of one compiled environment."""
 
     state: Any
+    """The state after any reset."""
     observation: Array
-    """To act on next (after any reset)."""
+    """The observation to act on next, after any reset."""
     next_observation: Array
-    """Before any reset."""
+    """The observation before any reset."""
     reward: Array
     terminated: Array
+    """Whether the episode ended in a terminal state."""
     truncated: Array
+    """Whether the episode was cut off, and not terminated."""
 
 
 def split_id(env: str) -> tuple[Maker, str]:
-    """`gymnax:CartPole-v1` → ("gymnax", "CartPole-v1"); a bare id is Gymnasium's.
+    """Split an environment id into its maker and name.
 
-    An id with any other prefix is refused: Gymnasium would import that module.
+    `gymnax:CartPole-v1` gives ("gymnax", "CartPole-v1"); an id without a maker is Gymnasium's.
+
+    Raises:
+        ConfigError: no name, or any other prefix: Gymnasium would import it as a module.
     """
     prefix, colon, name = env.rpartition(":")
     if not name:
-        raise ConfigError(f"env = {env!r} names no environment")
+        raise ConfigError(f"env = {env!r} does not name an environment: give an id, for example CartPole-v1")
     if not colon:
         return "gymnasium", name
     if prefix == "gymnax":
@@ -133,5 +170,5 @@ def split_id(env: str) -> tuple[Maker, str]:
 
 
 def episode_seed(seed: int, env: int, episode: int) -> int:
-    """The seed of an episode's reset: a hash of the agent's seed, the environment's index and the episode's."""
+    """Return the seed of an episode's reset: a hash of the agent's seed, the environment's index and the episode's."""
     return int(np.random.SeedSequence([seed, env, episode]).generate_state(1)[0] >> 1)

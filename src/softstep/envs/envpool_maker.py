@@ -1,4 +1,4 @@
-"""EnvPool environments (optional): C++ environments stepped many at once. Not exactly resumable."""
+"""EnvPool environments (optional): C++ environments, many stepped in one call. Not exactly resumable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from softstep.envs.contract import EnvSpec, Step, episode_seed
 from softstep.errors import ConfigError, near
 
 
-def _envpool() -> Any:
+def _import_envpool() -> Any:
     try:
         import envpool
     except ImportError:
@@ -20,11 +20,11 @@ def _envpool() -> Any:
 
 
 def describe(name: str) -> EnvSpec:
-    """Check that EnvPool has the environment, with discrete actions and a vector to observe."""
-    known = _envpool().list_all_envs()
+    """Check that EnvPool has the environment, with discrete actions, and return its fixed properties."""
+    known = _import_envpool().list_all_envs()
     if name not in known:
         raise ConfigError(f"env = 'envpool:{name}' is not an environment of EnvPool{near(name, known)}")
-    spec = _envpool().make_spec(name)
+    spec = _import_envpool().make_spec(name)
     if not hasattr(spec.action_space, "n"):
         raise ConfigError(f"env = 'envpool:{name}' has continuous actions: deep Q-learning needs Discrete ones")
     size = int(np.prod(spec.observation_space.shape))
@@ -32,7 +32,7 @@ def describe(name: str) -> EnvSpec:
 
 
 class EnvPoolEnvs:
-    """E EnvPool environments for each seed, all in one pool.
+    """E EnvPool environments for each agent's seed, all in one pool.
 
     EnvPool resets an ended environment on the *next* step, which ignores its action: that step is not `valid`.
     """
@@ -40,8 +40,10 @@ class EnvPoolEnvs:
     def __init__(self, spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> None:
         self.spec = spec
         self._shape = (len(seeds), num_envs)
-        each = [episode_seed(seed, index, 0) for seed in seeds for index in range(num_envs)]
-        self._pool = _envpool().make(spec.name, env_type="gymnasium", num_envs=len(each), seed=each, num_threads=1)
+        env_seeds = [episode_seed(seed, index, 0) for seed in seeds for index in range(num_envs)]
+        self._pool = _import_envpool().make(
+            spec.name, env_type="gymnasium", num_envs=len(env_seeds), seed=env_seeds, num_threads=1
+        )
         observations, _ = self._pool.reset()
         self._resetting = np.zeros(self._shape, bool)
         self.observations = self._shaped(observations)
@@ -50,9 +52,9 @@ class EnvPoolEnvs:
         return observations.reshape(*self._shape, -1).astype(np.float32)
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
-        """One call of the pool; where it only reset, the step is not valid."""
-        out = self._pool.step(actions.ravel().astype(np.int32))
-        observations, (rewards, terminated, truncated) = out[0], (a.reshape(self._shape) for a in out[1:4])
+        """Take one step of the whole pool; it is not valid in environments that only reset."""
+        result = self._pool.step(actions.ravel().astype(np.int32))
+        observations, (rewards, terminated, truncated) = result[0], (a.reshape(self._shape) for a in result[1:4])
         valid = ~self._resetting
         self._resetting = (terminated | truncated) & valid
         self.observations = self._shaped(observations)
@@ -67,23 +69,23 @@ class EnvPoolEnvs:
         )
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Nothing: EnvPool's state cannot be saved; a resumed run starts new episodes."""
+        """Return nothing: EnvPool's state cannot be saved, so a resumed run starts new episodes."""
         return {}
 
     def restore(self, snapshot: dict[str, np.ndarray]) -> None:
         """Keep the new episodes."""
 
     def close(self) -> None:
-        """Stop the pool."""
+        """Close the pool."""
         self._pool.close()
 
 
 class EnvPoolEvaluation:
-    """One EnvPool environment for each agent and seed, each played for one episode."""
+    """One EnvPool environment for each agent and seed; each plays a single episode."""
 
     def __init__(self, spec: EnvSpec, agents: int, seeds: Sequence[int]) -> None:
         self._shape = (agents, len(seeds))
-        self._pool = _envpool().make(
+        self._pool = _import_envpool().make(
             spec.name,
             env_type="gymnasium",
             num_envs=agents * len(seeds),
@@ -93,12 +95,12 @@ class EnvPoolEvaluation:
         self.observations = self._pool.reset()[0].reshape(*self._shape, -1).astype(np.float32)
 
     def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Act everywhere; what is not `running` counts for nothing."""
-        out = self._pool.step(actions.ravel().astype(np.int32))
-        self.observations = out[0].reshape(*self._shape, -1).astype(np.float32)
-        rewards, terminated, truncated = (a.reshape(self._shape) for a in out[1:4])
+        """Step the whole pool; return rewards and ends of the `running` episodes, 0 and False for the others."""
+        result = self._pool.step(actions.ravel().astype(np.int32))
+        self.observations = result[0].reshape(*self._shape, -1).astype(np.float32)
+        rewards, terminated, truncated = (a.reshape(self._shape) for a in result[1:4])
         return np.where(running, rewards, 0.0), (terminated | truncated) & running
 
     def close(self) -> None:
-        """Stop the pool."""
+        """Close the pool."""
         self._pool.close()

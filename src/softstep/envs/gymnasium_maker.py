@@ -1,4 +1,4 @@
-"""Gymnasium environments, stepped in Python; exactly resumable where episodes replay from seed and actions."""
+"""Gymnasium environments, stepped in Python; exactly resumable if episodes replay from their seed and actions."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from softstep.envs import lunar_lander
 from softstep.envs.contract import EnvSpec, Step, episode_seed
+from softstep.envs.lunar_lander import fast_equivalent
 from softstep.errors import ConfigError, ReplayMismatch, near
 
 
 class OneEnv:
-    """One environment that resets itself and remembers how to be replayed."""
+    """One environment, with what is needed to replay its episode."""
 
     def __init__(self, name: str, seed: int, index: int) -> None:
-        self._env, self._limit = _make(name)
+        self._env, self._time_limit = _make(name)
         self._seed, self._index = seed, index
         self.episode = 0
+        """Number of the episode being played, or to be started by `reset`."""
         self.actions: list[int] = []
         """The actions since the last reset: with the episode's seed, the whole state."""
 
     def reset(self) -> np.ndarray:
-        """Start episode number `self.episode`."""
+        """Start episode number `self.episode`; return its first observation."""
         return self.start(episode_seed(self._seed, self._index, self.episode))
 
     def start(self, seed: int) -> np.ndarray:
-        """Start an episode from `seed`."""
+        """Start an episode from `seed`; return its first observation."""
         self.actions = []
         observation, _ = self._env.reset(seed=seed)
         return np.asarray(observation)
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
-        """Observation before any reset, reward, terminated, truncated."""
+        """Take one action; return the observation before any reset, the reward, terminated and truncated."""
         self.actions.append(action)
         observation, reward, terminated, truncated, _ = self._env.step(action)
-        return np.asarray(observation), reward, terminated, truncated or len(self.actions) == self._limit
+        return np.asarray(observation), reward, terminated, truncated or len(self.actions) == self._time_limit
 
     def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
-        """Play `episode` again with `actions`; its last observation."""
+        """Play `episode` again with `actions`; return its last observation."""
         self.episode = episode
         observation = self.reset()
         for action in actions:
@@ -50,70 +51,73 @@ class OneEnv:
         return observation
 
     def close(self) -> None:
+        """Close the environment."""
         self._env.close()
 
 
 def _make(name: str) -> tuple[Any, int | None]:
-    """The environment without the wrappers whose work is done here, and its time limit in steps."""
+    """Make the environment without the wrappers that `OneEnv` replaces; return it and its time limit in steps."""
     env, limit = gymnasium.make(name, disable_env_checker=True), None
     while isinstance(env, (TimeLimit, OrderEnforcing)):
         if isinstance(env, TimeLimit):
             steps: int = env._max_episode_steps
             limit = steps if limit is None else min(limit, steps)
         env = env.env
-    return lunar_lander.leaner(env), limit
+    return fast_equivalent(env), limit
 
 
 class GymnasiumEnvs:
-    """E Gymnasium environments for each seed."""
+    """E Gymnasium environments for each agent's seed."""
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> None:
         self.spec = spec
         self._envs = [OneEnv(spec.name, seed, index) for seed in seeds for index in range(num_envs)]
         self._shape = (len(seeds), num_envs)
-        observations, flags = (*self._shape, spec.observation_size), [np.zeros(self._shape, bool) for _ in range(4)]
-        after, rewards = np.empty(observations, np.float32), np.empty(self._shape, np.float32)
-        self._going_on = Step(after, rewards, flags[0], flags[1], some_ended=False)  # whose flags stay down
-        self._ended = Step(after, rewards, flags[2], flags[3], some_ended=True)
-        self._begun = np.empty(observations, np.float32)
-        """What is observed after a step that ended an episode."""
+        shape, flags = (*self._shape, spec.observation_size), [np.zeros(self._shape, bool) for _ in range(4)]
+        next_observation, rewards = np.empty(shape, np.float32), np.empty(self._shape, np.float32)
+        self._none_ended = Step(next_observation, rewards, flags[0], flags[1], some_ended=False)
+        """The step returned when no episode ended; its flags are always False."""
+        self._some_ended = Step(next_observation, rewards, flags[2], flags[3], some_ended=True)
+        """The step returned when an episode ended; shares all but the flags with the other."""
+        self._after_reset = np.empty(shape, np.float32)
+        """The observations to act on after a step that ended an episode."""
         first = [env.reset() for env in self._envs]
-        self._vectors = first[0].ndim == 1
-        self.observations = np.array(first, np.float32).reshape(observations)
+        self._observes_vectors = first[0].ndim == 1
+        self.observations = np.array(first, np.float32).reshape(shape)
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
-        """One step of every environment; an ended one is reset at once. The arrays are overwritten by the next call."""
-        rewards, observations, ended = self._going_on.reward.reshape(-1), [], []
+        """Step every environment, and reset those that ended; the next call overwrites the arrays."""
+        rewards, observations, ended = self._none_ended.reward.reshape(-1), [], []
         for i, (env, action) in enumerate(zip(self._envs, actions.ravel().tolist(), strict=True)):
-            observation, rewards[i], at_end, late = env.step(action)
-            observations.append(observation if self._vectors else observation.ravel())
-            if at_end or late:
-                ended.append((i, at_end, late))
-        after = self._going_on.next_observation
-        np.concatenate(observations, out=after.reshape(-1), casting="same_kind")
+            observation, rewards[i], terminated, truncated = env.step(action)
+            observations.append(observation if self._observes_vectors else observation.ravel())
+            if terminated or truncated:
+                ended.append((i, terminated, truncated))
+        next_observation = self._none_ended.next_observation
+        np.concatenate(observations, out=next_observation.reshape(-1), casting="same_kind")
         if not ended:
-            self.observations = after
-            return self._going_on
+            self.observations = next_observation
+            return self._none_ended
         self._reset(ended)
-        return self._ended
+        return self._some_ended
 
     def _reset(self, ended: Sequence[tuple[int, bool, bool]]) -> None:
-        """Begin anew where an episode ended: (environment, terminated, truncated) each."""
-        after, _, terminated, truncated, *_ = self._ended
+        """Set the flags and start the next episode of every (environment, terminated, truncated) in `ended`."""
+        next_observation, _, terminated, truncated, *_ = self._some_ended
         terminated[...] = truncated[...] = False
-        self._begun[...] = after
-        self.observations = self._begun
-        for i, at_end, late in ended:
-            terminated.flat[i], truncated.flat[i] = at_end, late
+        self._after_reset[...] = next_observation
+        self.observations = self._after_reset
+        for i, is_terminated, is_truncated in ended:
+            terminated.flat[i], truncated.flat[i] = is_terminated, is_truncated
             self._envs[i].episode += 1
             self._observe(i, self._envs[i].reset())
 
     def _observe(self, i: int, observation: np.ndarray) -> None:
-        """What environment number i shows."""
+        """Make `observation` what environment number i is acted on next."""
         self.observations.reshape(len(self._envs), -1)[i] = observation.ravel()
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Every environment's episode number and actions since its reset, and the observations to check against."""
+        """Return every environment's episode and actions since its reset, and the observations to check against."""
         return {
             "episode": np.array([env.episode for env in self._envs], np.int64),
             "length": np.array([len(env.actions) for env in self._envs], np.int64),
@@ -122,12 +126,13 @@ class GymnasiumEnvs:
         }
 
     def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Replay every episode so far; ReplayMismatch where one does not arrive where it was.
+        """Replay every unfinished episode; environments that are not exactly resumable start new ones instead.
 
-        An environment that is not exactly resumable starts new episodes instead.
+        Raises:
+            ReplayMismatch: an episode did not replay to the observation it had.
         """
         if not self.spec.exactly_resumable:
-            self._start_anew(snapshot["episode"])
+            self._start_next_episodes(snapshot["episode"])
             return
         lengths = snapshot["length"]
         parts = np.split(snapshot["actions"], np.cumsum(lengths)[:-1])
@@ -135,12 +140,12 @@ class GymnasiumEnvs:
             self._observe(i, env.replay(int(episode), actions.tolist()))
         if not np.array_equal(self.observations, snapshot["observations"], equal_nan=True):
             raise ReplayMismatch(
-                f"{self.spec.name} did not replay to the observation it had at the checkpoint: was it, or a library"
-                " it rests on, changed since? The run cannot be continued exactly"
+                f"{self.spec.name} did not replay to the observation it had at the checkpoint, so the run cannot be"
+                " continued exactly: was the environment, or a library it depends on, changed since?"
             )
 
-    def _start_anew(self, episodes: np.ndarray) -> None:
-        """Begin the episode after the one that was running, in every environment."""
+    def _start_next_episodes(self, episodes: np.ndarray) -> None:
+        """Start the episode after the unfinished one in every environment."""
         for i, (env, episode) in enumerate(zip(self._envs, episodes.tolist(), strict=True)):
             env.episode = episode + 1
             self._observe(i, env.reset())
@@ -152,7 +157,7 @@ class GymnasiumEnvs:
 
 
 class GymnasiumEvaluation:
-    """One environment for each agent and seed, each played for one episode."""
+    """One environment for each agent and seed; each plays a single episode."""
 
     def __init__(self, spec: EnvSpec, agents: int, seeds: Sequence[int]) -> None:
         self._envs = [[OneEnv(spec.name, 0, 0) for _ in seeds] for _ in range(agents)]
@@ -162,7 +167,7 @@ class GymnasiumEvaluation:
                 self.observations[w, k] = np.ravel(env.start(seed))
 
     def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Act where `running`."""
+        """Step the environments that are `running`; return rewards and whether episodes ended."""
         rewards, ended = np.zeros(running.shape), np.zeros(running.shape, bool)
         for w, k in np.argwhere(running).tolist():
             observation, rewards[w, k], terminated, truncated = self._envs[w][k].step(int(actions[w, k]))
@@ -178,7 +183,17 @@ class GymnasiumEvaluation:
 
 
 def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
-    """Check that the environment exists and is of the kind a deep Q-network can act in; replay it once as a probe."""
+    """Check that a deep Q-network can act in the environment, and return its fixed properties.
+
+    A short episode is played twice to find out whether it replays exactly.
+
+    Args:
+        name: Gymnasium's id.
+        modules: modules to import first, which register environments.
+
+    Raises:
+        ConfigError: a module or the environment cannot be used.
+    """
     for module in modules:
         try:
             importlib.import_module(module)
@@ -197,31 +212,31 @@ def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
             f"{near(name, [name.replace('Continuous', '')]) if 'Continuous' in name else ''}"
         )
     if not isinstance(observation, gymnasium.spaces.Box):
-        raise ConfigError(f"env = {name!r} observes {type(observation).__name__}: a Box is needed")
+        raise ConfigError(f"env = {name!r} has {type(observation).__name__} observations: a Box is needed")
     if action.start != 0:
         raise ConfigError(f"env = {name!r} numbers its actions from {action.start}: they must start at 0")
     size = int(np.prod(observation.shape))
-    return EnvSpec(name, "gymnasium", size, int(action.n), _replays(name, int(action.n)))
+    return EnvSpec(name, "gymnasium", size, int(action.n), _replays_exactly(name, int(action.n)))
 
 
 def _check_registered(name: str) -> None:
-    """ConfigError for an unknown id, with near names of current versions."""
+    """Raise ConfigError for an unknown id; suggest its other versions, or similar names."""
     known = sorted(gymnasium.registry)
     if name in gymnasium.registry:
         return
     base = name.rpartition("-v")[0] or name
     versions = [k for k in known if k.rpartition("-v")[0] == base]
     hint = f"; did you mean {' or '.join(map(repr, versions))}?" if versions else near(name, known)
-    raise ConfigError(f"env = {name!r} is not registered with Gymnasium{hint} (`softstep envs` lists what is)")
+    raise ConfigError(f"env = {name!r} is not registered with Gymnasium{hint} (`softstep envs` lists those that are)")
 
 
-def _replays(name: str, num_actions: int, steps: int = 40) -> bool:
-    """Whether a used environment and a fresh one play the same episode from the same seed and actions."""
+def _replays_exactly(name: str, num_actions: int, steps: int = 40) -> bool:
+    """Return whether a used environment and a fresh one play the same episode from the same seed and actions."""
     used, fresh = OneEnv(name, 0, 0), OneEnv(name, 0, 0)
     actions = np.random.default_rng(0).integers(num_actions, size=steps).tolist()
     try:
-        used.replay(0, _until_done(used, 0, actions))
-        played = _until_done(used, 1, actions)
+        used.replay(0, _until_end(used, 0, actions))
+        played = _until_end(used, 1, actions)
         return np.array_equal(used.replay(1, played), fresh.replay(1, played), equal_nan=True)
     except Exception as error:
         raise ConfigError(f"env = {name!r} fails in its first steps: {type(error).__name__}: {error}") from error
@@ -230,8 +245,8 @@ def _replays(name: str, num_actions: int, steps: int = 40) -> bool:
         fresh.close()
 
 
-def _until_done(env: OneEnv, episode: int, actions: list[int]) -> list[int]:
-    """The leading part of `actions` that does not run past the episode's end."""
+def _until_end(env: OneEnv, episode: int, actions: list[int]) -> list[int]:
+    """Play `episode`; return the leading `actions` up to its end."""
     env.episode = episode
     env.reset()
     for count, action in enumerate(actions, 1):

@@ -17,8 +17,8 @@ from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
 from softstep.errors import ConfigError, near
 
 
-class _Later(ModuleType):
-    """Stands for a module until one of its attributes is asked for."""
+class _LazyModule(ModuleType):
+    """Stands in for a module, and imports it when one of its attributes is used."""
 
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get(self.__name__) is self:
@@ -27,19 +27,23 @@ class _Later(ModuleType):
 
 
 def _import_gymnax() -> Any:
-    """gymnax, with the plotting that only its drawing needs left for later: .4 s instead of 1.5."""
-    later = {name: _Later(name) for name in ("matplotlib.pyplot", "seaborn") if name not in sys.modules}
-    sys.modules.update(later)
+    """Import gymnax, but its plotting libraries only when it draws: .4 s instead of 1.5."""
+    lazy = {name: _LazyModule(name) for name in ("matplotlib.pyplot", "seaborn") if name not in sys.modules}
+    sys.modules.update(lazy)
     try:
         return importlib.import_module("gymnax")
     finally:
-        for name, module in later.items():
+        for name, module in lazy.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
 
 
 def make_compiled(name: str) -> CompiledEnv:
-    """The gymnax environment `name`."""
+    """Make the gymnax environment `name`.
+
+    Raises:
+        ConfigError: gymnax does not have it, or its actions are not discrete.
+    """
     gymnax = _import_gymnax()
     if name not in gymnax.registered_envs:
         raise ConfigError(
@@ -56,21 +60,21 @@ def make_compiled(name: str) -> CompiledEnv:
         observation, state = env.reset(key, params)
         return state, jnp.ravel(observation).astype(jnp.float32)
 
-    def chance(key: PRNGKeyArray) -> Any:  # as gymnax splits a step's key
+    def draw_randomness(key: PRNGKeyArray) -> Any:  # splits a step's key as gymnax does
         key_step, key_reset = jax.random.split(key)
         return key_step, reset(key_reset)
 
-    def step(chance: Any, state: Any, action: Array) -> CompiledStep:
-        key, (fresh, start) = chance
+    def step(randomness: Any, state: Any, action: Array) -> CompiledStep:
+        key, (first_state, first_observation) = randomness
         observation, state, reward, terminated, _ = env.step_env(key, state, action, params)
         terminated = jnp.asarray(terminated, bool)
         truncated = jnp.asarray(env.is_truncated(state, params), bool) & ~terminated
-        arrived = jnp.ravel(observation).astype(jnp.float32)
+        next_observation = jnp.ravel(observation).astype(jnp.float32)
         ended = terminated | truncated
         return CompiledStep(
-            jax.tree.map(partial(jax.lax.select, ended), fresh, state),
-            jnp.where(ended, start, arrived),
-            arrived,
+            jax.tree.map(partial(jax.lax.select, ended), first_state, state),
+            jnp.where(ended, first_observation, next_observation),
+            next_observation,
             jnp.asarray(reward, jnp.float32),
             terminated,
             truncated,
@@ -78,38 +82,38 @@ def make_compiled(name: str) -> CompiledEnv:
 
     _, observation = jax.eval_shape(lambda: reset(jax.random.key(0)))
     spec = EnvSpec(name, "gymnax", observation.size, int(space.n), exactly_resumable=True)
-    return CompiledEnv(spec, reset, chance, step)
+    return CompiledEnv(spec, reset, draw_randomness, step)
 
 
 class GymnaxHostEnvs:
-    """The compiled environment behind the host's contract: what the compiled loop is checked against."""
+    """The compiled environment behind the host's contract; the compiled loop is checked against it."""
 
     def __init__(self, env: CompiledEnv, reset_keys: Key[Array, "W E"]) -> None:
         self.spec = env.spec
-        self._step = jax.jit(jax.vmap(jax.vmap(lambda key, *rest: env.step(env.chance(key), *rest))))
+        self._step = jax.jit(jax.vmap(jax.vmap(lambda key, *rest: env.step(env.draw_randomness(key), *rest))))
         self._state, observations = jax.jit(jax.vmap(jax.vmap(env.reset)))(reset_keys)
         self.observations = np.array(observations)
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
-        """One step of every environment with the given keys (W, E)."""
-        out: CompiledStep = self._step(keys, self._state, actions)
-        self._state = out.state
-        self.observations = np.array(out.observation)
-        terminated, truncated = np.asarray(out.terminated), np.asarray(out.truncated)
+        """Step every environment with its key of `keys` (W, E)."""
+        result: CompiledStep = self._step(keys, self._state, actions)
+        self._state = result.state
+        self.observations = np.array(result.observation)
+        terminated, truncated = np.asarray(result.terminated), np.asarray(result.truncated)
         some_ended = bool((terminated | truncated).any())
-        return Step(np.asarray(out.next_observation), np.asarray(out.reward), terminated, truncated, some_ended)
+        return Step(np.asarray(result.next_observation), np.asarray(result.reward), terminated, truncated, some_ended)
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """The state's arrays."""
+        """Return the state's arrays and the observations."""
         return {f"state{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._state))} | {
             "observations": self.observations.copy()
         }
 
     def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Put the state's arrays back."""
+        """Set the state and the observations to those of `snapshot`."""
         leaves, structure = jax.tree.flatten(self._state)
         self._state = jax.tree.unflatten(structure, [jnp.asarray(snapshot[f"state{i}"]) for i in range(len(leaves))])
         self.observations = snapshot["observations"].copy()
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""

@@ -9,16 +9,23 @@ Source: Kingma & Ba 2015, algorithm 1, with optax's second ε inside the root.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+from jaxtyping import Array
 from llvmlite import ir
 
-from softstep.kernels.emit import INT, Emitter, Registers, Signature, Size, function
+from softstep.kernels import xla_call
+from softstep.kernels.emit import Emitter
+from softstep.kernels.llvm_types import INT, ArrayShape, Registers, Signature, declare_function
+from softstep.kernels.support import Params
 
 
 class Constants(NamedTuple):
-    """Adam's numbers but α, with optax's names and defaults."""
+    """Adam's hyperparameters except α, with optax's names and defaults."""
 
     b1: float = 0.9
     b2: float = 0.999
@@ -27,47 +34,119 @@ class Constants(NamedTuple):
 
 
 SCALARS = ("rate", "correction", "tau", "copies", "moves")
-"""α/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), τ; whether T becomes Q (1 or 0), and whether it moves at all."""
-
+"""α/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), τ, whether T becomes Q (1 or 0), and whether T changes at all (1 or 0)."""
 
 CHECKS = 16
-"""As many as the widest register has lanes."""
+"""Length of the vector of checks: the lanes of the widest register."""
 
 
-def signature(sizes: tuple[Size, ...]) -> Signature:
-    """(Q…, T…, μ…, ν…, ∂Q…, scalars) → (Q…, T…, μ…, ν…, checks), whose sum is 0 where all of Q is finite, else NaN."""
-    return Signature([*sizes * 5, (len(SCALARS),)], [*sizes * 4, (CHECKS,)])
+def adam_step(
+    constants: Constants,
+    online: Params,
+    target: Params,
+    mu: Params,
+    nu: Params,
+    gradient: Params,
+    learning_rate: Any,
+    count: Any,
+    tau: Any,
+    fire: Any,
+) -> tuple[Params, Params, Params, Params, Array]:
+    """Take one step of Adam, then update the target if `fire`; the module's docstring has the formula.
+
+    Args:
+        constants: β₁, β₂, ε and ε_root.
+        online: Q.
+        target: T.
+        mu: μ, the first moments.
+        nu: ν, the second moments.
+        gradient: g.
+        learning_rate: α.
+        count: t, the number of this step, from 1.
+        tau: τ; at 1 the target becomes an exact copy.
+        fire: whether the target is updated.
+
+    Returns: Q, T, μ, ν, and whether all of Q is finite.
+    """
+    scalars = {
+        "rate": learning_rate / (1 - constants.b1**count),
+        "correction": 1 / (1 - constants.b2**count),
+        "tau": tau,
+        "copies": tau == 1,
+        "moves": fire,
+    }
+    step = _jax_function(tuple(array.shape for array in online), constants)
+    packed = jnp.stack([jnp.asarray(scalars[name], jnp.float32) for name in SCALARS])
+    *arrays, checks = step(*online, *target, *mu, *nu, *gradient, packed)
+    q, t, m, v = (tuple(arrays[n : n + len(online)]) for n in range(0, len(arrays), len(online)))
+    return q, t, m, v, jnp.sum(checks) == 0
 
 
-def emit(module: ir.Module, sizes: tuple[Size, ...], constants: Constants, registers: Registers) -> None:
-    """Write `adam` into the module; what it writes may lie where it reads."""
-    count, adam = len(sizes), function(module, "adam", signature(sizes), apart=False)
-    code = Emitter(adam, registers)
+@functools.cache
+def _jax_function(shapes: tuple[ArrayShape, ...], constants: Constants) -> Callable[..., Any]:
+    return xla_call.jax_function(
+        "adam",
+        (shapes, constants),
+        signature(shapes),
+        lambda module, registers: emit(module, shapes, constants, registers),
+        in_place=4 * len(shapes),
+    )
+
+
+def signature(shapes: tuple[ArrayShape, ...]) -> Signature:
+    """Return (Q…, T…, μ…, ν…, ∂Q…, scalars) → (Q…, T…, μ…, ν…, checks).
+
+    The checks sum to 0 if all of Q is finite, else to NaN.
+    """
+    return Signature([*shapes * 5, (len(SCALARS),)], [*shapes * 4, (CHECKS,)])
+
+
+def emit(module: ir.Module, shapes: tuple[ArrayShape, ...], constants: Constants, registers: Registers) -> None:
+    """Emit the function `adam` into the module; it may write its results over what it reads.
+
+    Args:
+        module: the module to add to.
+        shapes: shapes of the parameters.
+        constants: β₁, β₂, ε and ε_root.
+        registers: the CPU's registers.
+    """
+    count, function = len(shapes), declare_function(module, "adam", signature(shapes), noalias=False)
+    code = Emitter(function, registers)
     build = code.builder
-    given, (scalars, *results, check) = adam.args[: 5 * count], adam.args[5 * count :]
+    inputs, (scalars, *outputs, check) = function.args[: 5 * count], function.args[5 * count :]
     code.store(code.constant(0.0, CHECKS), check, INT(0))
-    for n, size in enumerate(sizes):
+    for n, shape in enumerate(shapes):
 
-        def turn(i: ir.Value, width: int, n: int = n) -> None:
-            scalar = {name: code.spread(code.number(scalars, k), width) for k, name in enumerate(SCALARS)}
-            now = _stepped(code, [code.load(array, i, width) for array in given[n::count]], scalar, constants, width)
-            for array, value in zip(results[n::count], now, strict=True):
+        def update(i: ir.Value, width: int, n: int = n) -> None:
+            scalar = {name: code.broadcast(code.load_number(scalars, k), width) for k, name in enumerate(SCALARS)}
+            new = _emit_step(code, [code.load(array, i, width) for array in inputs[n::count]], scalar, constants, width)
+            for array, value in zip(outputs[n::count], new, strict=True):
                 code.store(value, array, i)
-            nought = build.fmul(now[0], code.constant(0.0, width))  # NaN where Q is not finite
-            code.store(build.fadd(code.load(check, INT(0), width), nought), check, INT(0))
+            zero = build.fmul(new[0], code.constant(0.0, width))  # NaN if Q is not finite
+            code.store(build.fadd(code.load(check, INT(0), width), zero), check, INT(0))
 
-        code.sweep(math.prod(size), turn)
+        code.sweep(math.prod(shape), update)
     build.ret_void()
 
 
-def _stepped(
-    code: Emitter, given: list[ir.Value], scalar: dict[str, ir.Value], constants: Constants, width: int
+def _emit_step(
+    code: Emitter, vectors: list[ir.Value], scalar: dict[str, ir.Value], constants: Constants, width: int
 ) -> list[ir.Value]:
-    """Q, T, μ and ν after the step, of one vector of parameters."""
+    """Emit the step of one vector of parameters.
+
+    Args:
+        code: the emitter.
+        vectors: Q, T, μ, ν and ∂Q.
+        scalar: `SCALARS` by name, in every lane of a vector.
+        constants: β₁, β₂, ε and ε_root.
+        width: length of the vectors.
+
+    Returns: Q, T, μ and ν after the step.
+    """
     build = code.builder
     b1, b2, eps, eps_root = (code.constant(value, width) for value in constants)
     rest1, rest2, zero = (code.constant(value, width) for value in (1 - constants.b1, 1 - constants.b2, 0.0))
-    q, t, mu, nu, g = given
+    q, t, mu, nu, g = vectors
     mu = build.fadd(build.fmul(rest1, g), build.fmul(b1, mu))
     nu = build.fadd(build.fmul(rest2, build.fmul(g, g)), build.fmul(b2, nu))
     root = code.square_root(build.fadd(build.fmul(nu, scalar["correction"]), eps_root))

@@ -1,75 +1,31 @@
 """Dense linear algebra as LLVM code: loops, products of small matrices, transposes.
 
-All numbers are float32 and all sizes are known when the code is made. A tile of a product stays in vector registers
-while the inner dimension runs; each element is summed in the order k = 0, 1, … by fused multiply-adds, so its bits
-depend on nothing but its inputs.
+All numbers are float32, and all sizes are known when the code is emitted. A tile of a product stays in vector registers
+while the inner dimension runs. Each element is summed in the order k = 0, 1, … by fused multiply-adds, so its bits
+depend only on its inputs.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from llvmlite import ir
 
-FLOAT, INT, POINTER, VOID = ir.FloatType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
+from softstep.kernels.llvm_types import FLOAT, INT, Matrix, Registers
 
 Finish = Callable[[ir.Value, ir.Value, ir.Value], ir.Value]
-"""(sums, row, column of the first) → what is stored."""
-
-
-class Registers(NamedTuple):
-    """What a tile may take of a core's vector registers."""
-
-    lanes: int
-    """Floats in one register."""
-    across: int
-    """Registers side by side in a full tile."""
-    tile: int
-    """Registers of a whole tile."""
-
-
-class Matrix(NamedTuple):
-    """Numbers at `data`: element (i, j) lies i·row + j·column of them on."""
-
-    data: ir.Value
-    row: int
-    column: int = 1
-
-    @property
-    def transposed(self) -> Matrix:
-        """The same numbers with rows and columns exchanged."""
-        return Matrix(self.data, self.column, self.row)
-
-
-Size = tuple[int, ...]
-
-
-class Signature(NamedTuple):
-    """The arrays that a function reads and writes, one pointer each, in order."""
-
-    reads: list[Size]
-    writes: list[Size]
-
-
-def function(module: ir.Module, name: str, signature: Signature, *, apart: bool = True) -> ir.Function:
-    """A function of pointers to arrays; `apart`: none of which overlap."""
-    pointers = [POINTER] * len(signature.reads + signature.writes)
-    made = ir.Function(module, ir.FunctionType(VOID, pointers), name)
-    made.linkage = "internal"
-    if apart:
-        for argument in made.args:
-            argument.add_attribute("noalias")
-    return made
+"""(sums, row, column of the first sum) → the values to store."""
 
 
 class Emitter:
-    """Writes code at the end of a function."""
+    """Appends code to a function."""
 
     def __init__(self, function: ir.Function, registers: Registers) -> None:
         self.builder = ir.IRBuilder(function.append_basic_block())
         self._registers = registers
+
+    # ---- matrices ----
 
     def product(
         self,
@@ -81,50 +37,68 @@ class Emitter:
         start: ir.Value | None = None,
         finish: Finish | None = None,
     ) -> None:
-        """c = finish(start + a · b) for a (M, K), b (K, N) and c (M, N), with the columns of b and c side by side.
+        """Emit c = finish(start + a · b).
 
-        `start` points to a number for each row (else 0).
+        Args:
+            size: (M, N, K).
+            a: (M, K).
+            b: (K, N), with its columns side by side in memory.
+            c: (M, N), with its columns side by side in memory.
+            start: pointer to the number that each row's sums begin with; 0 if None.
+            finish: applied to the sums before they are stored.
         """
         rows, columns, depth = size
-        done, full = 0, self._registers.lanes * self._registers.across
-        for lanes in _stripes(columns, full):
-            count = (columns - done) // lanes * lanes
-            with self._loop(count, lanes) as (along, _, _):
-                column = self.builder.add(along, INT(done))
-                for first, end, tall in self._heights(rows, lanes):
-                    with self._loop(end - first, tall) as (down, _, _):
-                        top = self.builder.add(down, INT(first))
-                        self._tile((top, tall), (column, lanes), depth, (a, b, c), start, finish)
+        done, full = 0, self._registers.lanes * self._registers.tile_width
+        for width in _stripe_widths(columns, full):
+            count = (columns - done) // width * width
+            with self._loop(count, width) as (offset, _, _):
+                column = self.builder.add(offset, INT(done))
+                for first, end, height in self._row_ranges(rows, width):
+                    with self._loop(end - first, height) as (down, _, _):
+                        row = self.builder.add(down, INT(first))
+                        self._tile((row, height), (column, width), depth, (a, b, c), start, finish)
             done += count
 
-    def _heights(self, rows: int, lanes: int) -> list[tuple[int, int, int]]:
-        """(first row, end, rows of a tile): full tiles, then one with what is left."""
-        full = max(1, self._registers.tile // max(1, lanes // self._registers.lanes))
-        whole = rows // full * full
-        return [part for part in ((0, whole, full), (whole, rows, rows - whole)) if part[0] < part[1]]
+    def _row_ranges(self, rows: int, width: int) -> list[tuple[int, int, int]]:
+        """Return (first row, end, height of a tile) of the full tiles and of the tile with the remaining rows."""
+        full = max(1, self._registers.tile_registers // max(1, width // self._registers.lanes))
+        end = rows // full * full
+        return [part for part in ((0, end, full), (end, rows, rows - end)) if part[0] < part[1]]
 
     def _tile(
         self,
-        down: tuple[ir.Value, int],
-        along: tuple[ir.Value, int],
+        vertical: tuple[ir.Value, int],
+        horizontal: tuple[ir.Value, int],
         depth: int,
         matrices: tuple[Matrix, Matrix, Matrix],
         start: ir.Value | None,
         finish: Finish | None,
     ) -> None:
-        """The elements of c from row and column `down[0]`, `along[0]` on, `down[1]` by `along[1]` of them."""
-        (a, b, c), (column, lanes) = matrices, along
-        kind = _vector(lanes)
-        rows = [self.builder.add(down[0], INT(r)) for r in range(down[1])]
+        """Emit one tile of a product.
+
+        Args:
+            vertical: the tile's first row and its number of rows.
+            horizontal: the tile's first column and its number of columns.
+            depth: K, the inner dimension.
+            matrices: a, b and c, as in `product`.
+            start: as in `product`.
+            finish: as in `product`.
+        """
+        (a, b, c), (column, width) = matrices, horizontal
+        kind = _vector(width)
+        rows = [self.builder.add(vertical[0], INT(n)) for n in range(vertical[1])]
         zero = ir.Constant(kind, None)
-        begin = [zero if start is None else self._spread(self._load(FLOAT, self._at(start, row)), kind) for row in rows]
-        with self._loop(depth, 1, begin) as (k, now, new):
+        initial = [
+            zero if start is None else self._broadcast(self._load(FLOAT, self._offset(start, row)), kind)
+            for row in rows
+        ]
+        with self._loop(depth, 1, initial) as (k, sums, new_sums):
             right = self._load(kind, self._element(b, k, column))
-            for row, sums in zip(rows, now, strict=True):
-                left = self._spread(self._load(FLOAT, self._element(a, row, k)), kind)
-                new.append(self.builder.call(self._intrinsic("fma", kind, 3), [left, right, sums]))
-        for row, sums in zip(rows, new, strict=True):
-            value = sums if finish is None else finish(sums, row, column)
+            for row, total in zip(rows, sums, strict=True):
+                left = self._broadcast(self._load(FLOAT, self._element(a, row, k)), kind)
+                new_sums.append(self.builder.call(self._intrinsic("fma", kind, 3), [left, right, total]))
+        for row, total in zip(rows, new_sums, strict=True):
+            value = total if finish is None else finish(total, row, column)
             self.builder.store(value, self._element(c, row, column), align=4)
 
     def row_sums(
@@ -138,112 +112,127 @@ class Emitter:
         start: ir.Value | None = None,
         finish: Finish | None = None,
     ) -> None:
-        """out[i] = finish(start[i] + Σ_j a[i, j]·weights[j]), for as many rows at a time as a register has lanes.
+        """Emit out[i] = finish(start[i] + Σ_j a[i, j]·weights[j]), for as many rows at a time as a register has lanes.
 
-        Without `start` the sums begin at 0, without `weights` they are of the numbers themselves.
+        Args:
+            rows: number of rows of a.
+            columns: number of columns of a.
+            a: the matrix, with its columns side by side in memory.
+            out: pointer to the sums.
+            weights: pointer to a weight for each column; 1 if None.
+            start: pointer to the number that each row's sum begins with; 0 if None.
+            finish: applied to the sums before they are stored.
         """
         build, lanes, done = self.builder, self._registers.lanes, 0
         whole = columns - columns % lanes
-        for count in _stripes(rows, lanes):
+        for count in _stripe_widths(rows, lanes):
             end = rows - (rows - done) % count
             with self._loop(end - done, count) as (down, _, _):
-                each = [build.add(down, INT(done + n)) for n in range(count)]
+                indices = [build.add(down, INT(done + n)) for n in range(count)]
                 totals = [self.constant(0.0, 1)] * count
                 if whole:
-                    with self._loop(whole, lanes, [self.constant(0.0, lanes)] * count) as (j, now, sums):
-                        sums += self._terms(now, a, each, j, lanes, weights)
-                    totals = self._sums(sums)
+                    with self._loop(whole, lanes, [self.constant(0.0, lanes)] * count) as (j, sums, new_sums):
+                        new_sums += self._add_columns(sums, a, indices, j, lanes, weights)
+                    totals = self._lane_sums(new_sums)
                 for j in range(whole, columns):
-                    totals = self._terms(totals, a, each, INT(j), 1, weights)
-                for i, total in zip(each, totals, strict=True):
-                    begun = total if start is None else build.fadd(total, self.load(start, i, 1))
-                    self.store(begun if finish is None else finish(begun, i, INT(0)), out, i)
+                    totals = self._add_columns(totals, a, indices, INT(j), 1, weights)
+                for i, total in zip(indices, totals, strict=True):
+                    total = total if start is None else build.fadd(total, self.load(start, i, 1))
+                    self.store(total if finish is None else finish(total, i, INT(0)), out, i)
             done = end
 
-    def _terms(
+    def _add_columns(
         self, sums: list[ir.Value], a: Matrix, rows: list[ir.Value], j: ir.Value, width: int, weights: ir.Value | None
     ) -> list[ir.Value]:
-        """The sums and what columns j … j + width − 1 add to them."""
-        kind = _vector(width)
-        each = [self._load(kind, self._element(a, i, j)) for i in rows]
-        if weights is None:
-            return list(map(self.builder.fadd, sums, each))
-        weight, fma = self.load(weights, j, width), self._intrinsic("fma", kind, 3)
-        return [self.builder.call(fma, [number, weight, total]) for number, total in zip(each, sums, strict=True)]
+        """Emit the addition of columns j … j + width − 1 to the rows' sums.
 
-    def _sums(self, vectors: list[ir.Value]) -> list[ir.Value]:
-        """The sum of each vector's lanes: as many vectors as lanes are added up side by side."""
-        lanes, bit = vectors[0].type.count, 1
-        if len(vectors) < lanes:
-            return [self._sum(vector) for vector in vectors]
-        while len(vectors) > 1:
-            low, high = _exchange(lanes, bit)
-            pairs = zip(vectors[::2], vectors[1::2], strict=True)
-            vectors = [self.builder.fadd(self._pick(a, b, low), self._pick(a, b, high)) for a, b in pairs]
-            bit *= 2
-        return [self.builder.extract_element(vectors[0], _INDEX(n)) for n in range(lanes)]
+        Args:
+            sums: a vector of `width` partial sums for each row.
+            a: the matrix.
+            rows: indices of the rows.
+            j: index of the first column.
+            width: number of columns.
+            weights: pointer to a weight for each column; 1 if None.
+
+        Returns: the new sums.
+        """
+        kind = _vector(width)
+        numbers = [self._load(kind, self._element(a, i, j)) for i in rows]
+        if weights is None:
+            return list(map(self.builder.fadd, sums, numbers))
+        weight, fma = self.load(weights, j, width), self._intrinsic("fma", kind, 3)
+        return [self.builder.call(fma, [number, weight, total]) for number, total in zip(numbers, sums, strict=True)]
 
     def transpose(self, rows: int, columns: int, a: Matrix, c: Matrix) -> None:
-        """c[j, i] = a[i, j], in square blocks of whole registers where the sizes allow it."""
+        """Emit c[j, i] = a[i, j], in square blocks of whole registers when the sizes allow it.
+
+        Args:
+            rows: number of rows of a.
+            columns: number of columns of a.
+            a: the matrix to read.
+            c: the matrix to write.
+        """
         lanes = self._registers.lanes
-        block = 1 if rows % lanes or columns % lanes else lanes
-        with self._loop(rows, block) as (i, _, _), self._loop(columns, block) as (j, _, _):
-            each = [self._load(_vector(block), self._element(a, self.builder.add(i, INT(n)), j)) for n in range(block)]
-            for n, vector in enumerate(self._exchanged(each)):
+        size = 1 if rows % lanes or columns % lanes else lanes
+        with self._loop(rows, size) as (i, _, _), self._loop(columns, size) as (j, _, _):
+            block = [self._load(_vector(size), self._element(a, self.builder.add(i, INT(n)), j)) for n in range(size)]
+            for n, vector in enumerate(self._transposed_block(block)):
                 self.builder.store(vector, self._element(c, self.builder.add(j, INT(n)), i), align=4)
 
-    def sweep(self, count: int, turn: Callable[[ir.Value, int], None]) -> None:
-        """`turn`(i, width) for the numbers i … i + width − 1 of `count`, a register of them at a time."""
-        done = 0
-        for width in _stripes(count, self._registers.lanes):
-            end = count - (count - done) % width
-            with self._loop(end - done, width) as (i, _, _):
-                turn(self.builder.add(i, INT(done)), width)
-            done = end
-
-    def load(self, data: ir.Value, i: ir.Value, width: int) -> ir.Value:
-        """Numbers i … i + width − 1."""
-        return self._load(_vector(width), self._at(data, i))
-
-    def store(self, value: ir.Value, data: ir.Value, i: ir.Value) -> None:
-        """Put a vector down from number i on."""
-        self.builder.store(value, self._at(data, i), align=4)
-
-    def number(self, data: ir.Value, i: int) -> ir.Value:
-        """Number i."""
-        return self._load(FLOAT, self.at(data, i))
-
-    def constant(self, value: float, width: int) -> ir.Value:
-        """`value` in every lane of a vector."""
-        kind = _vector(width)
-        return kind(value) if width == 1 else kind([value] * width)
-
-    def spread(self, number: ir.Value, width: int) -> ir.Value:
-        """`number` in every lane of a vector."""
-        return self._spread(number, _vector(width))
-
-    def square_root(self, value: ir.Value) -> ir.Value:
-        """√value, correctly rounded."""
-        return self.builder.call(self._intrinsic("sqrt", value.type, 1), [value])
-
-    def _exchanged(self, block: list[ir.Value]) -> list[ir.Value]:
-        """A square block transposed: bit by bit, the number of the row changes places with that of the lane."""
+    def _transposed_block(self, block: list[ir.Value]) -> list[ir.Value]:
+        """Emit the transpose of a square block: bit by bit, the row number changes places with the lane number."""
         lanes, bit = len(block), 1
         while bit < lanes:
-            low, high = _exchange(lanes, bit)
-            for r in (r for r in range(lanes) if not r & bit):
-                first, second = block[r], block[r | bit]
-                block[r], block[r | bit] = self._pick(first, second, low), self._pick(first, second, high)
+            low, high = _exchange_masks(lanes, bit)
+            for row in (row for row in range(lanes) if not row & bit):
+                first, second = block[row], block[row | bit]
+                block[row], block[row | bit] = self._shuffle(first, second, low), self._shuffle(first, second, high)
             bit *= 2
         return block
 
+    # ---- vectors ----
+
+    def sweep(self, count: int, body: Callable[[ir.Value, int], None]) -> None:
+        """Emit `body(i, width)` for the numbers i … i + width − 1 of `count`, one register of them at a time."""
+        done = 0
+        for width in _stripe_widths(count, self._registers.lanes):
+            end = count - (count - done) % width
+            with self._loop(end - done, width) as (i, _, _):
+                body(self.builder.add(i, INT(done)), width)
+            done = end
+
+    def load(self, data: ir.Value, i: ir.Value, width: int) -> ir.Value:
+        """Emit a load of the numbers i … i + width − 1."""
+        return self._load(_vector(width), self._offset(data, i))
+
+    def store(self, value: ir.Value, data: ir.Value, i: ir.Value) -> None:
+        """Emit a store of a vector from number i on."""
+        self.builder.store(value, self._offset(data, i), align=4)
+
+    def load_number(self, data: ir.Value, i: int) -> ir.Value:
+        """Emit a load of number i."""
+        return self._load(FLOAT, self.address(data, i))
+
+    def constant(self, value: float, width: int) -> ir.Value:
+        """Return `value` in every lane of a vector."""
+        kind = _vector(width)
+        return kind(value) if width == 1 else kind([value] * width)
+
+    def broadcast(self, number: ir.Value, width: int) -> ir.Value:
+        """Emit a vector with `number` in every lane."""
+        return self._broadcast(number, _vector(width))
+
+    def square_root(self, value: ir.Value) -> ir.Value:
+        """Emit √value, correctly rounded."""
+        return self.builder.call(self._intrinsic("sqrt", value.type, 1), [value])
+
     def positive_part(self, value: ir.Value) -> ir.Value:
-        """max(0, value); NaN stays NaN."""
+        """Emit max(0, value); NaN stays NaN."""
         zero = ir.Constant(value.type, None)
         return self.builder.select(self.builder.fcmp_ordered("<", value, zero), zero, value)
 
     def where_positive(self, condition: Matrix) -> Finish:
-        """A product's finish: its sums where `condition` > 0, else 0."""
+        """Return a product's finish: its sums where `condition` > 0, else 0."""
 
         def finish(sums: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
             zero = ir.Constant(sums.type, None)
@@ -252,74 +241,91 @@ class Emitter:
 
         return finish
 
-    def at(self, data: ir.Value, offset: int) -> ir.Value:
-        """The address `offset` numbers on."""
-        return self._at(data, INT(offset))
+    def _lane_sums(self, vectors: list[ir.Value]) -> list[ir.Value]:
+        """Emit the sum of each vector's lanes; as many vectors as lanes are summed side by side."""
+        lanes, bit = vectors[0].type.count, 1
+        if len(vectors) < lanes:
+            return [self._lane_sum(vector) for vector in vectors]
+        while len(vectors) > 1:
+            low, high = _exchange_masks(lanes, bit)
+            pairs = zip(vectors[::2], vectors[1::2], strict=True)
+            vectors = [self.builder.fadd(self._shuffle(a, b, low), self._shuffle(a, b, high)) for a, b in pairs]
+            bit *= 2
+        return [self.builder.extract_element(vectors[0], _INDEX(n)) for n in range(lanes)]
 
-    def beyond(self, data: ir.Value, index: ir.Value, size: int) -> ir.Value:
-        """The address of array number `index` of arrays of `size` numbers."""
-        return self._at(data, self.builder.mul(index, INT(size)))
+    def _lane_sum(self, vector: ir.Value) -> ir.Value:
+        """Emit the sum of a vector's lanes, halves added to halves."""
+        while (half := vector.type.count // 2) > 0:
+            low, high = (self._shuffle(vector, vector, range(start, start + half)) for start in (0, half))
+            vector = self.builder.fadd(low, high)
+        return self.builder.extract_element(vector, _INDEX(0))
+
+    def _broadcast(self, number: ir.Value, kind: ir.Type) -> ir.Value:
+        """Emit `number` in every lane."""
+        if kind is FLOAT:
+            return number
+        single = self.builder.insert_element(ir.Constant(kind, ir.Undefined), number, _INDEX(0))
+        return self._shuffle(single, single, [0] * kind.count)
+
+    def _shuffle(self, a: ir.Value, b: ir.Value, lanes: Sequence[int]) -> ir.Value:
+        """Emit a vector of these lanes, counted through `a` and then `b`."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), list(lanes)))
+
+    def _intrinsic(self, name: str, kind: ir.Type, arguments: int) -> ir.Function:
+        """Return LLVM's function of this name for numbers, or for vectors of them."""
+        module = self.builder.module
+        full = f"llvm.{name}.f32" if kind is FLOAT else f"llvm.{name}.v{kind.count}f32"
+        return module.globals.get(full) or ir.Function(module, ir.FunctionType(kind, [kind] * arguments), full)
+
+    # ---- addresses and loops ----
+
+    def address(self, data: ir.Value, offset: int) -> ir.Value:
+        """Emit the address `offset` floats after `data`."""
+        return self._offset(data, INT(offset))
+
+    def array_address(self, data: ir.Value, index: ir.Value, size: int) -> ir.Value:
+        """Emit the address of array number `index` among arrays of `size` floats."""
+        return self._offset(data, self.builder.mul(index, INT(size)))
 
     @contextlib.contextmanager
     def loop(self, count: int) -> Iterator[ir.Value]:
-        """0, 1, … < count, at least once."""
+        """Emit a loop over 0, 1, … < count, which runs at least once."""
         with self._loop(count, 1) as (i, _, _):
             yield i
 
     @contextlib.contextmanager
     def _loop(
-        self, count: int, step: int, start: Sequence[ir.Value] = ()
+        self, count: int, step: int, initial: Sequence[ir.Value] = ()
     ) -> Iterator[tuple[ir.Value, list[ir.Value], list[ir.Value]]]:
-        """i = 0, step, … < count, at least once: i, the values it carries, and a list to fill with the next ones."""
+        """Emit a loop over i = 0, step, … < count, which runs at least once.
+
+        Yields: i, the values carried from turn to turn (`initial` at first), and a list to fill with their successors.
+        """
         build, before = self.builder, self.builder.block
         body, after = build.append_basic_block(), build.append_basic_block()
         build.branch(body)
         build.position_at_end(body)
-        i, now = build.phi(INT), [build.phi(value.type) for value in start]
-        new: list[ir.Value] = []
-        yield i, now, new
-        following, last = build.add(i, INT(step)), build.block
-        for phi, first, then in zip((i, *now), (INT(0), *start), (following, *new), strict=True):
+        i, carried = build.phi(INT), [build.phi(value.type) for value in initial]
+        successors: list[ir.Value] = []
+        yield i, carried, successors
+        next_i, end_of_body = build.add(i, INT(step)), build.block
+        for phi, first, successor in zip((i, *carried), (INT(0), *initial), (next_i, *successors), strict=True):
             phi.add_incoming(first, before)
-            phi.add_incoming(then, last)
-        build.cbranch(build.icmp_signed("<", following, INT(count)), body, after)
+            phi.add_incoming(successor, end_of_body)
+        build.cbranch(build.icmp_signed("<", next_i, INT(count)), body, after)
         build.position_at_end(after)
 
     def _element(self, matrix: Matrix, row: ir.Value, column: ir.Value) -> ir.Value:
-        """The address of element (row, column)."""
+        """Emit the address of element (row, column)."""
         build = self.builder
         offset = build.add(build.mul(row, INT(matrix.row)), build.mul(column, INT(matrix.column)))
-        return self._at(matrix.data, offset)
+        return self._offset(matrix.data, offset)
 
-    def _at(self, data: ir.Value, offset: ir.Value) -> ir.Value:
+    def _offset(self, data: ir.Value, offset: ir.Value) -> ir.Value:
         return self.builder.gep(data, [offset], source_etype=FLOAT)
 
     def _load(self, kind: ir.Type, address: ir.Value) -> ir.Value:
         return self.builder.load(address, typ=kind, align=4)
-
-    def _spread(self, number: ir.Value, kind: ir.Type) -> ir.Value:
-        """`number` in every lane."""
-        if kind is FLOAT:
-            return number
-        one = self.builder.insert_element(ir.Constant(kind, ir.Undefined), number, _INDEX(0))
-        return self._pick(one, one, [0] * kind.count)
-
-    def _pick(self, a: ir.Value, b: ir.Value, lanes: Sequence[int]) -> ir.Value:
-        """The lanes with these numbers, counted through `a` and then `b`."""
-        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), list(lanes)))
-
-    def _sum(self, vector: ir.Value) -> ir.Value:
-        """The sum of a vector's lanes, halves added to halves."""
-        while (half := vector.type.count // 2) > 0:
-            low, high = (self._pick(vector, vector, range(start, start + half)) for start in (0, half))
-            vector = self.builder.fadd(low, high)
-        return self.builder.extract_element(vector, _INDEX(0))
-
-    def _intrinsic(self, name: str, kind: ir.Type, arguments: int) -> ir.Function:
-        """LLVM's function of this name for numbers or vectors of them."""
-        module = self.builder.module
-        full = f"llvm.{name}.f32" if kind is FLOAT else f"llvm.{name}.v{kind.count}f32"
-        return module.globals.get(full) or ir.Function(module, ir.FunctionType(kind, [kind] * arguments), full)
 
 
 _INDEX = ir.IntType(32)
@@ -329,16 +335,21 @@ def _vector(lanes: int) -> ir.Type:
     return FLOAT if lanes == 1 else ir.VectorType(FLOAT, lanes)
 
 
-def _exchange(lanes: int, bit: int) -> tuple[list[int], list[int]]:
-    """Which lanes of two vectors, counted through both, change places: those of the first with this bit set, and those
-    of the second without it. The first vector after that, and the second."""
+def _exchange_masks(lanes: int, bit: int) -> tuple[list[int], list[int]]:
+    """Return two shuffles of a pair of vectors, with lanes counted through both.
+
+    The first vector's lanes whose number has `bit` set change places with the second vector's lanes that have it unset.
+    """
     low = [n + (lanes - bit if n & bit else 0) for n in range(lanes)]
     high = [n + (lanes if n & bit else bit) for n in range(lanes)]
     return low, high
 
 
-def _stripes(columns: int, full: int) -> list[int]:
-    """Widths in which to take the columns, each as often as it fits: `full`, then ever smaller powers of two."""
+def _stripe_widths(columns: int, full: int) -> list[int]:
+    """Return the widths of the stripes that cover the columns: `full`, then ever smaller powers of two.
+
+    A stripe of each width is repeated as often as it fits into the columns that are left.
+    """
     widths = []
     while columns:
         if columns >= full:

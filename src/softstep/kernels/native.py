@@ -1,226 +1,121 @@
-"""Machine code for this CPU, made by LLVM, and its way into XLA.
-
-XLA calls a *handler* with a call frame of its typed foreign function interface (`xla/ffi/api/c_api.h`, shipped with
-jaxlib). The handler is LLVM code too: it takes the arrays' addresses out of the frame and runs a function once for each
-agent.
-"""
+"""Machine code for this CPU, compiled by LLVM and cached on disk."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import hashlib
-import math
 import os
 import platform
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import llvmlite.binding as llvm
-import numpy as np
 from llvmlite import ir
 
-from softstep.kernels.emit import FLOAT, INT, POINTER, Registers, Signature
+from softstep.kernels.llvm_types import Registers
 
-# Where the interface's structures keep what is read here, in bytes, on 64-bit machines.
-FRAME_EXTENSION, FRAME_STAGE, FRAME_ARGUMENTS, FRAME_RESULTS = 8, 32, 72, 112
-BUFFER_DATA, BUFFER_RANK, BUFFER_DIMENSIONS = 24, 32, 40
-EXTENSION_METADATA, METADATA_MAJOR, METADATA_MINOR = 24, 24, 28
-EXECUTE = 3
-
-_BYTE, _INT32 = ir.IntType(8), ir.IntType(32)
+Emit = Callable[[ir.Module, Registers], None]
+"""Adds a function to a module, laid out for these registers."""
 
 
-class Target(NamedTuple):
-    """This machine's CPU."""
+class CpuTarget(NamedTuple):
+    """The CPU that code is compiled for."""
 
     cpu: str
+    """LLVM's name for it."""
     features: str
-    """What this CPU has and has not, in LLVM's words."""
+    """The features it has and lacks, as LLVM writes them."""
     registers: Registers
 
-    def machine(self) -> Any:
-        """LLVM's code generator; each engine owns one, and frees it."""
+    def create_machine(self) -> Any:
+        """Return a code generator of LLVM's; the engine it is given to owns and frees it."""
         triple = llvm.Target.from_default_triple()
         return triple.create_target_machine(cpu=self.cpu, features=self.features, opt=3, jit=True)
 
 
 @functools.cache
-def target() -> Target | None:
-    """This CPU; None where it lacks fused multiply-adds, which the functions are made of."""
+def cpu_target() -> CpuTarget | None:
+    """Return this machine's CPU, or None if it lacks the fused multiply-adds that the kernels consist of."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        registers = Registers(lanes=16, across=4, tile=16)
+        registers = Registers(lanes=16, tile_width=4, tile_registers=16)
     elif features.get("fma"):
-        registers = Registers(lanes=8, across=2, tile=12)
+        registers = Registers(lanes=8, tile_width=2, tile_registers=12)
     elif platform.machine() in ("arm64", "aarch64"):
-        registers = Registers(lanes=4, across=4, tile=16)
+        registers = Registers(lanes=4, tile_width=4, tile_registers=16)
     else:
         return None
-    return Target(llvm.get_host_cpu_name(), features.flatten(), registers)
-
-
-def supported() -> bool:
-    """Whether functions can be made for this CPU."""
-    return target() is not None
+    return CpuTarget(llvm.get_host_cpu_name(), features.flatten(), registers)
 
 
 class Code(NamedTuple):
-    """Machine code."""
+    """A compiled function."""
 
     address: int
     digest: str
-    """Of what it was made from."""
+    """Hash of everything it was compiled from."""
     engine: Any
-    """Frees it when it goes."""
+    """Owns the code; frees it when garbage-collected."""
 
 
-Emit = Callable[[ir.Module, Registers], None]
+def compile_function(name: str, specialization: Any, emit: Emit) -> Code:
+    """Compile the function `name` that `emit` adds to a module, or load it from the disk cache.
 
+    The cache lies beside JAX's compiled programs (`jax_compilation_cache_dir`); without such a folder, code is compiled
+    every time.
 
-def compiled(name: str, of: Any, emit: Emit) -> Code:
-    """The function `name` that `emit` writes, as machine code; `of` says what for, and `emit` depends on nothing else.
-
-    Kept on disk where JAX keeps its programs.
+    Args:
+        name: the function's name in the module.
+        specialization: all that `emit` depends on, for example sizes; its `repr` tells cached functions apart.
+        emit: adds the function to a module.
     """
-    here = target()
-    assert here is not None
-    digest = hashlib.sha256(repr((name, of, _made_by())).encode()).hexdigest()[:32]
+    target = cpu_target()
+    assert target is not None
+    digest = hashlib.sha256(repr((name, specialization, _toolchain())).encode()).hexdigest()[:32]
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    local = folder and "://" not in folder  # JAX can keep its programs in a bucket, too
-    file = Path(folder) / f"softstep-{digest}.o" if local else None
-    code = _kept(file) if file else None
+    is_local = folder and "://" not in folder  # JAX can keep its programs in a bucket, too
+    file = Path(folder) / f"softstep-{digest}.o" if is_local else None
+    code = _read_cached(file) if file else None
     if code is None:
         module = ir.Module()
-        emit(module, here.registers)
-        code = here.machine().emit_object(llvm.parse_assembly(str(module)))
+        emit(module, target.registers)
+        code = target.create_machine().emit_object(llvm.parse_assembly(str(module)))
         if file:
-            _keep(file, code)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), here.machine())
+            _write_cached(file, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.create_machine())
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine.get_function_address(name), digest, engine)
 
 
 @functools.cache
-def _made_by() -> str:
-    """All that machine code depends on besides what it is for: these modules, LLVM, the CPU and XLA's interface."""
-    here, sources = target(), sorted(Path(__file__).parent.glob("*.py"))
-    return repr((here, llvm.llvm_version_info, _interface_version(), [source.read_bytes() for source in sources]))
+def _toolchain() -> str:
+    """Return what machine code depends on besides its specialization: these modules, LLVM and the CPU."""
+    target, sources = cpu_target(), sorted(Path(__file__).parent.glob("*.py"))
+    return repr((target, llvm.llvm_version_info, [source.read_bytes() for source in sources]))
 
 
-def _keep(file: Path, code: bytes) -> None:
-    """Put machine code on disk, behind its checksum; where that fails there will be none, and it is made again."""
-    new = file.with_suffix(f".{os.getpid()}")
+def _write_cached(file: Path, code: bytes) -> None:
+    """Write machine code to disk, behind its checksum; if that fails, leave no file, so that it is compiled again."""
+    temporary = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(hashlib.sha256(code).digest() + code)
-        new.rename(file)
+        temporary.write_bytes(hashlib.sha256(code).digest() + code)
+        temporary.rename(file)
     except OSError:
         with contextlib.suppress(OSError):
-            new.unlink()
+            temporary.unlink()
 
 
-def _kept(file: Path) -> bytes | None:
-    """Machine code from disk, if it is there and whole."""
+def _read_cached(file: Path) -> bytes | None:
+    """Return machine code from disk, or None if it is missing or damaged."""
     with contextlib.suppress(OSError):
-        checksum, code = (whole := file.read_bytes())[:32], whole[32:]
+        content = file.read_bytes()
+        checksum, code = content[:32], content[32:]
         return code if hashlib.sha256(code).digest() == checksum else None
     return None
-
-
-_known_to_xla: dict[str, Any] = {}
-"""What XLA may call, by the name it has there; never freed."""
-
-
-def call(name: str, of: Any, signature: Signature, emit: Emit, *, in_place: int = 0) -> Callable[..., Any]:
-    """The function `name` that `emit` writes for `of`, as a function of JAX arrays; `jax.vmap` loops over it.
-
-    The first `in_place` of the arrays it writes take the places of the first it reads.
-    """
-
-    def with_handler(module: ir.Module, registers: Registers) -> None:
-        emit(module, registers)
-        _emit_handler(module, module.get_global(name), signature)
-
-    code = compiled("handler", (name, of), with_handler)
-    known_as = f"softstep_{name}_{code.digest}"
-    if known_as not in _known_to_xla:
-        handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(code.address)
-        jax.ffi.register_ffi_target(known_as, jax.ffi.pycapsule(handler), platform="cpu")
-        _known_to_xla[known_as] = handler, code
-    results = [jax.ShapeDtypeStruct(size, np.float32) for size in signature.writes]
-    aliases = {n: n for n in range(in_place)}
-    return jax.ffi.ffi_call(known_as, results, vmap_method="broadcast_all", input_output_aliases=aliases)
-
-
-@functools.cache
-def _interface_version() -> tuple[int, int]:
-    """Major and minor version of XLA's interface, from the header beside it."""
-    header = (Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h").read_text()
-    major, minor = (re.findall(rf"#define XLA_FFI_API_{part} (\d+)", header)[0] for part in ("MAJOR", "MINOR"))
-    return int(major), int(minor)
-
-
-def _emit_handler(module: ir.Module, function: ir.Function, signature: Signature) -> None:
-    """Write `handler(frame)`: run `function` for every agent in the call's arrays."""
-    reads, sizes = len(signature.reads), [math.prod(size) for size in signature.reads + signature.writes]
-    handler = ir.Function(module, ir.FunctionType(POINTER, [POINTER]), "handler")
-    build, frame, fine = ir.IRBuilder(handler.append_basic_block()), handler.args[0], ir.Constant(POINTER, None)
-
-    def field(base: ir.Value, offset: int) -> ir.Value:
-        return build.gep(base, [INT(offset)], source_etype=_BYTE)
-
-    def pointer(base: ir.Value, offset: int) -> ir.Value:
-        return build.load(field(base, offset), typ=POINTER)
-
-    extension = pointer(frame, FRAME_EXTENSION)
-    with build.if_then(build.icmp_unsigned("!=", extension, fine)):  # XLA asks for the interface's version
-        metadata = pointer(extension, EXTENSION_METADATA)
-        for offset, number in zip((METADATA_MAJOR, METADATA_MINOR), _interface_version(), strict=True):
-            build.store(_INT32(number), field(metadata, offset))
-        build.ret(fine)
-    with build.if_then(build.icmp_signed("!=", build.load(field(frame, FRAME_STAGE), typ=_INT32), _INT32(EXECUTE))):
-        build.ret(fine)
-    arguments, results = pointer(frame, FRAME_ARGUMENTS), pointer(frame, FRAME_RESULTS)
-    places = [(arguments, n) for n in range(reads)] + [(results, n) for n in range(len(sizes) - reads)]
-    buffers = [pointer(base, 8 * n) for base, n in places]
-    data = [pointer(buffer, BUFFER_DATA) for buffer in buffers]
-    dimensions = pointer(buffers[reads], BUFFER_DIMENSIONS)
-    rank = build.load(field(buffers[reads], BUFFER_RANK), typ=INT)
-    agents = build.udiv(_product(build, dimensions, rank), INT(sizes[reads]))
-    with _counting(build, agents) as agent:
-        own = [build.mul(agent, INT(size)) for size in sizes]
-        build.call(function, [build.gep(d, [o], source_etype=FLOAT) for d, o in zip(data, own, strict=True)])
-    build.ret(fine)
-
-
-def _product(build: ir.IRBuilder, numbers: ir.Value, count: ir.Value) -> ir.Value:
-    """The product of `count` integers."""
-    total = build.alloca(INT)
-    build.store(INT(1), total)
-    with _counting(build, count) as i:
-        factor = build.load(build.gep(numbers, [i], source_etype=INT), typ=INT)
-        build.store(build.mul(build.load(total, typ=INT), factor), total)
-    return build.load(total, typ=INT)
-
-
-@contextlib.contextmanager
-def _counting(build: ir.IRBuilder, count: ir.Value) -> Iterator[ir.Value]:
-    """A loop over 0, 1, … < count, perhaps over none."""
-    before, body, after = build.block, build.append_basic_block(), build.append_basic_block()
-    build.cbranch(build.icmp_signed(">", count, INT(0)), body, after)
-    build.position_at_end(body)
-    i = build.phi(INT)
-    yield i
-    following = build.add(i, INT(1))
-    i.add_incoming(INT(0), before)
-    i.add_incoming(following, build.block)
-    build.cbranch(build.icmp_signed("<", following, count), body, after)
-    build.position_at_end(after)

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from softstep import kernels
 from softstep.config import Config
 from softstep.errors import ConfigError
-from softstep.kernels import Params as Params
+from softstep.kernels.mlp import mlp, mlp_kernel_accepts
+from softstep.kernels.support import Params as Params
 
 
 class MLP(eqx.Module):
@@ -115,8 +115,8 @@ def _trainable(module: Any) -> Params:
 def mlp_batch(params: Params, observations: Float[Array | np.ndarray, "B O"]) -> Float[Array, "B A"]:
     """Evaluate the MLP on a batch, from its weights and biases in turn: with our own kernels if they fit, else XLA."""
     x = jnp.asarray(observations)
-    if kernels.usable(params, x):
-        return kernels.mlp(params, x)
+    if mlp_kernel_accepts(params, x):
+        return mlp(params, x)
     *hidden, (weight, bias) = zip(params[::2], params[1::2], strict=True)
     for hidden_weight, hidden_bias in hidden:
         x = jax.nn.relu(x @ hidden_weight.T + hidden_bias)

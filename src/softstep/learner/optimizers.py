@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool
 
-from softstep import kernels
 from softstep.errors import ConfigError, near
 from softstep.kernels.adam import Constants
+from softstep.kernels.adam import adam_step as adam_kernel
+from softstep.kernels.support import kernels_accept
 from softstep.learner.networks import Params
 from softstep.learner.target_update import update_target
 
@@ -62,7 +63,7 @@ def make_optimizer_step(
         return optax.chain(optax.clip_by_global_norm(max_grad_norm), optimizer(learning_rate))
 
     def step_and_blend(online: Params, *arguments: Any) -> Stepped:
-        if adam is not None and max_grad_norm is None and kernels.fit(online):
+        if adam is not None and max_grad_norm is None and kernels_accept(online):
             return adam_step(adam, online, *arguments)
         return optax_step(transform, online, *arguments)
 
@@ -98,7 +99,7 @@ def adam_step(
     """Take a step of optax's Adam and update the target, in one kernel."""
     moments, *rest = opt_state
     count = optax.safe_increment(moments.count)
-    online, target, mu, nu, finite = kernels.adam_step(
+    online, target, mu, nu, finite = adam_kernel(
         adam, online, target, moments.mu, moments.nu, gradient, learning_rate, count, tau, fire
     )
     return Stepped(online, target, (moments._replace(count=count, mu=mu, nu=nu), *rest), finite)

@@ -52,6 +52,7 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
     Raises: StoreError if the folder is taken or cannot be written.
     """
     check_free(path, force=force)
+    recorded = versions(config)  # before anything is moved, because it may refuse the environment's settings
     if _taken(path):
         with locked(path):
             shutil.rmtree(_replaced(path), ignore_errors=True)
@@ -60,7 +61,7 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
         path.mkdir(parents=True, exist_ok=True)
         for name, data in (files or {}).items():
             write_atomically(path / name, data)
-        write_atomically(path / "versions.json", json.dumps(versions(config), indent=2).encode())
+        write_atomically(path / "versions.json", json.dumps(recorded, indent=2).encode())
         write_atomically(
             path / "config.json", config.to_json().encode()
         )  # last, because this file makes the folder a run

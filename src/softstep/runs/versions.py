@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from softstep.config import SCHEMA, Config
+from softstep.kernels import switch
 
 ARITHMETIC = ("jax", "jaxlib", "llvmlite", "numpy")
 """Packages that decide the bits of a run."""
@@ -27,6 +28,7 @@ def versions(config: Config) -> dict[str, Any]:
         "packages": packages,
         "python": platform.python_version(),
         "cpu": cpu_model(),
+        "kernels": switch.state(),
         "block_width": config.width,
         "env": config.env if ":" in config.env else f"gymnasium:{config.env}",
     }
@@ -49,5 +51,6 @@ def version_changes(folder: Path, config: Config) -> list[str]:
         return ["versions.json cannot be read"]
     now = versions(config)
     pairs = [("CPU", then.get("cpu"), now["cpu"])]
+    pairs += [("use of kernels", then.get("kernels", "on"), now["kernels"])]  # older runs have no such entry
     pairs += [(name, then.get("packages", {}).get(name), now["packages"].get(name)) for name in ARITHMETIC]
     return [f"{name} was {old}, is {new}" for name, old, new in pairs if old != new]

@@ -12,6 +12,8 @@ import runpy
 import sys
 from pathlib import Path
 
+from softstep.kernels import switch
+
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """Environment variables of a one-thread process; XLA's CPU client sizes its thread pool by NPROC."""
 
@@ -24,13 +26,17 @@ def cache_dir() -> Path:
 
 def settings(*, overlap: bool) -> dict[str, str]:
     """Return a worker's environment variables for JAX; `overlap` lets an update run while Python continues."""
-    return ONE_THREAD | {
-        "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "JAX_CPU_ENABLE_ASYNC_DISPATCH": "true" if overlap else "false",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
+    return (
+        ONE_THREAD
+        | switch.environment()
+        | {
+            "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            "JAX_CPU_ENABLE_ASYNC_DISPATCH": "true" if overlap else "false",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+    )
 
 
 def command(module: str) -> list[str]:

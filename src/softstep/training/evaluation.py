@@ -125,8 +125,8 @@ def compiled_returns(env: CompiledEnv, block: Block, params: Any, keys: Array) -
         state, observation, running, totals, count = loop
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(plays, count)
         actions = jnp.argmax(block.q_values(params, observation), axis=-1)
-        drawn = jax.vmap(env.chance)(step_keys)  # the same for every agent
-        out = jax.vmap(jax.vmap(env.step), in_axes=(None, 0, 0))(drawn, state, actions)
+        randomness = jax.vmap(env.draw_randomness)(step_keys)  # the same for every agent
+        out = jax.vmap(jax.vmap(env.step), in_axes=(None, 0, 0))(randomness, state, actions)
         totals = totals + jnp.where(running, out.reward, 0)
         return out.state, out.observation, running & ~(out.terminated | out.truncated), totals, count + 1
 

@@ -180,13 +180,13 @@ def run_iterations(
 
     Returns: the state afterwards, and the episodes that ended (DRAWN_AHEAD, V, W, E).
     """
-    step_draws = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.chance))))(draws.env_keys)  # N, V, W, E
+    step_randomness = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.draw_randomness))))(draws.env_keys)  # N, V, W, E
     step = partial(_vector_step, config, block, env, decay)
 
     def iteration(n: Any, carry: tuple[LoopState, EndedEpisodes]) -> tuple[LoopState, EndedEpisodes]:
         loop, ended = carry
-        draw, step_draw = jax.tree.map(lambda a: a[n], (draws._replace(env_keys=None), step_draws))
-        per_step = (draw._replace(replay_bits=None), step_draw, scheduled.epsilon[n])
+        draw, randomness = jax.tree.map(lambda a: a[n], (draws._replace(env_keys=None), step_randomness))
+        per_step = (draw._replace(replay_bits=None), randomness, scheduled.epsilon[n])
         after, (rows, closed) = jax.lax.scan(step, loop, per_step)
         new = jnp.moveaxis(rows, 0, 1).reshape(config.width, config.steps_per_iteration, -1)
         replay, state = write(loop.replay, new), loop.state
@@ -213,11 +213,11 @@ def _vector_step(
 
     Returns: the state afterwards, and the replay rows (W, E, width) with the episodes that ended.
     """
-    draw, step_draw, linear_epsilon = drawn
+    draw, step_randomness, linear_epsilon = drawn
     values = block.q_values(loop.state.learner.online, loop.observations)
     epsilon = linear_epsilon if decay is None else loop.statistics.epsilon
     actions = epsilon_greedy(jnp, values, draw.uniform < epsilon[:, None], draw.action)
-    step = jax.vmap(jax.vmap(env.step))(step_draw, loop.env_state, actions)
+    step = jax.vmap(jax.vmap(env.step))(step_randomness, loop.env_state, actions)
     rows = make_rows(config, loop.observations, actions, step)
     returns, lengths = loop.statistics.returns + step.reward, loop.statistics.lengths + 1
     statistics = loop.statistics._replace(returns=returns, lengths=lengths)

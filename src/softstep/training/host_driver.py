@@ -11,8 +11,8 @@ import numpy as np
 from softstep.config import Config
 from softstep.envs import EnvSpec, HostEnvs, Step
 from softstep.errors import EnvironmentFailed
-from softstep.kernels import native
 from softstep.kernels.acting import make_actor
+from softstep.kernels.support import kernels_supported
 from softstep.learner.networks import flatten_parameters, numpy_q_values
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState
@@ -242,7 +242,7 @@ def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray]
     if not block.learner.network.plain_mlp:
         return None
     sizes = (spec.observation_size, *config.hidden, spec.num_actions)
-    if not native.supported():
+    if not kernels_supported():
         return numpy_q_values(sizes)
     return make_actor(sizes, len(block.agents), config.num_envs)
 

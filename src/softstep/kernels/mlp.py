@@ -1,0 +1,79 @@
+"""The MLP of a Q-network as machine code of our own, for one core of a CPU.
+
+XLA spends a third of an update of small layers between its matrix products: on rearranging arrays, on passes for biases
+and ReLUs, and on products too narrow for its kernels. Here each of the two passes over a batch is one function, emitted
+for the network's sizes (`mlp_passes`), compiled by LLVM (`native`) and called by XLA (`xla_call`). Any other network,
+device or dtype is left to XLA.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from softstep.kernels import mlp_passes, xla_call
+from softstep.kernels.mlp_passes import MLPShape
+from softstep.kernels.support import Params, kernels_accept
+
+SMALLEST_BATCH = 16
+"""The fewest samples the kernel is used for: with fewer, a tile of a product would be mostly empty."""
+
+
+def mlp_kernel_accepts(params: Params, observations: Array) -> bool:
+    """Return whether `mlp` can compute these: enough samples, in arrays that the kernels accept."""
+    return len(observations) >= SMALLEST_BATCH and kernels_accept((*params, observations))
+
+
+@jax.custom_vjp
+def mlp(params: Params, observations: Float[Array, "B O"]) -> Float[Array, "B A"]:
+    """Compute the values of an MLP with ReLU between its layers; differentiable.
+
+    Args:
+        params: weights (J, I) and biases (J,), layer by layer.
+        observations: (B, O).
+
+    Returns: (B, A).
+    """
+    values, *_ = _pass("forward", _shape(params, observations))(*params, observations)
+    return values.T
+
+
+def _forward(params: Params, observations: Array) -> tuple[Array, tuple[Params, Array, list[Array]]]:
+    values, *activations = _pass("forward", _shape(params, observations))(*params, observations)
+    return values.T, (params, observations, activations)
+
+
+def _backward(residuals: tuple[Params, Array, list[Array]], gradient: Array) -> tuple[Params, Array]:
+    params, observations, activations = residuals
+    *gradients, _ = _pass("backward", _shape(params, observations))(*params, observations, *activations, gradient.T)
+    return tuple(gradients), _observation_gradient(params, activations, gradient)
+
+
+mlp.defvjp(_forward, _backward)
+
+
+def _observation_gradient(params: Params, activations: list[Array], gradient: Array) -> Array:
+    """Compute ∂/∂X in XLA, which drops it unless it is used; learning needs ∂/∂W alone."""
+    for weight, activation in zip(reversed(params[::2]), reversed(activations), strict=True):
+        gradient = gradient @ weight
+        if activation is not activations[0]:
+            gradient = jnp.where(activation.T > 0, gradient, 0)
+    return gradient
+
+
+def _shape(params: Params, observations: Array) -> MLPShape:
+    return MLPShape((observations.shape[1], *(bias.shape[0] for bias in params[1::2])), len(observations))
+
+
+@functools.cache
+def _pass(name: str, shape: MLPShape) -> Callable[..., Any]:
+    """Return one of the passes as a function of JAX arrays."""
+    signature, emit = mlp_passes.PASSES[name]
+    return xla_call.jax_function(
+        name, shape, signature(shape), lambda module, registers: emit(module, shape, registers)
+    )
