@@ -1,7 +1,7 @@
-"""Small decision processes of the theory as environments with linear features, where the truth is known.
+"""Small decision processes of the theory as environments with linear features, for which the truth is known.
 
-An episode is one transition: reset draws a state from d, the step leads to its successor and is cut off by a time
-limit, so that the replay holds d's distribution and every transition bootstraps. All rewards are 0.
+An episode is one transition. Reset draws a state from d; the step leads to its successor and ends with a time limit,
+so that the replay has the distribution d and every transition bootstraps. All rewards are 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from softstep.theory.mdp import MDP
 
 
 class Planted(gymnasium.Env):  # type: ignore[type-arg]
-    """One transition of a Markov reward process per episode; observes the features."""
+    """A Markov reward process with one transition per episode; observations are the features."""
 
     def __init__(self, problem: str) -> None:
         mdp = problems.by_name(problem).mdp
@@ -45,5 +45,5 @@ for name in ("only_target", "target_destroys"):
 
 
 def linear(key: Any, observation_size: int, num_actions: int) -> eqx.nn.Linear:
-    """Q(s) = φ(s)·θ."""
+    """Return a network without bias: Q(s) = φ(s)·θ."""
     return eqx.nn.Linear(observation_size, num_actions, use_bias=False, key=key)

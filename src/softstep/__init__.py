@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from softstep import presets as presets
     from softstep import theory as theory
     from softstep.comparison import equivalence as equivalence
-    from softstep.comparison.running import compare as compare
-    from softstep.comparison.running import resume_comparison as resume_comparison
+    from softstep.comparison.run_comparison import compare as compare
+    from softstep.comparison.run_comparison import resume_comparison as resume_comparison
     from softstep.config import Agent as Agent
     from softstep.config import Arm as Arm
     from softstep.config import Config as Config
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from softstep.learner.update import Hyper as Hyper
     from softstep.learner.update import Learner as Learner
     from softstep.learner.update import make_learner as make_learner
+    from softstep.policies.evaluation import evaluate as evaluate
     from softstep.policies.export import export_policy as export_policy
     from softstep.policies.policy import Policy as Policy
-    from softstep.policies.policy import evaluate as evaluate
     from softstep.policies.policy import load as load
     from softstep.report import theory_page as theory_page
     from softstep.report.comparison.conclusion import conclude as conclude
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from softstep.runs.api import train as train
     from softstep.studies import ray_engine as ray_engine
     from softstep.studies.forecast import forecast_study as forecast_study
-    from softstep.studies.running import Study as Study
-    from softstep.studies.running import study as study
+    from softstep.studies.run_study import Study as Study
+    from softstep.studies.run_study import study as study
     from softstep.studies.spec import Spec as Spec
     from softstep.target import TargetUpdate as TargetUpdate
     from softstep.transition import Transition as Transition
@@ -60,15 +60,15 @@ _PUBLIC = {
     "Run": "runs.api",
     "Spec": "studies.spec",
     "StoreError": "errors",
-    "Study": "studies.running",
+    "Study": "studies.run_study",
     "TargetUpdate": "target",
     "Transition": "transition",
-    "compare": "comparison.running",
+    "compare": "comparison.run_comparison",
     "conventions": "conventions",
     "conclude": "report.comparison.conclusion",
     "describe": "envs",
     "equivalence": "comparison.equivalence",
-    "evaluate": "policies.policy",
+    "evaluate": "policies.evaluation",
     "explore": "explorer.http.server",
     "export_explorer": "explorer.static_site.export",
     "export_policy": "policies.export",
@@ -80,8 +80,8 @@ _PUBLIC = {
     "ray_engine": "studies.ray_engine",
     "report_study": "report.study.page",
     "resume": "runs.api",
-    "resume_comparison": "comparison.running",
-    "study": "studies.running",
+    "resume_comparison": "comparison.run_comparison",
+    "study": "studies.run_study",
     "theory": "theory",
     "theory_page": "report.theory_page",
     "train": "runs.api",

@@ -192,7 +192,7 @@ USAGE_ERRORS = [
     (["train", "CartPole-v1", "--preset", "slow"], "slow"),
     (["train", "CartPole-v1", "--workers", "0"], "workers"),
     (["train", "--resume", "nowhere"], "is not a run folder"),
-    (["compare", "CartPole-v1", "--target.tau", "1"], "no soft update"),
+    (["compare", "CartPole-v1", "--target.tau", "1"], "not a soft update"),
     (["eval", "nowhere"], "is not a run folder"),
     (["eval", ".", "--episodes", "0"], ""),
     (["watch", "nowhere"], "is not a run folder"),

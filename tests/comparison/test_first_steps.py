@@ -1,4 +1,4 @@
-"""The founding question's first steps on recorded transitions, against NumPy and against what theory says of them."""
+"""Tests of the first steps of the founding question, against NumPy and against theory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from softstep import envs, presets
 from softstep.comparison import first_steps
 from softstep.comparison.first_steps import FirstSteps, replay
+from softstep.comparison.random_minibatches import MIN_TRANSITIONS, draw_minibatches, record_transitions
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.learner.networks import make_network
@@ -37,30 +38,30 @@ def linear() -> FirstSteps:
 
 
 def check_the_answer(steps: FirstSteps) -> None:
-    """What is exactly true, in float64."""
+    """Assert what is exactly true, in float64."""
     for row in steps.rows:
         first = row.update == 1
         assert row.w_x < 1e-8, "one network blended with itself is X"
         assert row.v_q < 1e-12, "the third equation is Q"
-        assert row.t_x < 1e-8 if first else row.t_x > 1e-3, "T is X once"
-        assert row.v_small_t < 1e-8 if first else row.v_small_t > 1e-3, "Q's path at (1−c)·α is T once"
+        assert row.t_x < 1e-8 if first else row.t_x > 1e-3, "T is X only once"
+        assert row.v_small_t < 1e-8 if first else row.v_small_t > 1e-3, "V at (1−c)·α is T only once"
     for optimizer in first_steps.OPTIMIZERS:
-        assert steps.second_update_formula[optimizer] < 1e-8
-        unit = steps.shrinks[optimizer]
+        assert steps.second_update_error[optimizer] < 1e-8
+        unit = steps.unit_steps[optimizer]
         assert unit.alpha_prime == pytest.approx(1 - steps.c, rel=1e-9)
         assert unit.w_x < 1e-8
 
 
-def test_t_is_the_smaller_rate_once_and_the_blended_network_always(steps: FirstSteps) -> None:
+def test_t_is_the_smaller_rate_at_the_first_update_only_and_the_blended_network_always(steps: FirstSteps) -> None:
     assert [(row.optimizer, row.update) for row in steps.rows] == [(o, u) for o in ("sgd", "adam") for u in UPDATES]
     check_the_answer(steps)
 
 
-def test_a_linear_network_agrees(linear: FirstSteps) -> None:
+def test_a_linear_network_shows_the_same(linear: FirstSteps) -> None:
     check_the_answer(linear)
 
 
-def test_float32_shows_the_same_as_far_as_its_last_places_go(steps: FirstSteps) -> None:
+def test_float32_shows_the_same_up_to_rounding(steps: FirstSteps) -> None:
     for row in steps.rows:
         assert row.w_x32 < 1e-3
         assert row.v_q32 < 1e-5
@@ -75,10 +76,10 @@ def test_float32_shows_the_same_as_far_as_its_last_places_go(steps: FirstSteps) 
             assert 100 < row.t_x_ulp32 < row.t_x_ulp32_max <= 2**25
 
 
-# ---- the double: NumPy, float64, a linear network's gradient by hand ----
+# ---- reference implementation: NumPy, float64, the gradient of a linear network written out ----
 
 
-class Double:
+class Reference:
     """SGD on Q(s, a) = θ_a·(s, 1), every sequence written out from its equation."""
 
     def __init__(self, config: Config, start: np.ndarray, batches: Transition) -> None:
@@ -86,16 +87,16 @@ class Double:
         self.start, self.batches = start, [Transition(*(leaf[n] for leaf in batches)) for n in range(len(batches[0]))]
 
     def step(self, q: np.ndarray, t: np.ndarray, n: int) -> np.ndarray:
-        """−∂/∂q of the mean squared error on minibatch n."""
+        """Return −∂/∂q of the mean squared error on minibatch n."""
         batch, total = self.batches[n], np.zeros_like(q)
-        for o, a, r, d, after in zip(*batch, strict=True):
-            features, following = np.append(o, 1.0).astype(np.float64), np.append(after, 1.0).astype(np.float64)
-            error = float(r) + self.gamma * float(d) * max(t @ following) - q[a] @ features
+        for s, a, r, discount, s_next in zip(*batch, strict=True):
+            features, next_features = (np.append(state, 1.0).astype(np.float64) for state in (s, s_next))
+            error = float(r) + self.gamma * float(discount) * max(t @ next_features) - q[a] @ features
             total[a] += 2 * error * features / len(batch.action)
         return total
 
     def run(self, updates: int) -> dict[str, list[np.ndarray]]:
-        """Q, T, X, W, V after 0, 1, …, `updates` updates."""
+        """Return Q, T, X, W, V after 0, 1, …, `updates` updates."""
         alpha, tau = self.alpha, self.tau
         q = t = x = w = v = self.start
         paths: dict[str, list[np.ndarray]] = {name: [self.start] for name in "qtxwv"}
@@ -111,18 +112,18 @@ class Double:
 
 
 @pytest.fixture(scope="module")
-def double() -> Double:
+def reference() -> Reference:
     spec = envs.describe(LINEAR)
     weight, bias = make_network(LINEAR, spec.observation_size, spec.num_actions).init(jax.random.key(5))
     start = np.column_stack([np.asarray(weight, np.float64), np.asarray(bias, np.float64)])
-    return Double(LINEAR, start, first_steps.record(LINEAR, spec, 10, seed=5))
+    return Reference(LINEAR, start, draw_minibatches(LINEAR, spec, 10, seed=5))
 
 
-def test_sgd_follows_the_paths_written_out_in_numpy(linear: FirstSteps, double: Double) -> None:
-    path, norm = double.run(10), np.linalg.norm
+def test_sgd_follows_the_paths_written_out_in_numpy(linear: FirstSteps, reference: Reference) -> None:
+    path, norm = reference.run(10), np.linalg.norm
     for row in linear.rows[:4]:
         q, t, x, w, v = (path[name][row.update] for name in "qtxwv")
-        moved, small = norm(x - double.start), double.start + LINEAR.target.tau * (q - double.start)
+        moved, small = norm(x - reference.start), reference.start + LINEAR.target.tau * (q - reference.start)
         assert row.optimizer == "sgd"
         assert row.t_x == pytest.approx(norm(t - x) / moved, rel=1e-8, abs=1e-12)
         assert row.v_small_t == pytest.approx(norm(small - t) / moved, rel=1e-8, abs=1e-12)
@@ -130,10 +131,10 @@ def test_sgd_follows_the_paths_written_out_in_numpy(linear: FirstSteps, double: 
         assert row.v_q == pytest.approx(norm(v - q), abs=1e-12)
 
 
-def test_the_second_difference_is_the_formula(double: Double) -> None:
-    path, alpha, tau, c = double.run(2), double.alpha, double.tau, 1 - double.tau
-    start, q, t = double.start, path["q"][1], path["t"][1]
-    bracket = c * double.step(start, start, 0) + double.step(q, t, 1) - double.step(t, t, 1)
+def test_the_second_difference_is_the_formula(reference: Reference) -> None:
+    path, alpha, tau, c = reference.run(2), reference.alpha, reference.tau, 1 - reference.tau
+    start, q, t = reference.start, path["q"][1], path["t"][1]
+    bracket = c * reference.step(start, start, 0) + reference.step(q, t, 1) - reference.step(t, t, 1)
     np.testing.assert_allclose(path["t"][2] - path["x"][2], alpha * tau * bracket, rtol=1e-10)
 
 
@@ -141,43 +142,43 @@ def test_the_second_difference_is_the_formula(double: Double) -> None:
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "gymnax:CartPole-v1"])
-def test_the_transitions_are_the_environments_own(env: str) -> None:
+def test_recorded_transitions_follow_the_environment(env: str) -> None:
     config = replace(CONFIG, env=env, reward_scale=0.5)
     spec = envs.describe(config)
-    rows = first_steps.collect(config, spec, seed=3)
-    observation, action, reward, discount, arrived = columns(rows, spec.observation_size)
-    assert len(rows) == first_steps.RECORDED
+    rows = record_transitions(config, spec, seed=3)
+    observation, action, reward, discount, next_observation = columns(rows, spec.observation_size)
+    assert len(rows) == MIN_TRANSITIONS
     assert set(action) == {0, 1}
     assert abs(action.mean() - 0.5) < 0.05
     assert (reward == 0.5).all()
-    fallen = (np.abs(arrived[:, 0]) > 2.4) | (np.abs(arrived[:, 2]) > 12 * math.pi / 180)
+    fallen = (np.abs(next_observation[:, 0]) > 2.4) | (np.abs(next_observation[:, 2]) > 12 * math.pi / 180)
     np.testing.assert_array_equal(discount == 0, fallen)
     assert fallen.sum() > 50
-    follows = (observation[1:] == arrived[:-1]).all(1)
+    follows = (observation[1:] == next_observation[:-1]).all(1)
     np.testing.assert_array_equal(follows, ~fallen[:-1])
 
 
-def test_the_minibatches_are_the_seeds_and_the_first_are_the_same_however_many() -> None:
+def test_minibatches_depend_on_the_seed_and_not_on_their_number() -> None:
     spec = envs.describe(CONFIG)
-    few, many, other = (first_steps.record(CONFIG, spec, n, seed) for n, seed in ((2, 0), (5, 0), (2, 1)))
+    few, many, other = (draw_minibatches(CONFIG, spec, n, seed) for n, seed in ((2, 0), (5, 0), (2, 1)))
     assert few.observation.shape == (2, CONFIG.batch_size, spec.observation_size)
     for a, b in zip(few, many, strict=True):
         np.testing.assert_array_equal(a, b[:2])
     assert not np.array_equal(few.observation, other.observation)
 
 
-# ---- the edges ----
+# ---- edge cases ----
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_network_that_diverges_has_no_distance_and_the_rows_are_json() -> None:
+def test_a_diverged_network_has_no_distance_and_its_row_is_valid_json() -> None:
     diverged = replay(replace(CONFIG, learning_rate=1e6), updates=UPDATES).to_dicts()[len(UPDATES) - 1]
     assert (diverged["optimizer"], diverged["update"], diverged["t_x"]) == ("sgd", 100, None)
     assert json.loads(json.dumps(diverged, allow_nan=False)) == diverged
 
 
 @pytest.mark.parametrize(
-    ("change", "updates", "error", "words"),
+    ("change", "updates", "error", "message"),
     [
         ({"target": TargetUpdate.hard(10)}, (1,), ConfigError, "below 1"),
         ({}, (), ValueError, "ascending"),
@@ -186,15 +187,15 @@ def test_a_network_that_diverges_has_no_distance_and_the_rows_are_json() -> None
         ({}, (1, 1), ValueError, "ascending"),
     ],
 )
-def test_what_cannot_be_followed_is_refused(
-    change: dict[str, Any], updates: tuple[int, ...], error: type[Exception], words: str
+def test_invalid_settings_are_rejected(
+    change: dict[str, Any], updates: tuple[int, ...], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         replay(replace(CONFIG, **change), updates=updates)
 
 
 @pytest.mark.heavy
-def test_the_labs_lander_shows_the_same() -> None:
+def test_the_lab_preset_shows_the_same() -> None:
     lab = replay(presets.get("lab"))
     assert [row.update for row in lab.rows] == 2 * [1, 2, 3, 10, 100, 1000]
     check_the_answer(lab)

@@ -1,4 +1,4 @@
-"""Planted truth: where the theory says who diverges, the shipped learner and the verdict say it too."""
+"""Tests against planted truth: theory predicts which arm diverges, and learner and verdict must agree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import softstep
-from softstep.comparison.judge import judge
+from softstep.comparison.judge import judge_claims
 from softstep.config import Config
 from softstep.target import TargetUpdate
 from softstep.theory import problems
@@ -25,7 +25,7 @@ def config(problem: str) -> Config:
 
 
 @pytest.mark.parametrize(("problem", "word"), [("only_target", "supported"), ("target_destroys", "refuted")])
-def test_the_verdict_flips_with_the_problem(
+def test_the_verdict_depends_on_the_problem(
     problem: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth = problems.by_name(problem)
@@ -34,9 +34,10 @@ def test_the_verdict_flips_with_the_problem(
     assert soft_is_stable is not same_is_stable
     assert soft_is_stable is (word == "supported")
 
-    monkeypatch.chdir(Path(__file__).parents[1])  # where the workers find the environments
-    declared = {"margin": 0.1, "floor": -1.0}
-    run = softstep.compare(config(problem), tmp_path / "run", arms=("soft", "same-alpha"), **declared)
-    (verdict,) = (v for v in judge(run.curves, run.config, None, **declared) if v.claim == "soft-beats-same-alpha")
+    monkeypatch.chdir(Path(__file__).parents[1])  # the workers import the environments from here
+    criteria = {"margin": 0.1, "floor": -1.0}
+    run = softstep.compare(config(problem), tmp_path / "run", arms=("soft", "same-alpha"), **criteria)
+    verdicts = judge_claims(run.curves, run.config, None, **criteria)
+    (verdict,) = (v for v in verdicts if v.claim == "soft-beats-same-alpha")
     assert (verdict.verdict, verdict.n) == (word, 8)
     assert verdict.estimate == (1 if soft_is_stable else -1)  # every agent of one arm diverged, none of the other

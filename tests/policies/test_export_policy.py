@@ -1,4 +1,4 @@
-"""Agents taken elsewhere answer there as here, through the real runtimes."""
+"""Tests of exported policies: the real runtimes give the same action values."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def policy(run: Path) -> Policy:
 
 
 @pytest.fixture(scope="module")
-def ours(policy: Policy) -> np.ndarray:
+def expected(policy: Policy) -> np.ndarray:
     return np.stack([policy.q_values(o) for o in OBSERVATIONS])
 
 
-def test_pytorch_answers_alike(run: Path, ours: np.ndarray, tmp_path: Path) -> None:
+def test_pytorch_gives_the_same_values(run: Path, expected: np.ndarray, tmp_path: Path) -> None:
     out = softstep.export_policy(run, "torch", tmp_path / "torch", agent=1)
     spec = importlib.util.spec_from_file_location("exported", out / "policy.py")
     assert spec is not None
@@ -56,30 +56,36 @@ def test_pytorch_answers_alike(run: Path, ours: np.ndarray, tmp_path: Path) -> N
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     values = module.load()(torch.tensor(OBSERVATIONS)).numpy()
-    np.testing.assert_allclose(values, ours, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(values, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_onnx_answers_alike(run: Path, policy: Policy, ours: np.ndarray, tmp_path: Path) -> None:
+def test_onnx_gives_the_same_values_and_actions(
+    run: Path, policy: Policy, expected: np.ndarray, tmp_path: Path
+) -> None:
     out = softstep.export_policy(run, "onnx", tmp_path / "policy.onnx", agent=1)
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     values, actions = session.run(["q_values", "action"], {"observation": OBSERVATIONS})
-    np.testing.assert_allclose(values, ours, atol=1e-5, rtol=1e-5)
-    assert np.mean(actions == [policy(o) for o in OBSERVATIONS]) > 0.998  # ties within rounding
+    np.testing.assert_allclose(values, expected, atol=1e-5, rtol=1e-5)
+    assert np.mean(actions == [policy(o) for o in OBSERVATIONS]) > 0.998  # ties within rounding error
 
 
-def test_stable_baselines3_answers_alike_and_trains_on(run: Path, ours: np.ndarray, tmp_path: Path) -> None:
+def test_stable_baselines3_gives_the_same_values_and_continues_training(
+    run: Path, expected: np.ndarray, tmp_path: Path
+) -> None:
     out = softstep.export_policy(run, "sb3", tmp_path / "policy.zip", agent=1)
     model = stable_baselines3.DQN.load(out, env=stable_baselines3.common.env_util.make_vec_env("CartPole-v1"))
     with torch.no_grad():
         values = model.q_net(torch.tensor(OBSERVATIONS)).numpy()
-        np.testing.assert_allclose(model.q_net_target(torch.tensor(OBSERVATIONS)).numpy(), ours, atol=1e-5, rtol=1e-5)
-    np.testing.assert_allclose(values, ours, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(
+            model.q_net_target(torch.tensor(OBSERVATIONS)).numpy(), expected, atol=1e-5, rtol=1e-5
+        )
+    np.testing.assert_allclose(values, expected, atol=1e-5, rtol=1e-5)
     actions, _ = model.predict(OBSERVATIONS, deterministic=True)
-    assert np.mean(actions == ours.argmax(1)) > 0.998
+    assert np.mean(actions == expected.argmax(1)) > 0.998
     model.learn(120)
 
 
-def test_the_command_writes_into_the_run_folder_and_replaces_nothing(
+def test_the_command_writes_into_the_run_folder_and_overwrites_nothing(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", str(run), "--to", "onnx"]) == 0
@@ -101,9 +107,9 @@ raise SystemExit(main(["export", sys.argv[1], "--to", sys.argv[3], "--out", sys.
 
 
 @pytest.mark.parametrize(("module", "to"), [("onnx", "onnx"), ("stable_baselines3", "sb3")])
-def test_a_missing_extra_names_the_command(run: Path, module: str, to: str, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", MISSING, str(run), module, to, str(tmp_path / "out")]
-    done = subprocess.run(words, capture_output=True, text=True)
+def test_a_missing_extra_is_reported_with_the_install_command(run: Path, module: str, to: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MISSING, str(run), module, to, str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert f"pip install 'softstep[{to}]'" in done.stderr
     assert not (tmp_path / "out").exists()

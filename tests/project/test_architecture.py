@@ -30,7 +30,8 @@ GROUND_FLOOR_LIBRARIES = {"numpy", "msgspec"}
 """Importing msgspec takes 12 ms of processor time, which one schema for all settings is worth."""
 
 MAY_IMPORT_JAX = {
-    "kernels", "learner", "envs", "training", "policies", "comparison.first_steps", "comparison.equivalence",
+    "kernels", "learner", "envs", "training", "policies", "comparison.equivalence", "comparison.first_steps",
+    "comparison.random_minibatches", "comparison.tracked_networks",
 }  # fmt: skip
 WITHOUT_JAX = ("runs", "records", "theory", "conventions", "cli.main")
 """Parts that load no JAX, neither themselves nor through what they import."""

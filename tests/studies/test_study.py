@@ -1,4 +1,4 @@
-"""Studies survive what happens to them: interruptions, kills, damage, changed specs, failing cells."""
+"""Tests of studies under interruptions, kills, damage, changed specs and failing cells."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ import polars as pl
 import pytest
 
 from softstep.cli.main import main
+from softstep.comparison.scores import scores_by_seed
 from softstep.errors import StoreError
 from softstep.runs import run_folder
-from softstep.studies import claims, folder, outcomes, ray_engine
-from softstep.studies.running import Study, study
+from softstep.studies import ray_engine, study_folder
+from softstep.studies.judge import judge_study
+from softstep.studies.run_study import Study, study
 from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents, summarize_cells
 
 TEXT = """
 env = "CartPole-v1"
@@ -54,7 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study(SPEC, tmp_path_factory.mktemp("studies") / "whole", workers=2)
 
 
-def test_every_cell_and_seed_is_in_the_table_in_order(whole: Study) -> None:
+def test_the_table_has_every_cell_and_seed_in_order(whole: Study) -> None:
     frame = whole.frame
     assert whole.finished
     assert frame["cell"].unique(maintain_order=True).to_list() == [
@@ -64,21 +67,21 @@ def test_every_cell_and_seed_is_in_the_table_in_order(whole: Study) -> None:
     assert set(frame.filter(pl.col("cell").str.ends_with("c=0.9"))["c"].round(12)) == {0.9}
 
 
-def test_seeds_and_values_added_later_cost_only_themselves_and_change_nothing(whole: Study, tmp_path: Path) -> None:
+def test_added_seeds_and_values_are_trained_alone_and_change_nothing_else(whole: Study, tmp_path: Path) -> None:
     out = tmp_path / "grown"
     first = dataclasses.replace(SPEC, seeds=1, selection=0, claims=(), axes=SPEC.axes | {"c": (0.9,)})
     study(first, out, workers=1)
     before = {path.name for path in (out / "parts").iterdir()}
     grown = study(dataclasses.replace(SPEC, selection=0, claims=()), out, resume=True, workers=2)
     executed = [
-        run_folder.read_summary(run)["blocks"] for run in folder.runs_of(out) if run.path.name not in before
+        run_folder.read_summary(run)["blocks"] for run in study_folder.study_runs(out) if run.path.name not in before
     ]  # fmt: skip
     assert sum(len(block) for block in executed) >= 3
-    assert sum(run.config.num_agents for run in folder.runs_of(out)) == 8
+    assert sum(run.config.num_agents for run in study_folder.study_runs(out)) == 8
     assert grown.frame.equals(whole.frame)
 
 
-def test_a_changed_spec_is_refused_with_the_difference(whole: Study) -> None:
+def test_a_changed_spec_is_rejected_with_the_difference(whole: Study) -> None:
     changed = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, batch_size=32))
     with pytest.raises(StoreError, match=r"base.batch_size: 64 → 32.*another --out"):
         study(changed, whole.path, resume=True)
@@ -88,18 +91,18 @@ def test_a_changed_spec_is_refused_with_the_difference(whole: Study) -> None:
     assert Study(whole.path).spec == SPEC
 
 
-def test_a_study_has_one_writer_and_keeps_its_folder(whole: Study, tmp_path: Path, monkeypatch) -> None:
+def test_a_study_has_one_writer_and_its_folder_is_never_replaced(whole: Study, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(run_folder, "LOCK_PATIENCE", 0.1)
     with run_folder.locked(whole.path), pytest.raises(StoreError, match="being written by another"):
         study(SPEC, whole.path, resume=True)
     with pytest.raises(StoreError, match="exists already"):
         study(SPEC, whole.path)
-    with pytest.raises(StoreError, match="is no study"):
+    with pytest.raises(StoreError, match="is not a study"):
         study(SPEC, tmp_path / "nothing", resume=True)
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_damaged_result_is_computed_again_and_said_so(whole: Study, tmp_path: Path) -> None:
+def test_a_damaged_result_is_computed_again_with_a_warning(whole: Study, tmp_path: Path) -> None:
     out = shutil.copytree(whole.path, tmp_path / "damaged")
     for path in out.glob("parts/*/checkpoint-0001-*.safetensors"):
         data = bytearray(path.read_bytes())
@@ -118,7 +121,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_tables_loses_nothing(
     out = shutil.copytree(whole.path, tmp_path / "killed")
     for part in out.glob("parts/*"):
         (part / "summary.json").unlink()
-        if stale:  # from a stop before
+        if stale:  # the summary of an earlier stop
             run = run_folder.open_run(part)
             blocks = [None, *({"env_steps": 600} for _ in run.config.blocks()[1:])]
             run_folder.write_results(run, {"summary.json": json.dumps({"finished": False, "blocks": blocks}).encode()})
@@ -152,42 +155,39 @@ gymnasium.register("Moody-v0", Moody, max_episode_steps=500)
 """
 
 
-def test_a_cell_whose_environment_raises_is_recorded_and_the_others_complete(tmp_path: Path, monkeypatch) -> None:
+def test_an_agent_whose_environment_raises_is_recorded_and_the_others_finish(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "moody.py").write_text(FAILING)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     base = dataclasses.replace(SPEC.base, env="Moody-v0", env_modules=("moody",))
     axes = {"learning_rate": (1e-3,), "c": (0.9,)}
     spec = dataclasses.replace(SPEC, base=base, axes=axes, margin=10.0, floor=0.0, claims=(), selection=0)
-    found = study(spec, tmp_path / "out", workers=2, trusted=("moody",))
-    now = found.standing
-    assert found.finished
-    assert {member.seed for member in now.failed} == {1}
-    assert [member.seed for member in now.covered] == [0]  # it was in the failing one's block
-    assert all("out of sorts" in told for told in now.failed.values())
-    assert found.frame.select("cell", "seed").unique().height == len(now.covered)
+    result = study(spec, tmp_path / "out", workers=2, trusted=("moody",))
+    progress = result.progress
+    assert result.finished
+    assert {agent.seed for agent in progress.failed} == {1}
+    assert [agent.seed for agent in progress.finished] == [0]  # it shared a block with the failing agent
+    assert all("out of sorts" in error for error in progress.failed.values())
+    assert result.frame.select("cell", "seed").unique().height == len(progress.finished)
 
 
 def test_a_diverging_cell_scores_the_floor(tmp_path: Path) -> None:
     base = dataclasses.replace(SPEC.base, block_width=4)
     axes = {"learning_rate": (1e-3, 1e30), "c": (0.0,)}
     wild = dataclasses.replace(SPEC, base=base, axes=axes, claims=(), selection=0)
-    found = study(wild, tmp_path / "wild", workers=2)
-    each = outcomes.agents(found.frame, wild, 475.0)
-    assert each["diverged"].to_list() == [False, False, True, True]
-    assert each["final_return"].to_list()[2:] == [0.0, 0.0]
-    cells = outcomes.cells(each)
+    agents = summarize_agents(study(wild, tmp_path / "wild", workers=2).frame, wild, 475.0)
+    assert agents["diverged"].to_list() == [False, False, True, True]
+    assert agents["final_return"].to_list()[2:] == [0.0, 0.0]
+    cells = summarize_cells(agents)
     assert cells["diverged"].to_list() == [0, 2]
     assert cells["diverged_low"][1] == pytest.approx(0.025**0.5)
 
 
-def test_the_outcomes_are_those_of_a_comparison(whole: Study) -> None:
-    from softstep.comparison.scores import learning_scores
-
-    each = outcomes.agents(whole.frame, SPEC)
-    theirs = learning_scores(whole.frame.rename({"cell": "arm"}), 0.0)
-    ours = {(row["cell"], row["seed"]): row["final_return"] for row in each.iter_rows(named=True)}
-    assert ours == {(arm, seed): score for arm, of in theirs.items() for seed, score in of.items()}
+def test_final_returns_equal_the_scores_of_a_comparison(whole: Study) -> None:
+    agents = summarize_agents(whole.frame, SPEC)
+    returns = {(row["cell"], row["seed"]): row["final_return"] for row in agents.iter_rows(named=True)}
+    scores = scores_by_seed(whole.frame.rename({"cell": "arm"}), 0.0)
+    assert returns == {(arm, seed): score for arm, by_seed in scores.items() for seed, score in by_seed.items()}
 
 
 def test_claims_are_selected_on_selection_seeds_and_judged_on_the_others() -> None:
@@ -199,16 +199,16 @@ def test_claims_are_selected_on_selection_seeds_and_judged_on_the_others() -> No
         )
         for seed, value in enumerate(values)
     ]  # fmt: skip
-    each = pl.DataFrame(rows).cast({"final_return": pl.Float64})
-    (found,) = claims.judge(each, dataclasses.replace(SPEC, seeds=9))
-    assert (found.first, found.second) == ("learning_rate=0.001 c=0.9", "learning_rate=0.01 c=0")  # best on seed 0
-    assert (found.n, found.verdict, found.improvement) == (8, "supported", 1.0)
-    assert found.p == 2 / 2**8
-    few = claims.judge(each.filter(pl.col("seed") < 4), dataclasses.replace(SPEC, seeds=4))
+    agents = pl.DataFrame(rows).cast({"final_return": pl.Float64})
+    (verdict,) = judge_study(agents, dataclasses.replace(SPEC, seeds=9))
+    assert (verdict.first, verdict.second) == ("learning_rate=0.001 c=0.9", "learning_rate=0.01 c=0")  # best on seed 0
+    assert (verdict.n, verdict.verdict, verdict.improvement) == (8, "supported", 1.0)
+    assert verdict.p == 2 / 2**8
+    few = judge_study(agents.filter(pl.col("seed") < 4), dataclasses.replace(SPEC, seeds=4))
     assert few[0].verdict == "exploratory"
 
 
-def test_the_command_runs_tells_exports_and_reports(whole: Study, tmp_path: Path, capsys) -> None:
+def test_the_commands_run_export_and_report_a_study(whole: Study, tmp_path: Path, capsys) -> None:
     file = tmp_path / "spec.toml"
     file.write_text(TEXT)
     assert main(["study", "run", str(file), "--out", str(whole.path), "--resume", "--json"]) == 0
@@ -237,7 +237,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_a_full_disk_is_said_and_loses_nothing(whole: Study, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(whole: Study, tmp_path: Path) -> None:
     file, out = tmp_path / "map.toml", tmp_path / "out"
     file.write_text(TEXT)
     full = subprocess.run([sys.executable, "-c", SMALL_FILES, *command(file, out)], capture_output=True, text=True)
@@ -270,19 +270,19 @@ def test_ctrl_c_twice_ends_a_study_at_once_and_loses_nothing(tmp_path: Path) -> 
     assert Study(out).frame.equals(reference.frame)
 
 
-def children(of: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "-P", str(of)], capture_output=True, text=True).stdout
-    return [int(pid) for pid in listed.split()]
+def child_processes(pid: int) -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
+    return [int(child) for child in listed.split()]
 
 
 @pytest.mark.heavy
 def test_killed_twenty_times_the_table_is_that_of_an_undisturbed_study(tmp_path: Path) -> None:
-    """Parent or worker, at random moments; most of the kills hit a study at work."""
+    """Kill the parent or a worker at random moments; most of the kills hit a running study."""
     longer = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, total_steps=100_000, checkpoint_every=500))
     reference = study(longer, tmp_path / "undisturbed", workers=2)
     (tmp_path / "spec.json").write_text(longer.to_json())
     script = (
-        "import sys; from pathlib import Path; from softstep.studies.running import study;"
+        "import sys; from pathlib import Path; from softstep.studies.run_study import study;"
         " from softstep.studies.spec import Spec; spec = Spec.from_json(Path(sys.argv[1]).read_text(), source='s');"
         " out = Path(sys.argv[2]); study(spec, out, resume=(out / 'study.json').exists(), workers=2)"
     )
@@ -291,9 +291,9 @@ def test_killed_twenty_times_the_table_is_that_of_an_undisturbed_study(tmp_path:
     for number in range(20):
         process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
         time.sleep(moments.uniform(1.0, 5.0))
-        workers = children(process.pid)
+        workers = child_processes(process.pid)
         if number % 2 and workers and process.poll() is None:
-            os.kill(moments.choice(workers), signal.SIGKILL)  # a worker: it is replaced
+            os.kill(moments.choice(workers), signal.SIGKILL)  # the killed worker is replaced
             time.sleep(moments.uniform(0.5, 2.0))
         hits += process.poll() is None
         if process.poll() is None:
@@ -306,7 +306,7 @@ def test_killed_twenty_times_the_table_is_that_of_an_undisturbed_study(tmp_path:
 
 
 @pytest.mark.heavy
-def test_a_ray_cluster_gives_the_same_table_though_a_worker_is_killed(whole: Study, tmp_path: Path) -> None:
+def test_a_ray_cluster_gives_the_same_table_even_if_a_worker_is_killed(whole: Study, tmp_path: Path) -> None:
     import ray
 
     longer = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, total_steps=12_000, checkpoint_every=500))
@@ -325,10 +325,10 @@ def test_a_ray_cluster_gives_the_same_table_though_a_worker_is_killed(whole: Stu
     killer = threading.Thread(target=kill_one_at_work)
     killer.start()
     try:
-        found = study(longer, tmp_path / "ray", engine=ray_engine.run_blocks)
+        result = study(longer, tmp_path / "ray", engine=ray_engine.run_blocks)
     finally:
         killer.join(60)
         ray.shutdown()
     assert killed
-    assert found.finished
-    assert found.frame.equals(reference.frame)
+    assert result.finished
+    assert result.frame.equals(reference.frame)

@@ -14,8 +14,9 @@ from softstep.cli.exit_codes import exit_code
 from softstep.cli.monitor import resume_run, start_run
 from softstep.cli.options import RunArguments
 from softstep.cli.outcome import print_outcome
-from softstep.comparison import running
-from softstep.comparison.arms import Plan
+from softstep.comparison import folders
+from softstep.comparison.plan import ComparisonPlan
+from softstep.comparison.run_comparison import run_comparison
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import api as runs
@@ -59,11 +60,11 @@ class Compare(RunArguments):
         """Train or resume, judge a finished comparison, print the outcome and return the exit code."""
         if self.resume is None:
             plan, out = self._plan()
-            run = running.carry_out(plan, out, self._start)
+            run = run_comparison(plan, out, self._start)
         else:
             self._refuse_plan()
-            out = running.belongs_to(self.resume) or self.resume
-            run = running.carry_out(running.planned(out), out, self._start, self._continue)
+            out = folders.comparison_folder(self.resume) or self.resume
+            run = run_comparison(folders.read_plan(out), out, self._start, self._continue)
         conclusion = None
         if run.path == out and run.summary["finished"]:  # not the selection, and not interrupted
             conclusion = softstep.conclude(run, trusted=self.trusted)
@@ -76,16 +77,16 @@ class Compare(RunArguments):
     def _continue(self, folder: Path) -> Run:
         return resume_run(self, folder)
 
-    def _plan(self) -> tuple[Plan, Path]:
+    def _plan(self) -> tuple[ComparisonPlan, Path]:
         """Return what is to be compared, and the run folder for it."""
         config = self.configuration()
         if self.steps is not None:
             config = dataclasses.replace(config, total_steps=self.steps)
         preset = presets.preset(self.preset or "demo")
         names = preset.arms if self.arms is None else tuple(self.arms.split(","))
-        plan = Plan(config, names, self.inner_steps, self.selection_seeds, self.margin, self.floor)
+        plan = ComparisonPlan(config, names, self.inner_steps, self.selection_seeds, self.margin, self.floor)
         out = self.out or runs.default_out(config, "compare")
-        running.check_out(out, force=self.force)
+        folders.check_new_comparison(out, force=self.force)
         return plan, out
 
     def _refuse_plan(self) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.options import PlainCommand
-from softstep.comparison import running
+from softstep.comparison import folders
 from softstep.errors import ConfigError
 from softstep.runs import listing
 
@@ -32,7 +32,7 @@ class Runs(PlainCommand):
         for column in ("run", "environment", "agents", "steps", "state"):
             table.add_column(column)
         for line in listing.list_runs(self.folder):
-            command = "train" if running.belongs_to(line.path) is None else "compare"
+            command = "train" if folders.comparison_folder(line.path) is None else "compare"
             state = "finished" if line.finished else f"resumable: softstep {command} --resume"
             table.add_row(str(line.path), line.env, str(line.agents), f"{line.env_steps}/{line.total_steps}", state)
         Console().print(table)

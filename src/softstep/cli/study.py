@@ -22,11 +22,12 @@ from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
-from softstep.studies import running
-from softstep.studies import table as tables
+from softstep.studies import study_folder
+from softstep.studies.agents import study_agents
 from softstep.studies.example import EXAMPLE
-from softstep.studies.plan import members
+from softstep.studies.run_study import Study, run_study
 from softstep.studies.spec import Spec
+from softstep.studies.table import parquet_bytes
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class StudyRun(PlainCommand):
         if self.dry_run:
             _print_forecast(spec, workers, as_json=self.json)
             return SUCCESS
-        running.check_out(out, resume=self.resume)
+        study_folder.check_can_run(out, resume=self.resume)
 
-        def carry(config: Config, path: Path, execute: runs.Execute) -> Run:
+        def train_population(config: Config, path: Path, execute: runs.Execute) -> Run:
             unfinished = run_folder.is_run(path)
             with monitored(config, path, json=self.json, resuming=unfinished) as (view, should_stop):
                 options = runs.Options(workers=workers, view=view, should_stop=should_stop, execute=execute)
@@ -64,7 +65,7 @@ class StudyRun(PlainCommand):
                     return runs.resume(path, trusted=self.trust.names, **options)
                 return runs.train(config, path, **options)
 
-        study = running.carry_out(spec, out, carry, resume=self.resume, engine=engine)
+        study = run_study(spec, out, train_population, resume=self.resume, engine=engine)
         finished = study.finished
         if finished:
             softstep.report_study(study)
@@ -95,7 +96,7 @@ def _print_forecast(spec: Spec, workers: int | None, *, as_json: bool) -> None:
         print(json.dumps({"kind": "forecast", **forecast._asdict()}))
         return
     table = Table(show_header=False, box=None)
-    for name, value in forecast.in_words():
+    for name, value in forecast.table_rows():
         table.add_row(name, value)
     Console().print(table)
 
@@ -130,19 +131,21 @@ class StudyStatus(PlainCommand):
 
     def execute(self) -> int:
         """Print the study's status and return the exit code."""
-        _print_status(running.Study(self.study), as_json=self.json)
+        _print_status(Study(self.study), as_json=self.json)
         return SUCCESS
 
 
-def _print_status(study: running.Study, *, as_json: bool) -> None:
-    standing, agents = study.standing, members(study.spec)
+def _print_status(study: Study, *, as_json: bool) -> None:
+    progress, agents = study.progress, study_agents(study.spec)
     facts = {
         "study": str(study.path), "env": study.spec.base.env, "cells": len(study.spec.cells()),
-        "seeds": study.spec.seeds, "agents": len(agents), "finished": len(standing.covered),
-        "failed": len(standing.failed),
+        "seeds": study.spec.seeds, "agents": len(agents), "finished": len(progress.finished),
+        "failed": len(progress.failed),
     }  # fmt: skip
     if as_json:
-        failures = [{"cell": m.cell, "seed": m.seed, "error": error} for m, error in standing.failed.items()]
+        failures = [
+            {"cell": agent.cell, "seed": agent.seed, "error": error} for agent, error in progress.failed.items()
+        ]
         print(json.dumps({"kind": "study", **facts, "failures": failures}))
         return
     if (study.path / "report.html").is_file():
@@ -150,8 +153,8 @@ def _print_status(study: running.Study, *, as_json: bool) -> None:
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, str(value))
-    for member, error in standing.failed.items():
-        table.add_row("failed", f"{member.cell}, seed {member.seed}: {error}")
+    for agent, error in progress.failed.items():
+        table.add_row("failed", f"{agent.cell}, seed {agent.seed}: {error}")
     Console().print(table)
 
 
@@ -167,7 +170,7 @@ class StudyReport(PlainCommand):
     def execute(self) -> int:
         """Write the report, print its path and return the exit code."""
         out = self.out or self.study / "report.html"
-        softstep.report_study(running.Study(self.study), out)
+        softstep.report_study(Study(self.study), out)
         print(f"report: {out}")
         return SUCCESS
 
@@ -187,10 +190,10 @@ class StudyExport(PlainCommand):
         """Write the table, print the number of its rows and return the exit code."""
         if (self.csv is None) == (self.parquet is None):
             raise ConfigError("give either --csv FILE or --parquet FILE")
-        frame = running.Study(self.study).frame
+        frame = Study(self.study).frame
         out = self.csv or self.parquet
         assert out is not None
-        data = frame.write_csv().encode() if self.csv else tables.parquet(frame)
+        data = frame.write_csv().encode() if self.csv else parquet_bytes(frame)
         files.write_file(out.parent, out.name, data)
         print(f"{out}: {frame.height} rows")
         return SUCCESS

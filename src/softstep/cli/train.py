@@ -9,7 +9,7 @@ from softstep.cli.exit_codes import exit_code
 from softstep.cli.monitor import resume_run, start_run
 from softstep.cli.options import RunArguments
 from softstep.cli.outcome import print_outcome
-from softstep.comparison import running
+from softstep.comparison import folders
 from softstep.errors import ConfigError
 from softstep.runs import api as runs
 
@@ -27,7 +27,7 @@ class Train(RunArguments):
             run = start_run(self, config, self.out or runs.default_out(config, "train"), files={})
         else:
             self.refuse_env()
-            comparison = running.belongs_to(self.resume)
+            comparison = folders.comparison_folder(self.resume)
             if comparison is not None:
                 raise ConfigError(f"{self.resume} is part of a comparison: softstep compare --resume {comparison}")
             run = resume_run(self, self.resume)

@@ -1,1 +1,1 @@
-"""Compare ways to set α and the target: arms, scores, claims declared beforehand, and their judgement."""
+"""Comparison of ways to set α and the target: arms, scores, claims declared beforehand, and verdicts."""

@@ -1,131 +1,56 @@
-"""The founding question on one environment: named arms, the same seeds and first parameters, one population.
+"""The arms of a comparison: the founding question on one environment, with the same seeds and initial parameters.
 
 soft            α,        T ← cT + (1−c)Q after every gradient step
-smaller-alpha   (1−c)α,   the network is its own target: the claim taken literally
-blended         α,        one network: `inner_steps` steps, then W ← cW + (1−c)W_new
-same-alpha      α,        the network is its own target: what is lost without the target network
-hard            α,        T ← Q every N steps, of the same mean lag
-best-alpha      α′,       the network is its own target; α′ the best of six on selection seeds
-best-soft       α,        τ the best of six on the same selection seeds
+smaller-alpha   (1−c)α,   the network is its own target: the founding claim taken literally
+blended         α,        one network: `inner_steps` gradient steps, then W ← cW + (1−c)W_new
+same-alpha      α,        the network is its own target: what is lost without a target network
+hard            α,        T ← Q every N gradient steps, with the same mean lag as soft
+best-alpha      α′,       the network is its own target; α′ is the best of six on the selection seeds
+best-soft       α,        τ is the best of six on the same selection seeds
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from softstep.comparison.scores import declared
 from softstep.config import Arm, Config
-from softstep.errors import ConfigError, near
 from softstep.target import TargetUpdate
 
 ARMS = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")
-TUNED = ("best-alpha", "best-soft")
 
-PROBE = 64
-"""Transitions of the probe on which Δy is measured at every gradient step."""
+TUNED_ARMS = ("best-alpha", "best-soft")
+"""Arms with a setting that is selected on seeds of its own before the comparison."""
 
 ALPHA_FACTORS = (1.0, 0.3, 0.1, 0.03, 0.01)
-"""α′/α of best-alpha's candidates; 1 − c is the sixth."""
+"""Candidates of best-alpha as α′/α; 1 − c is the sixth."""
 
 TAU_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""τ′/τ of best-soft's candidates, as far as they stay below 1."""
+"""Candidates of best-soft as τ′/τ, as far as τ′ stays below 1."""
 
-SELECTION_SEED = 1_000_000
-"""First of the seeds on which best-alpha and best-soft are selected; no comparison judges on them."""
-
-PLAN = "comparison.json"
+FIRST_SELECTION_SEED = 1_000_000
+"""First of the seeds on which best-alpha and best-soft are selected; no comparison is judged on them."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be compared."""
+def make_arm(name: str, config: Config, inner_steps: int) -> Arm:
+    """Return an arm that needs no tuning; `config` holds α and the target of `soft`.
 
-    config: Config
-    """The common settings: α and the soft target are those of `soft`."""
-    arms: tuple[str, ...]
-    inner_steps: int = 1
-    """Gradient steps of `blended` between two blends."""
-    selection_seeds: int = 5
-    margin: float | None = None
-    """δ, the difference in return that matters; None takes the one declared for the environment."""
-    floor: float | None = None
-    """The return that a diverged agent scores; None takes the one declared for the environment."""
-
-    def __post_init__(self) -> None:
-        declared(self.config.env, self.margin, self.floor)  # complains before hours of training, not after
-        if self.config.target.kind != "soft":
-            raise ConfigError(
-                f"target.tau = {self.config.target.tau:g} is no soft update, so there is nothing to compare a smaller"
-                " step with: choose tau below 1"
-            )
-        for name in self.arms:
-            if name not in ARMS:
-                raise ConfigError(f"arm {name!r} is none of {', '.join(ARMS)}{near(name, list(ARMS))}")
-        if not self.arms or len(set(self.arms)) < len(self.arms):
-            raise ConfigError(f"arms = {','.join(self.arms)!r} must name each arm once, at least one")
-        for field in ("inner_steps", "selection_seeds"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"{field} = {getattr(self, field)} must be at least 1")
-        if self.config.eval_every == 0:
-            raise ConfigError("eval_every = 0: a comparison judges greedy evaluations; set it, for example to 25000")
-        for field in ("eval_gate", "solve_at"):
-            if getattr(self.config, field) is not None:
-                raise ConfigError(
-                    f"{field} = {getattr(self.config, field):g} leaves out evaluations that a comparison judges:"
-                    " set it to None"
-                )
-        if self.tuned and self.config.seed + self.config.seeds > SELECTION_SEED:
-            raise ConfigError(f"seed = {self.config.seed} reaches the selection seeds: stay below {SELECTION_SEED}")
-
-    @property
-    def tuned(self) -> bool:
-        """Whether there is something to select first."""
-        return any(name in TUNED for name in self.arms)
-
-    def selection(self) -> Config:
-        """The run on which best-alpha and best-soft are selected."""
-        alphas, taus = candidates(self.config)
-        none, soft = TargetUpdate.none(), self.config.target.period
-        arms = [Arm(f"alpha {alpha:.6g}", alpha, none) for alpha in alphas if "best-alpha" in self.arms]
-        arms += [Arm(f"tau {tau:.6g}", None, TargetUpdate(tau, soft)) for tau in taus if "best-soft" in self.arms]
-        return dataclasses.replace(self.config, seed=SELECTION_SEED, seeds=self.selection_seeds, arms=tuple(arms))
-
-    def judged(self, selected: Mapping[str, Arm]) -> Config:
-        """The run that is judged; `selected` holds the tuned arms."""
-        made = {name: selected[name] if name in TUNED else self._arm(name) for name in self.arms}
-        return dataclasses.replace(self.config, arms=tuple(made.values()), probe=PROBE)
-
-    def _arm(self, name: str) -> Arm:
-        alpha, target = self.config.learning_rate, self.config.target
-        return {
-            "soft": Arm(name, alpha, target),
-            "smaller-alpha": Arm(name, target.tau * alpha, TargetUpdate.none()),
-            "blended": Arm(name, alpha, TargetUpdate(target.tau, self.inner_steps), blended=True),
-            "same-alpha": Arm(name, alpha, TargetUpdate.none()),
-            "hard": Arm(name, alpha, TargetUpdate.hard(target.lag_matched_period())),
-        }[name]
-
-    def to_json(self) -> str:
-        """JSON text; `from_json` reads it back equal."""
-        told = dataclasses.asdict(self) | {"config": json.loads(self.config.to_json())}
-        return json.dumps(told, indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """Read `to_json`'s text; ConfigError where it is none."""
-        try:
-            told = json.loads(text)
-            config = Config.from_mapping(told["config"], source=PLAN)
-            return cls(config, tuple(told.pop("arms")), **{k: v for k, v in told.items() if k != "config"})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{PLAN}: {error}") from None
+    `inner_steps` is the number of gradient steps of `blended` between two blends.
+    """
+    alpha, target = config.learning_rate, config.target
+    return {
+        "soft": Arm(name, alpha, target),
+        "smaller-alpha": Arm(name, target.tau * alpha, TargetUpdate.none()),
+        "blended": Arm(name, alpha, TargetUpdate(target.tau, inner_steps), blended=True),
+        "same-alpha": Arm(name, alpha, TargetUpdate.none()),
+        "hard": Arm(name, alpha, TargetUpdate.hard(target.lag_matched_period())),
+    }[name]
 
 
-def candidates(config: Config) -> tuple[list[float], list[float]]:
-    """The rates α′ that best-alpha is selected from, and the τ′ that best-soft is; the largest first."""
+def candidate_learning_rates(config: Config) -> list[float]:
+    """Return the learning rates α′ from which best-alpha is selected, the largest first."""
     factors = sorted({*ALPHA_FACTORS, config.target.tau}, reverse=True)
+    return [factor * config.learning_rate for factor in factors]
+
+
+def candidate_taus(config: Config) -> list[float]:
+    """Return the weights τ′ from which best-soft is selected, the largest first."""
     taus = [factor * config.target.tau for factor in sorted(TAU_FACTORS, reverse=True)]
-    return [factor * config.learning_rate for factor in factors], [tau for tau in taus if tau < 1]
+    return [tau for tau in taus if tau < 1]

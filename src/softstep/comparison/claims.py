@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Claim(NamedTuple):
-    """A sentence that the data may support or refute."""
+    """A statement about two arms that the data may support or refute."""
 
     name: str
     statement: str
     arms: tuple[str, str]
-    """First and second: the estimand is first − second, or first / second."""
+    """First and second arm: the estimand is first − second, or first / second."""
 
 
 FIRST_UPDATE_EQUAL = Claim(
@@ -20,20 +20,17 @@ FIRST_UPDATE_EQUAL = Claim(
     ("soft", "smaller-alpha"),
 )
 
-
 SECOND_UPDATE_DIFFERS = Claim(
     "second-update-differs",
     "From the second update on, the target network of a soft update is no longer where the smaller step leads.",
     ("soft", "smaller-alpha"),
 )
 
-
 BLENDED_EQUALS = Claim(
     "blended-equals-smaller-alpha",
     "One network blended with its own step is one network at the smaller step, at every update.",
     ("blended", "smaller-alpha"),
 )
-
 
 RETURN_CLAIMS = (
     Claim(
@@ -53,20 +50,17 @@ RETURN_CLAIMS = (
     ),
 )
 
-
 SOFT_EQUALS_HARD = Claim(
     "soft-equals-hard",
     "The soft update and the occasional full copy of the network end with equivalent greedy returns.",
     ("soft", "hard"),
 )
 
-
 Y_MOVES_LESS = Claim(
     "y-moves-less",
     "The soft update moves the learning target y less per update than one network at the same α.",
     ("soft", "same-alpha"),
 )
-
 
 SOFT_SMOOTHER = Claim(
     "soft-smoother-than-hard",

@@ -1,45 +1,39 @@
-"""The first steps, replayed: the founding question's networks, followed from one start through the same minibatches.
+"""The first steps, replayed: how far the networks of the founding question move apart.
 
     Q, T    Q ← Q + α·step(Q, T),  T ← c·T + (1−c)·Q     two networks: the shipped learner
     X       X ← X + (1−c)·α·step(X, X)                   one network at the smaller rate: the shipped learner, τ = 1
     W       W ← c·W + (1−c)·[W + α·step(W, W)]           one network blended with its own update, literally
     V       V ← V + α·step(Q, T)                         the thread's third equation, with Q's own step
 
-W is X for SGD and Adam; T is X after the first update only; V is Q, and with (1−c)·α it is Q₀ + (1−c)(Q_t − Q₀), which
-is T after the first update only. All of it is measured here, on transitions of the configured environment.
+W equals X for SGD and Adam. T equals X after the first update only. V equals Q; at (1−c)·α it is
+Q₀ + (1−c)(Q_t − Q₀), which equals T after the first update only. This module measures all of it on transitions of the
+configured environment; `softstep.comparison.tracked_networks` trains the networks.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from softstep import envs
+from softstep.comparison.random_minibatches import draw_minibatches
+from softstep.comparison.tracked_networks import NetworkTracker, ParameterVectors, parameter_vectors
 from softstep.config import Config
 from softstep.errors import ConfigError
-from softstep.learner import losses
-from softstep.learner.networks import Network, Params, flatten_parameters, make_network
-from softstep.learner.optimizers import optimizer_by_name
-from softstep.learner.update import Hyper, Learner, LearnerState, build_learner
-from softstep.training.replay_rows import columns, discounts, row_width, unpack_rows
-from softstep.transition import Transition
+from softstep.learner.networks import make_network
 
 OPTIMIZERS = ("sgd", "adam")
-RECORDED = 2_000
-"""Transitions recorded with uniformly random actions."""
 
 
 class FirstStep(NamedTuple):
-    """How far apart the networks are after `update` gradient steps; the names in `…32` are of the run in float32.
+    """Distances between the networks after `update` gradient steps, in float64; names with 32 are of a float32 run.
 
-    NaN where a network has diverged or has not moved.
+    NaN if a network has diverged or has not moved.
     """
 
     optimizer: str
@@ -57,11 +51,11 @@ class FirstStep(NamedTuple):
     v_q32: float
     v_small_t32: float
     t_x_ulp32: float
-    """Median over the parameters of |T − X|, in float32's units of the last place of the larger of the two."""
+    """Median over the parameters of |T − X|, in float32 units in the last place (ULPs) of the larger of the two."""
     t_x_ulp32_max: float
-    """The largest of these; a parameter near 0 can decide it, for its last place is small."""
+    """The largest of these; a parameter near 0 can decide it, because its ULP is small."""
     step_ulp32: float
-    """Median of |(1−c)·α·step(X, X)| of this update, in float64, in float32's units of the last place of X."""
+    """Median of |(1−c)·α·step(X, X)| of this update, in float64, in float32 ULPs of X."""
 
 
 class UnitStep(NamedTuple):
@@ -80,216 +74,134 @@ class FirstSteps(NamedTuple):
     alpha: float
     c: float
     rows: tuple[FirstStep, ...]
-    second_update_formula: dict[str, float]
-    """By optimizer, the relative error of T₂ − X₂ = α(1−c)·[c·s₀ + step(Q₁,T₁) − step(T₁,T₁)], α·s₀ = Q₁ − Q₀."""
-    shrinks: dict[str, UnitStep]
-    """By optimizer: blending a network with its own update can only shrink the rate, α′ ∈ (0, α]."""
+    second_update_error: dict[str, float]
+    """Relative error of the formula of the second update, by optimizer:
+    T₂ − X₂ = α(1−c)·[c·s₀ + step(Q₁,T₁) − step(T₁,T₁)], where α·s₀ = Q₁ − Q₀."""
+    unit_steps: dict[str, UnitStep]
+    """The first update at α = 1, by optimizer: blending a network with its own update can only shrink the rate,
+    α′ ∈ (0, α]."""
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """The rows for JSON; None for what is not finite."""
-        return [{name: _plain(value) for name, value in row._asdict().items()} for row in self.rows]
+        """Return the rows for JSON, with None for numbers that are not finite."""
+        return [{name: _json_value(value) for name, value in row._asdict().items()} for row in self.rows]
 
 
-class _Sequences(NamedTuple):
-    """All networks after the same number of updates."""
-
-    two: LearnerState  # Q and T
-    single: LearnerState  # X
-    blended: LearnerState  # W
-    third: Params  # V
-    before: Params  # X one update ago
-
-
-class _Vectors(NamedTuple):
-    """The same in float64, each network as one vector."""
-
-    q: Float[np.ndarray, " N"]
-    t: Float[np.ndarray, " N"]
-    x: Float[np.ndarray, " N"]
-    w: Float[np.ndarray, " N"]
-    v: Float[np.ndarray, " N"]
-    before: Float[np.ndarray, " N"]
-
-
-_QUIET = np.errstate(over="ignore", invalid="ignore")  # a network that has diverged becomes a NaN in its row
-
-_Advance = Callable[[_Sequences, int, int, float], _Sequences]
-"""(networks, first, end, α) → networks after the updates first, …, end − 1, counted from 0."""
+_ignore_overflow = np.errstate(over="ignore", invalid="ignore")  # a diverged network becomes a NaN in its row
 
 
 def replay(config: Config, *, updates: Sequence[int] = (1, 2, 3, 10, 100, 1000), seed: int | None = None) -> FirstSteps:
-    """Follow Q, T, X, W and V from one start and measure their distances after each of `updates`.
+    """Train Q, T, X, W and V from one start and measure their distances after each of `updates`.
 
-    Optimizers: SGD and Adam, with `config.optimizer_options` where it is the configured one. Network, loss, gradient
-    clipping, α, c and γ are the configuration's; T moves at every gradient step, double Q is off and α does not decay.
-    seed: of the start (`jax.random.key(seed)`), the recording and the minibatches; None takes `config.seed`.
-    Errors: ConfigError where τ = 1, for then Q, T, X and W are one; ValueError where `updates` are not ascending whole
-    numbers from 1 on.
+    The optimizers are SGD and Adam. T moves at every gradient step, double Q is off and α does not decay.
+
+    Args:
+        config: network, loss, gradient clipping, α, c and γ; its `optimizer_options` hold for its own optimizer.
+        updates: ascending counts of gradient steps, from 1 on.
+        seed: seed of the initial parameters (`jax.random.key(seed)`), the recording and the minibatches; None takes
+            `config.seed`.
+
+    Raises:
+        ConfigError: τ = 1, at which Q, T, X and W are the same network.
+        ValueError: `updates` are not ascending integers from 1 on.
     """
     if config.target.tau == 1:
-        raise ConfigError("target.tau = 1.0 keeps nothing of the old target: for first steps, set it below 1")
+        raise ConfigError("target.tau = 1 keeps nothing of the old target, so Q, T, X and W are equal: set it below 1")
     if not updates or list(updates) != sorted(set(updates)) or updates[0] < 1:
         raise ValueError(f"updates = {updates!r} must be ascending counts of gradient steps, the first at least 1")
     seed = config.seed if seed is None else seed
+    alpha, tau = config.learning_rate, config.target.tau
     spec = envs.describe(config)
-    batches = record(config, spec, max(2, *updates), seed)
+    minibatches = draw_minibatches(config, spec, max(2, *updates), seed)
     network = make_network(config, spec.observation_size, spec.num_actions)
-    start = network.init(jax.random.key(seed))
-    rows, formula, shrinks = list[FirstStep](), dict[str, float](), dict[str, UnitStep]()
-    for name in OPTIMIZERS:
+    initial = network.init(jax.random.key(seed))
+    rows: list[FirstStep] = []
+    second_update_error: dict[str, float] = {}
+    unit_steps: dict[str, UnitStep] = {}
+    for optimizer in OPTIMIZERS:
         with jax.enable_x64(True):
-            origin, advance = _prepare(config, network, name, _cast(start, jnp.float64), _cast(batches, jnp.float64))
-            wide = _follow(origin, advance, config.learning_rate, updates)
-            formula[name] = _second_update_error(origin, advance, config)
-            shrinks[name] = _unit_step(origin, advance)
-        origin, advance = _prepare(config, network, name, _cast(start, jnp.float32), _cast(batches, jnp.float32))
-        narrow = _follow(origin, advance, config.learning_rate, updates)
-        zero, tau = _vectors(origin).q, config.target.tau
-        rows += [_row(name, n, zero, tau, a, b) for n, a, b in zip(updates, wide, narrow, strict=True)]
-    return FirstSteps(config.env, config.learning_rate, config.target.c, tuple(rows), formula, shrinks)
+            tracker = NetworkTracker(config, network, optimizer, initial, minibatches, jnp.float64)
+            in_float64 = tracker.vectors_after(updates, alpha)
+            second_update_error[optimizer] = _second_update_error(tracker, config)
+            unit_steps[optimizer] = _unit_step(tracker)
+        tracker = NetworkTracker(config, network, optimizer, initial, minibatches, jnp.float32)
+        in_float32 = tracker.vectors_after(updates, alpha)
+        start = parameter_vectors(tracker.start).q
+        rows += [
+            _first_step(optimizer, update, start, tau, wide, narrow)
+            for update, wide, narrow in zip(updates, in_float64, in_float32, strict=True)
+        ]
+    return FirstSteps(config.env, alpha, config.target.c, tuple(rows), second_update_error, unit_steps)
 
 
-def record(config: Config, spec: envs.EnvSpec, updates: int, seed: int) -> Transition:
-    """`updates` minibatches, leaves (updates, B, …), drawn uniformly from what `collect` recorded."""
-    rows = collect(config, spec, seed)
-    picks = np.random.default_rng([seed, 1]).integers(len(rows), size=(updates, config.batch_size))
-    return unpack_rows(rows[picks], spec.observation_size)
-
-
-def collect(config: Config, spec: envs.EnvSpec, seed: int) -> Float[np.ndarray, "N width"]:
-    """At least `RECORDED` transitions of uniformly random actions, as replay rows in the order they were made.
-
-    Rewards and discounts are those the configuration learns from: scaled, and a time limit as it says.
-    """
-    rng, shape, count, rows = np.random.default_rng(seed), (1, config.num_envs), 0, list[np.ndarray]()
-    host, keys = _make_host(config, spec, seed)
-    while count < RECORDED:
-        new = np.empty((*shape, row_width(spec.observation_size)), np.float32)
-        observed, acted, rewarded, discount, arrived = columns(new, spec.observation_size)
-        actions = rng.integers(spec.num_actions, size=shape)
-        observed[...], acted[...] = host.observations, actions
-        step = host.step(actions, keys(count))
-        rewarded[...], discount[...] = step.reward * np.float32(config.reward_scale), discounts(config, step)
-        arrived[...] = step.next_observation
-        rows.append(new[np.ones(shape, bool) if step.valid is None else step.valid])
-        count += len(rows[-1])
-    host.close()
-    return np.concatenate(rows)
-
-
-def _make_host(config: Config, spec: envs.EnvSpec, seed: int) -> tuple[envs.HostEnvs, Callable[[int], Any]]:
-    """The configured environments on the host, and the keys (1, E) of a step; None where it draws from none."""
-    if spec.maker != "gymnax":
-        return envs.make_host(spec, [seed], config.num_envs), lambda step: None
-    reset, steps = jax.random.split(jax.random.key(seed))
-    shape = (1, config.num_envs)
-    host = envs.GymnaxHostEnvs(envs.make_compiled(spec.name), jax.random.split(reset, shape))
-    return host, jax.jit(lambda step: jax.random.split(jax.random.fold_in(steps, step), shape))
-
-
-def _cast(tree: Any, dtype: Any) -> Any:
-    """Every floating-point leaf in `dtype`."""
-    return jax.tree.map(lambda a: jnp.asarray(a, dtype if jnp.issubdtype(a.dtype, jnp.inexact) else a.dtype), tree)
-
-
-def _prepare(
-    config: Config, network: Network, optimizer: str, start: Params, batches: Transition
-) -> tuple[_Sequences, _Advance]:
-    """All networks at `start`, and the program that moves them on, in the precision of `start`."""
-    learner = build_learner(
-        network._replace(init=lambda key: start),
-        optimizer_by_name(optimizer, config.optimizer_options if optimizer == config.optimizer else {}),
-        loss=losses.squared if config.loss == "mse" else losses.huber,
-        max_grad_norm=config.max_grad_norm,
-    )
-    state = learner.init(jax.random.key(0))
-
-    @jax.jit
-    def advance(now: _Sequences, batches: Transition, first: Array, end: Array, alpha: Array) -> _Sequences:
-        def body(n: Array, now: _Sequences) -> _Sequences:
-            return _update(config, learner, now, jax.tree.map(lambda leaf: leaf[n], batches), alpha)
-
-        return jax.lax.fori_loop(first, end, body, now)
-
-    return (
-        _Sequences(state, state, state, start, start),
-        lambda now, first, end, alpha: advance(now, batches, first, end, alpha),
-    )
-
-
-def _update(config: Config, learner: Learner, now: _Sequences, batch: Transition, alpha: Array) -> _Sequences:
-    """One update of every network by the shipped learner, and by nothing else but a blend and a sum."""
-    c, tau, gamma = config.target.c, config.target.tau, config.gamma
-    two, _ = learner.update(now.two, batch, Hyper(alpha, tau, 1, gamma))
-    single, _ = learner.update(now.single, batch, Hyper(tau * alpha, 1.0, 1, gamma))
-    new, _ = learner.update(now.blended, batch, Hyper(alpha, 1.0, 1, gamma))
-    blended = jax.tree.map(lambda w, w_new: c * w + tau * w_new, now.blended.online, new.online)
-    third = jax.tree.map(lambda v, q_new, q: v + (q_new - q), now.third, two.online, now.two.online)
-    return _Sequences(two, single, new._replace(online=blended, target=blended), third, now.single.online)
-
-
-def _follow(now: _Sequences, advance: _Advance, alpha: float, updates: Sequence[int]) -> list[_Vectors]:
-    """The networks after each of `updates`."""
-    found, done = list[_Vectors](), 0
-    for update in updates:
-        now, done = advance(now, done, update, alpha), update
-        found.append(_vectors(now))
-    return found
-
-
-def _vectors(now: _Sequences) -> _Vectors:
-    networks = (now.two.online, now.two.target, now.single.online, now.blended.online, now.third, now.before)
-    return _Vectors(*(np.asarray(flatten_parameters(params), np.float64) for params in networks))
-
-
-@_QUIET
-def _second_update_error(origin: _Sequences, advance: _Advance, config: Config) -> float:
-    """‖(T₂ − X₂) − (1−c)·[c·αs₀ + α·step(Q₁,T₁) − α·step(T₁,T₁)]‖ / ‖T₂ − X₂‖.
+@_ignore_overflow
+def _second_update_error(tracker: NetworkTracker, config: Config) -> float:
+    """Return ‖(T₂ − X₂) − (1−c)·[c·αs₀ + α·step(Q₁,T₁) − α·step(T₁,T₁)]‖ / ‖T₂ − X₂‖.
 
     α·step(T₁,T₁) is the second update of a learner whose two networks both stand at T₁, its optimizer as Q left it.
     """
     alpha, c, tau = config.learning_rate, config.target.c, config.target.tau
-    first = advance(origin, 0, 1, alpha)
-    from_target = first._replace(two=first.two._replace(online=first.two.target))
-    zero, one, two = (_vectors(s) for s in (origin, first, advance(first, 1, 2, alpha)))
-    alone = _vectors(advance(from_target, 1, 2, alpha))
-    predicted = tau * (c * (one.q - zero.q) + (two.q - one.q) - (alone.q - one.t))
-    return _ratio(two.t - two.x - predicted, two.t - two.x)
+    first = tracker.advance(tracker.start, 0, 1, alpha)
+    both_at_target = first._replace(two_networks=first.two_networks._replace(online=first.two_networks.target))
+    at_0, at_1 = parameter_vectors(tracker.start), parameter_vectors(first)
+    at_2 = parameter_vectors(tracker.advance(first, 1, 2, alpha))
+    from_target = parameter_vectors(tracker.advance(both_at_target, 1, 2, alpha))
+    predicted = tau * (c * (at_1.q - at_0.q) + (at_2.q - at_1.q) - (from_target.q - at_1.t))
+    return _relative_distance(at_2.t - at_2.x - predicted, at_2.t - at_2.x)
 
 
-def _unit_step(origin: _Sequences, advance: _Advance) -> UnitStep:
-    """The first update at α = 1."""
-    zero, one = _vectors(origin), _vectors(advance(origin, 0, 1, 1.0))
-    return UnitStep(_ratio(one.w - zero.w, one.q - zero.q), _ratio(one.w - one.x, one.x - zero.x))
+def _unit_step(tracker: NetworkTracker) -> UnitStep:
+    """Measure the first update at α = 1."""
+    before, after = parameter_vectors(tracker.start), parameter_vectors(tracker.advance(tracker.start, 0, 1, 1.0))
+    return UnitStep(
+        _relative_distance(after.w - before.w, after.q - before.q),
+        _relative_distance(after.w - after.x, after.x - before.x),
+    )
 
 
-@_QUIET
-def _row(optimizer: str, update: int, zero: np.ndarray, tau: float, wide: _Vectors, narrow: _Vectors) -> FirstStep:
-    apart = np.abs(narrow.t - narrow.x) / _last_place(np.maximum(np.abs(narrow.t), np.abs(narrow.x)))
-    step = np.abs(wide.x - wide.before) / _last_place(np.abs(narrow.x))
-    last_places = (np.median(apart), np.max(apart), np.median(step))
-    return FirstStep(optimizer, update, *_gaps(zero, tau, wide), *_gaps(zero, tau, narrow), *map(float, last_places))
+@_ignore_overflow
+def _first_step(
+    optimizer: str, update: int, start: np.ndarray, tau: float, wide: ParameterVectors, narrow: ParameterVectors
+) -> FirstStep:
+    """Measure one row.
+
+    Args:
+        optimizer: name of the optimizer.
+        update: number of updates.
+        start: initial parameters (N,).
+        tau: 1 − c.
+        wide: the networks of the run in float64.
+        narrow: the networks of the run in float32.
+    """
+    apart = np.abs(narrow.t - narrow.x) / _ulp32(np.maximum(np.abs(narrow.t), np.abs(narrow.x)))
+    step = np.abs(wide.x - wide.previous_x) / _ulp32(np.abs(narrow.x))
+    ulps = (float(np.median(apart)), float(np.max(apart)), float(np.median(step)))
+    return FirstStep(optimizer, update, *_distances(start, tau, wide), *_distances(start, tau, narrow), *ulps)
 
 
-def _last_place(size: np.ndarray) -> np.ndarray:
-    """The distance from `size` to the next number of float32."""
+def _distances(start: np.ndarray, tau: float, networks: ParameterVectors) -> tuple[float, float, float, float]:
+    """Return the relative distances of T from X, W from X, V from Q, and V at (1−c)·α from T."""
+    q, t, x, w, v, _ = networks
+    v_small = start + tau * (q - start)
+    moved = x - start
+    return (
+        _relative_distance(t - x, moved),
+        _relative_distance(w - x, moved),
+        _relative_distance(v - q, q - start),
+        _relative_distance(v_small - t, moved),
+    )
+
+
+def _ulp32(size: np.ndarray) -> np.ndarray:
+    """Return the distance from `size` to the next float32."""
     return np.spacing(size.astype(np.float32)).astype(np.float64)
 
 
-def _gaps(zero: np.ndarray, tau: float, at: _Vectors) -> tuple[float, ...]:
-    """T from X, W from X, V from Q, and V at (1−c)·α from T."""
-    small = zero + tau * (at.q - zero)
-    moved = at.x - zero
-    pairs = ((at.t - at.x, moved), (at.w - at.x, moved), (at.v - at.q, at.q - zero), (small - at.t, moved))
-    return tuple(itertools.starmap(_ratio, pairs))
-
-
-def _ratio(apart: np.ndarray, moved: np.ndarray) -> float:
-    """‖apart‖ / ‖moved‖; NaN where nothing has moved or something is not finite."""
-    whole = float(np.linalg.norm(moved))
-    ratio = float(np.linalg.norm(apart)) / whole if whole > 0 else math.nan
+def _relative_distance(apart: np.ndarray, moved: np.ndarray) -> float:
+    """Return ‖apart‖ / ‖moved‖; NaN if nothing has moved or a norm is not finite."""
+    length = float(np.linalg.norm(moved))
+    ratio = float(np.linalg.norm(apart)) / length if length > 0 else math.nan
     return ratio if math.isfinite(ratio) else math.nan
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value

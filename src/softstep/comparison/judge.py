@@ -1,7 +1,7 @@
-"""Claims about the soft update, declared before the data are seen, and what a comparison's tables say of each.
+"""Judge a comparison: what its tables say of the claims that were declared before the data were seen.
 
 Greedy returns are compared by the mean of an agent's last tenth of evaluations, paired by seed, against a margin δ
-below which a difference does not matter. The interval is Student's t at 95 %, p an exact sign-flip test of no
+below which a difference does not matter. The interval is Student's t at 95 %. p is an exact sign-flip test of no
 difference, adjusted by Holm over all claims that rest on seeds. A diverged agent scores the environment's floor.
 """
 
@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -27,44 +27,64 @@ from softstep.comparison.claims import (
     Y_MOVES_LESS,
     Claim,
 )
-from softstep.comparison.scores import Declared, by_agent, declared, final_return, values_of
+from softstep.comparison.decision_rules import (
+    VerdictWord,
+    decide_equivalence,
+    decide_smaller_ratio,
+    decide_superiority,
+)
+from softstep.comparison.scores import ReturnCriteria, by_agent, final_return, return_criteria, values_of
+from softstep.comparison.target_moves import mean_move, rms_move
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.stats import Paired, holm, paired_difference
 
-Word = Literal["supported", "refuted", "equivalent", "inconclusive", "exploratory"]
-Measure = Callable[[pl.DataFrame], float]
-
-LEVEL = 0.05
-"""Largest adjusted p of a supported claim."""
 MIN_SEEDS = 8
 """Fewest pairs that are judged: the smallest p of eight, 2/2⁸, survives Holm over six claims."""
-EQUAL = 1e-8
-"""Largest distance, relative to the distance travelled, that counts as equal in float64."""
-DIFFERENT = 1e-3
-"""Smallest relative distance that counts as different."""
+EQUAL_DISTANCE = 1e-8
+"""Distances below this, relative to the distance travelled, count as equal in float64."""
+DIFFERENT_DISTANCE = 1e-3
+"""Relative distances above this count as different."""
 
 
 class Verdict(NamedTuple):
-    """A claim, what was measured and what that says."""
+    """A claim, what was measured and what that says of the claim."""
 
     claim: str
     statement: str
     estimand: str
     estimate: float
     low: float
-    """Lower end of the 95 % interval; NaN for a claim without chance in it."""
+    """Lower end of the 95 % interval; NaN for a claim that does not rest on seeds."""
     high: float
     p: float
     p_holm: float
     """p adjusted for the number of claims."""
-    verdict: Word
+    verdict: VerdictWord
     arms: tuple[str, ...]
     n: int
-    """Pairs of seeds, or rows of the table of first steps."""
+    """Number of pairs of seeds, or of rows of the table of first steps."""
 
 
-def judge(
+class _MeasuredClaim(NamedTuple):
+    """A claim that rests on seeds, before its p is adjusted for the other claims."""
+
+    claim: Claim
+    estimand: str
+    measured: Paired
+    decide: Callable[[Paired, float], VerdictWord]
+    """(measured, adjusted p) → verdict."""
+
+    def verdict(self, p_holm: float) -> Verdict:
+        claim, estimand, measured, decide = self
+        word = "exploratory" if measured.n < MIN_SEEDS else decide(measured, p_holm)
+        return Verdict(
+            claim.name, claim.statement, estimand, measured.estimate, measured.low, measured.high, measured.p, p_holm,
+            word, claim.arms, measured.n,
+        )  # fmt: skip
+
+
+def judge_claims(
     curves: pl.DataFrame,
     config: Config,
     first_steps: Sequence[Any] | None,
@@ -72,38 +92,42 @@ def judge(
     margin: float | None = None,
     floor: float | None = None,
 ) -> list[Verdict]:
-    """A verdict on every claim whose arms and columns are in `curves`, the exact claims before the measured ones.
+    """Judge every claim whose arms and columns are in `curves`.
 
-    curves: one row per agent and record, with arm, seed, env_steps, gradient_steps, train_return, eval_return and
-    diverged; the claims on y need y_drift or y_rms, and y_sd. first_steps: mappings or named tuples of optimizer,
-    update, t_x = ‖T − X‖/‖X − X₀‖ and w_x = ‖W − X‖/‖X − X₀‖, for the target T of the soft update, the one blended
-    network W and the one network X at the smaller step. margin, floor: in place of those in `DECLARED`.
-    Errors: ConfigError for a doubled seed, arms without a common seed, runs without an evaluation, and an
-    environment without a declared margin and floor.
+    Args:
+        curves: one row per agent and record, with arm, seed, env_steps, gradient_steps, train_return, eval_return and
+            diverged; the claims on y also need y_drift or y_rms, and y_sd.
+        config: the configuration of the run.
+        first_steps: mappings or named tuples of optimizer, update, t_x = ‖T − X‖/‖X − X₀‖ and w_x = ‖W − X‖/‖X − X₀‖,
+            for the target network T of the soft update, the one blended network W and the one network X at the
+            smaller step.
+        margin: δ, in place of the one in `RETURN_CRITERIA`.
+        floor: score of a diverged agent, in place of the one in `RETURN_CRITERIA`.
+
+    Returns:
+        The verdicts: first those on the exact claims, then those on the claims that rest on seeds.
+
+    Raises:
+        ConfigError: two seeds are identical, two arms have no seed in common, the run has no evaluation, or the
+            environment has no margin and floor.
     """
-    check_seeds(curves)
+    check_distinct_seeds(curves)
     exact = list(_judge_first_steps(first_steps or ()))
-    measured = [*_judge_returns(curves, config, margin, floor), *_judge_y(curves)]
-    adjusted = holm([found.p for _, _, found, _ in measured])
-    return exact + [
-        Verdict(
-            claim.name, claim.statement, estimand, found.estimate, found.low, found.high, found.p, p_holm,
-            "exploratory" if found.n < MIN_SEEDS else word(found, p_holm), claim.arms, found.n,
-        )
-        for (claim, estimand, found, word), p_holm in zip(measured, adjusted, strict=True)
-    ]  # fmt: skip
+    measured = [*_measure_returns(curves, config, margin, floor), *_measure_target_moves(curves)]
+    adjusted = holm([claim.measured.p for claim in measured])
+    return exact + [claim.verdict(p_holm) for claim, p_holm in zip(measured, adjusted, strict=True)]
 
 
-def to_json(verdicts: Sequence[Verdict]) -> str:
-    """A JSON list of objects, low and high as `interval`; what is not a finite number is null."""
+def verdicts_to_json(verdicts: Sequence[Verdict]) -> str:
+    """Return a JSON list of objects, with low and high as `interval` and null for numbers that are not finite."""
 
-    def plain(value: float) -> float | None:
+    def finite(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
     rows = [
         {
-            "claim": v.claim, "statement": v.statement, "estimand": v.estimand, "estimate": plain(v.estimate),
-            "interval": [plain(v.low), plain(v.high)], "p": plain(v.p), "p_holm": plain(v.p_holm),
+            "claim": v.claim, "statement": v.statement, "estimand": v.estimand, "estimate": finite(v.estimate),
+            "interval": [finite(v.low), finite(v.high)], "p": finite(v.p), "p_holm": finite(v.p_holm),
             "verdict": v.verdict, "arms": list(v.arms), "n": v.n,
         }
         for v in verdicts
@@ -111,11 +135,11 @@ def to_json(verdicts: Sequence[Verdict]) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def check_seeds(curves: pl.DataFrame) -> None:
-    """Find a doubled seed: two seeds of an arm with the same records, returns and all; ConfigError names both.
+def check_distinct_seeds(curves: pl.DataFrame) -> None:
+    """Raise ConfigError if two seeds of an arm have identical records.
 
-    Records are compared where there are at least three and a column that varies: agents that never reach the goal
-    all score the same.
+    Agents are compared only if they have at least three records and a column that varies, because agents that never
+    reach the goal all score the same.
     """
     seen: dict[tuple[str, bytes], int] = {}
     for (arm, seed), agent in by_agent(curves).items():
@@ -127,79 +151,71 @@ def check_seeds(curves: pl.DataFrame) -> None:
         other = seen.setdefault((arm, content), seed)
         if other != seed:
             raise ConfigError(
-                f"seeds {other} and {seed} of arm {arm!r} are one run under two names: train them anew with two seeds"
+                f"seeds {other} and {seed} of arm {arm!r} have identical records: retrain with distinct seeds"
             )
 
 
 def _judge_first_steps(first_steps: Sequence[Any]) -> Iterator[Verdict]:
-    """Verdicts on the claims that hold or fail without chance, each by its worst row; none for an absent update."""
+    """Yield verdicts on the exact claims, each decided by its worst row; claims without a row are left out."""
     rows: list[Mapping[str, Any]] = [row if isinstance(row, Mapping) else row._asdict() for row in first_steps]
     t_first = np.array([row["t_x"] for row in rows if row["update"] == 1], float)
     t_later = np.array([row["t_x"] for row in rows if row["update"] >= 2], float)
     blended = np.array([row["w_x"] for row in rows], float)
     if t_first.size:
         worst = float(np.max(t_first))
-        estimand = f"largest ‖T − X‖/‖X − X₀‖ after update 1, below {EQUAL:g}"
-        yield _exact(FIRST_UPDATE_EQUAL, estimand, worst, worst < EQUAL, t_first.size)
+        estimand = f"largest ‖T − X‖/‖X − X₀‖ after update 1, below {EQUAL_DISTANCE:g}"
+        yield _exact_verdict(FIRST_UPDATE_EQUAL, estimand, worst, worst < EQUAL_DISTANCE, t_first.size)
     if t_later.size:
         worst = float(np.min(t_later))
-        estimand = f"smallest ‖T − X‖/‖X − X₀‖ from update 2 on, above {DIFFERENT:g}"
-        yield _exact(SECOND_UPDATE_DIFFERS, estimand, worst, worst > DIFFERENT, t_later.size)
+        estimand = f"smallest ‖T − X‖/‖X − X₀‖ from update 2 on, above {DIFFERENT_DISTANCE:g}"
+        yield _exact_verdict(SECOND_UPDATE_DIFFERS, estimand, worst, worst > DIFFERENT_DISTANCE, t_later.size)
     if blended.size:
         worst = float(np.max(blended))
-        estimand = f"largest ‖W − X‖/‖X − X₀‖ after any update, below {EQUAL:g}"
-        yield _exact(BLENDED_EQUALS, estimand, worst, worst < EQUAL, blended.size)
+        estimand = f"largest ‖W − X‖/‖X − X₀‖ after any update, below {EQUAL_DISTANCE:g}"
+        yield _exact_verdict(BLENDED_EQUALS, estimand, worst, worst < EQUAL_DISTANCE, blended.size)
 
 
-def _exact(claim: Claim, estimand: str, worst: float, holds: bool, rows: int) -> Verdict:
-    word: Word = "supported" if holds else "refuted"
+def _exact_verdict(claim: Claim, estimand: str, worst: float, holds: bool, num_rows: int) -> Verdict:
+    word: VerdictWord = "supported" if holds else "refuted"
     nan = math.nan
-    return Verdict(claim.name, claim.statement, estimand, worst, nan, nan, nan, nan, word, claim.arms, rows)
+    return Verdict(claim.name, claim.statement, estimand, worst, nan, nan, nan, nan, word, claim.arms, num_rows)
 
 
-class _Measured(NamedTuple):
-    """A claim before its p is adjusted for the others."""
-
-    claim: Claim
-    estimand: str
-    found: Paired
-    word: Callable[[Paired, float], Word]
-
-
-def _judge_returns(
+def _measure_returns(
     curves: pl.DataFrame, config: Config, margin: float | None, floor: float | None
-) -> Iterator[_Measured]:
-    """The claims on greedy returns whose arms are there."""
+) -> Iterator[_MeasuredClaim]:
+    """Yield the claims on greedy returns whose arms are in `curves`, measured."""
     arms = set(curves["arm"].unique())
-    named = (claim if claim.arms[0] in arms else _with_soft(claim) for claim in (*RETURN_CLAIMS, SOFT_EQUALS_HARD))
-    claims = [claim for claim in named if arms.issuperset(claim.arms)]
+    claims = [_for_arms(claim, arms) for claim in (*RETURN_CLAIMS, SOFT_EQUALS_HARD)]
+    claims = [claim for claim in claims if arms.issuperset(claim.arms)]
     if not claims:
         return
-    fixed = declared(config.env, margin, floor)
+    criteria = return_criteria(config.env, margin, floor)
     if not np.isfinite(values_of(curves, "eval_return")).any():
         raise ConfigError(f"eval_every = {config.eval_every}: these runs have no evaluation to compare; set eval_every")
     for claim in claims:
-        found = paired_difference(*_paired(curves, claim, partial(final_return, floor=fixed.floor)))
-        word = _equal if claim.name == SOFT_EQUALS_HARD.name else beats
-        yield _Measured(claim, _return_estimand(claim, fixed), found, partial(word, margin=fixed.margin))
+        difference = paired_difference(*_paired_measures(curves, claim, partial(final_return, floor=criteria.floor)))
+        decide = decide_equivalence if claim.name == SOFT_EQUALS_HARD.name else decide_superiority
+        estimand = _return_estimand(claim, criteria)
+        yield _MeasuredClaim(claim, estimand, difference, partial(decide, margin=criteria.margin))
 
 
-def _with_soft(claim: Claim) -> Claim:
-    """The claim with `soft` in place of the absent `best-soft`."""
-    return claim._replace(arms=("soft", claim.arms[1]))
+def _for_arms(claim: Claim, arms: set[str]) -> Claim:
+    """Return the claim with `soft` as its first arm if its own first arm, `best-soft`, was not trained."""
+    return claim if claim.arms[0] in arms else claim._replace(arms=("soft", claim.arms[1]))
 
 
-def _return_estimand(claim: Claim, fixed: Declared) -> str:
+def _return_estimand(claim: Claim, criteria: ReturnCriteria) -> str:
     return (
-        f"mean over seeds of the final greedy return (last 10 % of evaluations; {fixed.floor:g} if diverged), "
-        f"{claim.arms[0]} − {claim.arms[1]}; margin {fixed.margin:g}"
+        f"mean over seeds of the final greedy return (last 10 % of evaluations; {criteria.floor:g} if diverged), "
+        f"{claim.arms[0]} − {claim.arms[1]}; margin {criteria.margin:g}"
     )
 
 
-def _paired(
-    curves: pl.DataFrame, claim: Claim, measure: Measure
+def _paired_measures(
+    curves: pl.DataFrame, claim: Claim, measure: Callable[[pl.DataFrame], float]
 ) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
-    """The measure of both arms (seeds,), over the seeds that both have; ConfigError where there is none."""
+    """Return the measure of both arms (seeds,) over their common seeds; raise ConfigError if there are none."""
     first, second = (
         {seed: measure(agent) for (_, seed), agent in by_agent(curves.filter(pl.col("arm") == arm)).items()}
         for arm in claim.arms
@@ -207,71 +223,31 @@ def _paired(
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
         raise ConfigError(
-            f"arms {claim.arms[0]!r} and {claim.arms[1]!r} have no seed in common: train both on the same"
+            f"arms {claim.arms[0]!r} and {claim.arms[1]!r} have no seed in common: train both on the same seeds"
         )
     return np.array([first[seed] for seed in seeds]), np.array([second[seed] for seed in seeds])
 
 
-def _judge_y(curves: pl.DataFrame) -> Iterator[_Measured]:
-    """The claims on how y moves whose arms and columns are there, as ratios: first / second."""
+def _measure_target_moves(curves: pl.DataFrame) -> Iterator[_MeasuredClaim]:
+    """Yield the claims on how y moves whose arms and columns are in `curves`, measured as ratios first / second."""
     arms, columns = set(curves["arm"].unique()), set(curves.columns)
-    for claim, column, measure, what in (
-        (Y_MOVES_LESS, "y_drift", _mean_move, "mean |Δy| per update"),
-        (SOFT_SMOOTHER, "y_rms", _rms_move, "RMS of Δy per update"),
+    for claim, column, measure, measure_name in (
+        (Y_MOVES_LESS, "y_drift", mean_move, "mean |Δy| per update"),
+        (SOFT_SMOOTHER, "y_rms", rms_move, "RMS of Δy per update"),
     ):
         if not (arms.issuperset(claim.arms) and columns.issuperset({column, "y_sd"})):
             continue
-        logs = np.log(np.stack(_paired(curves, claim, measure)))
+        logs = np.log(np.stack(_paired_measures(curves, claim, measure)))
         first, second = logs[:, np.isfinite(logs).all(axis=0)]
         estimand = (
-            f"geometric mean over seeds of the {what} in standard deviations of y, {claim.arms[0]} / {claim.arms[1]}"
+            f"geometric mean over seeds of the {measure_name} in standard deviations of y,"
+            f" {claim.arms[0]} / {claim.arms[1]}"
         )
-        yield _Measured(claim, estimand, _exponentiated(paired_difference(first, second)), _smaller)
+        yield _MeasuredClaim(claim, estimand, _exponentiated(paired_difference(first, second)), decide_smaller_ratio)
 
 
-def _moves(agent: pl.DataFrame, column: str) -> Float[np.ndarray, "2 records"]:
-    """A column and y_sd, once learning has started, where both are finite."""
-    both = np.stack([values_of(agent, column), values_of(agent, "y_sd")])
-    return both[:, np.isfinite(both).all(axis=0) & (values_of(agent, "gradient_steps") > 0)]
-
-
-def _mean_move(agent: pl.DataFrame) -> float:
-    """Mean |Δy| over mean SD of y; NaN without a positive one of both."""
-    move, sd = _moves(agent, "y_drift")
-    return _ratio(float(move.sum()), float(sd.sum()))
-
-
-def _rms_move(agent: pl.DataFrame) -> float:
-    """Root of the mean squared Δy over mean SD of y; NaN without a positive one of both."""
-    move, sd = _moves(agent, "y_rms")
-    return _ratio(math.sqrt(float((move**2).sum()) * move.size), float(sd.sum()))
-
-
-def _ratio(above: float, below: float) -> float:
-    return above / below if above > 0 and below > 0 else math.nan
-
-
-def _exponentiated(found: Paired) -> Paired:
-    """The paired difference of logarithms as a ratio."""
-    return found._replace(estimate=math.exp(found.estimate), low=math.exp(found.low), high=math.exp(found.high))
-
-
-def beats(found: Paired, p_holm: float, margin: float) -> Word:
-    if -margin < found.low and found.high < margin:
-        return "equivalent"
-    if found.low > margin and p_holm < LEVEL:
-        return "supported"
-    return "refuted" if found.high < margin else "inconclusive"
-
-
-def _equal(found: Paired, p_holm: float, margin: float) -> Word:
-    """An equivalence claim rests on its interval alone: p is of no difference at all."""
-    if -margin < found.low and found.high < margin:
-        return "equivalent"
-    return "refuted" if found.low > margin or found.high < -margin else "inconclusive"
-
-
-def _smaller(found: Paired, p_holm: float) -> Word:
-    if found.high < 1 and p_holm < LEVEL:
-        return "supported"
-    return "refuted" if found.low > 1 else "inconclusive"
+def _exponentiated(difference: Paired) -> Paired:
+    """Return the paired difference of logarithms as a ratio."""
+    return difference._replace(
+        estimate=math.exp(difference.estimate), low=math.exp(difference.low), high=math.exp(difference.high)
+    )

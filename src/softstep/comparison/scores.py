@@ -1,4 +1,4 @@
-"""What an agent scores in a comparison: the greedy return it ended with, or the floor where it diverged."""
+"""What an agent scores in a comparison: the greedy return at its end, or the floor if it diverged."""
 
 from __future__ import annotations
 
@@ -14,41 +14,48 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Declared(NamedTuple):
-    """What was fixed for an environment before any of its runs was seen."""
+class ReturnCriteria(NamedTuple):
+    """How the returns of an environment are judged, fixed before any of its runs is seen."""
 
     margin: float
-    """δ, the difference in return that matters."""
+    """δ, the smallest difference in return that matters."""
     floor: float
-    """The score of an agent that diverged."""
+    """The score of a diverged agent."""
 
 
-DECLARED = {
-    "LunarLander-v3": Declared(20.0, -500.0),
-    "CartPole-v1": Declared(47.5, 0.0),
-    "Acrobot-v1": Declared(10.0, -500.0),
-    "MountainCar-v0": Declared(11.0, -200.0),
+RETURN_CRITERIA = {
+    "LunarLander-v3": ReturnCriteria(20.0, -500.0),
+    "CartPole-v1": ReturnCriteria(47.5, 0.0),
+    "Acrobot-v1": ReturnCriteria(10.0, -500.0),
+    "MountainCar-v0": ReturnCriteria(11.0, -200.0),
 }
-"""By environment id without its maker; δ is 10 % of the size of Gymnasium's reward threshold."""
+"""Declared criteria by environment id without its maker; δ is 10 % of the size of Gymnasium's reward threshold."""
 
 
-def declared(env: str, margin: float | None = None, floor: float | None = None) -> Declared:
-    """Margin and floor of an environment, those given before those of `DECLARED`; ConfigError where one is missing."""
+def return_criteria(env: str, margin: float | None = None, floor: float | None = None) -> ReturnCriteria:
+    """Return the margin and floor of an environment; arguments take precedence over `RETURN_CRITERIA`.
+
+    Raises:
+        ConfigError: a margin or floor is neither given nor declared, or is out of range.
+    """
     name = env.rpartition(":")[2]
-    found = {"margin": margin, "floor": floor}
-    if name in DECLARED:
-        found = {key: getattr(DECLARED[name], key) if given is None else given for key, given in found.items()}
-    missing = [f"--{key}" for key, value in found.items() if value is None]
+    values = {"margin": margin, "floor": floor}
+    if name in RETURN_CRITERIA:
+        declared = RETURN_CRITERIA[name]._asdict()
+        values = {key: declared[key] if value is None else value for key, value in values.items()}
+    missing = [key for key, value in values.items() if value is None]
     if missing:
-        raise ConfigError(f"{name} has no declared margin and floor for its returns: give {' and '.join(missing)}")
-    fixed = Declared(**{key: float(value) for key, value in found.items() if value is not None})
-    if not (0 < fixed.margin < math.inf and math.isfinite(fixed.floor)):
-        raise ConfigError(f"--margin {fixed.margin:g} must be above 0 and --floor {fixed.floor:g} finite")
-    return fixed
+        raise ConfigError(f"{name} has no declared margin and floor for its returns: set {' and '.join(missing)}")
+    criteria = ReturnCriteria(**{key: float(value) for key, value in values.items() if value is not None})
+    if not 0 < criteria.margin < math.inf:
+        raise ConfigError(f"margin = {criteria.margin:g} must be above 0 and finite")
+    if not math.isfinite(criteria.floor):
+        raise ConfigError(f"floor = {criteria.floor:g} must be finite")
+    return criteria
 
 
-def learning_scores(curves: pl.DataFrame, floor: float) -> dict[str, dict[int, float]]:
-    """Every arm's scores by seed."""
+def scores_by_seed(curves: pl.DataFrame, floor: float) -> dict[str, dict[int, float]]:
+    """Return the final return of every agent, by arm and seed."""
     scores: dict[str, dict[int, float]] = {}
     for (arm, seed), agent in by_agent(curves).items():
         scores.setdefault(arm, {})[seed] = final_return(agent, floor)
@@ -56,7 +63,7 @@ def learning_scores(curves: pl.DataFrame, floor: float) -> dict[str, dict[int, f
 
 
 def final_return(agent: pl.DataFrame, floor: float) -> float:
-    """Mean of the last ⌈10 %⌉ of an agent's evaluations; the floor if it ends diverged or has none."""
+    """Return the mean of the last ⌈10 %⌉ of an agent's evaluations; the floor if it ends diverged or has none."""
     evaluations = values_of(agent, "eval_return")
     finite = evaluations[np.isfinite(evaluations)]
     if agent["diverged"][-1] or not finite.size:
@@ -65,11 +72,11 @@ def final_return(agent: pl.DataFrame, floor: float) -> float:
 
 
 def by_agent(curves: pl.DataFrame) -> dict[tuple[str, int], pl.DataFrame]:
-    """Every agent's rows in time, by arm and seed."""
-    parts = curves.sort("env_steps", maintain_order=True).partition_by("arm", "seed", as_dict=True)
-    return {(str(arm), int(seed)): agent for (arm, seed), agent in parts.items()}
+    """Return the rows of every agent in order of time, by arm and seed."""
+    groups = curves.sort("env_steps", maintain_order=True).partition_by("arm", "seed", as_dict=True)
+    return {(str(arm), int(seed)): agent for (arm, seed), agent in groups.items()}
 
 
 def values_of(agent: pl.DataFrame, name: str) -> Float[np.ndarray, " records"]:
-    """A column (records,) in float64, NaN where there is no value."""
+    """Return a column (records,) in float64, with NaN for missing values."""
     return agent[name].cast(float).fill_null(math.nan).to_numpy()

@@ -1,71 +1,86 @@
-"""Trained agents back from their run folders: policies, and what they are worth."""
+"""Greedy policies of trained agents, loaded from their run folders."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
-from softstep import envs, errors
-from softstep.config import Agent, Config
-from softstep.errors import ConfigError
+from softstep import envs
+from softstep.config import Agent
+from softstep.errors import ConfigError, StoreError
 from softstep.learner.networks import Network, make_network, numpy_q_values
-from softstep.learner.update import make_learner
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run, check_trust
-from softstep.stats import ReturnStatistics, return_statistics
-from softstep.training.block import make_block
-from softstep.training.evaluation import evaluated_parameters, make_evaluate
+from softstep.runs.run_folder import RunFolder
+from softstep.training.evaluation import evaluated_parameters
 
-HELD_OUT = 1_000_000
-"""First evaluation number of `evaluate`: its episodes are none of those that training evaluated on."""
+Layers = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Weights (out, in) and biases (out,) of an MLP."""
 
 
 class Policy:
     """A greedy policy: `policy(observation) → action`."""
 
     def __init__(self, agent: Agent, spec: envs.EnvSpec, network: Network, params: Any, hidden: Sequence[int]) -> None:
+        """Make a policy of a network's parameters.
+
+        Args:
+            agent: the settings with which the network was trained.
+            spec: description of the environment.
+            network: the network's functions.
+            params: its parameters.
+            hidden: sizes of the hidden layers of an MLP.
+        """
         self.agent, self.spec = agent, spec
-        self._params = params if network.plain_mlp else None
+        self._mlp_params = params if network.plain_mlp else None
         if network.plain_mlp:
             packed = np.concatenate([np.ravel(leaf) for leaf in params])[None]
-            values = numpy_q_values((spec.observation_size, *hidden, spec.num_actions))(packed)
-            self._values = lambda o: values(o[None, None])[0, 0]
+            q_values = numpy_q_values((spec.observation_size, *hidden, spec.num_actions))(packed)
+            self._q_values = lambda observation: q_values(observation[None, None])[0, 0]
         else:
             apply = jax.jit(network.apply)
-            self._values = lambda o: np.asarray(apply(params, o))
+            self._q_values = lambda observation: np.asarray(apply(params, observation))
 
     @property
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]] | None:
-        """Weights (out, in) and biases (out,) of the MLP, ReLU between them; None for a network of the user's own."""
-        return None if self._params is None else list(zip(self._params[::2], self._params[1::2], strict=True))
+        """Weights (out, in) and biases (out,) of the MLP, with ReLU between layers; None for a custom network."""
+        if self._mlp_params is None:
+            return None
+        return list(zip(self._mlp_params[::2], self._mlp_params[1::2], strict=True))
 
     def q_values(self, observation: Any) -> Float[np.ndarray, " A"]:
-        """Q(s, ·), shape (A,)."""
+        """Return Q(s, ·), shape (A,); raise ValueError if the observation has the wrong size."""
         flat = np.ravel(np.asarray(observation, np.float32))
         if flat.shape != (self.spec.observation_size,):
-            raise ValueError(f"observation of size {flat.size}: {self.spec.name} observes {self.spec.observation_size}")
-        return self._values(flat)
+            raise ValueError(
+                f"observation of size {flat.size}: {self.spec.name} has observations of size"
+                f" {self.spec.observation_size}"
+            )
+        return self._q_values(flat)
 
     def __call__(self, observation: Any) -> int:
-        """The action of the largest value."""
+        """Return the action with the largest value."""
         return int(np.argmax(self.q_values(observation)))
 
 
-class _Block(NamedTuple):
-    agents: tuple[Agent, ...]
-    params: tuple[np.ndarray, ...]
-
-
 def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) -> Policy:
-    """The greedy policy of agent number `agent` of a run, from its newest checkpoint.
+    """Load the greedy policy of one agent of a run from its newest checkpoint.
 
-    It plays with the network that the run evaluates (`eval_network`). `trusted` repeats the modules that the run's
-    configuration names, if any. StoreError where the run has no checkpoint; ConfigError for an unknown agent.
+    The policy uses the network that the run evaluates (`eval_network`).
+
+    Args:
+        run: the run or its folder.
+        agent: number of the agent, from 0 on.
+        trusted: the modules that the run's configuration names, if any, repeated.
+
+    Raises:
+        StoreError: the run has no checkpoint.
+        ConfigError: the run has no such agent, or its configuration names modules that `trusted` does not repeat.
     """
     folder = run_folder.open_run(run.path if isinstance(run, Run) else run)
     config = folder.config
@@ -74,52 +89,18 @@ def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) 
         raise ConfigError(f"agent = {agent} is not in the run: it has agents 0 to {config.num_agents - 1}")
     spec = envs.describe(config)
     network = make_network(config, spec.observation_size, spec.num_actions)
-    block = _read(folder, network, agent // config.width)
-    slot = agent % config.width
-    return Policy(block.agents[slot], spec, network, tuple(leaf[slot] for leaf in block.params), config.hidden)
+    block, slot = divmod(agent, config.width)
+    params = tuple(leaf[slot] for leaf in read_parameters(folder, network, block))
+    return Policy(config.blocks()[block][slot], spec, network, params, config.hidden)
 
 
-def _read(folder: run_folder.RunFolder, network: Network, block: int) -> _Block:
-    found = checkpoints.read_checkpoint(folder, block, with_replay=False)
-    if found is None:
-        raise errors.StoreError(f"{folder.path} has no checkpoint of block {block} yet")
-    return _Block(folder.config.blocks()[block], evaluated_parameters(folder.config, network, found.arrays))
+def read_parameters(folder: RunFolder, network: Network, block: int) -> tuple[np.ndarray, ...]:
+    """Read the leaves (W, …) of a block's evaluated network from its newest checkpoint.
 
-
-class Evaluation(NamedTuple):
-    """Greedy returns of every agent of a run."""
-
-    agents: tuple[Agent, ...]
-    returns: Float[np.ndarray, "P episodes"]
-
-    @property
-    def statistics(self) -> list[ReturnStatistics]:
-        """Mean, IQM, standard deviation and interval of each agent's returns."""
-        return [return_statistics(returns) for returns in self.returns]
-
-
-def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()) -> Evaluation:
-    """Play `episodes` greedy episodes with every agent, on held-out seeds common to all.
-
-    Evaluations of different `seed` share no episode, with each other or with training.
+    Raises:
+        StoreError: the block has no checkpoint.
     """
-    if episodes < 1:
-        raise ConfigError(f"episodes = {episodes} must be at least 1")
-    if seed < 0:
-        raise ConfigError(f"seed = {seed} must be at least 0")
-    folder = run_folder.open_run(run.path if isinstance(run, Run) else run)
-    config = folder.config
-    check_trust(config, trusted)
-    spec = envs.describe(config)
-    returns = [_block_returns(folder, config, spec, b, episodes, seed) for b in range(len(config.blocks()))]
-    return Evaluation(config.agents(), np.concatenate(returns))
-
-
-def _block_returns(
-    folder: run_folder.RunFolder, config: Config, spec: envs.EnvSpec, number: int, episodes: int, seed: int
-) -> np.ndarray:
-    learner = make_learner(config, spec.observation_size, spec.num_actions)
-    agents, params = _read(folder, learner.network, number)
-    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions)
-    compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
-    return make_evaluate(config, block, spec, compiled)(params, HELD_OUT + seed, episodes)
+    checkpoint = checkpoints.read_checkpoint(folder, block, with_replay=False)
+    if checkpoint is None:
+        raise StoreError(f"{folder.path} has no checkpoint of block {block} yet: train it first")
+    return evaluated_parameters(folder.config, network, checkpoint.arrays)

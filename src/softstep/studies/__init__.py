@@ -1,1 +1,1 @@
-"""Studies: a grid of settings × seeds, run as a few populations, gathered in one table."""
+"""Studies: a grid of settings × seeds, run as a few populations and gathered in one table."""

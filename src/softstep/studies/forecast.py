@@ -1,4 +1,4 @@
-"""What a study would take, from a short trial of every shape on this machine."""
+"""Forecast of a study's time and memory, from a short trial of every shape on this machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from softstep.config import Config
 from softstep.records.events import Progress
 from softstep.runs import api as runs
 from softstep.runs import worker_env
-from softstep.studies.plan import members, parts
+from softstep.studies.agents import study_agents
+from softstep.studies.populations import pack_populations
 from softstep.studies.spec import Spec
 from softstep.training.replay_rows import row_width
 
-SHARE = 0.04
-"""Part of a run that is tried."""
-FEWEST = 4_000
-"""Environment steps of a trial, after the start of learning."""
+TRIAL_SHARE = 0.04
+"""Share of a run's environment steps that a trial takes."""
+MIN_TRIAL_STEPS = 4_000
+"""Fewest environment steps of a trial after the start of learning."""
 START_SECONDS = 4.0
-"""From the start of a population to its first step, with compiled programs at hand."""
+"""Time from the start of a population to its first step, with cached compiled programs."""
 
 
 class Forecast(NamedTuple):
@@ -36,10 +37,10 @@ class Forecast(NamedTuple):
     """Environment steps of all agents together."""
     seconds: float
     megabytes: float
-    """At the peak, of all processes together."""
+    """Peak memory of all processes together."""
 
-    def in_words(self) -> Sequence[tuple[str, str]]:
-        """For the terminal."""
+    def table_rows(self) -> Sequence[tuple[str, str]]:
+        """Return names and values for the terminal."""
         hours, minutes = divmod(round(self.seconds / 60), 60)
         time = f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if minutes else f"{self.seconds:.0f} s"
         return [
@@ -48,92 +49,98 @@ class Forecast(NamedTuple):
         ]  # fmt: skip
 
 
-class _Clock:
-    """Notes when each block stood where."""
+class _ProgressLog:
+    """A view of a run that logs the progress of every block."""
 
     def __init__(self) -> None:
-        self.seen: dict[int, list[tuple[float, int]]] = {}
+        self._moments: dict[int, list[tuple[float, int]]] = {}
 
     def update(self, block: int, progress: Progress) -> None:
-        """A block has moved on."""
-        self.seen.setdefault(block, []).append((progress.seconds, progress.env_steps))
+        """Log (seconds, environment steps) of a block."""
+        self._moments.setdefault(block, []).append((progress.seconds, progress.env_steps))
 
     def finished(self, block: int) -> None:
-        """Nothing."""
+        """Ignore the end of a block."""
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
-        """Nothing."""
+        """Ignore the records of a block."""
 
     def seconds_per_step(self, after: int) -> float:
-        """Of a block, once it has `after` environment steps behind it: the slowest block's."""
-        found = []
-        for moments in self.seen.values():
+        """Return the time per environment step of the slowest block, once it has taken `after` steps."""
+        rates = []
+        for moments in self._moments.values():
             late = [moment for moment in moments if moment[1] >= after] or moments
             (t0, s0), (t1, s1) = late[0], late[-1]
-            found.append((t1 - t0) / (s1 - s0) if s1 > s0 else t1 / s1)
-        return max(found)
+            rates.append((t1 - t0) / (s1 - s0) if s1 > s0 else t1 / s1)
+        return max(rates)
 
 
 class _Trial(NamedTuple):
-    """One shape, tried."""
+    """What a trial of one shape measured."""
 
-    step: float
-    """Seconds that a block takes for an environment step of each of its agents."""
-    evaluation: float
-    """Seconds that a block takes for an evaluation."""
+    step_seconds: float
+    """Time that a block takes for one environment step of each of its agents."""
+    evaluation_seconds: float
+    """Time that a block takes for one evaluation."""
     megabytes: float
-    """Of a worker at the peak, its replay full."""
+    """Peak memory of a worker, with a full replay."""
 
 
 def forecast_study(spec: Spec, workers: int | None = None) -> Forecast:
-    """Try a block per worker of every shape, in a folder that is deleted; count the rest.
+    """Forecast a study: run a trial of every shape in a temporary folder, one block per worker, and extrapolate.
 
-    Evaluations are counted as long as those of the trial's agents, which hardly know anything yet.
+    Evaluations are assumed to last as long as those of the trial's agents, which have hardly learned anything yet.
     """
-    count = workers or worker_env.cores()
-    populations = parts(spec, members(spec))
-    tried: dict[str, _Trial] = {}
+    num_workers = workers or worker_env.cores()
+    populations = pack_populations(spec, study_agents(spec))
+    trials: dict[str, _Trial] = {}
     seconds = megabytes = 0.0
     for config in populations:
         shape = dataclasses.replace(config, arms=(), seed=0, seeds=1).content_hash()
-        trial = tried.get(shape) or _try(config, count)
-        tried[shape] = trial
-        blocks, busy = len(config.blocks()), min(count, len(config.blocks()))
+        if shape not in trials:
+            trials[shape] = _run_trial(config, num_workers)
+        trial = trials[shape]
+        num_blocks = len(config.blocks())
+        busy_workers = min(num_workers, num_blocks)
         evaluations = config.total_steps // config.eval_every if config.eval_every else 0
-        each = config.total_steps * trial.step + evaluations * trial.evaluation
-        seconds += START_SECONDS + -(-blocks // busy) * each
-        megabytes = max(megabytes, _own_megabytes() + busy * trial.megabytes)
+        block_seconds = config.total_steps * trial.step_seconds + evaluations * trial.evaluation_seconds
+        seconds += START_SECONDS + -(-num_blocks // busy_workers) * block_seconds
+        megabytes = max(megabytes, _own_megabytes() + busy_workers * trial.megabytes)
     agents = sum(config.num_agents for config in populations)
     return Forecast(agents, len(populations), agents * spec.base.total_steps, seconds, megabytes)
 
 
-def _try(config: Config, workers: int) -> _Trial:
-    steps = min(config.total_steps, config.learning_starts + max(FEWEST, round(SHARE * config.total_steps)))
+def _run_trial(config: Config, workers: int) -> _Trial:
+    """Train one block per worker for a short time and measure it."""
+    steps = min(
+        config.total_steps, config.learning_starts + max(MIN_TRIAL_STEPS, round(TRIAL_SHARE * config.total_steps))
+    )
     agents = min(config.num_agents, workers * config.width)
     short = dataclasses.replace(
         config, arms=config.arms[: max(1, agents // config.seeds)], total_steps=steps,
         eval_every=min(config.eval_every, steps), record_every=max(1, steps // 50),
     )  # fmt: skip
-    clock = _Clock()
+    log = _ProgressLog()
     with tempfile.TemporaryDirectory(prefix="softstep-trial-") as folder:
-        summary = runs.train(short, Path(folder) / "run", workers=workers, view=clock).summary
+        summary = runs.train(short, Path(folder) / "run", workers=workers, view=log).summary
     evaluations = max(1, steps // short.eval_every) if short.eval_every else 1
-    blocks = [block["eval_seconds"] for block in summary["blocks"]]
+    evaluation_seconds = max(block["eval_seconds"] for block in summary["blocks"]) / evaluations
+    replay_growth = _replay_megabytes(config, config.total_steps) - _replay_megabytes(config, steps)
     return _Trial(
-        clock.seconds_per_step((config.learning_starts + steps) // 2),
-        max(blocks) / evaluations,
-        _most_megabytes() + _replay_megabytes(config, config.total_steps) - _replay_megabytes(config, steps),
+        log.seconds_per_step((config.learning_starts + steps) // 2),
+        evaluation_seconds,
+        _peak_child_megabytes() + replay_growth,
     )
 
 
 def _replay_megabytes(config: Config, steps: int) -> float:
-    """What a block's replay holds after so many steps."""
+    """Return the size of a block's replay after `steps` environment steps."""
     rows = min(steps, config.memory_size + config.steps_per_iteration)
     return config.width * rows * row_width(envs.describe(config).observation_size) * 4 / 1e6
 
 
-def _most_megabytes() -> float:
-    """The most that any child process has held."""
+def _peak_child_megabytes() -> float:
+    """Return the peak memory of the largest child process so far."""
     return _megabytes(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
@@ -142,4 +149,5 @@ def _own_megabytes() -> float:
 
 
 def _megabytes(maxrss: int) -> float:
+    """Convert `ru_maxrss`, which is in bytes on macOS and in kilobytes elsewhere."""
     return maxrss / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,8 +1,8 @@
-"""Which single number of a pair (α, c) predicts best how its agents end.
+"""Which single number of a pair (α, c) best predicts the final return of its agents.
 
 Every candidate orders the cells along one line. A smooth curve through the mean returns of the other cells (a kernel
 average, Nadaraya and Watson 1964, over the ranks of the candidate) predicts those of a whole row of α, or of a whole
-column of c, that it has not seen. What counts is the share of the variance between cells that it predicts.
+column of c, that it has not seen. The score is the share of the variance between cells that it predicts.
 """
 
 from __future__ import annotations
@@ -21,77 +21,87 @@ if TYPE_CHECKING:
     import polars as pl
 
 BANDWIDTHS = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Widths of the kernel, as shares of the line; the best on the cells that are seen is taken."""
+"""Widths of the kernel, as shares of the line; the best one on the seen cells is used."""
 
 
 class Predictor(NamedTuple):
-    """A candidate and how well it did."""
+    """A candidate and how well it predicts."""
 
     name: str
     meaning: str
     r2: float
-    """Share of the variance predicted, over all rows and columns that were left out; below 0 is worse than the mean."""
+    """Share of the variance predicted over all left-out rows and columns; below 0 is worse than the mean."""
     r2_rows: float
-    """The same over the left-out rows of α alone."""
+    """The same over the left-out rows of α only."""
     r2_columns: float
-    """The same over the left-out columns of c alone."""
+    """The same over the left-out columns of c only."""
 
 
-def candidates(cells: pl.DataFrame) -> Mapping[str, tuple[str, Float[np.ndarray, " cells"]]]:
-    """Numbers of every cell (cells,) by name, with what they are."""
+def candidate_predictors(cells: pl.DataFrame) -> Mapping[str, tuple[str, Float[np.ndarray, " cells"]]]:
+    """Return the candidates by name: what each means, and its value for every cell (cells,)."""
     alpha, c, gamma = (cells[name].to_numpy().astype(float) for name in ("alpha", "c", "gamma"))
-    effective = [effective_alpha_approx(rate, weight, a, 1.0) for rate, weight, a in zip(alpha, c, gamma, strict=True)]
+    blended = [blended_alpha(rate, weight) for rate, weight in zip(alpha, c, strict=True)]
+    effective = [
+        effective_alpha_approx(rate, weight, discount, 1.0)
+        for rate, weight, discount in zip(alpha, c, gamma, strict=True)
+    ]
     return {
         "α": ("the gradient step alone", alpha),
         "c": ("the target alone; lag and half-life order the cells alike", c),
-        "(1−c)α": ("the step of the thread's claim", np.array([blended_alpha(*p) for p in zip(alpha, c, strict=True)])),
-        "κ = (1−c)/α": ("how fast the target is against the network", (1 - c) / alpha),
-        "α_eff": ("the single network of the same rate, for one feature of size 1 and this γ", np.array(effective)),
+        "(1−c)α": ("the step size of the founding claim", np.array(blended)),
+        "κ = (1−c)/α": ("the speed of the target relative to the network", (1 - c) / alpha),
+        "α_eff": (
+            "the α of a single network that learns as fast, for one feature of size 1 and this γ",
+            np.array(effective),
+        ),
     }
 
 
-def predictors(cells: pl.DataFrame) -> list[Predictor]:
-    """Every candidate with its predictive power, the best first; needs at least three values of α and of c."""
-    outcome = cells["mean"].to_numpy().astype(float)
-    rows, columns = list(_groups(cells["alpha"])), list(_groups(cells["c"]))
+def rank_predictors(cells: pl.DataFrame) -> list[Predictor]:
+    """Return every candidate with its predictive power, the best first.
+
+    Empty unless `cells` (`summaries.summarize_cells`) has at least three values of α and three of c.
+    """
+    returns = cells["mean"].to_numpy().astype(float)
+    rows, columns = list(_equal_groups(cells["alpha"])), list(_equal_groups(cells["c"]))
     if min(len(rows), len(columns)) < 3:
         return []
-    found = []
-    for name, (meaning, values) in candidates(cells).items():
+    predictors = []
+    for name, (meaning, values) in candidate_predictors(cells).items():
         x = scipy.stats.rankdata(values) / len(values)
-        power = [predictive_power(x, outcome, left_out) for left_out in ([*rows, *columns], rows, columns)]
-        found.append(Predictor(name, meaning, *power))
-    return sorted(found, key=lambda predictor: -predictor.r2)
+        power = [predictive_power(x, returns, left_out) for left_out in ([*rows, *columns], rows, columns)]
+        predictors.append(Predictor(name, meaning, *power))
+    return sorted(predictors, key=lambda predictor: -predictor.r2)
 
 
-def _groups(values: pl.Series) -> Iterator[Bool[np.ndarray, " cells"]]:
-    """Where each value stands."""
-    each = values.to_numpy()
-    return (each == value for value in np.unique(each))
+def _equal_groups(values: pl.Series) -> Iterator[Bool[np.ndarray, " cells"]]:
+    """Yield a mask of the cells with each distinct value."""
+    array = values.to_numpy()
+    return (array == value for value in np.unique(array))
 
 
 def predictive_power(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], left_out: list[Bool[np.ndarray, " n"]]
 ) -> float:
-    """1 − Σ(y − ŷ)²/Σ(y − ȳ)², each group predicted by what is outside of it; ȳ is the mean outside too."""
+    """Return 1 − Σ(y − ŷ)²/Σ(y − ȳ)², where ŷ and ȳ of each left-out group come from the values outside it."""
     missed = total = 0.0
     for group in left_out:
         seen = ~group
-        width = min(BANDWIDTHS, key=lambda h: _left_one_out(x[seen], y[seen], h))
+        width = min(BANDWIDTHS, key=lambda h: _leave_one_out_error(x[seen], y[seen], h))
         missed += float(np.sum((y[group] - smooth(x[seen], y[seen], x[group], width)) ** 2))
         total += float(np.sum((y[group] - y[seen].mean()) ** 2))
     return 1 - missed / total if total > 0 else float("nan")
 
 
 def smooth(x: np.ndarray, y: np.ndarray, at: np.ndarray, width: float) -> Float[np.ndarray, " at"]:
-    """Averages of y (n,) at the places `at`, weighted by exp(−((x − at)/width)²/2)."""
+    """Return averages of y (n,) at the points `at`, weighted by exp(−((x − at)/width)²/2)."""
     logs = -(((at[:, None] - x) / width) ** 2) / 2
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray((weights @ y) / weights.sum(axis=1))
 
 
-def _left_one_out(x: np.ndarray, y: np.ndarray, width: float) -> float:
-    """Mean squared error of the average of all others."""
+def _leave_one_out_error(x: np.ndarray, y: np.ndarray, width: float) -> float:
+    """Return the mean squared error of predicting each y by the average of all others."""
     logs = -(((x[:, None] - x) / width) ** 2) / 2
     np.fill_diagonal(logs, -np.inf)
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))

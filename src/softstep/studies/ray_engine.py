@@ -1,7 +1,8 @@
-"""Blocks as tasks of a Ray cluster whose machines share the study's folder.
+"""Run blocks as tasks of a Ray cluster whose machines share the study's folder.
 
-The cluster is the one that `RAY_ADDRESS` names, or, without it, one on this machine. A task that loses its worker is
-tried again and goes on from the block's checkpoint. Whoever reaches a Ray cluster's ports can run code on it.
+The cluster is the one that `RAY_ADDRESS` names, or else one that is started on this machine. A task that loses its
+worker is retried and continues from the block's checkpoint. Anybody who can reach the ports of a Ray cluster can run
+code on it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from softstep.worker.run_block import execute_block
 if TYPE_CHECKING:
     from types import ModuleType
 
-RETRIES = 3
-"""Times a task is started anew after its worker was lost."""
+MAX_RETRIES = 3
+"""How often a task is retried after its worker was lost."""
 BASE_BYTES = 600_000_000
 """Memory of a worker without its replay: Python, JAX and compiled programs."""
 POLL_SECONDS = 0.5
@@ -41,80 +42,91 @@ def run_blocks(
     should_stop: Callable[[], bool],
     failed: dict[int, str] | None = None,
 ) -> list[Outcome | None]:
-    """Train every block that is not yet at its end, each as one task of one CPU; None where `should_stop` came first.
+    """Train every unfinished block of a run, each as one task with one CPU.
 
-    `workers` bounds how many run at once on a cluster that is started here. `lock` stays with this process: nobody
-    else may write to the folder meanwhile. ConfigError where Ray is not installed.
+    Args:
+        run: the run folder, shared by all machines of the cluster.
+        lock: file descriptor of the folder's lock; it stays with this process, so that nobody else writes meanwhile.
+        view: is told of progress.
+        workers: most tasks at a time on a cluster that is started here; None means one per core.
+        should_stop: polled during training; once true, all tasks are cancelled.
+        failed: receives the errors of failed blocks, by block; without it they are raised.
+
+    Returns:
+        The outcome of every block; None for those that were cancelled or have failed.
+
+    Raises:
+        ConfigError: Ray is not installed.
     """
     ray = connect(workers)
     outcomes = finished_outcomes(run)
     task = ray.remote(
-        num_cpus=1, memory=block_bytes(run.config), max_retries=RETRIES,
+        num_cpus=1, memory=block_bytes(run.config), max_retries=MAX_RETRIES,
         runtime_env={"env_vars": worker_env.settings(overlap=False) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}},
     )(train_block)  # fmt: skip
     folder = str(run.path.resolve())
-    waiting = {task.remote(folder, block): block for block, found in enumerate(outcomes) if found is None}
-    begun, new = time.perf_counter(), set(waiting.values())
-    while waiting:
-        ready, _ = ray.wait(list(waiting), timeout=POLL_SECONDS)
+    pending = {task.remote(folder, block): block for block, outcome in enumerate(outcomes) if outcome is None}
+    started, new_blocks = time.perf_counter(), set(pending.values())
+    while pending:
+        ready, _ = ray.wait(list(pending), timeout=POLL_SECONDS)
         for reference in ready:
-            block = waiting.pop(reference)
-            outcomes[block] = _outcome(ray, reference, block, failed)
+            block = pending.pop(reference)
+            outcomes[block] = _task_outcome(ray, reference, block, failed)
             view.finished(block)
-        _tell(run, view, begun, new)
+        _report_progress(run, view, time.perf_counter() - started, new_blocks)
         if should_stop():
-            for reference in waiting:
-                ray.cancel(reference, force=True)  # blocks go on from their checkpoints
+            for reference in pending:
+                ray.cancel(reference, force=True)  # their blocks can be resumed from the checkpoints
             break
     return outcomes
 
 
 def connect(workers: int | None = None) -> ModuleType:
-    """Ray, connected: to the cluster of `RAY_ADDRESS`, or to one that is started on this machine's loopback."""
+    """Return Ray, connected to the cluster of `RAY_ADDRESS` or to one that is started on this machine's loopback."""
     try:
         import ray
     except ImportError:
         raise ConfigError("--workers ray needs Ray: pip install 'softstep[ray]'") from None
     if not ray.is_initialized():
-        elsewhere = "RAY_ADDRESS" in os.environ
-        here = {} if elsewhere else {"num_cpus": workers or worker_env.cores(), "include_dashboard": False}
-        ray.init(log_to_driver=False, **here)
+        options: dict[str, Any] = {}
+        if "RAY_ADDRESS" not in os.environ:
+            options = {"num_cpus": workers or worker_env.cores(), "include_dashboard": False}
+        ray.init(log_to_driver=False, **options)
     return ray
 
 
 def block_bytes(config: Config) -> int:
-    """Memory that a block's task declares: its replay, full, beside the worker itself."""
+    """Return the memory that a block's task declares: the worker itself and a full replay."""
     width = row_width(envs.describe(config).observation_size)
     return BASE_BYTES + config.width * (config.memory_size + config.steps_per_iteration) * width * 4
 
 
 def train_block(folder: str, block: int) -> dict[str, Any]:
-    """One task: train a block to its end, in the process of a Ray worker."""
+    """Train a block to its end in the process of a Ray worker; return its outcome, or the environment's error."""
     try:
         return {"outcome": execute_block(run_folder.open_run(Path(folder)), block, Hooks())._asdict()}
     except EnvironmentFailed as error:
         return {"failed": str(error)}
 
 
-def _outcome(ray: Any, reference: Any, block: int, failed: dict[int, str] | None) -> Outcome | None:
-    """What became of a block; a failure is noted in `failed`, or raised without it."""
+def _task_outcome(ray: Any, reference: Any, block: int, failed: dict[int, str] | None) -> Outcome | None:
+    """Return the outcome of a finished task; a failure is noted in `failed`, or raised if that is None."""
     error: Exception
     try:
-        told = ray.get(reference)
-        if "outcome" in told:
-            return Outcome(**told["outcome"])
-        error = EnvironmentFailed(told["failed"])
+        result = ray.get(reference)
+        if "outcome" in result:
+            return Outcome(**result["outcome"])
+        error = EnvironmentFailed(result["failed"])
     except ray.exceptions.WorkerCrashedError:
-        error = WorkerFailed(f"block {block} lost its worker {RETRIES + 1} times")
+        error = WorkerFailed(f"block {block} lost its worker {MAX_RETRIES + 1} times: continue with --resume")
     if failed is None:
         raise error
     failed[block] = str(error)
     return None
 
 
-def _tell(run: RunFolder, view: RunView, begun: float, new: set[int]) -> None:
-    """Progress, as far as the checkpoints tell it."""
-    seconds = time.perf_counter() - begun
+def _report_progress(run: RunFolder, view: RunView, seconds: float, blocks: set[int]) -> None:
+    """Tell the view how far the blocks are, according to their checkpoints."""
     for block, steps in enumerate(checkpoints.steps_reached(run)):
-        if steps and block in new:
+        if steps and block in blocks:
             view.update(block, Progress(steps, 0, seconds, float("nan")))

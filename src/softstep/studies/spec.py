@@ -1,4 +1,6 @@
-"""What a study is asked: a base configuration, axes of settings, seeds, a budget, and claims declared beforehand.
+"""The spec of a study: a base configuration, axes of settings, seeds, a budget, and claims declared beforehand.
+
+As a TOML file:
 
 env = "gymnax:CartPole-v1"
 
@@ -15,114 +17,75 @@ selection = 3               # the first three select, the others judge
 
 [[claims]]
 name = "soft-beats-none"
-first = { c = [0.9, 0.99, 0.999] }      # of several cells the best on the selection seeds
+first = { c = [0.9, 0.99, 0.999] }      # of several cells, the best on the selection seeds
 second = { c = 0.0 }
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-import math
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from softstep import presets
-from softstep.comparison.scores import Declared, declared
-from softstep.config import STUDY_BLOCK_WIDTH, Arm, Config
-from softstep.errors import ConfigError, near
-from softstep.target import TargetUpdate
-
-_SIDES = ("first", "second")
-
-ALIASES = {"alpha": "learning_rate", "tau": "target.tau", "period": "target.period", "c": "c"}
-"""Short names of axes; c = 1 − τ is one of its own."""
-
-_EPSILON = ("start", "end", "steps", "decay")
-
-DATA = ("learning_rate", "c", "target.tau", "target.period", "gamma", *(f"exploration.{name}" for name in _EPSILON))
-"""Axes whose cells share a block: what they change is data. The others become blocks of their own."""
-
-Value = Any
-Cell = Mapping[str, Value]
-"""A value for every axis."""
-
-
-class Claim(NamedTuple):
-    """One side ends with a higher greedy return than the other."""
-
-    name: str
-    first: Mapping[str, Sequence[Value]]
-    """The cells of this side: those whose axes have one of these values."""
-    second: Mapping[str, Sequence[Value]]
+from softstep.comparison.scores import ReturnCriteria, return_criteria
+from softstep.config import STUDY_BLOCK_WIDTH, Config
+from softstep.errors import ConfigError
+from softstep.studies.claims import Side, StudyClaim, check_claim, side_cells
+from softstep.studies.grid import Cell, Value, check_axis, expand_grid, freeze
+from softstep.studies.spec_toml import located_errors, spec_fields
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A study."""
+    """What a study trains and which claims it judges."""
 
     base: Config
     axes: Mapping[str, tuple[Value, ...]]
     """Values by axis; every combination is a cell."""
     seeds: int = 1
-    """Seeds of every cell, from the base's seed on."""
+    """Number of seeds of every cell, from the base's seed on."""
     selection: int = 0
-    """How many of them, the first, select cells for claims; the others judge."""
-    claims: tuple[Claim, ...] = ()
+    """Number of seeds, the first ones, that select cells for claims; the others judge."""
+    claims: tuple[StudyClaim, ...] = ()
     agent_steps: int | None = None
-    """Budget: most environment steps of all agents together."""
+    """Budget: the most environment steps of all agents together."""
     margin: float | None = None
-    """δ, the difference in return that matters; None takes the one declared for the environment."""
+    """δ, the smallest difference in return that matters; None takes the one declared for the environment."""
     floor: float | None = None
-    """The return that a diverged agent scores; None takes the one declared for the environment."""
+    """Return that a diverged agent scores; None takes the one declared for the environment."""
 
     def __post_init__(self) -> None:
         for name, values in self.axes.items():
-            _check_axis(self.base, name, values)
+            check_axis(name, values, self.base)
         if "c" in self.axes and "target.tau" in self.axes:
-            raise ConfigError("axes c and tau say the same thing twice: c = 1 − τ; keep one of them")
+            raise ConfigError("axes 'c' and 'tau' set the same thing, because c = 1 − τ: remove one of them")
         if self.seeds < 1:
             raise ConfigError(f"seeds.count = {self.seeds} must be at least 1")
-        if not 0 <= self.selection < max(self.seeds, 1):
-            raise ConfigError(f"seeds.selection = {self.selection} must leave seeds to judge: below {self.seeds}")
+        if not 0 <= self.selection < self.seeds:
+            raise ConfigError(
+                f"seeds.selection = {self.selection} must be at least 0 and leave seeds to judge: set it below"
+                f" {self.seeds}"
+            )
         if self.base.seeds != 1 or self.base.arms:
-            raise ConfigError("the base has seeds or arms of its own: a study says them in [seeds] and [axes]")
-        self.declared  # noqa: B018 - complains where margin and floor are missing
+            raise ConfigError("seeds and arms cannot be set in the base of a study: use [seeds] and [axes]")
+        _ = self.criteria  # missing criteria are reported before anything is trained
         names = [claim.name for claim in self.claims]
         if len(set(names)) < len(names):
-            raise ConfigError(f"claims {names} repeat a name: give every claim its own")
+            raise ConfigError(f"claims {names} repeat a name: give every claim a name of its own")
         for claim in self.claims:
-            self._check_claim(claim)
+            check_claim(claim, self.axes, self.selection)
         total = len(self.cells()) * self.seeds * self.base.total_steps
         if self.agent_steps is not None and total > self.agent_steps:
-            raise ConfigError(f"the study needs {total:.3g} agent-steps, its budget is {self.agent_steps:.3g}")
-
-    def _check_claim(self, claim: Claim) -> None:
-        for side, chosen in (("first", claim.first), ("second", claim.second)):
-            for axis, values in chosen.items():
-                if axis not in self.axes:
-                    raise ConfigError(f"claim {claim.name!r}: {side} names {axis!r}{near(axis, list(self.axes))}")
-                for value in values:
-                    if not any(same(value, known) for known in self.axes[axis]):
-                        raise ConfigError(
-                            f"claim {claim.name!r}: {side} has {axis} = {value}, which is not on its axis"
-                        )
-            if len(self.side(chosen)) > 1 and not self.selection:
-                raise ConfigError(
-                    f"claim {claim.name!r}: {side} has several cells, so one must be selected:"
-                    " set seeds.selection, or name a single cell"
-                )
+            raise ConfigError(
+                f"budget.agent_steps = {self.agent_steps:.3g} is too small for the study, which needs {total:.3g}:"
+                " raise it, or remove cells or seeds"
+            )
 
     @property
-    def declared(self) -> Declared:
-        """Margin and floor of the returns."""
-        return declared(self.base.env, self.margin, self.floor)
+    def criteria(self) -> ReturnCriteria:
+        """The margin and floor of the returns."""
+        return return_criteria(self.base.env, self.margin, self.floor)
 
     @property
     def width(self) -> int:
@@ -130,176 +93,34 @@ class Spec:
         return self.base.block_width or STUDY_BLOCK_WIDTH
 
     def cells(self) -> list[Cell]:
-        """Every combination of the axes' values, the first axis slowest."""
-        return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
+        """Return every combination of the axes' values, the first axis slowest."""
+        return expand_grid(self.axes)
 
-    def side(self, chosen: Mapping[str, Sequence[Value]]) -> list[Cell]:
-        """The cells that a claim's side is about."""
-        return [
-            cell for cell in self.cells() if all(any(same(cell[a], v) for v in values) for a, values in chosen.items())
-        ]
+    def side_cells(self, side: Side) -> list[Cell]:
+        """Return the cells that one side of a claim covers."""
+        return side_cells(side, self.axes)
 
     def to_json(self) -> str:
-        """JSON text; `from_json` reads it back equal."""
-        told = dataclasses.asdict(self) | {"base": json.loads(self.base.to_json())}
-        return json.dumps(told | {"claims": [claim._asdict() for claim in self.claims]}, indent=2)
+        """Return JSON text that `from_json` reads back equal."""
+        fields = dataclasses.asdict(self) | {"base": json.loads(self.base.to_json())}
+        return json.dumps(fields | {"claims": [claim._asdict() for claim in self.claims]}, indent=2)
 
     @classmethod
     def from_json(cls, text: str, *, source: str) -> Spec:
-        """Read `to_json`'s text."""
-        told = json.loads(text)
-        base = Config.from_mapping(told.pop("base"), source=source)
-        axes = {name: tuple(map(_frozen, values)) for name, values in told.pop("axes").items()}
-        claims = tuple(
-            Claim(claim["name"], *({a: tuple(map(_frozen, of)) for a, of in claim[side].items()} for side in _SIDES))
-            for claim in told.pop("claims")
-        )
-        return cls(base, axes, claims=claims, **told)
+        """Read the text of `to_json`; `source` names it in errors."""
+        fields = json.loads(text)
+        base = Config.from_mapping(fields.pop("base"), source=source)
+        axes = {name: freeze(values) for name, values in fields.pop("axes").items()}
+        claims = []
+        for claim in fields.pop("claims"):
+            first, second = (
+                {axis: freeze(values) for axis, values in claim[side].items()} for side in ("first", "second")
+            )
+            claims.append(StudyClaim(claim["name"], first, second))
+        return cls(base, axes, claims=tuple(claims), **fields)
 
     @classmethod
     def from_toml(cls, text: str, *, source: str) -> Spec:
-        """Read a spec file; ConfigError in one line with the place in the file."""
-        try:
-            told = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{source}: {error}") from None
-        try:
-            return _from_tables(told)
-        except ConfigError as error:
-            raise ConfigError(f"{source}{_place(text, str(error))}: {error}") from None
-
-
-def cell_name(cell: Cell) -> str:
-    """A cell in words, as its arm is called: learning_rate=0.001 c=0.99."""
-    return " ".join(f"{axis}={_word(value)}" for axis, value in cell.items()) or "base"
-
-
-def arm_of(cell: Cell, base: Config) -> Arm:
-    """The cell's data as an arm of its block."""
-    tau = 1 - cell["c"] if "c" in cell else cell.get("target.tau", base.target.tau)
-    target = TargetUpdate(tau, cell.get("target.period", base.target.period))
-    asked = {name: cell[f"exploration.{name}"] for name in _EPSILON if f"exploration.{name}" in cell}
-    exploration = dataclasses.replace(base.exploration, **asked) if asked else None
-    return Arm(cell_name(cell), cell.get("learning_rate"), target, cell.get("gamma"), exploration)
-
-
-def shaped(base: Config, cell: Cell) -> Config:
-    """The base with the cell's values on the axes that are no data."""
-    nested: dict[str, Any] = {}
-    for axis, value in cell.items():
-        if axis not in DATA:
-            head, _, tail = axis.partition(".")
-            nested = nested | {head: nested.get(head, {}) | {tail: value} if tail else value}
-    return Config.from_mapping(nested, base, source="axes")
-
-
-def same(a: Value, b: Value) -> bool:
-    """Whether two values of an axis are one: numbers up to rounding."""
-    if isinstance(a, (int, float)) and isinstance(b, (int, float)) and not isinstance(a, bool):
-        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
-    return bool(_frozen(a) == _frozen(b))
-
-
-def _word(value: Value) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _frozen(value: Value) -> Value:
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _check_axis(base: Config, name: str, values: Sequence[Value]) -> None:
-    """ConfigError where an axis or one of its values cannot be meant."""
-    if not values:
-        raise ConfigError(f"axis {name!r} has no values")
-    for i, value in enumerate(values):
-        if any(same(value, other) for other in values[:i]):
-            raise ConfigError(f"axis {name!r} has {value} twice")
-        if name == "c" and not (isinstance(value, (int, float)) and 0 <= value < 1):
-            raise ConfigError(f"axis 'c' has {value!r}: the weight of the old target must be in [0, 1)")
-        try:
-            arm_of({name: value}, shaped(base, {name: value}))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"axis {name!r}: {str(error).removeprefix('axes: ')}") from None
-
-
-_TABLES = ("preset", "env", "base", "axes", "seeds", "claims", "budget", "margin", "floor")
-
-
-def _from_tables(told: Mapping[str, Any]) -> Spec:
-    for key in told:
-        if key not in _TABLES:
-            raise ConfigError(f"unknown table or key {key!r}{near(key, list(_TABLES))}")
-    base = presets.get(told["preset"]) if "preset" in told else Config()
-    given = dict(told.get("base", {})) | ({"env": told["env"]} if "env" in told else {})
-    base = Config.from_mapping({"seeds": 1, "arms": []} | given, base, source="base")
-    seeds = _known(told, "seeds", ("first", "count", "selection"))
-    budget = _known(told, "budget", ("agent_steps",))
-    return Spec(
-        dataclasses.replace(base, seed=seeds.get("first", base.seed)),
-        {_axis(name, base): _values(name, values) for name, values in told.get("axes", {}).items()},
-        seeds.get("count", 1),
-        seeds.get("selection", 0),
-        tuple(_claim(number, claim, base) for number, claim in enumerate(told.get("claims", []), 1)),
-        budget.get("agent_steps"),
-        told.get("margin"),
-        told.get("floor"),
-    )
-
-
-def _known(told: Mapping[str, Any], table: str, keys: Sequence[str]) -> Mapping[str, Any]:
-    """A table of whole numbers."""
-    found = told.get(table, {})
-    for key, value in found.items():
-        if key not in keys:
-            raise ConfigError(f"{table} has an unknown key {key!r}{near(key, list(keys))}")
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != int(value):
-            raise ConfigError(f"{table}.{key} = {value!r} must be a whole number")
-    return {key: int(value) for key, value in found.items()}
-
-
-def _axis(name: str, base: Config) -> str:
-    """The full name of an axis."""
-    full = ALIASES.get(name, name)
-    fields = [field.name for field in dataclasses.fields(Config)]
-    if full != "c" and full.partition(".")[0] not in fields:
-        raise ConfigError(f"axis {name!r} is no field of the configuration{near(name, [*ALIASES, *fields])}")
-    if full in ("seed", "seeds", "arms", "changes", "env_modules", "block_width"):
-        raise ConfigError(f"{name!r} cannot be an axis: a study sets it itself")
-    return full
-
-
-def _values(name: str, given: Any) -> tuple[Value, ...]:
-    """A list as it stands, or low, high and count of a log range."""
-    if isinstance(given, list):
-        return tuple(map(_frozen, given))
-    if not isinstance(given, dict):
-        return (_frozen(given),)
-    if set(given) != {"low", "high", "count"}:
-        raise ConfigError(f"axis {name!r} needs low, high and count of a log range, or a list of values")
-    low, high, count = given["low"], given["high"], given["count"]
-    if not (0 < low < high and isinstance(count, int) and count >= 2):
-        raise ConfigError(f"axis {name!r}: a log range needs 0 < low < high and a count of at least 2")
-    return tuple(float(f"{value:.4g}") for value in np.geomspace(low, high, count))
-
-
-def _claim(number: int, told: Mapping[str, Any], base: Config) -> Claim:
-    if set(told) != {"name", "first", "second"}:
-        raise ConfigError(f"claim {number} needs name, first and second, and nothing else")
-    sides = [
-        {_axis(axis, base): tuple(values) if isinstance(values, list) else (values,) for axis, values in side.items()}
-        for side in (told["first"], told["second"])
-    ]
-    return Claim(told["name"], *sides)
-
-
-def _place(text: str, message: str) -> str:
-    """Where in the file the first word is that the message quotes or names."""
-    words = [w for pair in re.findall(r"'([\w.]+)'|\b([a-z_]{3,}(?:\.[a-z_]+)?) = ", message) for w in pair if w]
-    for word in (w for full in words for w in (full, full.rpartition(".")[2])):
-        for number, line in enumerate(text.splitlines(), 1):
-            if re.search(rf"\b{re.escape(word)}\b", line.partition("#")[0]):
-                return f", line {number}"
-    return ""
+        """Read a spec file; a ConfigError is one line with the place in the file. `source` names the file."""
+        with located_errors(text, source):
+            return cls(**spec_fields(text))

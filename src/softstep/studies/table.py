@@ -1,48 +1,52 @@
-"""A study's table: one row per agent and record, tidy, with a column for every axis."""
+"""The table of a study: one row per agent and record, tidy, with a column for every axis."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softstep import files
 from softstep.errors import StoreError
 from softstep.runs.api import Run
-from softstep.studies.folder import TABLE, Standing
-from softstep.studies.spec import Spec, cell_name
+from softstep.runs.run_folder import RunFolder
+from softstep.studies.agents import StudyAgent
+from softstep.studies.grid import Cell, cell_name
+from softstep.studies.spec import Spec
+from softstep.studies.study_folder import TABLE_FILE
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def gather(spec: Spec, now: Standing) -> pl.DataFrame:
-    """The rows of every agent at its end: cell by cell, seed by seed, in time.
+def gather_table(spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> pl.DataFrame:
+    """Gather the rows of every finished agent: cell by cell, seed by seed, in order of time.
 
     Columns: cell, the axes that a record does not have itself, c = 1 − τ, seed, and those of `curves.parquet`.
+    `finished` maps agents to the runs they are in.
     """
     import polars as pl
 
-    cells = {cell_name(cell): cell for cell in spec.cells()}
     tables = []
-    for run in {run.path: run for run in now.covered.values()}.values():
-        held = [member for member, of in now.covered.items() if of.path == run.path]
-        keys = pl.DataFrame(held, schema={"arm": pl.String, "seed": pl.Int64}, orient="row")
+    for run in {run.path: run for run in finished.values()}.values():
+        agents = [agent for agent, its_run in finished.items() if its_run.path == run.path]
+        keys = pl.DataFrame(agents, schema={"arm": pl.String, "seed": pl.Int64}, orient="row")
         tables.append(Run(run).curves.join(keys, on=["arm", "seed"], how="semi", maintain_order="left"))
     if not tables:
         return pl.DataFrame(schema={"cell": pl.String, "seed": pl.Int64})
-    whole = pl.concat(tables).with_columns(cell="arm").drop("arm")
-    axes = pl.DataFrame([{"cell": name} | _extra(cell, whole.columns) for name, cell in cells.items()])
-    order = pl.Enum(list(cells))
-    rows = whole.join(axes, on="cell", how="left", maintain_order="left").with_columns(c=1 - pl.col("tau"))
-    first = ["cell", *axes.columns[1:], "c", "seed"]
-    return rows.select(*first, *[name for name in whole.columns if name not in first]).sort(
-        pl.col("cell").cast(order), "seed", "env_steps", maintain_order=True
-    )
+    curves = pl.concat(tables).with_columns(cell="arm").drop("arm")
+    cells = {cell_name(cell): cell for cell in spec.cells()}
+    axes = pl.DataFrame([{"cell": name} | _axis_columns(cell, curves.columns) for name, cell in cells.items()])
+    rows = curves.join(axes, on="cell", how="left", maintain_order="left").with_columns(c=1 - pl.col("tau"))
+    first_columns = ["cell", *axes.columns[1:], "c", "seed"]
+    columns = [*first_columns, *(name for name in curves.columns if name not in first_columns)]
+    grid_order = pl.col("cell").cast(pl.Enum(list(cells)))
+    return rows.select(columns).sort(grid_order, "seed", "env_steps", maintain_order=True)
 
 
-def _extra(cell: Any, columns: list[str]) -> dict[str, Any]:
-    """The axes that no column has yet; tuples as words."""
+def _axis_columns(cell: Cell, columns: Sequence[str]) -> dict[str, Any]:
+    """Return the cell's values on axes that have no column yet, tuples as text."""
     known = {*columns, "c", "target.tau", "target.period"}
     return {
         axis: "-".join(map(str, value)) if isinstance(value, tuple) else value
@@ -51,24 +55,22 @@ def _extra(cell: Any, columns: list[str]) -> dict[str, Any]:
     }
 
 
-def write(path: Path, spec: Spec, now: Standing) -> pl.DataFrame:
-    """Gather the table into the study's folder."""
-    found = gather(spec, now)
-    files.write_file(path, TABLE, parquet(found))
-    return found
+def write_table(path: Path, spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> None:
+    """Gather the table of the finished agents and write it into the study's folder."""
+    files.write_file(path, TABLE_FILE, parquet_bytes(gather_table(spec, finished)))
 
 
-def parquet(frame: pl.DataFrame) -> bytes:
-    """The table as a Parquet file."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def read(path: Path) -> pl.DataFrame:
-    """The study's table; StoreError where it has none yet."""
+def read_table(path: Path) -> pl.DataFrame:
+    """Read the table of the study in a folder; raise StoreError if it is not written yet."""
     import polars as pl
 
-    if not (path / TABLE).is_file():
-        raise StoreError(f"{path} has no {TABLE} yet: softstep study run SPEC.toml --out {path} --resume")
-    return pl.read_parquet(path / TABLE)
+    if not (path / TABLE_FILE).is_file():
+        raise StoreError(f"{path} has no {TABLE_FILE} yet: softstep study run SPEC.toml --out {path} --resume")
+    return pl.read_parquet(path / TABLE_FILE)
+
+
+def parquet_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as the content of a Parquet file."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from softstep.comparison.scores import Declared
+from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison.judged_answer import HEADLINE, is_judged, judged_answer
 from softstep.stats import paired_difference
@@ -24,7 +24,7 @@ def verdict(word: str, interval: tuple[float, float] = (90.0, 129.0), **changes:
 
 
 def answer_to(*verdicts: dict[str, Any]) -> str:
-    return judged_answer(verdicts, SCORES, _curves(), Config(), Declared(20.0, -200.0))
+    return judged_answer(verdicts, SCORES, _curves(), Config(), ReturnCriteria(20.0, -200.0))
 
 
 def _curves() -> pl.DataFrame:

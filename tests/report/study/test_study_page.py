@@ -14,15 +14,17 @@ import pytest
 
 from softstep.config import Config
 from softstep.report.study.page import study_page
-from softstep.studies import outcomes
-from softstep.studies.spec import Claim, Spec, cell_name
+from softstep.studies.claims import StudyClaim
+from softstep.studies.grid import cell_name
+from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents
 
 SPEC = Spec(
     Config(env="CartPole-v1", total_steps=100_000),
     axes={"learning_rate": (1e-4, 1e-3, 1e-2), "c": (0.0, 0.9, 0.99)},
     seeds=11,
     selection=3,
-    claims=(Claim("a-target-helps", {"c": [0.9, 0.99]}, {"c": [0.0]}),),
+    claims=(StudyClaim("a-target-helps", {"c": [0.9, 0.99]}, {"c": [0.0]}),),
 )
 FAILURES = {"learning_rate=0.01 c=0, seed 3": "</script><b>worn out</b>"}
 
@@ -73,7 +75,7 @@ def test_every_figure_and_table_is_embedded(page, frame):
     figures = set(re.findall(r'id="([a-z-]+)-figure"', page))
     maps = {"map-return", "map-time", "map-diverged", "map-drift", "theory"}
     assert figures == maps | {"predictors", "slices", "profiles"}
-    agents = outcomes.agents(frame, SPEC, 475.0)
+    agents = summarize_agents(frame, SPEC, 475.0)
     assert embedded(page, "agents") == agents.to_dict(as_series=False)
     assert [verdict["claim"] for verdict in embedded(page, "verdicts")] == ["a-target-helps"]
     assert len(embedded(page, "predictors")) == 5

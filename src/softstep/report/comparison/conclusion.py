@@ -1,4 +1,4 @@
-"""The conclusion of a finished comparison: the first steps replayed, the verdicts, and the report."""
+"""The conclusion of a finished comparison: its verdicts, the answer to the founding question, and the report."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from softstep import errors
-from softstep.comparison import first_steps, judge
-from softstep.comparison.arms import Plan
-from softstep.comparison.judge import Verdict
-from softstep.comparison.running import planned
-from softstep.comparison.scores import by_agent, declared, final_return, learning_scores
+from softstep.comparison.first_steps import FirstSteps
+from softstep.comparison.judge import Verdict, verdicts_to_json
+from softstep.comparison.judge_run import JudgedRun, judge_run
+from softstep.comparison.scores import by_agent, final_return, scores_by_seed
 from softstep.errors import ConfigError
 from softstep.policies.policy import load
 from softstep.report.comparison.exploratory_answer import exploratory_answer
@@ -25,14 +23,14 @@ from softstep.report.comparison.page import comparison_page
 from softstep.report.comparison.verdict_text import verdict_table
 from softstep.report.media.episode_gif import landing_gif
 from softstep.runs import run_folder, versions
-from softstep.runs.api import Run, check_trust
+from softstep.runs.api import Run
 
 
 class Conclusion(NamedTuple):
     """The verdicts of a comparison and its report."""
 
     verdicts: list[Verdict]
-    first_steps: first_steps.FirstSteps
+    first_steps: FirstSteps
     answer: str
     """One paragraph of plain text."""
     report: Path
@@ -40,8 +38,8 @@ class Conclusion(NamedTuple):
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the verdicts in the shape of `verdict.json`."""
-        found: list[dict[str, Any]] = json.loads(judge.to_json(self.verdicts))
-        return found
+        rows: list[dict[str, Any]] = json.loads(verdicts_to_json(self.verdicts))
+        return rows
 
     def table(self) -> Table:
         """Return the verdicts as a table for the terminal."""
@@ -60,38 +58,32 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
     Raises:
         StoreError: If the run is unfinished, or is not a comparison.
     """
-    run = run if isinstance(run, Run) else Run(run_folder.open_run(run))
-    if not run.summary.get("finished"):
-        raise errors.StoreError(f"{run.path} is not finished: softstep compare --resume {run.path}")
-    check_trust(run.config, trusted)
-    plan = planned(run.path)
-    replayed = first_steps.replay(plan.config)
-    verdicts = judge.judge(run.curves, run.config, replayed.rows, margin=plan.margin, floor=plan.floor)
-    found = Conclusion(verdicts, replayed, _answer(run, plan, verdicts), run.path / "report.html")
-    files = {"verdict.json": judge.to_json(verdicts), "first_steps.json": json.dumps(replayed.to_dicts(), indent=2)}
-    files["report.html"] = comparison_page(
+    judged = judge_run(run, trusted=trusted)
+    run, plan = judged.run, judged.plan
+    conclusion = Conclusion(judged.verdicts, judged.first_steps, _answer(judged), run.path / "report.html")
+    page = comparison_page(
         run.curves,
         run.episodes,
         run.config,
-        found.to_dicts(),
-        replayed.to_dicts(),
-        found.answer,
+        conclusion.to_dicts(),
+        judged.first_steps.to_dicts(),
+        conclusion.answer,
         versions.versions(run.config),
         _animation(run, trusted),
         margin=plan.margin,
         floor=plan.floor,
     )
-    run_folder.write_results(run.folder, {name: text.encode() for name, text in files.items()})
-    return found
+    run_folder.write_results(run.folder, {conclusion.report.name: page.encode()})
+    return conclusion
 
 
-def _answer(run: Run, plan: Plan, verdicts: Sequence[judge.Verdict]) -> str:
+def _answer(judged: JudgedRun) -> str:
     """Answer from the verdicts if there are enough seeds for any, otherwise from the curves."""
-    told = json.loads(judge.to_json(verdicts))
-    if not is_judged(told):
+    run, verdicts = judged.run, json.loads(verdicts_to_json(judged.verdicts))
+    if not is_judged(verdicts):
         return exploratory_answer(run.curves, run.config)
-    fixed = declared(run.config.env, plan.margin, plan.floor)
-    return judged_answer(told, learning_scores(run.curves, fixed.floor), run.curves, run.config, fixed)
+    criteria = judged.plan.criteria
+    return judged_answer(verdicts, scores_by_seed(run.curves, criteria.floor), run.curves, run.config, criteria)
 
 
 def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from softstep.comparison.scores import Declared
+from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison.exploratory_answer import QUESTION, exact_part
 from softstep.report.comparison.verdict_text import (
@@ -50,7 +50,7 @@ def judged_answer(
     scores: Mapping[str, Mapping[int, float]],
     curves: pl.DataFrame,
     config: Config,
-    fixed: Declared,
+    fixed: ReturnCriteria,
 ) -> str:
     """Return one paragraph on judged claims.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from softstep.comparison.judge import MIN_SEEDS
-from softstep.comparison.scores import Declared
+from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Agent, Config
 from softstep.report.shared.formatting import MISSING, format_count, format_setting, format_short
 from softstep.report.shared.markup import badge, bullets, section, table
@@ -24,7 +24,7 @@ MEANINGS = {
 """Each arm in plain words."""
 
 
-def method_section(config: Config, fixed: Declared | None, styles: Mapping[str, ArmStyle]) -> str:
+def method_section(config: Config, fixed: ReturnCriteria | None, styles: Mapping[str, ArmStyle]) -> str:
     """Return the section with a table of the arms and a list of the rules of the comparison.
 
     Args:
@@ -41,7 +41,7 @@ def method_section(config: Config, fixed: Declared | None, styles: Mapping[str, 
     return section("Method and limits", arms, bullets(_rules(config, fixed)))
 
 
-def _rules(config: Config, fixed: Declared | None) -> tuple[str, ...]:
+def _rules(config: Config, fixed: ReturnCriteria | None) -> tuple[str, ...]:
     margin = (
         f"Differences in return below δ = {format_short(fixed.margin)} do not matter. This margin was declared before"
         f" the run, and so was the score of an agent that diverges, {format_short(fixed.floor)}."

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from softstep.comparison.scores import Declared
+from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison import figures, plotted_data
 from softstep.report.comparison.method_section import MEANINGS, method_section
@@ -163,7 +163,7 @@ def _shading(bands: Mapping[str, Band]) -> str:
     return ", with its 95 % interval shaded" if any(band.seeds > 1 for band in bands.values()) else ""
 
 
-def _final_scores(scores: pl.DataFrame, styles: Styles, fixed: Declared | None) -> str:
+def _final_scores(scores: pl.DataFrame, styles: Styles, fixed: ReturnCriteria | None) -> str:
     if not scores["final_return"].is_finite().any():
         return ""
     caption = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from softstep.comparison.scores import Declared, by_agent, declared, final_return, values_of
+from softstep.comparison.scores import ReturnCriteria, by_agent, final_return, return_criteria, values_of
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.report.shared.curves import Band, arms_of, finite_curves, on_common_grid
@@ -47,10 +47,10 @@ def interval_bands(curves: pl.DataFrame, column: str, *, geometric: bool = False
     return result
 
 
-def declared_or_none(config: Config, margin: float | None, floor: float | None) -> Declared | None:
+def declared_or_none(config: Config, margin: float | None, floor: float | None) -> ReturnCriteria | None:
     """Return the margin and the floor of this environment, or None if either is unknown."""
     try:
-        return declared(config.env, margin, floor)
+        return return_criteria(config.env, margin, floor)
     except ConfigError:
         return None
 

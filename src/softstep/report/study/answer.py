@@ -8,18 +8,18 @@ from typing import Any
 import polars as pl
 
 from softstep.report.shared.formatting import format_count, format_result, format_setting, format_thousands, minus_sign
-from softstep.studies.claims import ClaimVerdict
+from softstep.studies.judge import StudyVerdict
 from softstep.studies.predictor import Predictor
 from softstep.studies.spec import Spec
 
 
 def study_answer(
-    cells: pl.DataFrame, judged: Sequence[ClaimVerdict], predictors: Sequence[Predictor], spec: Spec
+    cells: pl.DataFrame, judged: Sequence[StudyVerdict], predictors: Sequence[Predictor], spec: Spec
 ) -> str:
     """Return one paragraph: the best cell, the effect of a target, the best predictor, the claims.
 
     Args:
-        cells: One row per cell, as `outcomes.cells` returns them.
+        cells: One row per cell, as `summaries.summarize_cells` returns them.
         judged: The claims with their verdicts.
         predictors: Numbers that predict the outcome, the best first.
         spec: The study's specification.
@@ -55,7 +55,7 @@ def _best(cells: pl.DataFrame) -> dict[str, Any]:
     return cells.sort("mean", descending=True, maintain_order=True).row(0, named=True)
 
 
-def _claim_sentence(verdict: ClaimVerdict) -> str:
+def _claim_sentence(verdict: StudyVerdict) -> str:
     estimate, low, high = map(format_result, (verdict.estimate, verdict.low, verdict.high))
     return (
         f"{verdict.claim}: {verdict.verdict} ({verdict.first} − {verdict.second}: {estimate} [{low}, {high}],"
@@ -63,13 +63,13 @@ def _claim_sentence(verdict: ClaimVerdict) -> str:
     )
 
 
-def verdict_rows(judged: Sequence[ClaimVerdict], spec: Spec) -> list[dict[str, Any]]:
+def verdict_rows(judged: Sequence[StudyVerdict], spec: Spec) -> list[dict[str, Any]]:
     """Return the claims in the shape of a comparison's `verdict.json`."""
     return [
         {
             "claim": v.claim, "statement": f"{v.claim}: {v.first} ends above {v.second}.",
             "estimand": f"mean difference of the final greedy return over judging seeds; margin"
-            f" {spec.declared.margin:g}; probability of improvement {v.improvement:.2f}",
+            f" {spec.criteria.margin:g}; probability of improvement {v.improvement:.2f}",
             "estimate": v.estimate, "interval": [v.low, v.high], "p": v.p, "p_holm": v.p_holm, "verdict": v.verdict,
             "arms": [v.first, v.second], "n": v.n,
         }

@@ -33,10 +33,11 @@ from softstep.report.study import figures
 from softstep.report.study.answer import study_answer, verdict_rows
 from softstep.runs import versions
 from softstep.stats import performance_profile
-from softstep.studies import claims, outcomes, predictor
-from softstep.studies.predictor import Predictor
-from softstep.studies.running import Study
+from softstep.studies.judge import judge_study
+from softstep.studies.predictor import Predictor, rank_predictors
+from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents, summarize_cells
 from softstep.theory.one_dimension import effective_alpha_approx
 
 CONTENTS = {
@@ -53,7 +54,7 @@ Failures = Mapping[str, str]
 
 def report_study(study: Study, out: Path | None = None) -> Path:
     """Write the study's page to `out`, or as report.html into its folder, and return its path."""
-    failures = {f"{member.cell}, seed {member.seed}": error for member, error in study.standing.failed.items()}
+    failures = {f"{agent.cell}, seed {agent.seed}": error for agent, error in study.progress.failed.items()}
     page = study_page(study.frame, study.spec, versions.versions(study.spec.base), failures)
     file = out or study.path / "report.html"
     files.write_file(file.parent, file.name, page.encode())
@@ -70,14 +71,14 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
         failures: Errors of the agents whose environments failed.
     """
     threshold = threshold_of(spec.base.env)
-    agents = outcomes.agents(frame, spec, threshold)
-    cells = outcomes.cells(agents)
-    judged, predictors = claims.judge(agents, spec), predictor.predictors(cells)
+    agents = summarize_agents(frame, spec, threshold)
+    cells = summarize_cells(agents)
+    judged, predictors = judge_study(agents, spec), rank_predictors(cells)
     verdicts = verdict_rows(judged, spec)
     content = (
         _header(spec),
         answer_box([study_answer(cells, judged, predictors, spec)]),
-        section("Verdicts on the claims", verdict_cards(verdicts, spec.declared.margin)) if verdicts else "",
+        section("Verdicts on the claims", verdict_cards(verdicts, spec.criteria.margin)) if verdicts else "",
         _maps(cells, threshold),
         _predictors(predictors),
         _slices(cells),
@@ -214,13 +215,13 @@ def _failed(failures: Failures) -> str:
 def _method(spec: Spec) -> str:
     claims_rule = (
         f"Claims are part of the spec, which precedes the run. The first {format_count(spec.selection, 'seed')}"
-        f" select cells and the others judge them. Differences below {spec.declared.margin:g} do not matter."
+        f" select cells and the others judge them. Differences below {spec.criteria.margin:g} do not matter."
         if spec.selection
         else "No seeds were set apart for selection, so everything here is exploratory."
     )
     rules = (
         "A cell’s score is the mean over seeds of each agent’s last 10 % of greedy evaluations,"
-        f" {format_count(spec.base.eval_episodes, 'episode')} each. A diverged agent scores {spec.declared.floor:g}.",
+        f" {format_count(spec.base.eval_episodes, 'episode')} each. A diverged agent scores {spec.criteria.floor:g}.",
         "Rates of divergence have exact Clopper–Pearson intervals, which are part of the downloads.",
         "Time to solve is a restricted mean: a seed that never solves the environment counts as the whole budget.",
         claims_rule,

@@ -1,0 +1,73 @@
+"""Minibatches of transitions that uniformly random actions made in the configured environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from softstep import envs
+from softstep.config import Config
+from softstep.training.replay_rows import columns, discounts, row_width, unpack_rows
+from softstep.transition import Transition
+
+MIN_TRANSITIONS = 2_000
+"""Fewest transitions that are recorded."""
+
+
+def draw_minibatches(config: Config, spec: envs.EnvSpec, count: int, seed: int) -> Transition:
+    """Draw minibatches uniformly from recorded transitions of random actions.
+
+    Args:
+        config: names the environment, the batch size B and what is learned from rewards and discounts.
+        spec: description of the environment.
+        count: number of minibatches; the first ones do not depend on it.
+        seed: seed of the recording and of the draws.
+
+    Returns:
+        A transition with leaves (count, B, …).
+    """
+    rows = record_transitions(config, spec, seed)
+    picks = np.random.default_rng([seed, 1]).integers(len(rows), size=(count, config.batch_size))
+    return unpack_rows(rows[picks], spec.observation_size)
+
+
+def record_transitions(config: Config, spec: envs.EnvSpec, seed: int) -> Float[np.ndarray, "N width"]:
+    """Record at least `MIN_TRANSITIONS` transitions of uniformly random actions, as replay rows in order of time.
+
+    Rewards and discounts are those the configuration learns from: rewards are scaled, and time limits bootstrap or
+    not as configured.
+    """
+    rng, shape = np.random.default_rng(seed), (1, config.num_envs)
+    host, step_keys = _make_host(config, spec, seed)
+    rows: list[np.ndarray] = []
+    count = 0
+    while count < MIN_TRANSITIONS:
+        new_rows = np.empty((*shape, row_width(spec.observation_size)), np.float32)
+        observation, action, reward, discount, next_observation = columns(new_rows, spec.observation_size)
+        actions = rng.integers(spec.num_actions, size=shape)
+        observation[...], action[...] = host.observations, actions
+        step = host.step(actions, step_keys(count))
+        reward[...], discount[...] = step.reward * np.float32(config.reward_scale), discounts(config, step)
+        next_observation[...] = step.next_observation
+        valid = np.ones(shape, bool) if step.valid is None else step.valid
+        rows.append(new_rows[valid])
+        count += len(rows[-1])
+    host.close()
+    return np.concatenate(rows)
+
+
+def _make_host(config: Config, spec: envs.EnvSpec, seed: int) -> tuple[envs.HostEnvs, Callable[[int], Any]]:
+    """Make the configured environments on the host, and a function of a step's keys (1, E).
+
+    The keys are None for environments that draw their randomness themselves.
+    """
+    if spec.maker != "gymnax":
+        return envs.make_host(spec, [seed], config.num_envs), lambda step: None
+    reset_key, step_key = jax.random.split(jax.random.key(seed))
+    shape = (1, config.num_envs)
+    host = envs.GymnaxHostEnvs(envs.make_compiled(spec.name), jax.random.split(reset_key, shape))
+    return host, jax.jit(lambda step: jax.random.split(jax.random.fold_in(step_key, step), shape))

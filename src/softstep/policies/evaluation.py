@@ -1,0 +1,74 @@
+"""Greedy evaluation of a run's trained agents on held-out episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from softstep import envs
+from softstep.config import Agent
+from softstep.errors import ConfigError
+from softstep.learner.update import make_learner
+from softstep.policies.policy import read_parameters
+from softstep.runs import run_folder
+from softstep.runs.api import Run, check_trust
+from softstep.runs.run_folder import RunFolder
+from softstep.stats import ReturnStatistics, return_statistics
+from softstep.training.block import make_block
+from softstep.training.evaluation import make_evaluate
+
+FIRST_HELD_OUT_EVALUATION = 1_000_000
+"""First evaluation number of `evaluate`; training evaluates on episodes of lower numbers only."""
+
+
+class Evaluation(NamedTuple):
+    """Greedy returns of every agent of a run."""
+
+    agents: tuple[Agent, ...]
+    returns: Float[np.ndarray, "P episodes"]
+
+    @property
+    def statistics(self) -> list[ReturnStatistics]:
+        """Mean, IQM, standard deviation and interval of each agent's returns."""
+        return [return_statistics(returns) for returns in self.returns]
+
+
+def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()) -> Evaluation:
+    """Play greedy episodes with every agent of a run, on held-out seeds common to all agents.
+
+    Args:
+        run: the run or its folder.
+        episodes: episodes of each agent.
+        seed: selects the episodes; evaluations of different seeds share no episode with each other or with training.
+        trusted: the modules that the run's configuration names, if any, repeated.
+
+    Raises:
+        StoreError: the run has no checkpoint.
+        ConfigError: an argument is out of range, or `trusted` lacks a module that the run's configuration names.
+    """
+    if episodes < 1:
+        raise ConfigError(f"episodes = {episodes} must be at least 1")
+    if seed < 0:
+        raise ConfigError(f"seed = {seed} must be at least 0")
+    folder = run_folder.open_run(run.path if isinstance(run, Run) else run)
+    check_trust(folder.config, trusted)
+    spec = envs.describe(folder.config)
+    blocks = range(len(folder.config.blocks()))
+    returns = [_block_returns(folder, spec, block, episodes, seed) for block in blocks]
+    return Evaluation(folder.config.agents(), np.concatenate(returns))
+
+
+def _block_returns(
+    folder: RunFolder, spec: envs.EnvSpec, block_number: int, episodes: int, seed: int
+) -> Float[np.ndarray, "agents episodes"]:
+    """Return the greedy returns of a block's agents."""
+    config = folder.config
+    learner = make_learner(config, spec.observation_size, spec.num_actions)
+    params = read_parameters(folder, learner.network, block_number)
+    block = make_block(config, learner, config.blocks()[block_number], spec.observation_size, spec.num_actions)
+    compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
+    return make_evaluate(config, block, spec, compiled)(params, FIRST_HELD_OUT_EVALUATION + seed, episodes)

@@ -1,0 +1,92 @@
+"""The grid of a study: its axes, and its cells, one for every combination of the axes' values.
+
+A cell's values are of two kinds: data, which become an arm, and shapes, which become a configuration of their own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from softstep.config import Arm, Config
+from softstep.errors import ConfigError
+from softstep.target import TargetUpdate
+
+_EXPLORATION_FIELDS = ("start", "end", "steps", "decay")
+
+DATA_AXES = (
+    "learning_rate", "c", "target.tau", "target.period", "gamma",
+    *(f"exploration.{name}" for name in _EXPLORATION_FIELDS),
+)  # fmt: skip
+"""Axes of data, whose cells share a block; c = 1 − τ. Cells that differ on any other axis get blocks of their own."""
+
+Value = Any
+"""A number, a word or a tuple of them."""
+
+Cell = Mapping[str, Value]
+"""A value for every axis."""
+
+
+def expand_grid(axes: Mapping[str, Sequence[Value]]) -> list[Cell]:
+    """Return every combination of the axes' values, the first axis slowest."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def cell_name(cell: Cell) -> str:
+    """Return the name of a cell and of its arm, for example "learning_rate=0.001 c=0.99"."""
+    return " ".join(f"{axis}={_value_text(value)}" for axis, value in cell.items()) or "base"
+
+
+def cell_arm(cell: Cell, base: Config) -> Arm:
+    """Return the cell's data as an arm of its block."""
+    tau = 1 - cell["c"] if "c" in cell else cell.get("target.tau", base.target.tau)
+    target = TargetUpdate(tau, cell.get("target.period", base.target.period))
+    changes = {name: cell[f"exploration.{name}"] for name in _EXPLORATION_FIELDS if f"exploration.{name}" in cell}
+    exploration = dataclasses.replace(base.exploration, **changes) if changes else None
+    return Arm(cell_name(cell), cell.get("learning_rate"), target, cell.get("gamma"), exploration)
+
+
+def cell_config(cell: Cell, base: Config) -> Config:
+    """Return the base with the cell's shapes: its values on all axes that are not data."""
+    nested: dict[str, Any] = {}
+    for axis, value in cell.items():
+        if axis not in DATA_AXES:
+            head, _, tail = axis.partition(".")
+            nested[head] = nested.get(head, {}) | {tail: value} if tail else value
+    return Config.from_mapping(nested, base, source="axes")
+
+
+def same_value(a: Value, b: Value) -> bool:
+    """Return whether two values of an axis are equal, numbers up to rounding."""
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)) and not isinstance(a, bool):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(freeze(a) == freeze(b))
+
+
+def freeze(value: Value) -> Value:
+    """Return the value with every list in it as a tuple."""
+    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
+
+
+def check_axis(name: str, values: Sequence[Value], base: Config) -> None:
+    """Raise ConfigError if an axis has no values, repeats one, or has one that the configuration rejects."""
+    if not values:
+        raise ConfigError(f"axis {name!r} has no values: list at least one")
+    for i, value in enumerate(values):
+        if any(same_value(value, other) for other in values[:i]):
+            raise ConfigError(f"axis {name!r} has {value} twice: list every value once")
+        if name == "c" and not (isinstance(value, (int, float)) and 0 <= value < 1):
+            raise ConfigError(f"axis 'c' has {value!r}: the weight of the old target must be in [0, 1)")
+        try:
+            cell_arm({name: value}, cell_config({name: value}, base))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"axis {name!r}: {str(error).removeprefix('axes: ')}") from None
+
+
+def _value_text(value: Value) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

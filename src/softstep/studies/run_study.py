@@ -1,0 +1,155 @@
+"""Run a study: create or extend its folder, train the agents that are missing, and gather the table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, runtime_checkable
+
+from softstep.config import Config
+from softstep.errors import StoreError
+from softstep.runs import api as runs
+from softstep.runs import run_folder, worker_pool
+from softstep.runs.api import Run
+from softstep.studies import study_folder
+from softstep.studies.populations import pack_populations
+from softstep.studies.progress import StudyProgress, missing_agents, study_progress
+from softstep.studies.spec import Spec
+from softstep.studies.table import read_table, write_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Study:
+    """The folder of a study with its results."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.spec = path, study_folder.read_spec(path)
+
+    @property
+    def progress(self) -> StudyProgress:
+        """The state of every agent."""
+        return study_progress(self.path, self.spec)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every agent is trained to its end or has failed on its own."""
+        progress = self.progress
+        return not progress.unfinished_runs and not missing_agents(self.spec, progress)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The table: one row per agent and record."""
+        return read_table(self.path)
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.path)!r})"
+
+
+@runtime_checkable
+class TrainPopulation(Protocol):
+    """Trains one population of a study: a new one, or the rest of one that was interrupted."""
+
+    def __call__(self, config: Config, path: Path, execute: runs.Execute) -> Run:
+        """Return the run, finished or stopped; `execute` trains its blocks."""
+        ...
+
+
+def study(
+    spec: Spec,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    trusted: Sequence[str] = (),
+    engine: Callable[..., Any] = worker_pool.run_blocks,
+    **options: Unpack[runs.Options],
+) -> Study:
+    """Run every cell of a study with every seed, or, with `resume`, what is missing of it.
+
+    Args:
+        spec: cells, seeds and claims of the study.
+        out: folder of the study.
+        resume: continue the study in `out`; seeds and values may have been added to the spec since, and failed agents
+            are tried again.
+        trusted: the modules that the stored configurations name, repeated.
+        engine: runs the blocks of one population; worker processes by default.
+        **options: those of `softstep.train`.
+
+    Returns:
+        The study, finished or stopped.
+
+    Raises:
+        StoreError: the folder is taken, or the spec has changed in any other way.
+    """
+
+    def train_population(config: Config, path: Path, execute: runs.Execute) -> Run:
+        run_options: dict[str, Any] = {**options, "execute": execute}
+        if run_folder.is_run(path):
+            return runs.resume(path, trusted=trusted, **run_options)
+        return runs.train(config, path, **run_options)
+
+    return run_study(spec, Path(out), train_population, resume=resume, engine=engine)
+
+
+def run_study(
+    spec: Spec,
+    out: Path,
+    train_population: TrainPopulation,
+    *,
+    resume: bool,
+    engine: Callable[..., Any] = worker_pool.run_blocks,
+) -> Study:
+    """Train population after population until no agent is missing or one of them is stopped, then write the table.
+
+    Args:
+        spec: cells, seeds and claims of the study.
+        out: folder of the study.
+        train_population: trains one population.
+        resume: continue the study in `out`.
+        engine: runs the blocks of one population; it gets a dictionary `failed` for the errors of failed blocks.
+
+    Raises:
+        StoreError: the folder is taken, or the spec has changed in other ways than by additions.
+    """
+    if resume:
+        study_folder.check_is_study(out)
+    else:
+        study_folder.create_study(out, spec)
+    with run_folder.locked(out):
+        if resume:
+            study_folder.extend_spec(out, spec)
+            study_folder.clear_failures(out)
+            study_folder.delete_damaged_blocks(out)
+        while _train_missing(spec, out, train_population, engine):
+            pass
+        write_table(out, spec, study_progress(out, spec).finished)
+    return Study(out)
+
+
+def _train_missing(spec: Spec, out: Path, train_population: TrainPopulation, engine: Callable[..., Any]) -> bool:
+    """Train all unfinished runs, then the missing agents; return whether another round may find more to do.
+
+    Agents of failed blocks are trained alone in the next round, so that one failing agent does not take the others
+    with it.
+    """
+    progress = study_progress(out, spec)
+    populations = [(run.config, run.path) for run in progress.unfinished_runs]
+    for config in pack_populations(spec, missing_agents(spec, progress), alone=progress.suspects):
+        populations.append((config, study_folder.population_folder(out, config.content_hash())))
+    for config, path in populations:
+        failures: dict[int, str] = {}
+        run = train_population(config, path, functools.partial(engine, failed=failures))
+        study_folder.write_failures(run.folder, failures)
+        if _was_stopped(run, failures):
+            return False
+    if populations and study_progress(out, spec) == progress:
+        raise StoreError(f"{out}: training {populations[0][1]} makes no progress: move it away and use --resume")
+    return bool(populations)
+
+
+def _was_stopped(run: Run, failures: dict[int, str]) -> bool:
+    """Return whether a block of the run was stopped before its end, other than by a failure."""
+    outcomes = enumerate(run.summary["blocks"])
+    return any(outcome is None or outcome["stopped"] for block, outcome in outcomes if block not in failures)

@@ -1,0 +1,133 @@
+"""Read a study's spec file: TOML text → the fields of `softstep.studies.spec.Spec`, with line numbers in errors."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from softstep import presets
+from softstep.config import Config
+from softstep.errors import ConfigError, near
+from softstep.studies.claims import StudyClaim
+from softstep.studies.grid import Value, freeze
+
+AXIS_ALIASES = {"alpha": "learning_rate", "tau": "target.tau", "period": "target.period"}
+"""Short names of axes."""
+
+_TOP_LEVEL_KEYS = ("preset", "env", "base", "axes", "seeds", "claims", "budget", "margin", "floor")
+_RESERVED_FIELDS = ("seed", "seeds", "arms", "changes", "env_modules", "block_width")
+
+
+def spec_fields(text: str) -> dict[str, Any]:
+    """Return the fields of the spec in a TOML text; raise ConfigError or `tomllib.TOMLDecodeError` if it is invalid."""
+    tables = tomllib.loads(text)
+    for key in tables:
+        if key not in _TOP_LEVEL_KEYS:
+            raise ConfigError(f"unknown table or key {key!r}{near(key, list(_TOP_LEVEL_KEYS))}")
+    base = _base_config(tables)
+    seeds = _integer_table(tables, "seeds", ("first", "count", "selection"))
+    budget = _integer_table(tables, "budget", ("agent_steps",))
+    return {
+        "base": dataclasses.replace(base, seed=seeds.get("first", base.seed)),
+        "axes": {_axis_name(name): _axis_values(name, values) for name, values in _table(tables, "axes").items()},
+        "seeds": seeds.get("count", 1),
+        "selection": seeds.get("selection", 0),
+        "claims": tuple(_claim(number, table) for number, table in enumerate(tables.get("claims", []), 1)),
+        "agent_steps": budget.get("agent_steps"),
+        "margin": tables.get("margin"),
+        "floor": tables.get("floor"),
+    }
+
+
+@contextlib.contextmanager
+def located_errors(text: str, source: str) -> Iterator[None]:
+    """Prefix every ConfigError raised inside with the file's name and, if it can be found, the line."""
+    try:
+        yield
+    except tomllib.TOMLDecodeError as error:  # names its line itself
+        raise ConfigError(f"{source}: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{source}{_location(text, str(error))}: {error}") from None
+
+
+def _location(text: str, message: str) -> str:
+    """Return ", line N" for the first line with a word that the message quotes ('word') or names (word = …)."""
+    words = [w for pair in re.findall(r"'([\w.]+)'|\b([a-z_]{3,}(?:\.[a-z_]+)?) = ", message) for w in pair if w]
+    for word in (w for dotted in words for w in (dotted, dotted.rpartition(".")[2])):
+        for number, line in enumerate(text.splitlines(), 1):
+            if re.search(rf"\b{re.escape(word)}\b", line.partition("#")[0]):
+                return f", line {number}"
+    return ""
+
+
+def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a table of the file, empty if it is missing; raise ConfigError if the name holds something else."""
+    table = tables.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name} = {table!r} must be a table: write [{name}]")
+    return table
+
+
+def _base_config(tables: Mapping[str, Any]) -> Config:
+    base = presets.get(tables["preset"]) if "preset" in tables else Config()
+    fields = dict(_table(tables, "base")) | ({"env": tables["env"]} if "env" in tables else {})
+    return Config.from_mapping({"seeds": 1, "arms": []} | fields, base, source="base")
+
+
+def _integer_table(tables: Mapping[str, Any], name: str, keys: Sequence[str]) -> Mapping[str, int]:
+    """Return a table whose values are integers."""
+    table = _table(tables, name)
+    for key, value in table.items():
+        if key not in keys:
+            raise ConfigError(f"{name} has an unknown key {key!r}{near(key, list(keys))}")
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != int(value):
+            raise ConfigError(f"{name}.{key} = {value!r} must be an integer")
+    return {key: int(value) for key, value in table.items()}
+
+
+def _axis_name(name: str) -> str:
+    """Return the full name of an axis; raise ConfigError if it cannot be one."""
+    full_name = AXIS_ALIASES.get(name, name)
+    fields = [field.name for field in dataclasses.fields(Config)]
+    if full_name != "c" and full_name.partition(".")[0] not in fields:
+        known = [*AXIS_ALIASES, "c", *fields]
+        raise ConfigError(f"axis {name!r} is not a field of the configuration{near(name, known)}")
+    if full_name in _RESERVED_FIELDS:
+        raise ConfigError(f"{name!r} cannot be an axis, because a study sets it itself: remove it from [axes]")
+    return full_name
+
+
+def _axis_values(name: str, value: Any) -> tuple[Value, ...]:
+    """Return the values of an axis: a list, a single value, or low, high and count of a log range."""
+    if isinstance(value, list):
+        return tuple(map(freeze, value))
+    if not isinstance(value, dict):
+        return (freeze(value),)
+    if set(value) != {"low", "high", "count"}:
+        raise ConfigError(f"axis {name!r} needs low, high and count of a log range, or a list of values")
+    low, high, count = value["low"], value["high"], value["count"]
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float)) and isinstance(count, int)
+    if not (numbers and 0 < low < high and count >= 2):
+        raise ConfigError(f"axis {name!r}: a log range needs 0 < low < high and a count of at least 2")
+    return tuple(float(f"{point:.4g}") for point in np.geomspace(low, high, count))
+
+
+def _claim(number: int, table: Mapping[str, Any]) -> StudyClaim:
+    if set(table) != {"name", "first", "second"}:
+        raise ConfigError(f"claim {number} needs name, first and second, and nothing else")
+    for side in ("first", "second"):
+        if not isinstance(table[side], dict):
+            raise ConfigError(
+                f"claim {number}: {side} = {table[side]!r} must be a table of axes, for example {{ c = 0.9 }}"
+            )
+    first, second = (
+        {_axis_name(axis): tuple(values) if isinstance(values, list) else (values,) for axis, values in side.items()}
+        for side in (table["first"], table["second"])
+    )
+    return StudyClaim(table["name"], first, second)

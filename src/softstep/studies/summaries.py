@@ -1,0 +1,90 @@
+"""Summaries of a study's table: one row per agent, and one row per cell."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from softstep import stats
+from softstep.studies.spec import Spec
+from softstep.target import TargetUpdate
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def summarize_agents(table: pl.DataFrame, spec: Spec, threshold: float | None = None) -> pl.DataFrame:
+    """Return one row per agent of the study's table, in its order.
+
+    Args:
+        table: one row per agent and record (`table.gather_table`).
+        spec: the study's spec.
+        threshold: return at which an agent counts as having solved its environment; None if there is none.
+
+    Returns:
+        Columns cell, seed, alpha, c, period and gamma;
+        final_return: mean of the last ⌈10 %⌉ of the agent's evaluations; the floor if it ends diverged or has none;
+        solved_at: environment steps at the second of two evaluations in a row at `threshold` or above; null if never;
+        diverged: whether it ends diverged;
+        y_drift: median over its records, in units of y;
+        env_steps: at its last record.
+    """
+    import polars as pl
+
+    evaluated = pl.col("eval_return").is_finite()
+    returns, steps = pl.col("eval_return").filter(evaluated), pl.col("env_steps").filter(evaluated)
+    above_threshold = returns >= (math.inf if threshold is None else threshold)
+    has_gamma = "gamma" in table.columns
+    agents = table.group_by("cell", "seed", maintain_order=True).agg(
+        pl.col("learning_rate").first().alias("alpha"),
+        pl.col("c").first(),
+        pl.col("period").first(),
+        *([pl.col("gamma").first()] if has_gamma else []),
+        returns.tail((returns.len() + 9) // 10).mean().alias("final_return"),
+        steps.filter(above_threshold & above_threshold.shift(1, fill_value=False)).first().alias("solved_at"),
+        pl.col("diverged").last(),
+        pl.col("y_drift").filter(pl.col("y_drift").is_finite()).median(),
+        pl.col("env_steps").last(),
+    )
+    if not has_gamma:
+        agents = agents.with_columns(pl.lit(spec.base.gamma).alias("gamma"))
+    has_no_return = pl.col("diverged") | pl.col("final_return").is_null()
+    score = pl.when(has_no_return).then(spec.criteria.floor).otherwise("final_return")
+    return agents.with_columns(final_return=score)
+
+
+def summarize_cells(agents: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per cell of the agents' table of `summarize_agents`.
+
+    Returns:
+        Columns cell, alpha, c, period and gamma, the half-life and mean lag of the target in gradient steps, seeds;
+        mean, low, high, sd: of the final returns, with a 95 % interval (Student's t);
+        solved, diverged: numbers of agents; diverged_low, diverged_high: exact interval of the share;
+        time_to_solve: restricted mean in environment steps;
+        y_drift: median over agents.
+    """
+    import polars as pl
+
+    groups = agents.group_by("cell", maintain_order=True)
+    return pl.DataFrame([_cell_summary(str(name), group) for (name,), group in groups])
+
+
+def _cell_summary(name: str, agents: pl.DataFrame) -> dict[str, Any]:
+    returns, diverged = agents["final_return"].to_numpy(), int(agents["diverged"].sum())
+    budget = float(np.max(agents["env_steps"].to_numpy()))
+    times = agents["solved_at"].cast(float).fill_null(math.nan).to_numpy()
+    low, high = stats.mean_interval(returns)
+    diverged_low, diverged_high = stats.exact_interval(diverged, agents.height)
+    target = TargetUpdate(1 - agents["c"][0], agents["period"][0])
+    return {
+        "cell": name, "alpha": agents["alpha"][0], "c": agents["c"][0], "period": agents["period"][0],
+        "gamma": agents["gamma"][0], "half_life": target.half_life, "mean_lag": target.mean_lag,
+        "seeds": agents.height, "mean": float(returns.mean()), "low": low, "high": high,
+        "sd": float(returns.std(ddof=1)) if len(returns) > 1 else math.nan,
+        "solved": int(np.isfinite(times).sum()),
+        "time_to_solve": stats.restricted_mean(times, np.isfinite(times), budget),
+        "diverged": diverged, "diverged_low": diverged_low, "diverged_high": diverged_high,
+        "y_drift": float(agents["y_drift"].median() or math.nan),  # type: ignore[arg-type]
+    }  # fmt: skip
