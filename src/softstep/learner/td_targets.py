@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from softstep.learner import losses
@@ -28,10 +29,14 @@ def bootstrapped_values(
         params: parameters of the network that values the next action.
         discount: γ·d, with d = 0 at true terminations.
         next_observation: s′, before any reset.
-        selector_params: parameters of the network that selects the next action; None takes `params`.
+        selector_params: parameters of the network that selects the next action; `params` itself for Q-learning. None
+            takes max_a T(s′, a) directly: the same value, for measures. (Written like the learner's y, XLA would merge
+            the two and round the measures differently.)
 
     Returns: γ·d·V(s′).
     """
     values = network.batch(params, next_observation)
-    selector = values if selector_params is None else network.batch(selector_params, next_observation)
+    if selector_params is None:
+        return discount * jnp.max(values, axis=-1)
+    selector = values if selector_params is params else network.batch(selector_params, next_observation)
     return jax.vmap(losses.bootstrap)(discount, values, selector)

@@ -117,7 +117,7 @@ def build_learner(
     def td_targets(state: LearnerState, batch: Transition, hyper: Hyper) -> Float[Array, " B"]:
         self_target = blending and hyper.blended is not None
         valuing = _choose(hyper.blended, state.online, state.target) if self_target else state.target
-        selecting = state.online if double_q else None
+        selecting = state.online if double_q else valuing
         discount = hyper.gamma * batch.discount
         return batch.reward + bootstrapped_values(network, valuing, discount, batch.next_observation, selecting)
 
