@@ -27,14 +27,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
-def write_file(folder: Path, name: str, data: bytes) -> None:
-    """Write a complete file into any folder, which is created if it is missing.
+def write_file(path: Path, data: bytes) -> None:
+    """Write a complete file; its folder is created if it is missing.
 
     Raises:
         StoreError: If the file cannot be written; an earlier file of that name is intact.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / name, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
     except OSError as error:
-        raise StoreError(f"cannot write {folder / name}: {error.strerror}; the previous file is intact") from None
+        raise StoreError(f"cannot write {path}: {error.strerror}; the previous file is intact") from None

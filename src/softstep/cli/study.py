@@ -115,7 +115,7 @@ class StudyNew(PlainCommand):
             return SUCCESS
         if self.out.exists():
             raise ConfigError(f"{self.out} exists already: choose another --out")
-        files.write_file(self.out.parent, self.out.name, EXAMPLE.encode())
+        files.write_file(self.out, EXAMPLE.encode())
         print(f"{self.out}: change it, then softstep study run {self.out}")
         return SUCCESS
 
@@ -194,6 +194,6 @@ class StudyExport(PlainCommand):
         out = self.csv or self.parquet
         assert out is not None
         data = frame.write_csv().encode() if self.csv else parquet_bytes(frame)
-        files.write_file(out.parent, out.name, data)
+        files.write_file(out, data)
         print(f"{out}: {frame.height} rows")
         return SUCCESS

@@ -54,8 +54,8 @@ def export_policy(
     exported = ExportedPolicy(policy, layers, run_folder.open_run(path).config)
     if to == "torch":
         for name, content in torch_files(exported).items():
-            files.write_file(out, name, content)
+            files.write_file(out / name, content)
     else:
         content = onnx_model(exported) if to == "onnx" else sb3_archive(exported)
-        files.write_file(out.parent, out.name, content)
+        files.write_file(out, content)
     return out

@@ -63,7 +63,7 @@ def run(
     name = problem or (Path(mdp_file).name if mdp_file is not None else "only_target")
     shown = chosen if isinstance(chosen, theory.LinearTD) else problems.by_name(name)
     path = Path(out)
-    files.write_file(path.parent, path.name, render(alpha, c, shown, name, answer.text).encode())
+    files.write_file(path, render(alpha, c, shown, name, answer.text).encode())
     return TheoryResult(answer.text, answer.numbers, path)
 
 

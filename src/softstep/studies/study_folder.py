@@ -62,7 +62,7 @@ def extend_spec(path: Path, spec: Spec) -> None:
 
 
 def _write_spec(path: Path, spec: Spec) -> None:
-    files.write_file(path, SPEC_FILE, spec.to_json().encode())
+    files.write_file(path / SPEC_FILE, spec.to_json().encode())
 
 
 def _spec_differences(old: Spec, new: Spec) -> Iterable[str]:

@@ -57,7 +57,7 @@ def _axis_columns(cell: Cell, columns: Sequence[str]) -> dict[str, Any]:
 
 def write_table(path: Path, spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> None:
     """Gather the table of the finished agents and write it into the study's folder."""
-    files.write_file(path, TABLE_FILE, parquet_bytes(gather_table(spec, finished)))
+    files.write_file(path / TABLE_FILE, parquet_bytes(gather_table(spec, finished)))
 
 
 def read_table(path: Path) -> pl.DataFrame:

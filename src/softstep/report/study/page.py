@@ -57,7 +57,7 @@ def report_study(study: Study, out: Path | None = None) -> Path:
     failures = {f"{agent.cell}, seed {agent.seed}": error for agent, error in study.progress.failed.items()}
     page = study_page(study.frame, study.spec, versions.versions(study.spec.base), failures)
     file = out or study.path / "report.html"
-    files.write_file(file.parent, file.name, page.encode())
+    files.write_file(file, page.encode())
     return file
 
 
