@@ -24,7 +24,7 @@ from softstep.training.episode_statistics import (
     initial_statistics,
 )
 from softstep.training.exploration import HostEpsilonGreedy, exploration_arrays, geometric_decay
-from softstep.training.packing import Packed, make_packing
+from softstep.training.merged_arrays import MergedArrays, make_merging
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import Draws
 from softstep.training.replay import HostReplay
@@ -63,7 +63,7 @@ class HostDriver:
         self._ring = HostReplay(self._agents, replay_capacity(config), config.steps_per_iteration, self._width)
         self._lockstep = envs.spec.maker != "envpool"  # not every step of EnvPool is a transition
         state = block.init()
-        self._learn, self._pack, self._unpack = (cache or ProgramCache()).get(_packed_programs, block.learn, state)
+        self._learn, self._merge, self._split = (cache or ProgramCache()).get(_merged_programs, block.learn, state)
         self.state, self.statistics = state, initial_statistics(self._exploration, config.num_envs)
         self.iteration = 0
         self._act_with(_acting_parameters(state))
@@ -71,11 +71,11 @@ class HostDriver:
     @property
     def state(self) -> BlockState:
         """The learning state."""
-        return self._unpack(self._packed)
+        return self._split(self._merged)
 
     @state.setter
     def state(self, state: BlockState) -> None:
-        self._packed: Packed = self._pack(state)
+        self._merged: MergedArrays = self._merge(state)
 
     def _act_with(self, parameters: Any) -> None:
         """Act with these online parameters from now on; waits until they are computed."""
@@ -104,7 +104,7 @@ class HostDriver:
             if learning:
                 minibatches = self._padded(self._ring.sample(draws.replay_bits[n]), axis=1)
                 factor = scheduled.learning_rate_factor[n]
-                self._packed, parameters = self._learn(self._packed, minibatches, factor, self.inputs)
+                self._merged, parameters = self._learn(self._merged, minibatches, factor, self.inputs)
             keys = None if draws.env_keys is None else draws.env_keys[n]
             finished += self._collect(draws.uniform[n], draws.action[n], keys, scheduled.epsilon[n])
             if parameters is not None:
@@ -221,17 +221,19 @@ class HostDriver:
         self._envs.close()
 
 
-def _packed_programs(
+def _merged_programs(
     learn: Callable[..., BlockState], like: BlockState
 ) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Compile `learn` on packed states (which it consumes), `pack` and `unpack`."""
-    pack, unpack = make_packing(like)
+    """Compile `learn` on merged states (which it consumes), `merge` and `split`."""
+    merge, split = make_merging(like)
 
-    def learn_packed(packed: Packed, minibatches: Any, factor: Any, inputs: BlockInputs) -> tuple[Packed, Any]:
-        state = learn(unpack(packed), minibatches, factor, inputs)
-        return pack(state), jax.vmap(flatten_parameters)(state.learner.online)
+    def learn_merged(
+        merged: MergedArrays, minibatches: Any, factor: Any, inputs: BlockInputs
+    ) -> tuple[MergedArrays, Any]:
+        state = learn(split(merged), minibatches, factor, inputs)
+        return merge(state), jax.vmap(flatten_parameters)(state.learner.online)
 
-    return jax.jit(learn_packed, donate_argnums=0), jax.jit(pack), jax.jit(unpack)
+    return jax.jit(learn_merged, donate_argnums=0), jax.jit(merge), jax.jit(split)
 
 
 _acting_parameters = jax.jit(lambda state: jax.vmap(flatten_parameters)(state.learner.online))

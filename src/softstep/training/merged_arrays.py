@@ -1,4 +1,4 @@
-"""A pytree of many small arrays packed into one array per dtype: a compiled call costs microseconds per array."""
+"""The arrays of a pytree merged into one per dtype, because a compiled call costs microseconds per array."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-Packed = tuple[Array, ...]
+MergedArrays = tuple[Array, ...]
 """Arrays (W, n), one per dtype."""
 
 
-class Packing(NamedTuple):
+class Merging(NamedTuple):
     """Both directions, to be called inside compiled programs; exact."""
 
-    pack: Callable[[Any], Packed]
-    unpack: Callable[[Packed], Any]
+    merge: Callable[[Any], MergedArrays]
+    split: Callable[[MergedArrays], Any]
 
 
-def make_packing(like: Any) -> Packing:
-    """Build the packing of pytrees with the structure, shapes (W, …) and dtypes of `like` (arrays or their shapes)."""
+def make_merging(like: Any) -> Merging:
+    """Return both directions for pytrees of the structure, shapes (W, …) and dtypes of `like` (arrays or shapes)."""
     leaves, structure = jax.tree.flatten(like)
     groups: dict[Any, list[int]] = {}
     for i, leaf in enumerate(leaves):
         groups.setdefault(leaf.dtype, []).append(i)
 
-    def pack(tree: Any) -> Packed:
+    def merge(tree: Any) -> MergedArrays:
         arrays = jax.tree.leaves(tree)
         return tuple(
             jnp.concatenate([arrays[i].reshape(len(arrays[i]), -1) for i in group], axis=1) for group in groups.values()
         )
 
-    def unpack(packed: Packed) -> Any:
+    def split(merged: MergedArrays) -> Any:
         parts: dict[int, Array] = {}
-        for array, group in zip(packed, groups.values(), strict=True):
+        for array, group in zip(merged, groups.values(), strict=True):
             sizes = [int(np.prod(leaves[i].shape[1:])) for i in group]
             ends = list(itertools.accumulate(sizes))
             for i, start, end in zip(group, [0, *ends], ends, strict=False):
                 parts[i] = array[:, start:end].reshape(leaves[i].shape)
         return jax.tree.unflatten(structure, [parts[i] for i in range(len(leaves))])
 
-    return Packing(pack, unpack)
+    return Merging(merge, split)
