@@ -96,7 +96,7 @@ def test_training_does_not_compile_machine_code_when_they_are_off(
 
 def test_runs_can_read_it_without_jax_or_llvm() -> None:
     code = (
-        "import sys; from softstep.runs import run_folder; run_folder.switch.state();"
+        "import sys; from softstep.runs import run_folder, versions; versions.switch.state();"
         "assert not {'jax', 'llvmlite'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -130,16 +130,16 @@ def test_a_resume_under_another_setting_is_reported(
     run, old = run_folder.create(tmp_path / "run", small()), switch.state()
     set_switch(after)
     expected = [] if old == switch.state() else [f"use of kernels was {old}, is {switch.state()}"]
-    assert versions.version_changes(run) == expected
+    assert versions.version_changes(run.path, run.config) == expected
 
 
 def test_a_run_from_before_the_switch_had_the_kernels_on(set_switch: Any, tmp_path: Path) -> None:
     run = run_folder.create(tmp_path / "run", small())
     file = run.path / "versions.json"
-    versions = json.loads(file.read_text())
-    del versions["kernels"]
-    file.write_text(json.dumps(versions))
+    recorded = json.loads(file.read_text())
+    del recorded["kernels"]
+    file.write_text(json.dumps(recorded))
     set_switch(None)
-    assert versions.version_changes(run) == []
+    assert versions.version_changes(run.path, run.config) == []
     set_switch("0")
-    assert versions.version_changes(run) == ["use of kernels was on, is off (SOFTSTEP_KERNELS=0)"]
+    assert versions.version_changes(run.path, run.config) == ["use of kernels was on, is off (SOFTSTEP_KERNELS=0)"]

@@ -56,7 +56,7 @@ def learn(problem: theory.LinearTD, alpha: float, update: TargetUpdate, steps: i
     def values(params: Any, phi: Any) -> Any:
         return (phi @ params[0])[..., None]
 
-    linear = Network(lambda key: (jnp.ones(problem.size),), values, values, False)
+    linear = Network(lambda key: (jnp.ones(problem.size),), values, values, plain_mlp=False, parameter_names=("theta",))
     learner = build_learner(linear, optax.sgd)
     batch = full_batch(problem.mdp)
     hyper = Hyper(
