@@ -40,7 +40,7 @@ _SHORT_ANSWERS: Mapping[str, str] = {
 
 
 def is_judged(verdicts: Sequence[VerdictRow]) -> bool:
-    """Whether there are measured claims and all of them have enough seeds for a verdict."""
+    """Return whether there are measured claims and all of them have enough seeds for a verdict."""
     measured = list(filter(has_interval, verdicts))
     return bool(measured) and all(verdict["verdict"] != "exploratory" for verdict in measured)
 

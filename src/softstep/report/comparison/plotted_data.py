@@ -122,5 +122,5 @@ def with_relative_moves(curves: pl.DataFrame) -> pl.DataFrame:
 
 
 def has_values(curves: pl.DataFrame, column: str) -> bool:
-    """Whether a column exists and has a finite value."""
+    """Return whether a column exists and has a finite value."""
     return column in curves.columns and bool(curves[column].cast(pl.Float64).is_finite().any())

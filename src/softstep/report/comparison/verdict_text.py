@@ -33,12 +33,12 @@ def interval(verdict: VerdictRow) -> tuple[float, float]:
 
 
 def has_interval(verdict: VerdictRow) -> bool:
-    """Whether the claim has an interval: exact claims and fewer than two pairs of seeds have none."""
+    """Return whether the claim has an interval: exact claims and fewer than two pairs of seeds have none."""
     return math.isfinite(sum(interval(verdict)))
 
 
 def is_ratio(verdict: VerdictRow) -> bool:
-    """Whether the estimate is the first arm's measure divided by the second's, rather than their difference."""
+    """Return whether the estimate is the first arm's measure divided by the second's, rather than their difference."""
     return " / ".join(map(str, verdict["arms"])) in str(verdict["estimand"])
 
 

@@ -109,7 +109,7 @@ def _header(spec: Spec) -> str:
 
 
 def _is_map(cells: pl.DataFrame) -> bool:
-    """Whether both α and c vary."""
+    """Return whether both α and c vary."""
     return min(cells["alpha"].n_unique(), cells["c"].n_unique()) > 1
 
 
