@@ -23,7 +23,7 @@ def batch() -> dict[str, np.ndarray]:
 
 
 def ours(batch: dict[str, np.ndarray], selector: str) -> jax.Array:
-    y = jax.vmap(losses.q_target)(batch["reward"], batch["discount"], batch["next_values"], batch[selector])
+    y = batch["reward"] + jax.vmap(losses.bootstrap)(batch["discount"], batch["next_values"], batch[selector])
     return y - jax.vmap(losses.selected_value)(batch["values"], batch["action"])
 
 
@@ -56,15 +56,15 @@ def test_squared_is_twice_rlax_l2() -> None:
 
 
 def test_a_value_not_chosen_does_not_spoil_the_target() -> None:
-    y = losses.q_target(jnp.float32(1), jnp.float32(1), jnp.array([2.0, jnp.inf]), jnp.array([1.0, 0.0]))
+    y = 1 + losses.bootstrap(jnp.float32(1), jnp.array([2.0, jnp.inf]), jnp.array([1.0, 0.0]))
     assert y == 3
 
 
 def test_at_a_true_end_the_target_is_the_reward() -> None:
-    y = losses.q_target(jnp.float32(7), jnp.float32(0), jnp.array([2.0, 5.0]), jnp.array([2.0, 5.0]))
+    y = 7 + losses.bootstrap(jnp.float32(0), jnp.array([2.0, 5.0]), jnp.array([2.0, 5.0]))
     assert y == 7
 
 
 def test_a_column_where_a_row_belongs_is_refused() -> None:
     with pytest.raises(Exception, match="Type-check"):
-        losses.q_target(jnp.ones(1), jnp.ones(1), jnp.ones(2), jnp.ones(2))
+        losses.bootstrap(jnp.ones(1), jnp.ones(2), jnp.ones(2))

@@ -98,7 +98,14 @@ class NetworkTracker:
         self._advance = advance
 
     def advance(self, networks: TrackedNetworks, first: int, end: int, alpha: float) -> TrackedNetworks:
-        """Return the networks after the updates first, …, end − 1, counted from 0."""
+        """Return the networks after some updates.
+
+        Args:
+            networks: the networks before them.
+            first: number of the first update, counted from 0.
+            end: number after the last update.
+            alpha: the learning rate of Q.
+        """
         return self._advance(networks, self._minibatches, first, end, alpha)
 
     def vectors_after(self, updates: Sequence[int], alpha: float) -> list[ParameterVectors]:

@@ -21,19 +21,6 @@ def bootstrap(
     return discount * jnp.sum(jnp.where(chosen, next_values, 0))
 
 
-def q_target(
-    reward: Float[Array, ""],
-    discount: Float[Array, ""],
-    next_values: Float[Array, " A"],
-    next_selector: Float[Array, " A"],
-) -> Float[Array, ""]:
-    """Compute the TD target of one transition.
-
-    Returns: y = r + discount · next_values[argmax next_selector]; see `bootstrap`.
-    """
-    return reward + bootstrap(discount, next_values, next_selector)
-
-
 def selected_value(values: Float[Array, " A"], action: Array) -> Float[Array, ""]:
     """Select Q(s, a).
 

@@ -1,6 +1,6 @@
 """Optimizers by name, and the step that follows a gradient: move Q, then let T follow the *new* Q.
 
-The step has two implementations behind one signature. `optax_step` works for every optimizer and device; `adam_step`
+The step has two implementations behind one signature. `_optax_step` works for every optimizer and device; `_adam_step`
 runs optax's Adam, the blend and the check for finiteness as one kernel of our own.
 """
 
@@ -64,13 +64,13 @@ def make_optimizer_step(
 
     def step_and_blend(online: Params, *arguments: Any) -> Stepped:
         if adam is not None and max_grad_norm is None and kernels_accept(online):
-            return adam_step(adam, online, *arguments)
-        return optax_step(transform, online, *arguments)
+            return _adam_step(adam, online, *arguments)
+        return _optax_step(transform, online, *arguments)
 
     return OptimizerStep(lambda online: transform(0.0).init(online), step_and_blend)
 
 
-def optax_step(
+def _optax_step(
     transform: MakeOptimizer,
     online: Params,
     target: Params,
@@ -86,7 +86,7 @@ def optax_step(
     return Stepped(online, update_target(target, online, tau, fire), opt_state, _all_finite(online))
 
 
-def adam_step(
+def _adam_step(
     adam: Constants,
     online: Params,
     target: Params,

@@ -16,6 +16,12 @@ def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
 
     Floating-point leaves are blended, all others copied. Firing is *chosen* (`where`), never multiplied in:
     0 · NaN would poison a target that must not move.
+
+    Args:
+        target: parameters of T.
+        online: the *new* parameters of Q.
+        tau: weight of the new parameters, in (0, 1].
+        fire: whether the update is due.
     """
 
     def update_leaf(old: Array, new: Array) -> Array:

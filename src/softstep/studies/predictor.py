@@ -94,7 +94,14 @@ def predictive_power(
 
 
 def smooth(x: np.ndarray, y: np.ndarray, at: np.ndarray, width: float) -> Float[np.ndarray, " at"]:
-    """Return averages of y (n,) at the points `at`, weighted by exp(−((x − at)/width)²/2)."""
+    """Return averages of y, weighted by exp(−((x − at)/width)²/2).
+
+    Args:
+        x: positions (n,) of the values.
+        y: values (n,).
+        at: points at which to average.
+        width: width of the weights, in units of x.
+    """
     logs = -(((at[:, None] - x) / width) ** 2) / 2
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray((weights @ y) / weights.sum(axis=1))

@@ -112,7 +112,14 @@ def make_block(
 
 
 def make_programs(config: Config, learner: Learner, observation_size: int, num_actions: int) -> BlockPrograms:
-    """Make the programs that all blocks of a configuration share."""
+    """Make the programs that all blocks of a configuration share.
+
+    Args:
+        config: the run's configuration.
+        learner: the learner that all agents share.
+        observation_size: O.
+        num_actions: A.
+    """
 
     def init(inputs: BlockInputs) -> BlockState:
         keys = jax.vmap(lambda seed: key_for(seed, "init"))(inputs.seeds)

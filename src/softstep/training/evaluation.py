@@ -64,7 +64,14 @@ def _compiled_rollout(env: CompiledEnv, block: Block) -> Callable[..., Any]:
 
 
 def host_q_values(config: Config, block: Block, spec: EnvSpec, params: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from observations (W, E, O) to action values (W, E, A) of the real agents, on the host."""
+    """Return a function from observations (W, E, O) to action values (W, E, A) of the real agents, on the host.
+
+    Args:
+        config: the run's configuration.
+        block: the agents' programs.
+        spec: the environment.
+        params: the networks' parameters, with a leading agent axis.
+    """
     if block.learner.network.plain_mlp:
         load = numpy_q_values((spec.observation_size, *config.hidden, spec.num_actions))
         flat = np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in params], axis=1)

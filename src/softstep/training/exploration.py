@@ -46,7 +46,16 @@ def geometric_decay(config: Config, exploration: ExplorationArrays) -> Geometric
 
 
 def epsilon_greedy(xp: Any, values: Any, explores: Any, random_action: Any) -> Any:
-    """Choose actions (W, E): the random action where `explores`, else the argmax of the values (W, E, A)."""
+    """Choose actions.
+
+    Args:
+        xp: `numpy` or `jax.numpy`.
+        values: action values (W, E, A).
+        explores: who explores (W, E).
+        random_action: the actions (W, E) of those who do.
+
+    Returns: actions (W, E), random where `explores`, else the argmax of the values.
+    """
     return xp.where(explores, random_action, values.argmax(-1))
 
 
@@ -62,7 +71,14 @@ class HostEpsilonGreedy:
         self._counts: Any = self._explores.reshape(steps, -1).sum(1).tolist()
 
     def actions(self, v: int, random_action: Any, observations: Any, values: Callable[[Any], Any]) -> Any:
-        """Return the actions (W, E) of vector step `v`."""
+        """Return the actions (W, E) of a vector step.
+
+        Args:
+            v: number of the vector step within the iteration.
+            random_action: the actions (W, E) of those who explore.
+            observations: observations (W, E, O).
+            values: observations → action values (W, E, A); called only if somebody does not explore.
+        """
         if self._counts[v] == self._size:
             return random_action
         if not self._counts[v]:

@@ -28,6 +28,12 @@ def measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) -> 
 
     Δy is the change over the minibatch from the state's target network to the one after one more gradient step and
     blend; that step is not kept. y is Q-learning's plain maximum, even with `double_q`.
+
+    Args:
+        learner: the learner that all agents share.
+        state: the agent's networks.
+        batch: the minibatch.
+        hyper: the agent's settings.
     """
     after, _ = learner.update(state, batch, hyper)
 

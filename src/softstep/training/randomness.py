@@ -46,7 +46,14 @@ def measure_bits(config: Config, seeds: Array, step: Array) -> UInt32[Array, "1 
 
 
 def draw(config: Config, num_actions: int, seeds: Array, first: Array) -> Draws:
-    """Draw the randomness of the `DRAWN_AHEAD` iterations from number `first` on."""
+    """Draw the randomness of `DRAWN_AHEAD` iterations.
+
+    Args:
+        config: the run's configuration.
+        num_actions: A.
+        seeds: the agents' seeds (W,).
+        first: number of the first iteration.
+    """
     shape = (config.vector_steps, config.num_envs)
 
     def draw_one(iteration: Array, seed: Array) -> Draws:

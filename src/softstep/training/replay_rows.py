@@ -37,7 +37,16 @@ def discounts(config: Config, step: Any) -> Any:
 
 
 def make_rows(config: Config, observations: Any, actions: Any, step: Any) -> Any:
-    """Return the rows (W, E, 2·O + 3) of one vector step in the compiled loop; the host fills them in place."""
+    """Return the rows of one vector step in the compiled loop; the host fills them in place instead.
+
+    Args:
+        config: the run's configuration.
+        observations: observations (W, E, O) before the step.
+        actions: actions (W, E).
+        step: what the environments returned.
+
+    Returns: rows (W, E, 2·O + 3).
+    """
     middle = (actions, step.reward * np.float32(config.reward_scale), discounts(config, step))
     parts = [part[..., None].astype(jnp.float32) for part in middle]
     return jnp.concatenate([observations, *parts, step.next_observation], -1)

@@ -21,7 +21,13 @@ class Schedules(NamedTuple):
 
 
 def schedules(config: Config, exploration: ExplorationArrays, first: int, count: int) -> Schedules:
-    """Compute the schedules of `count` iterations, starting with iteration number `first`.
+    """Compute the schedules of some iterations.
+
+    Args:
+        config: the run's configuration.
+        exploration: the agents' exploration settings.
+        first: number of the first iteration.
+        count: number of iterations.
 
     Returns: ε = start + (end − start)·min(1, t/steps) at every vector step's first environment step t, and
     1 + (learning_rate_decay − 1)·min(1, t/learning_rate_decay_steps) at every iteration's.

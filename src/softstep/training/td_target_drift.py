@@ -44,7 +44,14 @@ class TdTargetDrift(NamedTuple):
 
 
 def probe_targets(learner: Learner, state: LearnerState, probe: Probe, hyper: Hyper) -> Float[Array, " P"]:
-    """Return y of one agent's probe."""
+    """Compute y on one agent's probe.
+
+    Args:
+        learner: the learner that all agents share.
+        state: the agent's networks.
+        probe: the agent's transitions.
+        hyper: the agent's settings.
+    """
     discount = hyper.gamma * probe.discount
     return probe.reward + bootstrapped_values(learner.network, state.target, discount, probe.next_observation)
 

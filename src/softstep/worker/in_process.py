@@ -20,7 +20,15 @@ from softstep.worker.run_block import execute_block
 def run_blocks_here(
     run: RunFolder, lock: int, view: RunView, *, workers: int | None, should_stop: Callable[[], bool]
 ) -> list[Outcome | None]:
-    """Train every block in this process, on the devices that JAX has here (`workers` is not used)."""
+    """Train every block in this process, on the devices that JAX has here.
+
+    Args:
+        run: the run's folder.
+        lock: file descriptor of the folder's lock; not used.
+        view: the observer.
+        workers: not used.
+        should_stop: polled during training.
+    """
     outcomes: list[Outcome | None] = []
     cache = ProgramCache()
     for block in range(len(run.config.blocks())):

@@ -41,7 +41,14 @@ def document(paths: Mapping[str, JSON], parameters: tuple[type[Parameters], ...]
 
 
 def operation(name: str, summary: str, parameters: type[Parameters], *, answer: str = "Done.") -> JSON:
-    """Return the description of a POST route: the parameters in its body, its answer, and its refusals."""
+    """Return the description of a POST route.
+
+    Args:
+        name: name of the operation.
+        summary: one line about it.
+        parameters: the parameters in the request's body.
+        answer: one line about a successful response.
+    """
     return {
         "post": {
             "operationId": name,
