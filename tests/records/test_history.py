@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from softstep.records.events import FinishedEpisode, Record
 from softstep.records.history import RETURN_WINDOW, History
+from softstep.training.measures import Measures
 
 returns = st.floats(-1e3, 1e3, width=32)
 finished = st.lists(st.builds(FinishedEpisode, st.integers(0, 2), st.integers(0, 2**40), returns, st.integers(1, 9999)))
@@ -49,3 +51,24 @@ def test_a_snapshot_does_not_change_with_what_comes_after() -> None:
     log.episodes.add([FinishedEpisode(0, 2, 5.0, 1)] * 3000)
     assert kept["episodes"].tobytes() == before
     assert len(log.episodes.rows) == 3001
+
+
+def test_every_measure_is_a_field_of_a_record() -> None:
+    assert set(Measures._fields) < set(Record._fields)
+
+
+def test_records_of_version_1_are_read_by_position() -> None:
+    rows = [list(record(10)), list(record(20))]
+    content = json.dumps({"records": rows, "solved": [False], "evaluations": 3}).encode()
+    arrays = {"log": np.frombuffer(content, np.uint8), "episodes": History.empty(1).to_arrays()["episodes"]}
+    np.testing.assert_equal([tuple(r) for r in History.from_arrays(arrays).records], [tuple(row) for row in rows])
+
+
+def test_records_are_read_by_name_in_any_order() -> None:
+    history = History.empty(1)
+    history.records = [record(10)]
+    content = json.loads(history.to_arrays()["history"].tobytes())
+    content["record_fields"].reverse()
+    content["records"] = [row[::-1] for row in content["records"]]
+    arrays = history.to_arrays() | {"history": np.frombuffer(json.dumps(content).encode(), np.uint8)}
+    np.testing.assert_equal(tuple(History.from_arrays(arrays).records[0]), tuple(record(10)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,8 @@ import jax
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from softstep.errors import StoreError
+from softstep.files import write_file
 from softstep.kernels.llvm_types import Registers
 
 Emit = Callable[[ir.Module, Registers], None]
@@ -102,14 +103,8 @@ def _toolchain() -> str:
 
 def _write_cached(file: Path, code: bytes) -> None:
     """Write machine code to disk, behind its checksum; if that fails, leave no file, so that it is compiled again."""
-    temporary = file.with_suffix(f".{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(hashlib.sha256(code).digest() + code)
-        temporary.rename(file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with contextlib.suppress(StoreError):
+        write_file(file, hashlib.sha256(code).digest() + code)
 
 
 def _read_cached(file: Path) -> bytes | None:
