@@ -1,4 +1,4 @@
-# softstep: every chore is one target; `make demo` and `make test` set up everything they need.
+# softstep: one target per task; `make demo` and `make test` first install everything they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

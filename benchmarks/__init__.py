@@ -1,1 +1,1 @@
-"""softstep's speed beside its peers', on the same work and in one run: `python -m benchmarks`."""
+"""Benchmarks of softstep and its peers on the same work, measured in one run: `python -m benchmarks`."""

@@ -1,7 +1,7 @@
-"""A soft update of a PyTorch network: ours beside stable-baselines3's, torchrl's, torch's own and a plain loop.
+"""Soft updates of a PyTorch network: ours, stable-baselines3's, torchrl's, torch's own and a plain loop.
 
-The floor is the memory's speed: two arrays read and one written, 12 bytes a parameter, at the rate that NumPy's
-`add(a, b, out=b)` reaches over arrays of the same size in the same run.
+The lower bound is memory bandwidth: two arrays are read and one is written, 12 bytes per parameter, at the rate that
+NumPy's `add(a, b, out=b)` reaches on arrays of the same size in the same run.
 """
 
 from __future__ import annotations
@@ -45,57 +45,57 @@ actor = QValueActor(copy.deepcopy(online), in_keys=["observation"], action_space
 updater = SoftUpdate(DQNLoss(actor, action_space="one-hot", delay_value=True), tau=0.005)
 count = sum(p.numel() for p in online.parameters())
 a, b = np.ones(count, np.float32), np.ones(count, np.float32)
-sides = {
+updates = {
     "ours": lambda: soft_update(target, online, 0.005), "Target.step": followed.step,
     "stable-baselines3": lambda: polyak_update(online.parameters(), target.parameters(), 0.005),
     "torchrl": updater.step, "AveragedModel": lambda: averaged.update_parameters(online), "loop": loop,
     "memory": lambda: np.add(a, b, out=b),
 }
-found = {}
-for name, side in sides.items():
-    for _ in range(3): side()
-for _ in range(5):  # in turn, so that what disturbs the machine disturbs all of them
-    for name, side in sides.items():
-        begun, calls = time.perf_counter(), 0
-        while (spent := time.perf_counter() - begun) < seconds:
-            for _ in range(10 if count > 1e6 else 200): side()
+microseconds = {}
+for name, update in updates.items():
+    for _ in range(3): update()
+for _ in range(5):  # in turn, so that other load on the machine affects all of them
+    for name, update in updates.items():
+        start, calls = time.perf_counter(), 0
+        while (elapsed := time.perf_counter() - start) < seconds:
+            for _ in range(10 if count > 1e6 else 200): update()
             calls += 10 if count > 1e6 else 200
-        found.setdefault(name, []).append(1e6 * spent / calls)
-best = {name: min(times) for name, times in found.items()}
+        microseconds.setdefault(name, []).append(1e6 * elapsed / calls)
+best = {name: min(times) for name, times in microseconds.items()}
 print(json.dumps(best | {"seconds": best["ours"] / 1e6}))
 """
 
 
 def run(*, quick: bool) -> Result:
-    """Three sizes of network, one thread."""
+    """Measure networks of three sizes, on one thread."""
     rounds, seconds = (1, 0.02) if quick else (3, 0.3)
     sides: dict[str, Callable[[], Sample]] = {
-        name: partial(_take, sizes, seconds) for name, sizes in NETWORKS.items() if not quick or sizes[1] == 64
+        name: partial(_sample, sizes, seconds) for name, sizes in NETWORKS.items() if not quick or sizes[1] == 64
     }
-    found = measure.alternate(sides, rounds)
+    samples = measure.alternate(sides, rounds)
     notes = [
-        "µs per update of the whole network, one thread, on one core; the best of five turns of a sample.",
-        "loop: `for t, q in zip(...): t.lerp_(q, tau)` under no_grad. memory: NumPy's add over as many numbers.",
+        "µs per update of the whole network, one thread on one core; each sample is the best of five turns.",
+        "loop: `for t, q in zip(...): t.lerp_(q, tau)` under no_grad. memory: NumPy's add of as many numbers.",
     ]
-    rows = [row for name in sides for row in _rows(name, found)]
-    return Result("adapters", "Soft updates in PyTorch", rows, found, notes)
+    rows = [row for name in sides for row in _rows(name, samples[name])]
+    return Result("adapters", "Soft updates in PyTorch", rows, samples, notes)
 
 
-def _take(sizes: list[int], seconds: float) -> Sample:
-    done = measure.run([sys.executable, "-c", PROGRAM, json.dumps(sizes), str(seconds)], one_core=True)
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+def _sample(sizes: list[int], seconds: float) -> Sample:
+    completed = measure.run([sys.executable, "-c", PROGRAM, json.dumps(sizes), str(seconds)], one_core=True)
+    return dict(json.loads(completed.stdout.strip().splitlines()[-1]))
 
 
-def _rows(network: str, found: dict[str, list[Sample]]) -> list[Row]:
-    samples = found[network]
-
-    def against(peer: str) -> list[float]:
+def _rows(network: str, samples: list[Sample]) -> list[Row]:
+    def ratio_to_ours(peer: str) -> list[float]:
         return [sample[peer] / sample["ours"] for sample in samples]
 
     names = ("ours", "Target.step", *PEERS)
     rows = [Row(f"{network}: {name}", "µs", spread([s[name] for s in samples])) for name in names]
-    least = 5.0 if network == "8-64-64-4" else 1.0
-    rows.append(Row(f"{network}: stable-baselines3 / ours", "×", spread(against("stable-baselines3")), required=least))
+    required = 5.0 if network == "8-64-64-4" else 1.0
+    rows.append(
+        Row(f"{network}: stable-baselines3 / ours", "×", spread(ratio_to_ours("stable-baselines3")), required=required)
+    )
     best = [min(sample[peer] for peer in PEERS) / sample["ours"] for sample in samples]
     rows.append(Row(f"{network}: the best of them / ours (to 5 %)", "×", spread(best), required=0.95))
     if network == "25 million":

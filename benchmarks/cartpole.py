@@ -1,4 +1,4 @@
-"""CartPole: environment, MLP 64-64, batch 64, one update and one soft update per environment step."""
+"""CartPole with an MLP 64-64, batch 64, one gradient step and one soft update per environment step."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ AGENTS = 8
 UNIT = "µs per agent-step"
 
 NOTES = [
-    "as shipped: the whole machine, each side's own threads. core for core: one core, one thread, both sides.",
-    "every side's replay holds 10 000 transitions unless said otherwise.",
-    f"ours: {AGENTS} agents on gymnax through `softstep.train`, with records and checkpoints as by default.",
-    f"rejax: jit(vmap(train)) over {AGENTS} seeds on gymnax, no evaluations; the clock starts once it is compiled and",
-    "  learns. It draws minibatches without replacement from the whole buffer: the larger the replay, the slower.",
-    "stable-baselines3: one agent (it has no populations) on Gymnasium's CartPole-v1.",
+    "as shipped: the whole machine, default threads on each side. core for core: one core, one thread on both sides.",
+    "every replay buffer holds 10 000 transitions unless stated otherwise.",
+    f"ours: {AGENTS} agents on gymnax through `softstep.train`, with default records and checkpoints.",
+    f"rejax: jit(vmap(train)) over {AGENTS} seeds on gymnax, no evaluations; timing starts once it is compiled and",
+    "  learns. It draws minibatches without replacement from the whole buffer, so it slows down as the buffer grows.",
+    "stable-baselines3: one agent (it does not train populations) on Gymnasium's CartPole-v1.",
 ]
 
 
 class Size(NamedTuple):
-    """How much work a sample is: steps per agent, and how many of them are warm-up."""
+    """Amount of work per sample: steps per agent, of which the first `warm` are warm-up."""
 
     rounds: int
     ours: int
@@ -39,7 +39,7 @@ QUICK = Size(rounds=1, ours=4_000, warm=2_000, rejax=500, sb3=500)
 
 
 def config(steps: int, *, one_core: bool = False) -> Config:
-    """Our side's work; on one core the eight agents are one block, as they are one `vmap` on rejax's side."""
+    """Return softstep's work; on one core the eight agents form one block, as they form one `vmap` in rejax."""
     return Config(
         block_width=AGENTS if one_core else None,
         env="gymnax:CartPole-v1",
@@ -57,8 +57,8 @@ def config(steps: int, *, one_core: bool = False) -> Config:
     )
 
 
-def settings(ours: Config) -> dict[str, Any]:
-    """The same work in words that the peers' programs understand."""
+def peer_settings(ours: Config) -> dict[str, Any]:
+    """Return the same work as settings that the peers' programs accept."""
     return {
         "learning_rate": ours.learning_rate,
         "tau": ours.target.tau,
@@ -76,22 +76,26 @@ def settings(ours: Config) -> dict[str, Any]:
 
 
 def run(*, quick: bool) -> Result:
-    """Both comparisons, with both peers."""
+    """Compare with both peers, as shipped and core for core."""
     size, samples, rows = QUICK if quick else FULL, dict[str, list[Sample]](), list[Row]()
-    for mode, one_core, need_rejax, need_sb3 in (("as shipped", False, 6.0, 50.0), ("core for core", True, 3.5, 30.0)):
-        found = measure.alternate(_sides(size, one_core=one_core), size.rounds)
-        samples |= {f"{name}, {mode}": taken for name, taken in found.items()}
-        needs = {"rejax": need_rejax, "rejax, replay 1 000": None, "stable-baselines3": need_sb3}
-        for peer, need in needs.items():
-            rows.append(rate_row(f"{mode}: {peer}", rates(found["softstep"]), rates(found[peer]), need, UNIT))
+    for mode, one_core, required_rejax, required_sb3 in (
+        ("as shipped", False, 6.0, 50.0),
+        ("core for core", True, 3.5, 30.0),
+    ):
+        mode_samples = measure.alternate(_sides(size, one_core=one_core), size.rounds)
+        samples |= {f"{name}, {mode}": side_samples for name, side_samples in mode_samples.items()}
+        ours = rates(mode_samples["softstep"])
+        required_ratios = {"rejax": required_rejax, "rejax, replay 1 000": None, "stable-baselines3": required_sb3}
+        for peer, required in required_ratios.items():
+            rows.append(rate_row(f"{mode}: {peer}", ours, rates(mode_samples[peer]), required, UNIT))
     return Result("cartpole", "CartPole, a gradient step and a soft update per environment step", rows, samples, NOTES)
 
 
 def _sides(size: Size, *, one_core: bool) -> dict[str, Any]:
     work = config(size.ours, one_core=one_core)
-    asked = settings(work)
-    jax_work = asked | {"env": "CartPole-v1", "agents": AGENTS, "warm": max(400, size.rejax // 4), "steps": size.rejax}
-    torch_work = asked | {"do": "speed", "env": "CartPole-v1", "warm": work.learning_starts + 500, "steps": size.sb3}
+    shared = peer_settings(work)
+    jax_work = shared | {"env": "CartPole-v1", "agents": AGENTS, "warm": max(400, size.rejax // 4), "steps": size.rejax}
+    torch_work = shared | {"do": "speed", "env": "CartPole-v1", "warm": work.learning_starts + 500, "steps": size.sb3}
     return {
         "softstep": partial(measure.ours, work, warm=size.warm, one_core=one_core),
         "rejax": partial(measure.rejax, jax_work, one_core=one_core),

@@ -1,4 +1,4 @@
-"""Time to a landing: `softstep train LunarLander-v3 --preset fast`, seed by seed, from the command to its end."""
+"""Wall time of `softstep train LunarLander-v3 --preset fast`, seed by seed, from the command to its end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
-from benchmarks.cartpole import settings
-from benchmarks.measure import ROOT, SOFTSTEP, Result, Sample, brief, say
-from benchmarks.table import Row, digits, spread
+from benchmarks.cartpole import peer_settings
+from benchmarks.measure import ROOT, SOFTSTEP, Result, Sample, print_part, summary
+from benchmarks.table import Row, format_number, spread
 from softstep import presets
 
 ENV = "LunarLander-v3"
@@ -20,7 +20,7 @@ SEEDS = 10
 LIMIT = 90.0
 """Seconds within which 9 of 10 seeds must be solved."""
 SOLVED = 220.0
-"""Mean return of 30 greedy episodes that counts as solved; the preset may ask more of itself."""
+"""Mean return over 30 greedy episodes that counts as solved; the preset may require more."""
 PEER_LIMIT = 240.0
 """Seconds after which the peer is stopped."""
 
@@ -28,29 +28,29 @@ NOTES = [
     "solved: two consecutive evaluations of one policy, 30 fresh episodes each, both at least the preset's `solve_at`",
     f"= {presets.get('fast').solve_at:g} ({SOLVED:g} is required); an unsolved seed counts as infinitely slow.",
     "judge: `softstep eval --episodes 100`, on episodes that training never saw.",
-    "peer: stable-baselines3 with the same settings, as far as it has them (no double Q, one environment), to one",
-    f"evaluation of 30 episodes at {SOLVED:g}; limit {PEER_LIMIT:.0f} s. – means not reached.",
+    "peer: stable-baselines3 with the same settings, as far as it supports them (no double Q, one environment), until",
+    f"one evaluation of 30 episodes reaches {SOLVED:g}; limit {PEER_LIMIT:.0f} s. – means not reached.",
 ]
 
 
 def run(*, quick: bool) -> Result:
-    """Train and judge every seed; then one seed of the peer."""
+    """Train and judge every seed, then one seed of the peer."""
     seeds, flags = (1, ["--total-steps", "4000"]) if quick else (SEEDS, [])
     ours = []
     for seed in range(seeds):
-        say(f"  seed {seed} …")
+        print_part(f"  seed {seed} …")
         ours.append(train_and_judge(seed, flags, judge_episodes=5 if quick else 100))
-        say(f" {_told(ours[-1])}\n")
-    say("  stable-baselines3 …")
+        print_part(f" {_summary(ours[-1])}\n")
+    print_part("  stable-baselines3 …")
     peer = measure.sb3(peer_request(4.0 if quick else PEER_LIMIT))
-    say(f" {brief(peer)}\n")
+    print_part(f" {summary(peer)}\n")
     return Result(
         "fast", f"{ENV} --preset fast", rows(ours, peer), {"softstep": ours, "stable-baselines3": [peer]}, NOTES
     )
 
 
 def train_and_judge(seed: int, flags: list[str], judge_episodes: int) -> Sample:
-    """One seed: seconds of the whole command, whether it solved, and the judge's mean return."""
+    """Train one seed and return the command's wall time, whether it solved the task, and the judge's mean return."""
     (ROOT / "runs").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "runs") as folder:
         out = Path(folder) / "run"
@@ -67,10 +67,10 @@ def train_and_judge(seed: int, flags: list[str], judge_episodes: int) -> Sample:
             "--json",
             *flags,
         ]
-        begun = time.perf_counter()
-        done = measure.run(command)
-        seconds = time.perf_counter() - begun
-        block = end_of(done.stdout)["blocks"][0]
+        start = time.perf_counter()
+        completed = measure.run(command)
+        seconds = time.perf_counter() - start
+        block = end_event(completed.stdout)["blocks"][0]
         judged = measure.run([str(SOFTSTEP), "eval", str(out), "--episodes", str(judge_episodes), "--json"])
     return {
         "seed": seed,
@@ -83,16 +83,16 @@ def train_and_judge(seed: int, flags: list[str], judge_episodes: int) -> Sample:
     }
 
 
-def end_of(printed: str) -> dict[str, Any]:
-    """The object with which `softstep train --json` ends."""
-    ends = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
-    return next(event for event in reversed(ends) if event.get("kind") == "end")
+def end_event(output: str) -> dict[str, Any]:
+    """Return the last event that `softstep train --json` prints, the one of kind "end"."""
+    events = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return next(event for event in reversed(events) if event.get("kind") == "end")
 
 
 def peer_request(limit: float) -> dict[str, Any]:
-    """The preset's settings for stable-baselines3."""
+    """Return the preset's settings for stable-baselines3."""
     config = presets.get("fast")
-    return settings(config) | {
+    return peer_settings(config) | {
         "do": "solve",
         "env": ENV,
         "limit_seconds": limit,
@@ -108,20 +108,22 @@ def peer_request(limit: float) -> dict[str, Any]:
 
 
 def rows(ours: list[Sample], peer: Sample) -> list[Row]:
-    """Median time, seeds within the limit, the worst judge."""
+    """Return rows for the median time, the seeds within the limit, and the worst judged return."""
     times = [sample["seconds"] if sample["solved"] else math.inf for sample in ours]
-    reached = peer["seconds"] if peer["solved"] else math.nan
+    peer_seconds = peer["seconds"] if peer["solved"] else math.nan
     in_time = float(sum(seconds <= LIMIT for seconds in times))
     worst = min(sample["judge"] for sample in ours)
-    share = 0.9 * len(ours)
+    required_seeds = 0.9 * len(ours)
     return [
-        Row("median time to solved", "s", spread(times), spread([reached]), None, 30.0, "at most"),
-        Row(f"seeds solved within {LIMIT:.0f} s, of {len(ours)}", "count", spread([in_time]), None, None, share),
+        Row("median time to solved", "s", spread(times), spread([peer_seconds]), None, 30.0, "at most"),
+        Row(
+            f"seeds solved within {LIMIT:.0f} s, of {len(ours)}", "count", spread([in_time]), None, None, required_seeds
+        ),
         Row("worst judge", "return", spread([worst]), None, None, 200.0),
     ]
 
 
-def _told(sample: Sample) -> str:
+def _summary(sample: Sample) -> str:
     solved = "solved" if sample["solved"] else "NOT solved"
-    steps, judge = digits(float(sample["env_steps"])), digits(sample["judge"])
-    return f"{digits(sample['seconds'])} s, {solved} after {steps} steps, judged {judge}"
+    steps, judge = format_number(float(sample["env_steps"])), format_number(sample["judge"])
+    return f"{format_number(sample['seconds'])} s, {solved} after {steps} steps, judged {judge}"

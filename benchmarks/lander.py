@@ -1,4 +1,4 @@
-"""Lunar Lander on Gymnasium's Box2D with the course lab's network and ratio: an update every four environment steps."""
+"""Lunar Lander (Box2D) with the course lab's network and its ratio of one update per four environment steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from benchmarks import measure
-from benchmarks.cartpole import settings
+from benchmarks.cartpole import peer_settings
 from benchmarks.measure import Result, Sample, rates
 from benchmarks.table import Row, rate_row
 from softstep import presets
@@ -15,20 +15,20 @@ from softstep.config import Config
 
 NOTES = [
     "environment steps/s of all agents together; 64-64, batch 64, Adam, a gradient step and a soft update per four",
-    "environment steps on both sides, no evaluations; ours with records and checkpoints as by default. The judged rows",
-    "are the `lab` preset as it stands, which takes its gradient steps four at a time; the others take each by itself,",
-    "as the peer does.",
-    "as shipped: the whole machine, each side's own threads. core for core: one core, one thread, both sides.",
+    "environment steps on both sides, no evaluations; ours with default records and checkpoints. The judged rows use",
+    "the `lab` preset unchanged, which takes its gradient steps four at a time; the other rows take them one at a",
+    "time, as the peer does.",
+    "as shipped: the whole machine, default threads on each side. core for core: one core, one thread on both sides.",
 ]
 
 PEER = "stable-baselines3"
 
-NEEDS = {("as shipped", 1): 20.0, ("as shipped", 8): 30.0}
+REQUIRED = {("as shipped", 1): 20.0, ("as shipped", 8): 30.0}
 """Required ratios by mode and number of agents."""
 
 
 class Size(NamedTuple):
-    """How much work a sample is: steps per agent, and how many of them are warm-up."""
+    """Amount of work per sample: steps per agent, of which the first `warm` are warm-up."""
 
     rounds: int
     ours: int
@@ -41,31 +41,32 @@ QUICK = Size(rounds=1, ours=4_000, warm=1_000, sb3=1_000)
 
 
 def config(steps: int, agents: int) -> Config:
-    """Our side's work: exactly one gradient step after every fourth environment step, as the peer does it."""
+    """Return softstep's work: one gradient step after every fourth environment step, as in the peer."""
     return dataclasses.replace(preset(steps, agents), train_every=4, gradient_steps=1)
 
 
 def preset(steps: int, agents: int) -> Config:
-    """The `lab` preset with its own rhythm of learning."""
+    """Return the `lab` preset with its own update interval."""
     return dataclasses.replace(presets.get("lab"), total_steps=steps, seeds=agents, eval_every=0)
 
 
-def rhythm() -> str:
-    """The preset's rhythm in words."""
+def update_interval() -> str:
+    """Describe the preset's update interval."""
     lab = presets.get("lab")
     return f"{lab.updates} gradient steps per {lab.steps_per_iteration}"
 
 
 def run(*, quick: bool) -> Result:
-    """One agent and eight, as shipped and core for core."""
+    """Compare one agent and eight with the peer, as shipped and core for core."""
     size, samples, rows = QUICK if quick else FULL, dict[str, list[Sample]](), list[Row]()
     for mode, one_core in (("as shipped", False), ("core for core", True)):
-        found = measure.alternate(_sides(size, one_core=one_core), size.rounds)
-        samples |= {f"{name}, {mode}": taken for name, taken in found.items()}
-        peer = rates(found.pop(PEER))
-        needs = {f"{_name(agents)}, {rhythm()}": NEEDS.get((mode, agents)) for agents in (1, 8)}
+        mode_samples = measure.alternate(_sides(size, one_core=one_core), size.rounds)
+        samples |= {f"{name}, {mode}": side_samples for name, side_samples in mode_samples.items()}
+        peer = rates(mode_samples.pop(PEER))
+        required = {f"{_name(agents)}, {update_interval()}": REQUIRED.get((mode, agents)) for agents in (1, 8)}
         rows += [
-            rate_row(f"{mode}: {name} / {PEER}", rates(taken), peer, needs.get(name)) for name, taken in found.items()
+            rate_row(f"{mode}: {name} / {PEER}", rates(side_samples), peer, required.get(name))
+            for name, side_samples in mode_samples.items()
         ]
     return Result("lander", "LunarLander-v3, the lab's network and ratio", rows, samples, NOTES)
 
@@ -75,10 +76,12 @@ def _name(agents: int) -> str:
 
 
 def _sides(size: Size, *, one_core: bool) -> dict[str, Any]:
-    """One agent and eight in the peer's rhythm; in the preset's own, where that is another; the peer."""
+    """Return one agent and eight at the peer's update interval and, if it differs, at the preset's; and the peer."""
     works = {_name(agents): config(size.ours, agents) for agents in (1, 8)}
-    own = {f"{_name(agents)}, {rhythm()}": preset(size.ours, agents) for agents in (1, 8)}
-    works |= {name: work for name, work in own.items() if work not in works.values()}
-    asked = settings(config(size.sb3, 1)) | {"do": "speed", "env": "LunarLander-v3", "warm": 1_000, "steps": size.sb3}
+    preset_works = {f"{_name(agents)}, {update_interval()}": preset(size.ours, agents) for agents in (1, 8)}
+    works |= {name: work for name, work in preset_works.items() if work not in works.values()}
+    peer_work = peer_settings(config(size.sb3, 1)) | {
+        "do": "speed", "env": "LunarLander-v3", "warm": 1_000, "steps": size.sb3,
+    }  # fmt: skip
     sides = {name: partial(measure.ours, work, warm=size.warm, one_core=one_core) for name, work in works.items()}
-    return sides | {PEER: partial(measure.sb3, asked, one_core=one_core)}
+    return sides | {PEER: partial(measure.sb3, peer_work, one_core=one_core)}

@@ -1,4 +1,4 @@
-"""The machine a benchmark runs on: what it is, how busy others keep it, and which cores a process may use."""
+"""The machine of a benchmark: its description, the load from other processes, and the cores available."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from pathlib import Path
 from typing import Any
 
 OURS = ("softstep", "jax", "jaxlib", "numpy", "optax", "equinox", "gymnax", "gymnasium", "Box2D")
-"""Distributions whose versions go into every result."""
+"""Distributions whose versions every result records."""
 
 BUSY = 0.1
-"""Share of the machine's time that others may take before timings are called into question."""
+"""Share of processor time in use by other processes above which timings come with a warning."""
 
 _THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS", "JAX_PLATFORMS")
 
 
 def cores() -> list[int]:
-    """The cores this process may use."""
+    """Return the cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def can_pin() -> bool:
-    """Whether processes can be kept on one core here."""
+    """Return whether the system can pin a process to a core."""
     return hasattr(os, "sched_setaffinity")
 
 
 def environment(*, one_thread: bool) -> dict[str, str]:
-    """Our environment variables without any that set a number of threads; or with all of them at one."""
+    """Return the environment variables without those that set thread counts, or with thread counts set to one."""
     kept = {name: value for name, value in os.environ.items() if name not in _THREADS}
     return kept | (dict.fromkeys(_THREADS[:4], "1") if one_thread else {})
 
 
 def pin_to(core: int) -> None:
-    """Keep this process and its children on one core, where the system can."""
+    """Pin this process and its children to one core, if the system can."""
     if can_pin():
         os.sched_setaffinity(0, {core})
 
 
 def cpu_model() -> str:
-    """The processor's name."""
+    """Return the processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -58,7 +58,7 @@ def cpu_model() -> str:
 
 
 def describe() -> dict[str, Any]:
-    """What every result says of the machine."""
+    """Return the description of the machine that every result records."""
     return {
         "cpu": cpu_model(),
         "cores": len(cores()),
@@ -69,18 +69,18 @@ def describe() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of softstep and of what it stands on."""
-    found = {}
+    """Return the versions of softstep and its dependencies."""
+    installed = {}
     for name in OURS:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            installed[name] = "not installed"
+    return installed
 
 
 def busy_share(seconds: float = 1.0) -> float:
-    """The share of the machine's time that is in use while we wait, 0 to 1; from the load where that cannot be told."""
+    """Return the share of processor time in use over `seconds` (0 to 1); without /proc/stat, use the load."""
     before = _cpu_times()
     if before is None:
         return min(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
@@ -92,7 +92,7 @@ def busy_share(seconds: float = 1.0) -> float:
 
 
 def _cpu_times() -> tuple[int, int] | None:
-    """Ticks (in use, in all) of the whole machine since its start."""
+    """Return the machine's (busy, total) processor ticks since boot, or None without /proc/stat."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return None
@@ -101,10 +101,10 @@ def _cpu_times() -> tuple[int, int] | None:
 
 
 def warning(busy: float, load: float) -> str | None:
-    """What to say when others are using the machine."""
+    """Return a warning if other processes are using the machine, else None."""
     if busy < BUSY:
         return None
     return (
-        f"WARNING: others use {busy:.0%} of this machine (load average {load:.1f} on {os.cpu_count()} cores):"
-        " these timings say little; run again when it is quiet"
+        f"WARNING: other processes use {busy:.0%} of this machine (load average {load:.1f} on {os.cpu_count()} cores):"
+        " these timings are unreliable; run again when the machine is idle"
     )

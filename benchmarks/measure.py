@@ -1,4 +1,4 @@
-"""Take samples of several sides in turn, each in a process of its own, and keep the result."""
+"""Sample several sides in turn, each in its own process, and save the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, peers
-from benchmarks.table import Row, digits, render
+from benchmarks.table import Row, format_number, render
 from softstep.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -22,16 +22,16 @@ RESULTS = Path(__file__).parent / "results"
 SOFTSTEP = Path(sys.executable).with_name("softstep")
 
 Sample = dict[str, Any]
-"""What one run of one side says: `rate` in steps per second, or `seconds`; and more."""
+"""Measurements of one run of one side: `rate` in steps per second or `seconds`, and further values."""
 
 
-class Failed(RuntimeError):
-    """A side's process failed."""
+class BenchmarkError(RuntimeError):
+    """A failed process of a benchmark."""
 
 
 @dataclass
 class Result:
-    """What a benchmark found."""
+    """Result of a benchmark."""
 
     name: str
     title: str
@@ -41,11 +41,11 @@ class Result:
     busy: float = 0.0
 
     def text(self) -> str:
-        """The table with its notes."""
+        """Return the table followed by its notes."""
         return "\n".join([render(self.title, self.rows), *self.notes])
 
     def save(self, *, quick: bool) -> Path:
-        """Write benchmarks/results/NAME.json; a quick run says so in its name."""
+        """Write benchmarks/results/NAME.json, or NAME.quick.json for a quick run, and return its path."""
         path = RESULTS / f"{self.name}{'.quick' if quick else ''}.json"
         content = {
             "benchmark": self.name,
@@ -64,65 +64,72 @@ class Result:
 
 
 def alternate(sides: Mapping[str, Callable[[], Sample]], rounds: int) -> dict[str, list[Sample]]:
-    """Samples of every side, A B A B …, so that what disturbs the machine disturbs all of them."""
+    """Sample the sides in turn, A B A B …, so that other load on the machine affects all of them."""
     samples: dict[str, list[Sample]] = {name: [] for name in sides}
     for number in range(rounds):
-        for name, take in sides.items():
-            say(f"  {number + 1}/{rounds} {name} …")
-            samples[name].append(take())
-            say(f" {brief(samples[name][-1])}\n")
+        for name, take_sample in sides.items():
+            print_part(f"  {number + 1}/{rounds} {name} …")
+            samples[name].append(take_sample())
+            print_part(f" {summary(samples[name][-1])}\n")
     return samples
 
 
-def brief(sample: Sample) -> str:
-    """A sample in a few words."""
+def summary(sample: Sample) -> str:
+    """Summarize a sample in a few words."""
     if "rate" in sample:
-        return f"{digits(sample['rate'])} steps/s, {digits(1e6 / sample['rate'])} µs per step"
-    return f"{digits(sample['seconds'])} s"
+        return f"{format_number(sample['rate'])} steps/s, {format_number(1e6 / sample['rate'])} µs per step"
+    return f"{format_number(sample['seconds'])} s"
 
 
-def say(text: str) -> None:
-    """Print a part of a line at once."""
+def print_part(text: str) -> None:
+    """Print part of a line immediately."""
     print(text, end="", flush=True)
 
 
 def rates(samples: Sequence[Sample]) -> list[float]:
-    """Their rates, steps per second."""
+    """Return the rates of samples, in steps per second."""
     return [sample["rate"] for sample in samples]
 
 
 def ours(config: Config, *, warm: int, workers: int | None = None, one_core: bool = False) -> Sample:
-    """A sample of softstep: `config` trained through worker processes, one per core unless said otherwise.
+    """Sample softstep by training `config` in worker processes.
 
-    With `one_core` there is one worker of one thread, and it and the process that started it share one core.
+    Args:
+        config: The configuration to train.
+        warm: Environment steps of each block before timing starts.
+        workers: Number of worker processes, by default one per core.
+        one_core: Use one worker with one thread, on the same core as the process that started it.
+
+    Returns:
+        The sample of `benchmarks.ours`: rate, agent-steps, seconds and peak memory.
     """
     request = {
         "config": json.loads(config.to_json()),
         "warm": warm,
         "workers": 1 if one_core else workers or workers_for(config),
     }
-    return ask([sys.executable, "-m", "benchmarks.ours"], request, one_core=one_core)
+    return run_request([sys.executable, "-m", "benchmarks.ours"], request, one_core=one_core)
 
 
 def workers_for(config: Config) -> int:
-    """As many workers as `softstep train` starts: one per core, no more than there are blocks."""
+    """Return the number of workers that `softstep train` starts: one per core, at most one per block."""
     return min(len(config.blocks()), len(machine.cores()))
 
 
 def sb3(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
-    """A sample of stable-baselines3, with its own threads or with one."""
+    """Sample stable-baselines3, with its default threads or with one."""
     threads = {"threads": 1 if one_core else None}
     program = [str(peers.python("sb3")), str(peers.HERE / "sb3_dqn.py")]
-    return ask(program, {**request, **threads}, one_core=one_core)
+    return run_request(program, {**request, **threads}, one_core=one_core)
 
 
 def rejax(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
-    """A sample of rejax, with its own threads or with one."""
-    return ask([str(peers.python("rejax")), str(peers.HERE / "rejax_dqn.py")], request, one_core=one_core)
+    """Sample rejax, with its default threads or with one."""
+    return run_request([str(peers.python("rejax")), str(peers.HERE / "rejax_dqn.py")], request, one_core=one_core)
 
 
-def ask(program: Sequence[str], request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
-    """Run a program on a request and read the JSON line it ends with."""
+def run_request(program: Sequence[str], request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
+    """Run a program on a request and return the JSON object in its last line of output."""
     command = [*program, json.dumps(request)]
     return json.loads(run(command, one_core=one_core).stdout.strip().splitlines()[-1])
 
@@ -130,9 +137,9 @@ def ask(program: Sequence[str], request: Mapping[str, Any], *, one_core: bool = 
 def run(
     command: Sequence[str], *, one_core: bool = False, accept: Sequence[int] = (0,)
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end: with all cores and the threads it likes, or on one core with one thread."""
+    """Run a command to completion, with all cores and default threads, or on one core with one thread."""
     core = machine.cores()[-1]
-    done = subprocess.run(
+    completed = subprocess.run(
         command,
         cwd=ROOT,
         env=machine.environment(one_thread=one_core),
@@ -141,14 +148,14 @@ def run(
         check=False,
         preexec_fn=(lambda: machine.pin_to(core)) if one_core else None,
     )
-    if done.returncode not in accept:
-        told = "\n".join(done.stderr.strip().splitlines()[-15:])
-        raise Failed(f"{' '.join(map(str, command[:3]))} … ended with exit code {done.returncode}:\n{told}")
-    return done
+    if completed.returncode not in accept:
+        errors = "\n".join(completed.stderr.strip().splitlines()[-15:])
+        raise BenchmarkError(f"{' '.join(map(str, command[:3]))} … exited with code {completed.returncode}:\n{errors}")
+    return completed
 
 
-def seconds_of(command: Sequence[str]) -> Sample:
-    """Wall time of a command from its start to its end."""
-    begun = time.perf_counter()
+def time_command(command: Sequence[str]) -> Sample:
+    """Return the wall time of a command."""
+    start = time.perf_counter()
     run(command)
-    return {"seconds": time.perf_counter() - begun}
+    return {"seconds": time.perf_counter() - start}

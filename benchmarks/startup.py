@@ -1,4 +1,4 @@
-"""How long one waits: for the import, for --help, and for the first gradient step of a second start."""
+"""Start-up times: the import, --help, and the first gradient step of a second start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import machine, measure
-from benchmarks.measure import ROOT, SOFTSTEP, Failed, Result, Sample
+from benchmarks.measure import ROOT, SOFTSTEP, BenchmarkError, Result, Sample
 from benchmarks.table import Row, spread
 
 HEAVY = ("jax", "gymnasium", "polars", "plotly", "gymnax")
@@ -19,14 +19,14 @@ HEAVY = ("jax", "gymnasium", "polars", "plotly", "gymnax")
 
 IMPORT = """
 import json, sys, time
-begun = time.perf_counter()
+start = time.perf_counter()
 import softstep
-seconds = time.perf_counter() - begun
+seconds = time.perf_counter() - start
 print(json.dumps({"seconds": seconds, "loaded": sorted(sys.modules.keys() & set(sys.argv[1].split()))}))
 """
 
 FIRST_STEPS = ["--learning-starts", "64", "--record-every", "128", "--total-steps", "4096"]
-"""A record soon after learning starts: its JSON line is printed at once, unlike progress."""
+"""Flags for a record soon after learning starts: records are printed immediately, unlike progress."""
 
 STARTS = {
     "LunarLander-v3": ["LunarLander-v3", "--preset", "lab"],
@@ -35,52 +35,54 @@ STARTS = {
 }
 
 NOTES = [
-    "first gradient step: from the command to the first row of the curves that counts gradient steps, with programs",
-    "cached by a run before. heavy modules: " + ", ".join(HEAVY) + ".",
+    "first gradient step: from the command to the first row of the curves with gradient steps, with compiled programs",
+    "cached by an earlier run. heavy modules: " + ", ".join(HEAVY) + ".",
 ]
 
 
 def run(*, quick: bool) -> Result:
-    """Import, --help and second starts."""
+    """Measure the import, --help and second starts."""
     rounds = 2 if quick else 7
     sides = {
         "import softstep": import_softstep,
-        "softstep --help": partial(measure.seconds_of, [str(SOFTSTEP), "--help"]),
-        "softstep train --help": partial(measure.seconds_of, [str(SOFTSTEP), "train", "--help"]),
+        "softstep --help": partial(measure.time_command, [str(SOFTSTEP), "--help"]),
+        "softstep train --help": partial(measure.time_command, [str(SOFTSTEP), "train", "--help"]),
     }
     samples = measure.alternate(sides, rounds)
     starts = {f"first gradient step, {name}": partial(first_gradient_step, flags) for name, flags in STARTS.items()}
-    for take in starts.values():
-        take()  # fills the cache of compiled programs
+    for take_sample in starts.values():
+        take_sample()  # fills the cache of compiled programs
     samples |= measure.alternate(starts, 1 if quick else 3)
-    return Result("startup", "Waiting", rows(samples), samples, NOTES)
+    return Result("startup", "Start-up times", rows(samples), samples, NOTES)
 
 
 def rows(samples: dict[str, list[Sample]]) -> list[Row]:
-    """Times beside what is allowed."""
-    allowed = {"import softstep": 0.15, "softstep --help": 0.6, "softstep train --help": None}
+    """Return the times and the number of heavy modules, with their limits."""
+    limits = {"import softstep": 0.15, "softstep --help": 0.6, "softstep train --help": None}
     loaded = [float(len(sample["loaded"])) for sample in samples["import softstep"]]
     return [
         *(
-            Row(name, "s", spread([s["seconds"] for s in taken]), required=allowed.get(name, 3.0), sense="at most")
-            for name, taken in samples.items()
+            Row(
+                name, "s", spread([s["seconds"] for s in side_samples]), required=limits.get(name, 3.0), sense="at most"
+            )
+            for name, side_samples in samples.items()
         ),
         Row("heavy modules that import softstep loads", "count", spread(loaded), required=0.0, sense="at most"),
     ]
 
 
 def import_softstep() -> Sample:
-    """Seconds of `import softstep` in a fresh interpreter, and the heavy modules it loaded."""
-    done = measure.run([sys.executable, "-c", IMPORT, " ".join(HEAVY)])
-    return json.loads(done.stdout)
+    """Return the seconds of `import softstep` in a new interpreter, and the heavy modules that it loaded."""
+    completed = measure.run([sys.executable, "-c", IMPORT, " ".join(HEAVY)])
+    return json.loads(completed.stdout)
 
 
 def first_gradient_step(flags: list[str]) -> Sample:
-    """Seconds from the command to its first record with gradient steps; the run is then told to stop."""
+    """Return the seconds from the command to its first record with gradient steps, then stop the run."""
     (ROOT / "runs").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "runs") as folder:
         command = [str(SOFTSTEP), "train", *flags, *FIRST_STEPS, "--out", str(Path(folder) / "run"), "--json"]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         with subprocess.Popen(
             command,
             cwd=ROOT,
@@ -90,11 +92,11 @@ def first_gradient_step(flags: list[str]) -> Sample:
             text=True,
         ) as process:
             assert process.stdout is not None
-            seconds = next((time.perf_counter() - begun for line in process.stdout if _has_learned(line)), None)
-            process.terminate()  # saves and ends
+            seconds = next((time.perf_counter() - start for line in process.stdout if _has_learned(line)), None)
+            process.terminate()  # the run saves a checkpoint and ends
             process.stdout.read()
     if seconds is None:
-        raise Failed(f"softstep train {' '.join(flags)} ended before its first gradient step")
+        raise BenchmarkError(f"softstep train {' '.join(flags)} ended before its first gradient step")
     return {"seconds": seconds}
 
 

@@ -1,4 +1,4 @@
-"""Environments whose action values are known in closed form, and one that writes down what it saw."""
+"""Probe environments: some have action values in closed form, others record, fail or return lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class _Probe(gymnasium.Env[np.ndarray, int]):
-    """Two actions, both alike; a number or two to observe."""
+    """Base of the probes: two equivalent actions and a constant observation, unless overridden."""
 
     action_space = gymnasium.spaces.Discrete(2)
     observation_space = gymnasium.spaces.Box(-1e6, 1e6, (1,), np.float32)
@@ -28,7 +28,7 @@ class _Probe(gymnasium.Env[np.ndarray, int]):
         return np.ones(1, np.float32)
 
     def outcome(self, action: int) -> tuple[float, bool]:
-        """Reward and true end of the step just made."""
+        """Return the reward of the current step and whether it terminates the episode."""
         raise NotImplementedError
 
 
@@ -40,7 +40,7 @@ class Constant(_Probe):
 
 
 class Sign(_Probe):
-    """One step, the reward is the observation, +1 or −1: Q(s) = s."""
+    """One step; the reward is the observation, +1 or −1: Q(s) = s."""
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         gymnasium.Env.reset(self, seed=seed)
@@ -55,7 +55,7 @@ class Sign(_Probe):
 
 
 class Choice(_Probe):
-    """One step, the reward is the action: Q(a) = a."""
+    """One step; the reward is the action: Q(a) = a."""
 
     def outcome(self, action: int) -> tuple[float, bool]:
         return float(action), True
@@ -72,14 +72,14 @@ class TwoStep(_Probe):
 
 
 class Endless(_Probe):
-    """Reward 1 for ever, always the same to observe: Q = 1/(1 − γ), however short its time limit."""
+    """Reward 1 at every step with a constant observation: Q = 1/(1 − γ), for any time limit."""
 
     def outcome(self, action: int) -> tuple[float, bool]:
         return 1.0, False
 
 
 class Clock(_Probe):
-    """Reward 1 for ever; observes the time since the reset, one-hot, so that a limit can be foreseen."""
+    """Reward 1 at every step; observes the one-hot time since the reset, so that a time limit is predictable."""
 
     observation_space = gymnasium.spaces.Box(0, 1, (4,), np.float32)
 
@@ -91,7 +91,7 @@ class Clock(_Probe):
 
 
 class Recorder(gymnasium.Env[np.ndarray, int]):
-    """Observes (number of its own resets, time since the last); the action 3 ends the episode."""
+    """Observes (number of its resets, time since the last reset); action 3 ends the episode."""
 
     action_space = gymnasium.spaces.Discrete(4)
     observation_space = gymnasium.spaces.Box(-1e6, 1e6, (2,), np.float32)
@@ -104,26 +104,26 @@ class Recorder(gymnasium.Env[np.ndarray, int]):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         if self.ended:
-            raise RuntimeError("stepped after its end")
+            raise RuntimeError("step was called after the episode had ended; call reset first")
         self.t, self.ended = self.t + 1, action == 3
         return np.array([self.resets, self.t], np.float32), float(self.t), self.ended, False, {}
 
 
 class Faulty(_Probe):
-    """Raises in the midst of an episode."""
+    """Raises in the middle of an episode, at step `failing_step`."""
 
-    at = 90
+    failing_step = 90
 
     def outcome(self, action: int) -> tuple[float, bool]:
-        if self.t == self.at:
+        if self.t == self.failing_step:
             raise ArithmeticError("the probe breaks")
         return 0.0, False
 
 
 class Broken(Faulty):
-    """Raises at once."""
+    """Raises at the first step."""
 
-    at = 1
+    failing_step = 1
 
 
 class Listed(_Probe):

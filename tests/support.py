@@ -1,4 +1,4 @@
-"""Small runs that the tests share."""
+"""Small runs shared by the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from softstep.training.randomness import DRAWN_AHEAD
 
 
 def small(**changes: Any) -> Config:
-    """A run whose programs compile quickly and whose ring wraps early."""
+    """Return a configuration whose programs compile quickly and whose replay ring wraps early."""
     defaults: dict[str, Any] = {
         "env": "gymnax:CartPole-v1", "total_steps": 400, "hidden": (8,), "batch_size": 8, "memory_size": 64,
         "learning_starts": 20, "train_every": 2, "record_every": 100, "checkpoint_every": 100,
@@ -30,7 +30,7 @@ def small(**changes: Any) -> Config:
 
 
 def make_driver(config: Config, agents: tuple[Agent, ...] | None = None, kind: str = "default") -> Driver:
-    """The driver of the first block: `default`, or gymnax stepped from the host (`host`)."""
+    """Make the driver of the first block: `default`, or gymnax stepped from the host (`host`)."""
     agents = config.blocks()[0] if agents is None else agents
     spec = envs.describe(config)
     learner = make_learner(config, spec.observation_size, spec.num_actions)
@@ -45,7 +45,7 @@ def make_driver(config: Config, agents: tuple[Agent, ...] | None = None, kind: s
 
 
 def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_AHEAD) -> list[FinishedEpisode]:
-    """Run that many iterations, at most `chunk` in one call."""
+    """Run `iterations` iterations, at most `chunk` per call, and return the finished episodes."""
     finished, end = list[FinishedEpisode](), driver.iteration + iterations
     while driver.iteration < end:
         learning = driver.iteration >= warmup(config)
@@ -55,24 +55,24 @@ def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_
 
 
 def remembered(driver: Driver) -> list[np.ndarray]:
-    """Every agent's replay rows, the oldest first."""
+    """Return every agent's replay rows, oldest first."""
     return driver.new_rows(np.zeros_like(driver.written()))
 
 
 def agent_bits(driver: Driver, slot: int) -> list[bytes]:
-    """Everything that is an agent's own, as bytes: learner, behaviour and replay."""
+    """Return the complete state of an agent as bytes: learner, statistics and replay."""
     leaves = [np.asarray(leaf)[slot] for leaf in jax.tree.leaves(driver.state)]
     leaves += [np.asarray(leaf)[slot] for leaf in driver.statistics]
     return [leaf.tobytes() for leaf in leaves] + [remembered(driver)[slot].tobytes()]
 
 
 def of_agent(finished: list[FinishedEpisode], slot: int) -> list[FinishedEpisode]:
-    """One agent's episodes, as if it had been alone."""
+    """Return one agent's episodes, renumbered as if it were the only agent."""
     return [episode._replace(agent=0) for episode in finished if episode.agent == slot]
 
 
 class Tape:
-    """Everything a block's run reports, and the replay rows a store would have kept."""
+    """Recording of everything that a block's run reports, and of the replay rows that a run folder would hold."""
 
     def __init__(self, config: Config, agents: tuple[Agent, ...] | None = None, stop_at: int | None = None) -> None:
         self.config, self.agents = config, config.blocks()[0] if agents is None else agents
@@ -82,7 +82,7 @@ class Tape:
         self._steps, self._stop_at = 0, stop_at
 
     def run(self, restored: Restored | None = None, cache: ProgramCache | None = None) -> Outcome:
-        """Train, from the start or on from a snapshot."""
+        """Train from the start or from a snapshot."""
         hooks = Hooks(
             on_records=self.records.extend,
             on_progress=lambda progress: setattr(self, "_steps", progress.env_steps),
@@ -92,7 +92,7 @@ class Tape:
         return run_block(self.config, self.agents, self.spec, hooks, restored, cache)
 
     def restored(self, number: int) -> Restored:
-        """What a store would read back of the snapshot `number`."""
+        """Return snapshot `number` as a run folder would restore it."""
         parts = zip(*(snapshot.new_rows for snapshot in self.snapshots[: number + 1]), strict=True)
         rows = [np.concatenate(agent)[-replay_capacity(self.config) :] for agent in parts]
         return Restored(self.snapshots[number].arrays, rows)

@@ -1,4 +1,4 @@
-"""The peers: virtual environments made from pins, and the programs that run in them."""
+"""The peers: virtual environments created from pinned versions, and the programs that run in them."""
 
 from __future__ import annotations
 
@@ -14,35 +14,42 @@ ENVIRONMENTS = ROOT / ".venv-peers"
 
 
 def pins(name: str) -> dict[str, str]:
-    """The pinned distributions of peer `name`: distribution → version; ValueError for a line that pins nothing."""
-    found = {}
+    """Return the pinned distributions of peer `name` as {distribution: version}.
+
+    Raises:
+        ValueError: A line does not pin a version.
+    """
+    versions = {}
     for line in (HERE / f"{name}.txt").read_text().splitlines():
         requirement = line.partition("#")[0].strip()
         if not requirement:
             continue
         distribution, equals, version = requirement.partition("==")
         if not equals or not version:
-            raise ValueError(f"{name}.txt: {requirement!r} is no pin: write NAME==VERSION")
-        found[distribution.partition("[")[0].lower()] = version
-    return found
+            raise ValueError(f"{name}.txt: {requirement!r} is not a pin: write NAME==VERSION")
+        versions[distribution.partition("[")[0].lower()] = version
+    return versions
 
 
 def fingerprint(name: str) -> str:
-    """A hash of the pins and of the Python they are for."""
+    """Return a hash of the pins and of the Python version."""
     content = (HERE / f"{name}.txt").read_bytes() + f"{sys.version_info[:2]}".encode()
     return hashlib.sha256(content).hexdigest()
 
 
 def python(name: str) -> Path:
-    """The interpreter of peer `name`'s environment, made now where there is none of these pins."""
-    place = ENVIRONMENTS / name
-    stamp, interpreter = place / "pins.sha256", place / "bin" / "python"
+    """Return the interpreter of peer `name`'s environment; create the environment unless it matches the pins."""
+    environment = ENVIRONMENTS / name
+    stamp, interpreter = environment / "pins.sha256", environment / "bin" / "python"
     if stamp.is_file() and stamp.read_text() == fingerprint(name) and interpreter.exists():
         return interpreter
-    print(f"making {place.relative_to(ROOT)} from benchmarks/peers/{name}.txt (minutes, once)", flush=True)
-    if place.exists():
-        shutil.rmtree(place)
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+    print(
+        f"creating {environment.relative_to(ROOT)} from benchmarks/peers/{name}.txt (takes minutes, only once)",
+        flush=True,
+    )
+    if environment.exists():
+        shutil.rmtree(environment)
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     install = [str(interpreter), "-m", "pip", "install", "--quiet", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, "--requirement", str(HERE / f"{name}.txt")], check=True)
     stamp.write_text(fingerprint(name))

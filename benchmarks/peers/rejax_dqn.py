@@ -1,7 +1,7 @@
-"""rejax's DQN on gymnax, its documented way: `jax.jit` over `jax.vmap` of `train`; prints one JSON line.
+"""rejax's DQN on gymnax, run as documented by `jax.jit` over `jax.vmap` of `train`; prints one JSON line.
 
-Runs in an environment made from rejax.txt and knows nothing of softstep. Its evaluations are replaced by a callback
-that does nothing; the clock starts when the program is compiled and every agent learns.
+This program runs in an environment created from rejax.txt and does not import softstep. An empty callback replaces
+the evaluations. Timing starts when the program is compiled and every agent learns.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rejax import DQN
 
 
 def algorithm(request: dict[str, Any], steps: int, fill: int) -> Any:
-    """A DQN that trains for `steps` environment steps and does not evaluate."""
-    made = DQN.create(
+    """Return a DQN that trains for `steps` environment steps and does not evaluate."""
+    dqn = DQN.create(
         env=request["env"],
         agent_kwargs={"activation": "relu"},  # its network is a fixed 64-64
         num_envs=1,
@@ -35,26 +35,26 @@ def algorithm(request: dict[str, Any], steps: int, fill: int) -> Any:
         eval_freq=steps,
         skip_initial_evaluation=True,
     )
-    return made.replace(eval_callback=lambda algorithm, state, key: ())
+    return dqn.replace(eval_callback=lambda algorithm, state, key: ())
 
 
 def measure(request: dict[str, Any]) -> dict[str, Any]:
-    """Agent-steps per second of `agents` vmapped seeds, all of them learning."""
+    """Measure the agent-steps per second of `agents` vmapped seeds, all of them learning."""
     warm, steps, agents = request["warm"], request["steps"], request["agents"]
     keys = jax.random.split(jax.random.PRNGKey(0), agents)
     state, _ = jax.jit(jax.vmap(algorithm(request, warm, fill=warm // 2).train))(keys)
-    longer = algorithm(request, steps, fill=warm // 2)
-    train = jax.jit(jax.vmap(lambda s: longer.train(train_state=s))).lower(state).compile()
+    timed = algorithm(request, steps, fill=warm // 2)
+    train = jax.jit(jax.vmap(lambda s: timed.train(train_state=s))).lower(state).compile()
     jax.block_until_ready(state)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     state, _ = jax.block_until_ready(train(state))
-    seconds = time.perf_counter() - begun
-    assert int(state.global_step[0]) == warm + steps, "the clock measured other steps than it was asked to"
+    seconds = time.perf_counter() - start
+    assert int(state.global_step[0]) == warm + steps, "the timed steps differ from the requested ones"
     return {"rate": agents * steps / seconds, "agent_steps": agents * steps, "seconds": seconds}
 
 
 def main() -> None:
-    """Answer the request in the first argument."""
+    """Run the request in the first argument and print the answer."""
     names = ("rejax", "gymnax", "jax", "jaxlib")
     answer = measure(json.loads(sys.argv[1]))
     print(json.dumps(answer | {"versions": {name: importlib.metadata.version(name) for name in names}}))

@@ -1,7 +1,7 @@
 """stable-baselines3's DQN on Gymnasium; prints one JSON line.
 
-Runs in an environment made from sb3.txt and knows nothing of softstep. `speed` measures environment steps per second
-while it learns; `solve` trains until a greedy evaluation reaches a return, or a time limit ends.
+This program runs in an environment created from sb3.txt and does not import softstep. `speed` measures environment
+steps per second during learning; `solve` trains until a greedy evaluation reaches a return or a time limit passes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stable_baselines3.common.utils import LinearSchedule
 
 
 def make_agent(request: dict[str, Any], env: Any) -> DQN:
-    """A DQN with the request's settings: a gradient step and a soft update every `train_every` environment steps."""
+    """Return a DQN with the requested settings: a gradient step and soft update per `train_every` environment steps."""
     rate, final = request["learning_rate"], request.get("learning_rate_decay", 1.0)
     share = min(1.0, request.get("learning_rate_decay_steps", 1) / request["total_steps"])
     return DQN(
@@ -40,7 +40,7 @@ def make_agent(request: dict[str, Any], env: Any) -> DQN:
         target_update_interval=request["train_every"],
         exploration_fraction=min(1.0, request["exploration_steps"] / request["total_steps"]),
         exploration_final_eps=request["exploration_end"],
-        max_grad_norm=request.get("max_grad_norm") or 10,  # it always clips, at 10 by default
+        max_grad_norm=request.get("max_grad_norm") or 10,  # stable-baselines3 always clips, at 10 by default
         policy_kwargs={"net_arch": request["hidden"]},
         seed=request["seed"],
         device="cpu",
@@ -48,30 +48,33 @@ def make_agent(request: dict[str, Any], env: Any) -> DQN:
 
 
 def speed(request: dict[str, Any]) -> dict[str, Any]:
-    """Environment steps per second after `warm` steps, all of them learning."""
+    """Measure the environment steps per second after `warm` steps, all of them learning."""
     warm, steps = request["warm"], request["steps"]
     agent = make_agent(request, request["env"])
     agent.learn(warm)
     before = agent._n_updates
-    begun = time.perf_counter()
+    start = time.perf_counter()
     agent.learn(steps, reset_num_timesteps=False)
-    seconds, updates = time.perf_counter() - begun, agent._n_updates - before
+    seconds, updates = time.perf_counter() - start, agent._n_updates - before
     assert abs(updates - steps / request["train_every"]) <= 2, f"{updates} updates in {steps} steps"
     return {"rate": steps / seconds, "agent_steps": steps, "seconds": seconds}
 
 
 class UntilSolved(BaseCallback):
-    """Evaluates greedily every `eval_every` steps once training returns pass the gate; stops when solved or late."""
+    """A callback that evaluates greedily every `eval_every` steps once training returns pass the gate.
 
-    def __init__(self, request: dict[str, Any], begun: float) -> None:
+    It stops training when the task is solved or the time limit has passed.
+    """
+
+    def __init__(self, request: dict[str, Any], start: float) -> None:
         super().__init__()
-        self._request, self._begun = request, begun
+        self._request, self._start = request, start
         self._eval_env = Monitor(gymnasium.make(request["env"]))
         self._eval_env.reset(seed=request["seed"] + 1_000_000)
         self.best, self.solved = -np.inf, False
 
     def _on_step(self) -> bool:
-        if time.perf_counter() - self._begun > self._request["limit_seconds"]:
+        if time.perf_counter() - self._start > self._request["limit_seconds"]:
             return False
         if self.num_timesteps % self._request["eval_every"] or not self._gate_is_open():
             return True
@@ -86,14 +89,14 @@ class UntilSolved(BaseCallback):
 
 
 def solve(request: dict[str, Any]) -> dict[str, Any]:
-    """Wall time to a greedy evaluation at `solve_at`; returns are reported without the scale on rewards."""
-    begun, scale = time.perf_counter(), request["reward_scale"]
+    """Measure the wall time until a greedy evaluation reaches `solve_at`; returns are reported unscaled."""
+    start, scale = time.perf_counter(), request["reward_scale"]
     monitored = Monitor(gymnasium.make(request["env"]))
     agent = make_agent(request, gymnasium.wrappers.TransformReward(monitored, lambda reward: reward * scale))
-    callback = UntilSolved(request, begun)
+    callback = UntilSolved(request, start)
     agent.learn(request["total_steps"], callback=callback)
     return {
-        "seconds": time.perf_counter() - begun,
+        "seconds": time.perf_counter() - start,
         "solved": bool(callback.solved),
         "env_steps": agent.num_timesteps,
         "best_evaluation": callback.best if np.isfinite(callback.best) else None,
@@ -101,7 +104,7 @@ def solve(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer the request in the first argument."""
+    """Run the request in the first argument and print the answer."""
     request = json.loads(sys.argv[1])
     if request["threads"] is not None:
         torch.set_num_threads(request["threads"])

@@ -1,4 +1,4 @@
-"""The blend T ← c·T + (1 − c)·Q and the moment it fires, as the learner applies them."""
+"""The blend T ← c·T + (1 − c)·Q and its firing, as the learner applies them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_k_updates_towards_fixed_parameters_leave_the_kth_power_of_c(tau: float)
     for k in range(1, 301):
         target = np.asarray(update_target(jnp.asarray(target), jnp.asarray(online), jnp.float32(tau), True))
         if k in (1, 10, 300):
-            left = np.float64(1 - np.float64(np.float32(tau))) ** k
-            np.testing.assert_allclose(target, online + left * (start - online), rtol=0, atol=2e-5)
+            remaining = np.float64(1 - np.float64(np.float32(tau))) ** k
+            np.testing.assert_allclose(target, online + remaining * (start - online), rtol=0, atol=2e-5)
 
 
 @given(taus, st.integers(0, 1000))
-def test_it_equals_torch_and_optax(tau: float, seed: int) -> None:
+def test_the_blend_equals_torch_and_optax(tau: float, seed: int) -> None:
     target, online = vectors(50, seed)
     ours = np.asarray(update_target(jnp.asarray(target), jnp.asarray(online), jnp.float32(tau), True))
     by_torch = torch.lerp(torch.from_numpy(target), torch.from_numpy(online), tau).numpy()
@@ -52,16 +52,16 @@ def test_tau_one_copies_every_bit(target: np.ndarray, online: np.ndarray) -> Non
     assert np.asarray(moved).tobytes() == online.tobytes()
 
 
-def test_tau_one_copies_where_the_interpolation_alone_misses() -> None:
+def test_tau_one_copies_exactly_although_interpolation_would_round() -> None:
     target, online = vectors(10_000, 1)
     assert (target + np.float32(1) * (online - target) != online).mean() > 0.1
     assert np.asarray(update_target(jnp.asarray(target), jnp.asarray(online), 1.0, True)).tobytes() == online.tobytes()
 
 
-@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
-def test_a_target_that_does_not_fire_keeps_its_bits_beside_a_poisoned_network(poison: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_update_that_does_not_fire_ignores_a_non_finite_network(value: float) -> None:
     target, online = vectors(10, 2)
-    online[3] = poison
+    online[3] = value
     kept = update_target(jnp.asarray(target), jnp.asarray(online), jnp.float32(0.5), jnp.array(False))
     assert np.asarray(kept).tobytes() == target.tobytes()
 
@@ -75,9 +75,9 @@ def test_leaves_that_are_not_floating_point_are_copied_not_blended() -> None:
 
 
 @pytest.mark.parametrize("narrow", [jnp.bfloat16, jnp.float16])
-def test_a_narrow_network_is_followed_in_float32(narrow: jnp.dtype) -> None:
+def test_the_target_of_a_narrow_network_is_blended_in_float32(narrow: jnp.dtype) -> None:
     target, online = jnp.zeros(4, jnp.float32), jnp.ones(4, narrow)
-    for _ in range(1000):  # in bfloat16 the target would stall at the first step that rounds away
+    for _ in range(1000):  # a bfloat16 target would stall as soon as an update rounds to zero
         target = update_target(target, online, 0.001, True)
     assert target.dtype == jnp.float32
     np.testing.assert_allclose(target, 1 - 0.999**1000, rtol=1e-4)

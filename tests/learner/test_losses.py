@@ -1,4 +1,4 @@
-"""Targets and losses against rlax."""
+"""TD targets and losses against rlax."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def test_huber_and_its_gradient() -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-6)
 
 
-def test_squared_is_twice_rlax_l2() -> None:
+def test_squared_loss_is_twice_the_l2_loss_of_rlax() -> None:
     error = jnp.linspace(-3, 3, 121)
     np.testing.assert_allclose(losses.squared(error), 2 * rlax.l2_loss(error), atol=1e-6)
 
 
-def test_a_value_not_chosen_does_not_spoil_the_target() -> None:
+def test_a_non_finite_value_of_another_action_does_not_affect_the_target() -> None:
     y = 1 + losses.bootstrap(jnp.float32(1), jnp.array([2.0, jnp.inf]), jnp.array([1.0, 0.0]))
     assert y == 3
 
 
-def test_at_a_true_end_the_target_is_the_reward() -> None:
+def test_at_termination_the_target_is_the_reward() -> None:
     y = 7 + losses.bootstrap(jnp.float32(0), jnp.array([2.0, 5.0]), jnp.array([2.0, 5.0]))
     assert y == 7
 
 
-def test_a_column_where_a_row_belongs_is_refused() -> None:
+def test_a_vector_instead_of_a_scalar_is_refused() -> None:
     with pytest.raises(Exception, match="Type-check"):
         losses.bootstrap(jnp.ones(1), jnp.ones(2), jnp.ones(2))

@@ -1,4 +1,4 @@
-"""One learner: its update against an independent double, its clock, its optimizers, its divergence."""
+"""One learner: its update against an independent implementation, its clock, optimizers and divergence."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def assert_equal(a: Any, b: Any) -> None:
     jax.tree.map(lambda x, y: np.testing.assert_array_equal(np.asarray(x), np.asarray(y)), a, b)
 
 
-# ---- the double: NumPy, float64, gradients from finite differences ----
+# ---- independent implementation: NumPy, float64, gradients from finite differences ----
 
 
-class Double:
-    """The same agent, written a second time from the papers."""
+class ReferenceLearner:
+    """The same agent, written independently from the papers."""
 
     def __init__(self, params: Any, loss: str, double_q: bool, clip: float | None) -> None:
         self.shapes = [np.shape(p) for p in params]
@@ -88,11 +88,11 @@ class Double:
 
     def update(self, data: Transition, learning_rate: float, target: TargetUpdate, gamma: float) -> float:
         before, h = self.mean_loss(self.online, data, gamma), 1e-6
-        nudges = h * np.eye(self.online.size)
+        perturbations = h * np.eye(self.online.size)
         gradient = np.array(
             [
                 self.mean_loss(self.online + n, data, gamma) - self.mean_loss(self.online - n, data, gamma)
-                for n in nudges
+                for n in perturbations
             ]
         ) / (2 * h)
         if self.clip is not None and (norm := np.sqrt(gradient @ gradient)) > self.clip:
@@ -113,24 +113,26 @@ CASES = list(
 
 
 @pytest.mark.parametrize(("loss", "double_q", "target", "clip"), CASES)
-def test_updates_equal_those_of_an_independent_double(
+def test_updates_equal_those_of_an_independent_implementation(
     loss: Any, double_q: bool, target: TargetUpdate, clip: float | None
 ) -> None:
     with jax.enable_x64(True):
         ours = learner(loss=loss, double_q=double_q, max_grad_norm=clip)
         state = ours.init(jax.random.key(0))
         assert state.online[0].dtype == jnp.float64
-        state = state._replace(target=ours.init(jax.random.key(1)).online)  # far from Q: the two argmaxes differ
-        double, update = Double(state.online, loss, double_q, clip), jax.jit(ours.update)
-        double.target = np.concatenate([np.ravel(p) for p in state.target])
+        state = state._replace(
+            target=ours.init(jax.random.key(1)).online
+        )  # far from Q, so that the two argmaxes differ
+        reference, update = ReferenceLearner(state.online, loss, double_q, clip), jax.jit(ours.update)
+        reference.target = np.concatenate([np.ravel(p) for p in state.target])
         for step in range(3):
             data = batch(step, np.float64, scale=2)
             state, value = update(state, data, hyper(target=target))
-            expected = double.update(data, 1e-2, target, 0.9)
+            expected = reference.update(data, 1e-2, target, 0.9)
             np.testing.assert_allclose(value, expected, rtol=1e-9)
             for name in ("online", "target"):
                 vector = np.concatenate([np.ravel(p) for p in getattr(state, name)])
-                np.testing.assert_allclose(vector, getattr(double, name), rtol=0, atol=1e-8)
+                np.testing.assert_allclose(vector, getattr(reference, name), rtol=0, atol=1e-8)
 
 
 # ---- the clock ----
@@ -146,10 +148,10 @@ def test_no_target_network_keeps_the_target_equal_to_the_online_network_bit_for_
         assert_equal(state.target, state.online)
 
 
-def test_a_soft_target_with_a_period_rests_between_its_updates() -> None:
+def test_a_soft_target_with_a_period_is_constant_between_its_updates() -> None:
     states = list(run(learner(), 8, hyper(target=TargetUpdate(0.5, period=4))))
     moved = [not np.array_equal(a.target[0], b.target[0]) for a, b in itertools.pairwise(states)]
-    assert moved == [False, False, True, False, False, False, True]  # at the steps 4 and 8
+    assert moved == [False, False, True, False, False, False, True]  # at steps 4 and 8
 
 
 def test_the_blend_uses_the_new_online_parameters() -> None:
@@ -161,17 +163,19 @@ def test_the_blend_uses_the_new_online_parameters() -> None:
     assert not np.array_equal(before.online[0], after.online[0])
 
 
-def test_the_target_starts_as_a_copy_in_memory_of_its_own() -> None:
+def test_the_target_starts_as_a_copy_in_separate_memory() -> None:
     state = learner().init(jax.random.key(0))
     assert_equal(state.target, state.online)
-    jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)(state)  # refuses one buffer given twice
+    jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)(
+        state
+    )  # raises if one buffer is donated twice
     fresh = jax.jit(learner().init)(jax.random.key(0))
-    places = [leaf.unsafe_buffer_pointer() for leaf in (*fresh.online, *fresh.target)]
-    assert len(set(places)) == len(places)
+    addresses = [leaf.unsafe_buffer_pointer() for leaf in (*fresh.online, *fresh.target)]
+    assert len(set(addresses)) == len(addresses)
 
 
-def test_the_target_does_not_reach_the_gradient() -> None:
-    """With γ = 0 the target network cannot matter."""
+def test_the_target_does_not_enter_the_gradient() -> None:
+    """With γ = 0 the online update is independent of the target network."""
     ours = learner()
     state = ours.init(jax.random.key(0))
     other = state._replace(target=jax.tree.map(lambda x: x + 9, state.target))
@@ -179,7 +183,7 @@ def test_the_target_does_not_reach_the_gradient() -> None:
     assert_equal(a, b)
 
 
-# ---- networks of the user's own ----
+# ---- custom networks ----
 
 
 class Narrow(eqx.Module):
@@ -211,11 +215,11 @@ NAMES = ["adam", "sgd", "rmsprop", "lion", "adamw", "adabelief", "radam", "nadam
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_optimizer_of_optax_learns_by_name(name: str) -> None:
-    ours, given = learner(optimizer=name), Hyper(jnp.full(2, 1e-2), jnp.ones(2), jnp.ones(2, int), jnp.full(2, 0.9))
+def test_an_optax_optimizer_selected_by_name_learns(name: str) -> None:
+    ours, hyper = learner(optimizer=name), Hyper(jnp.full(2, 1e-2), jnp.ones(2), jnp.ones(2, int), jnp.full(2, 0.9))
     state = jax.vmap(ours.init)(jax.random.split(jax.random.key(0), 2))
     data = jax.tree.map(lambda x: np.stack([x, x]), batch(0))
-    after, loss = jax.jit(jax.vmap(ours.update))(state, data, given)
+    after, loss = jax.jit(jax.vmap(ours.update))(state, data, hyper)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
     assert np.isfinite(loss).all()
     assert not np.array_equal(after.online[0], state.online[0])
@@ -225,7 +229,7 @@ def test_any_optimizer_of_optax_learns_by_name(name: str) -> None:
     ("name", "options"),
     [("adam", {"b1": 0.8, "eps": 1e-3}), ("sgd", {"momentum": 0.9}), ("rmsprop", {"decay": 0.5})],
 )
-def test_an_update_is_the_one_optax_makes_with_these_options(name: str, options: dict[str, float]) -> None:
+def test_an_update_equals_that_of_optax_with_the_same_options(name: str, options: dict[str, float]) -> None:
     ours = learner(optimizer=name, optimizer_options=options)
     theirs = getattr(optax, name)(1e-2, **options)
     state = ours.init(jax.random.key(0))
@@ -244,7 +248,7 @@ def test_an_update_is_the_one_optax_makes_with_these_options(name: str, options:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "words"),
+    ("name", "options", "message"),
     [
         ("adamm", {}, "adam"),
         ("apply_updates", {}, "not an optimizer"),
@@ -255,28 +259,28 @@ def test_an_update_is_the_one_optax_makes_with_these_options(name: str, options:
         ("lbfgs", {}, "does not fit"),
     ],
 )
-def test_what_is_no_optimizer_or_option_is_refused_with_near_names(name: str, options: Any, words: str) -> None:
-    with pytest.raises(ConfigError, match=words) as error:
+def test_an_invalid_optimizer_or_option_is_refused(name: str, options: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
         optimizer_by_name(name, options)
     assert "\n" not in str(error.value)
 
 
 def test_clipping_bounds_the_global_norm_of_a_step() -> None:
-    ours, free = (learner(optimizer="sgd", max_grad_norm=norm) for norm in (0.1, None))
-    state = ours.init(jax.random.key(0))
+    clipped, unclipped = (learner(optimizer="sgd", max_grad_norm=norm) for norm in (0.1, None))
+    state = clipped.init(jax.random.key(0))
 
-    def length(learner: Learner) -> float:
+    def step_length(learner: Learner) -> float:
         after, _ = learner.update(learner.init(jax.random.key(0)), batch(0, scale=100), hyper(1.0))
         return float(optax.tree.norm(jax.tree.map(jnp.subtract, after.online, state.online)))
 
-    assert length(free) > 1
-    assert length(ours) == pytest.approx(0.1, rel=1e-4)
+    assert step_length(unclipped) > 1
+    assert step_length(clipped) == pytest.approx(0.1, rel=1e-4)
 
 
 # ---- divergence ----
 
 
-def test_divergence_is_marked_at_its_step_and_stays() -> None:
+def test_divergence_is_marked_at_its_step_and_stays_marked() -> None:
     ours, marks = learner(), []
     state, update = ours.init(jax.random.key(0)), jax.jit(ours.update)
     for step in range(1, 7):
@@ -287,55 +291,55 @@ def test_divergence_is_marked_at_its_step_and_stays() -> None:
     assert marks == [0, 0, 0, 4, 4, 4]
 
 
-def test_parameters_that_overflow_under_a_finite_loss_are_divergence() -> None:
+def test_overflowing_parameters_with_a_finite_loss_count_as_divergence() -> None:
     ours = learner(optimizer="sgd")
     state, value = ours.update(ours.init(jax.random.key(0)), batch(0, scale=1e10), hyper(1e30))
     assert np.isfinite(value)
     assert state.diverged_at == 1
 
 
-# ---- one network, blended with itself ----
+# ---- one network that is blended with itself ----
 
 
-def blended(**changes: Any) -> Learner:
+def blended_learner(**changes: Any) -> Learner:
     return learner(arms=(Arm("blended", blended=True),), **changes)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_network_blended_with_itself_is_the_smaller_step(optimizer: str) -> None:
+def test_a_network_blended_with_itself_takes_a_smaller_step(optimizer: str) -> None:
     alpha, tau = 0.05, 0.1
-    literal = hyper(alpha, TargetUpdate(tau))._replace(blended=True)
+    blended_hyper = hyper(alpha, TargetUpdate(tau))._replace(blended=True)
     with jax.enable_x64(True):
-        ours = blended(optimizer=optimizer)
+        ours = blended_learner(optimizer=optimizer)
         states = [ours.init(jax.random.key(0)) for _ in range(2)]
         states = [jax.tree.map(lambda a: a.astype(jnp.float64) if a.dtype == jnp.float32 else a, s) for s in states]
         start = states[0].online[0]
         for step in range(20):
             data = batch(step, np.float64)
-            states[0], _ = ours.update(states[0], data, literal)
+            states[0], _ = ours.update(states[0], data, blended_hyper)
             states[1], _ = ours.update(states[1], data, hyper(tau * alpha, TargetUpdate.none()))
         for a, b in zip(states[0].online, states[1].online, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
         assert float(jnp.abs(states[0].online[0] - start).max()) > 1e-3
 
 
-def test_several_steps_between_blends_are_lookahead() -> None:
-    ours, plain, alpha, tau, inner = blended(optimizer="sgd"), learner(optimizer="sgd"), 0.05, 0.3, 3
-    literal = hyper(alpha, TargetUpdate(tau, inner))._replace(blended=True)
+def test_several_steps_between_blends_equal_lookahead() -> None:
+    ours, plain, alpha, tau, inner = blended_learner(optimizer="sgd"), learner(optimizer="sgd"), 0.05, 0.3, 3
+    blended_hyper = hyper(alpha, TargetUpdate(tau, inner))._replace(blended=True)
     state = ours.init(jax.random.key(0))
     slow = state.online
     for cycle in range(4):
         fast = plain.init(jax.random.key(0))._replace(online=slow, target=slow)
-        for step in range(inner):  # optax's own steps of a network that is its own target
+        for step in range(inner):  # plain steps of a network that is its own target
             data = batch(inner * cycle + step)
             fast, _ = plain.update(fast, data, hyper(alpha, TargetUpdate.none()))
-            state, _ = ours.update(state, data, literal)
+            state, _ = ours.update(state, data, blended_hyper)
         slow = jax.tree.map(lambda w, new: (1 - tau) * w + tau * new, slow, fast.online)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), state.online, slow)
     assert_equal(state.online, state.target)
 
 
-def test_an_agent_that_is_not_blended_does_not_notice_that_others_are() -> None:
-    ours, plain = blended(), learner()
+def test_an_agent_that_is_not_blended_is_unaffected_by_blended_ones() -> None:
+    ours, plain = blended_learner(), learner()
     for a, b in zip(run(ours, 5, hyper()._replace(blended=False)), run(plain, 5, hyper()), strict=True):
         assert_equal(a, b)

@@ -29,7 +29,7 @@ def test_rate_row_in_microseconds_keeps_the_ratio_of_rates() -> None:
     assert row.met is False
 
 
-def test_own_number_is_judged_where_there_is_no_ratio() -> None:
+def test_own_number_is_judged_without_a_ratio() -> None:
     row = table.Row("wait", "s", table.spread([1.0, 2.0, 4.0]), required=2.0, sense="at most")
     assert row.met
     assert row._replace(required=1.9).met is False
@@ -45,11 +45,11 @@ def test_missing_samples_show_as_a_dash() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(16.42, "16.4"), (0.01234, "0.0123"), (61_035.2, "61 035"), (math.inf, "–")]
 )
-def test_digits(value: float, text: str) -> None:
-    assert table.digits(value) == text
+def test_numbers_keep_three_significant_digits(value: float, text: str) -> None:
+    assert table.format_number(value) == text
 
 
-def test_table_names_what_was_missed() -> None:
+def test_the_table_marks_missed_requirements() -> None:
     rows = [table.rate_row("a", [7.0], [1.0], 6.0), table.rate_row("b", [5.0], [1.0], 6.0)]
     lines = table.render("title", rows).splitlines()
     assert lines[0] == "title"
@@ -62,7 +62,7 @@ def _timeline(agents: int, begin: float, pace: float, end: int = 400) -> ours.Ti
     return ours.Timeline(agents, [begin + s / pace for s in steps], list(steps))
 
 
-def test_throughput_of_workers_side_by_side_is_taken_while_all_learn() -> None:
+def test_throughput_of_parallel_workers_is_measured_while_all_learn() -> None:
     early, late = _timeline(4, 0.0, 100.0), _timeline(4, 1.5, 100.0)
     agent_steps, seconds = ours.throughput([early, late], warm=100, workers=2)
     assert (agent_steps, seconds) == (pytest.approx(8 * 150), pytest.approx(1.5))
@@ -73,7 +73,7 @@ def test_throughput_of_one_worker_adds_up_its_blocks() -> None:
     assert (agent_steps, seconds) == (pytest.approx(6 * 200), pytest.approx(2 + 4))
 
 
-def test_throughput_of_more_blocks_than_workers_ends_when_a_worker_has_none_left() -> None:
+def test_throughput_of_more_blocks_than_workers_ends_when_a_worker_runs_out_of_blocks() -> None:
     blocks = [_timeline(4, 0.0, 100.0), _timeline(4, 0.0, 100.0), _timeline(4, 5.0, 100.0), _timeline(4, 5.0, 50.0)]
     agent_steps, seconds = ours.throughput(blocks, warm=100, workers=2)
     end = min(blocks[2].end, blocks[3].end)
@@ -81,7 +81,7 @@ def test_throughput_of_more_blocks_than_workers_ends_when_a_worker_has_none_left
     assert (agent_steps, seconds) == (pytest.approx(expected), pytest.approx(end - 1.0))
 
 
-def test_throughput_refuses_windows_that_do_not_meet() -> None:
+def test_throughput_refuses_windows_that_do_not_overlap() -> None:
     with pytest.raises(ValueError, match="more steps"):
         ours.throughput([_timeline(4, 0.0, 100.0), _timeline(4, 60.0, 100.0)], warm=100, workers=2)
 
@@ -89,27 +89,32 @@ def test_throughput_refuses_windows_that_do_not_meet() -> None:
 @pytest.mark.parametrize("name", ["sb3", "rejax"])
 def test_peers_are_pinned(name: str) -> None:
     pins = peers.pins(name)
-    wanted = {"sb3": {"stable-baselines3": "2.9.2"}, "rejax": {"rejax": "0.1.3", "gymnax": "0.0.9"}}[name]
-    assert wanted.items() <= pins.items()
+    expected = {"sb3": {"stable-baselines3": "2.9.2"}, "rejax": {"rejax": "0.1.3", "gymnax": "0.0.9"}}[name]
+    assert expected.items() <= pins.items()
     assert len(peers.fingerprint(name)) == 64
 
 
-def test_a_line_that_pins_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requirement_without_a_pinned_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "loose.txt").write_text("torch>=2\n")
     monkeypatch.setattr(peers, "HERE", tmp_path)
-    with pytest.raises(ValueError, match="is no pin"):
+    with pytest.raises(ValueError, match="is not a pin"):
         peers.pins("loose")
 
 
 def test_peers_get_the_same_work() -> None:
-    asked = cartpole.settings(lander.config(8_000, 1))
-    assert (asked["train_every"], asked["tau"], asked["hidden"], asked["total_steps"]) == (4, 1e-3, [64, 64], 8_000)
+    settings = cartpole.peer_settings(lander.config(8_000, 1))
+    assert (settings["train_every"], settings["tau"], settings["hidden"], settings["total_steps"]) == (
+        4,
+        1e-3,
+        [64, 64],
+        8_000,
+    )
     assert json.loads(json.dumps(fast.peer_request(240.0)))["solve_at"] == 220
 
 
-def test_end_of_a_run_is_found_among_its_lines() -> None:
+def test_the_end_event_is_found_among_the_lines_of_a_run() -> None:
     printed = '{"kind": "progress"}\nnot JSON\n{"kind": "end", "blocks": [{"solved": [true]}]}\n'
-    assert fast.end_of(printed)["blocks"][0]["solved"] == [True]
+    assert fast.end_event(printed)["blocks"][0]["solved"] == [True]
 
 
 def test_fast_counts_an_unsolved_seed_as_infinitely_slow() -> None:
@@ -120,19 +125,19 @@ def test_fast_counts_an_unsolved_seed_as_infinitely_slow() -> None:
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_benchmark_can_be_run(name: str) -> None:
+def test_every_benchmark_has_a_run_function(name: str) -> None:
     assert callable(importlib.import_module(f"benchmarks.{name}").run)
 
 
-def test_names_are_listed_and_unknown_ones_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_are_listed_and_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in BENCHMARKS)
     assert main(["speed"]) == 2
-    assert "no benchmark is called speed" in capsys.readouterr().err
+    assert "unknown benchmark: speed" in capsys.readouterr().err
 
 
-def test_what_is_not_finite_is_null_in_json() -> None:
+def test_non_finite_values_are_null_in_json() -> None:
     row = table.Row("time", "s", table.spread([1.0, math.inf]))
     assert json.loads(json.dumps(row.as_dict(), allow_nan=False))["ours"] == {"median": None, "low": 1.0, "high": None}
 
@@ -140,11 +145,11 @@ def test_what_is_not_finite_is_null_in_json() -> None:
 def test_both_sides_of_the_lander_learn_after_every_fourth_step() -> None:
     work = lander.config(8_000, 8)
     assert (work.steps_per_iteration, work.updates, work.target.period) == (4, 1, 1)
-    assert cartpole.settings(work)["train_every"] == 4
+    assert cartpole.peer_settings(work)["train_every"] == 4
     assert fast.peer_request(240.0)["train_every"] == 4
 
 
-def test_capacities_differ_in_nothing_else() -> None:
+def test_runs_of_different_capacities_differ_only_in_capacity() -> None:
     compiled, host = capacity.configs(capacity.FULL).values()
     assert (compiled.updates, compiled.steps_per_iteration, host.updates, host.steps_per_iteration) == (1, 1, 1, 4)
     assert compiled.learning_starts == host.learning_starts == max(capacity.FULL.capacities)

@@ -22,7 +22,7 @@ def stored(name: str) -> nbformat.NotebookNode:
 
 
 def executed(name: str, folder: Path) -> nbformat.NotebookNode:
-    """Run the notebook in `folder` and return it; a cell that raises or takes too long is an error."""
+    """Run the notebook in `folder` and return it; fail if a cell raises or exceeds the time limit."""
     notebook = stored(name)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -32,14 +32,14 @@ def executed(name: str, folder: Path) -> nbformat.NotebookNode:
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:
-    """Return everything that the cells printed, in order."""
+    """Return the concatenated output of the cells."""
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert all(output.get("name") != "stderr" for output in outputs), "a cell wrote to stderr"
     return "".join(output.text for output in outputs if output.output_type == "stream")
 
 
 def without_returns(text: str) -> list[str]:
-    """Return the lines that are the same on every machine."""
+    """Return the lines without returns, which differ between machines."""
     return [line for line in text.splitlines() if "mean return" not in line]
 
 
@@ -74,7 +74,7 @@ def test_the_loop_prints_its_stored_output_except_for_the_returns(loop):
 def test_both_arms_of_the_loop_learn(loop):
     returns = dict(re.findall(r"^(\w+): mean return (\d+)", printed(loop), re.MULTILINE))
     assert set(returns) == {"soft", "hard"}
-    assert all(int(value) > 50 for value in returns.values())  # a random policy gets 22
+    assert all(int(value) > 50 for value in returns.values())  # a random policy scores 22
 
 
 @pytest.mark.parametrize("name", ["question", "pytorch_loop"])
@@ -87,5 +87,5 @@ def test_a_stored_notebook_is_small_and_complete_and_names_no_home_folder(name):
     assert notebook.metadata.kernelspec.name == "python3"
 
 
-def test_every_notebook_is_run():
+def test_every_notebook_is_tested():
     assert {path.stem for path in EXAMPLES.glob("*.ipynb")} == {"question", "pytorch_loop"}

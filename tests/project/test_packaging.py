@@ -1,4 +1,4 @@
-"""The wheel and the sdist hold what they should, and the wheel works in an empty environment."""
+"""The wheel and the sdist hold the right files, and the wheel works in a new environment."""
 
 from __future__ import annotations
 
@@ -27,55 +27,52 @@ pytestmark = pytest.mark.heavy
 
 
 class Built(NamedTuple):
-    """The two archives."""
+    """Paths of the two archives."""
 
     wheel: Path
     sdist: Path
 
 
 class Installed(NamedTuple):
-    """What the site-packages of an environment hold, compiled bytecode included."""
+    """Size of an environment's site-packages, including compiled bytecode, and its number of distributions."""
 
     megabytes: float
     distributions: int
 
 
-def folders() -> Iterator[str]:
-    """Where interpreters may be: the search path, beside our own, and pyenv's, whose shims fail for most versions."""
+def interpreter_folders() -> Iterator[str]:
+    """Yield folders that may hold interpreters: PATH, our own, and pyenv's, whose shims fail for most versions."""
     yield from (*os.get_exec_path(), str(Path(sys.executable).parent))
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     yield from map(str, sorted(pyenv.glob("versions/*/bin")))
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of this version that starts, if there is one."""
-    for folder in folders():
-        found = shutil.which(f"python{version}", path=folder)
-        if (
-            found
-            and f"Python {version}." in subprocess.run([found, "--version"], capture_output=True, text=True).stdout
-        ):
-            return found
+    """Return the path of a working Python of this version, or None."""
+    for folder in interpreter_folders():
+        path = shutil.which(f"python{version}", path=folder)
+        if path and f"Python {version}." in subprocess.run([path, "--version"], capture_output=True, text=True).stdout:
+            return path
     return None
 
 
 def oldest_and_newest() -> list[str]:
-    """The two ends of the supported versions that are here; one, where it is the only one."""
-    found = [version for version in SUPPORTED if interpreter(version)]
-    return found[:1] + found[1:][-1:]
+    """Return the oldest and the newest supported version on this machine, or the only one."""
+    available = [version for version in SUPPORTED if interpreter(version)]
+    return available[:1] + available[1:][-1:]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a command prints in an environment of its own, if it succeeds."""
+    """Run a command without the variables of our own environment and return its output; it must succeed."""
     shared = {"PYTHONPATH", "VIRTUAL_ENV", "NPROC", "OMP_NUM_THREADS"}
     environment = {name: value for name, value in os.environ.items() if name not in shared}
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    result = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
 
 
 def installed(folder: Path) -> Installed:
-    """Size and number of what is in the site-packages of an environment."""
+    """Measure the site-packages of an environment."""
     (site,) = folder.glob("lib/python*/site-packages")
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     return Installed(size / 1e6, len(list(site.glob("*.dist-info"))))
@@ -83,7 +80,7 @@ def installed(folder: Path) -> Installed:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The sdist, and the wheel built from it."""
+    """Build the sdist, and the wheel from it."""
     out = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", out, ROOT, cwd=out)
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
@@ -92,22 +89,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(scope="module")
-def in_wheel(built: Built) -> set[str]:
-    """The names of the wheel's files."""
+def wheel_files(built: Built) -> set[str]:
+    """Return the names of the wheel's files."""
     with zipfile.ZipFile(built.wheel) as archive:
         return set(archive.namelist())
 
 
 @pytest.fixture(scope="module")
-def in_sdist(built: Built) -> set[str]:
-    """The names of the sdist's files, without its own folder."""
+def sdist_files(built: Built) -> set[str]:
+    """Return the names of the sdist's files, relative to its top folder."""
     with tarfile.open(built.sdist) as archive:
         return {member.name.removeprefix(f"{NAME}/") for member in archive if member.isfile()}
 
 
 @pytest.fixture(scope="module")
 def metadata(built: Built) -> Message:
-    """What the wheel says of itself."""
+    """Return the wheel's metadata."""
     with zipfile.ZipFile(built.wheel) as archive:
         return email.message_from_bytes(archive.read(f"{NAME}.dist-info/METADATA"))
 
@@ -117,10 +114,10 @@ def test_the_archives_are_named_for_the_version(built):
     assert built.sdist.name == f"{NAME}.tar.gz"
 
 
-def test_the_wheel_holds_the_whole_package_and_nothing_else(in_wheel):
+def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel_files):
     files = {path.relative_to(ROOT / "src").as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
-    wanted = {name for name in files if "__pycache__" not in name}
-    assert {name for name in in_wheel if not name.startswith(f"{NAME}.dist-info/")} == wanted
+    expected = {name for name in files if "__pycache__" not in name}
+    assert {name for name in wheel_files if not name.startswith(f"{NAME}.dist-info/")} == expected
 
 
 @pytest.mark.parametrize(
@@ -137,11 +134,11 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(in_wheel):
         f"{NAME}.dist-info/entry_points.txt",
     ],
 )
-def test_the_wheel_holds_what_is_not_python(name, in_wheel):
-    assert name in in_wheel
+def test_the_wheel_holds_the_files_that_are_not_python(name, wheel_files):
+    assert name in wheel_files
 
 
-def test_the_wheel_says_its_version_and_which_python_it_needs(metadata):
+def test_the_wheel_states_its_version_and_required_python(metadata):
     assert metadata["Name"] == "softstep"
     assert metadata["Version"] == PROJECT["version"]
     assert set(metadata["Requires-Python"].split(",")) == set(PROJECT["requires-python"].split(","))
@@ -150,7 +147,7 @@ def test_the_wheel_says_its_version_and_which_python_it_needs(metadata):
     assert set(metadata.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
 
 
-def test_every_supported_python_is_tried():
+def test_the_classifiers_list_every_supported_python():
     classifiers = [f"Programming Language :: Python :: {version}" for version in SUPPORTED]
     assert [line for line in PROJECT["classifiers"] if " :: Python :: 3." in line] == classifiers
 
@@ -181,38 +178,38 @@ def test_every_supported_python_is_tried():
         "PKG-INFO",
     ],
 )
-def test_the_sdist_holds_what_is_needed_to_build_and_test(name, in_sdist):
-    assert name in in_sdist
+def test_the_sdist_holds_the_files_needed_to_build_and_test(name, sdist_files):
+    assert name in sdist_files
 
 
-def test_the_sdist_holds_no_leftovers(in_sdist):
-    folders_and_files = {name.split("/")[0] for name in in_sdist}
-    assert not folders_and_files & {".venv", ".venv-peers", "runs", "build", "dist", ".git"}
-    assert not [name for name in in_sdist if "__pycache__" in name or name.endswith(".pyc")]
+def test_the_sdist_holds_no_leftovers(sdist_files):
+    top_level = {name.split("/")[0] for name in sdist_files}
+    assert not top_level & {".venv", ".venv-peers", "runs", "build", "dist", ".git"}
+    assert not [name for name in sdist_files if "__pycache__" in name or name.endswith(".pyc")]
 
 
 @pytest.fixture(params=oldest_and_newest())
 def environment(request: pytest.FixtureRequest, built: Built, tmp_path: Path) -> Iterator[Path]:
-    """The commands of a new environment with nothing but the wheel and what it needs."""
+    """Install the wheel and its dependencies in a new environment and yield the folder of its commands."""
     folder = tmp_path / "env"
     run(interpreter(request.param), "-m", "venv", folder, cwd=tmp_path)
-    born = installed(folder)
+    before = installed(folder)
     constraints = ("--constraint", ROOT / "constraints.txt")
     run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", *constraints, built.wheel, cwd=tmp_path)
-    now = installed(folder)
-    megabytes, distributions = now.megabytes - born.megabytes, now.distributions - born.distributions
+    after = installed(folder)
+    megabytes, distributions = after.megabytes - before.megabytes, after.distributions - before.distributions
     print(f"\nPython {request.param}: {megabytes:.0f} MB in site-packages, {distributions} distributions")
     yield folder / "bin"
-    shutil.rmtree(folder)  # pytest keeps the folders of three runs, and this one is large
+    shutil.rmtree(folder)  # pytest would keep the folders of three runs, and this one is large
 
 
-def test_the_wheel_works_in_an_empty_environment(environment, tmp_path):
+def test_the_wheel_works_in_a_new_environment(environment, tmp_path):
     python, softstep = environment / "python", environment / "softstep"
     empty = tmp_path / "empty"
     empty.mkdir()
     assert run(softstep, "--version", cwd=empty) == f"softstep {PROJECT['version']}\n"
-    short = ("--total-steps", "600", "--learning-starts", "100", "--hidden", "8")
-    run(softstep, "train", "CartPole-v1", *short, "--out", "run", cwd=empty)
+    options = ("--total-steps", "600", "--learning-starts", "100", "--hidden", "8")
+    run(softstep, "train", "CartPole-v1", *options, "--out", "run", cwd=empty)
     assert (empty / "run" / "summary.json").is_file()
     assert "greedy returns over 2 held-out episodes" in run(softstep, "eval", "run", "--episodes", "2", cwd=empty)
     assert "α′ = (1−c)α = 1e-06" in run(softstep, "theory", "--alpha", "1e-3", "--c", "0.999", cwd=empty)

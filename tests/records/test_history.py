@@ -1,4 +1,4 @@
-"""The log of a block: what checkpoints keep of it, and the windows of returns."""
+"""The history of a block: its checkpoint arrays and the windows of returns."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ def record(env_steps: int) -> Record:
 
 
 @given(st.lists(finished, max_size=4))
-def test_a_log_comes_back_from_its_arrays(batches: list[list[FinishedEpisode]]) -> None:
-    log = History.empty(3)
+def test_a_history_survives_its_arrays(batches: list[list[FinishedEpisode]]) -> None:
+    history = History.empty(3)
     for batch in batches:
-        log.episodes.add(batch)
-    log.records, log.solved, log.evaluations = [record(10), record(20)], [True, False, True], 7
-    back = History.from_arrays(log.to_arrays())
-    assert [FinishedEpisode(*row) for row in back.episodes.rows.tolist()] == [e for batch in batches for e in batch]
-    assert back.episodes.recent == log.episodes.recent
-    assert (back.solved, back.evaluations) == ([True, False, True], 7)
-    np.testing.assert_equal([tuple(r) for r in back.records], [tuple(r) for r in log.records])
+        history.episodes.add(batch)
+    history.records, history.solved, history.evaluations = [record(10), record(20)], [True, False, True], 7
+    restored = History.from_arrays(history.to_arrays())
+    assert [FinishedEpisode(*row) for row in restored.episodes.rows.tolist()] == [e for batch in batches for e in batch]
+    assert restored.episodes.recent == history.episodes.recent
+    assert (restored.solved, restored.evaluations) == ([True, False, True], 7)
+    np.testing.assert_equal([tuple(r) for r in restored.records], [tuple(r) for r in history.records])
 
 
 @given(st.lists(returns, min_size=1, max_size=300), st.integers(1, RETURN_WINDOW))
 def test_the_training_return_is_the_mean_of_the_last_returns(values: list[float], window: int) -> None:
-    log = History.empty(2)
-    log.episodes.add(FinishedEpisode(1, 1, value, 1) for value in values)
-    np.testing.assert_allclose(log.episodes.train_return(1, window), np.mean(values[-window:]), atol=1e-9)
-    assert math.isnan(log.episodes.train_return(0))
+    history = History.empty(2)
+    history.episodes.add(FinishedEpisode(1, 1, value, 1) for value in values)
+    np.testing.assert_allclose(history.episodes.train_return(1, window), np.mean(values[-window:]), atol=1e-9)
+    assert math.isnan(history.episodes.train_return(0))
 
 
-def test_a_snapshot_does_not_change_with_what_comes_after() -> None:
-    log = History.empty(1)
-    log.episodes.add([FinishedEpisode(0, 1, 1.0, 1)])
-    before = log.to_arrays()["episodes"].tobytes()
-    kept = log.to_arrays()
-    log.episodes.add([FinishedEpisode(0, 2, 5.0, 1)] * 3000)
-    assert kept["episodes"].tobytes() == before
-    assert len(log.episodes.rows) == 3001
+def test_a_snapshot_does_not_change_with_later_episodes() -> None:
+    history = History.empty(1)
+    history.episodes.add([FinishedEpisode(0, 1, 1.0, 1)])
+    before = history.to_arrays()["episodes"].tobytes()
+    snapshot = history.to_arrays()
+    history.episodes.add([FinishedEpisode(0, 2, 5.0, 1)] * 3000)
+    assert snapshot["episodes"].tobytes() == before
+    assert len(history.episodes.rows) == 3001
 
 
 def test_every_measure_is_a_field_of_a_record() -> None:

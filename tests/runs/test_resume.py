@@ -1,4 +1,4 @@
-"""Killed runs resume exactly: same final tensors, curves and episodes as an undisturbed run."""
+"""Killed runs resume exactly: they end with the tensors, curves and episodes of an undisturbed run."""
 
 import json
 import os
@@ -30,24 +30,25 @@ def start(config: softstep.Config, out: Path) -> subprocess.Popen:
 
 
 def kill(process: subprocess.Popen) -> None:
-    """Kill parent and workers at once, wherever they are."""
+    """Kill parent and workers immediately."""
     assert process.poll() is None, "the run ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def kill_in_mid_write(process: subprocess.Popen, out: Path) -> None:
-    """Kill parent and workers while a checkpoint is half-written."""
+    """Kill parent and workers while a checkpoint is partly written."""
     while True:
         wait_for(lambda: any(out.glob(".checkpoint-*.tmp")), process)
         os.killpg(process.pid, signal.SIGSTOP)
-        if any(out.glob(".checkpoint-*.tmp")):  # still there: the write had not ended before the process stopped
+        if any(out.glob(".checkpoint-*.tmp")):  # the file still exists, so the process stopped before the write ended
             kill(process)
             return
         os.killpg(process.pid, signal.SIGCONT)
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    """Wait until the condition holds, while the process runs."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "the run ended too early"
@@ -65,6 +66,7 @@ def final(run: softstep.Run) -> dict[str, np.ndarray]:
 
 
 def assert_same(run: softstep.Run, reference: softstep.Run) -> None:
+    """Assert that two runs have equal arrays, curves and episodes."""
     ours, theirs = final(run), final(reference)
     assert ours.keys() == theirs.keys()
     for name, array in theirs.items():
@@ -79,20 +81,22 @@ def undisturbed(request, tmp_path_factory):
     return softstep.runs.api.train(config, tmp_path_factory.mktemp("runs") / "undisturbed", workers=1)
 
 
-def test_killed_three_times_continues_bit_for_bit(undisturbed, tmp_path):
+def test_a_run_killed_three_times_continues_bit_for_bit(undisturbed, tmp_path):
     config, out = undisturbed.config, tmp_path / "run"
     kills = random.Random(0)
     process = start(config, out)
-    for moment in range(3):
-        seen = len(list(out.glob("checkpoint-*")))
-        if moment == 1:
+    for attempt in range(3):
+        previous = len(list(out.glob("checkpoint-*")))
+        if attempt == 1:
             kill_in_mid_write(process, out)
             assert any(out.glob(".checkpoint-*.tmp"))
         else:
-            wait_for(lambda seen=seen: len({p.name for p in out.glob("checkpoint-*")}) > min(seen, 1), process)
+            wait_for(
+                lambda previous=previous: len({p.name for p in out.glob("checkpoint-*")}) > min(previous, 1), process
+            )
             time.sleep(kills.uniform(0, 0.2))
             kill(process)
-        if moment < 2:
+        if attempt < 2:
             process = subprocess.Popen(
                 [sys.executable, "-c", f"import softstep; softstep.resume({str(out)!r}, workers=1)"],
                 start_new_session=True,

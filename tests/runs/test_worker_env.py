@@ -1,4 +1,4 @@
-"""How processes of ours start."""
+"""The start of worker processes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from softstep.runs import worker_env
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> str:
-    """What a module says when it is run as a process of ours, from a folder that holds a module of the same name."""
+def output(tmp_path: Path) -> str:
+    """Run a module as a worker process, from a folder with a module of the same name, and return its output."""
     (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "telling.py").write_text(
+    (tmp_path / "modules" / "reporting.py").write_text(
         "import gc\nprint(__name__, gc.isenabled(), gc.get_threshold()[0])\n"
     )
-    (tmp_path / "telling.py").write_text("print('the wrong one')\n")
+    (tmp_path / "reporting.py").write_text("print('the wrong module')\n")
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "modules")}
-    done = subprocess.run(
-        worker_env.command("telling"), cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    result = subprocess.run(
+        worker_env.command("reporting"), cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
-def test_garbage_is_looked_for_but_seldom(told: str) -> None:
-    name, enabled, threshold = told.split()
+def test_garbage_is_collected_rarely(output: str) -> None:
+    name, enabled, threshold = output.split()
     assert (name, enabled) == ("__main__", "True")
     assert int(threshold) > 10_000
 
 
-def test_nothing_is_imported_from_the_folder_it_is_started_in(told: str) -> None:
-    assert "wrong" not in told
+def test_modules_in_the_working_directory_are_not_imported(output: str) -> None:
+    assert "wrong" not in output
 
 
 def test_a_worker_uses_one_thread_whatever_the_environment_says() -> None:

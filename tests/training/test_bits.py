@@ -1,4 +1,4 @@
-"""The bit promises: an agent's numbers do not depend on company, slot, chunk or driver."""
+"""Bit reproducibility: an agent's numbers do not depend on other agents, slot, chunk size or driver."""
 
 from __future__ import annotations
 
@@ -37,30 +37,32 @@ AGENTS = tuple(
 )
 
 
-def ran(config: Config) -> Tape:
+def run_tape(config: Config) -> Tape:
+    """Record a whole run."""
     tape = Tape(config)
     tape.run()
     return tape
 
 
 @functools.cache
-def whole(env: str = "gymnax:CartPole-v1") -> Tape:
-    """A small run from its start to its end."""
-    return ran(small(env=env))
+def uninterrupted(env: str = "gymnax:CartPole-v1") -> Tape:
+    """Record a small run from start to end."""
+    return run_tape(small(env=env))
 
 
 def trained(config: Config, agents: tuple[Agent, ...], kind: str = "default") -> tuple[Driver, list[FinishedEpisode]]:
+    """Run 90 iterations and return the driver and the finished episodes."""
     driver = make_driver(config, agents, kind)
     finished = advance(driver, config, 90)
     driver.close()
     return driver, finished
 
 
-# ---- company ----
+# ---- other agents in the block ----
 
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
-def test_an_agent_does_not_depend_on_number_slot_or_neighbours(env: str) -> None:
+def test_an_agent_does_not_depend_on_block_size_slot_or_neighbours(env: str) -> None:
     config = small(env=env, block_width=4)
     reference, episodes = trained(config, AGENTS)
     assert episodes
@@ -78,23 +80,23 @@ def test_agents_of_one_block_differ() -> None:
 
 def test_a_diverged_agent_is_marked_and_leaves_its_neighbours_bits_alone() -> None:
     config = small(block_width=4, optimizer="sgd")
-    wild = (*AGENTS[:2], dataclasses.replace(AGENTS[2], learning_rate=1e30), AGENTS[3])
-    calm, _ = trained(config, AGENTS)
-    driver, _ = trained(config, wild)
+    unstable_agents = (*AGENTS[:2], dataclasses.replace(AGENTS[2], learning_rate=1e30), AGENTS[3])
+    stable, _ = trained(config, AGENTS)
+    driver, _ = trained(config, unstable_agents)
     assert [bool(n) for n in driver.state.learner.diverged_at] == [False, False, True, False]
     assert driver.state.learner.diverged_at[2] <= 3
     for slot in (0, 1, 3):
-        assert agent_bits(driver, slot) == agent_bits(calm, slot)
+        assert agent_bits(driver, slot) == agent_bits(stable, slot)
 
 
-def test_divergence_is_recorded_and_the_run_goes_on() -> None:
-    config = small(arms=(Arm("calm"), Arm("wild", learning_rate=1e30)), optimizer="sgd")
+def test_divergence_is_recorded_and_the_run_continues() -> None:
+    config = small(arms=(Arm("stable"), Arm("unstable", learning_rate=1e30)), optimizer="sgd")
     tape = Tape(config)
     assert tape.run().env_steps == config.total_steps
     last = {record.arm: record for record in tape.records}
-    assert (last["calm"].diverged, last["wild"].diverged) == (False, True)
-    assert np.isfinite(last["calm"].loss)
-    assert last["wild"].episodes > 0
+    assert (last["stable"].diverged, last["unstable"].diverged) == (False, True)
+    assert np.isfinite(last["stable"].loss)
+    assert last["unstable"].episodes > 0
 
 
 # ---- drivers and chunks ----
@@ -114,8 +116,8 @@ VARIETIES: dict[str, dict[str, Any]] = {
 def test_the_fused_and_the_host_driver_give_equal_bits(name: str) -> None:
     config = small(block_width=4, **VARIETIES[name])
     fused, episodes = trained(config, AGENTS[:3])
-    host, same = trained(config, AGENTS[:3], "host")
-    assert episodes == same
+    host, host_episodes = trained(config, AGENTS[:3], "host")
+    assert episodes == host_episodes
     assert len(episodes) > 5
     assert int(fused.written()[0]) > 64  # the ring has wrapped
     for slot in range(3):
@@ -125,15 +127,15 @@ def test_the_fused_and_the_host_driver_give_equal_bits(name: str) -> None:
 @pytest.mark.parametrize(("kind", "chunk"), [("default", 1), ("default", 7), ("host", 7)])
 def test_chunks_of_any_size_give_equal_bits(kind: str, chunk: int) -> None:
     config = small()
-    whole = make_driver(config, kind=kind)
-    parts = make_driver(config, kind=kind)
-    assert advance(whole, config, 90) == advance(parts, config, 90, chunk)
-    assert agent_bits(whole, 0) == agent_bits(parts, 0)
+    reference = make_driver(config, kind=kind)
+    chunked = make_driver(config, kind=kind)
+    assert advance(reference, config, 90) == advance(chunked, config, 90, chunk)
+    assert agent_bits(reference, 0) == agent_bits(chunked, 0)
 
 
 def test_checkpoints_and_evaluations_never_change_a_run() -> None:
-    other = final(ran(small(checkpoint_every=34, eval_every=60, eval_episodes=2)))
-    for name, bits in final(whole()).items():
+    other = final(run_tape(small(checkpoint_every=34, eval_every=60, eval_episodes=2)))
+    for name, bits in final(uninterrupted()).items():
         assert bits == other[name], name
 
 
@@ -141,16 +143,16 @@ def test_checkpoints_and_evaluations_never_change_a_run() -> None:
 
 
 def final(tape: Tape) -> dict[str, bytes]:
-    """All of a run's last snapshot, but for its history, which names the seed."""
+    """Return a run's last snapshot without its history, which contains the seed."""
     return {name: array.tobytes() for name, array in tape.snapshots[-1].arrays.items() if name != "history"}
 
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
-def test_one_seed_repeats_and_two_differ(env: str) -> None:
-    again = ran(small(env=env))
-    assert final(whole(env)) == final(again)
-    assert str(whole(env).records) == str(again.records)
-    assert final(whole(env)) != final(ran(small(env=env, seed=8)))
+def test_equal_seeds_give_equal_runs_and_different_seeds_different_ones(env: str) -> None:
+    repeated = run_tape(small(env=env))
+    assert final(uninterrupted(env)) == final(repeated)
+    assert str(uninterrupted(env).records) == str(repeated.records)
+    assert final(uninterrupted(env)) != final(run_tape(small(env=env, seed=8)))
 
 
 def test_every_draw_differs_between_seeds_and_between_iterations() -> None:
@@ -169,7 +171,7 @@ def test_two_arms_with_one_seed_start_from_equal_parameters() -> None:
         assert not np.array_equal(leaf[0], leaf[1])
 
 
-APART = """
+RANDOM_STATE_CHECK = """
 import random
 import numpy as np
 from support import Tape, small
@@ -178,30 +180,30 @@ def state():
     return random.getstate(), np.random.get_state()[1].tobytes()
 
 for env in ("gymnax:CartPole-v1", "CartPole-v1"):
-    Tape(small(env=env, total_steps=100)).run()  # libraries draw while they are imported
+    Tape(small(env=env, total_steps=100)).run()  # libraries draw random numbers when they are imported
     finals = []
     for seed in (1, 2):
         random.seed(seed)
         np.random.seed(seed)
         before, tape = state(), Tape(small(env=env, total_steps=100))
         tape.run()
-        assert state() == before, f"{env} moved a global random state"
+        assert state() == before, f"{env} changed a global random state"
         finals.append({name: array.tobytes() for name, array in tape.snapshots[-1].arrays.items()})
     assert finals[0] == finals[1], f"{env} read a global random state"
 """
 
 
-def test_the_global_random_state_is_neither_read_nor_moved() -> None:
-    """In a process of its own: the checks of the signatures draw from `random` themselves."""
+def test_the_global_random_state_is_neither_read_nor_changed() -> None:
+    """Run in a separate process, because the signature checks of the tests draw from `random`."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir or "")}
-    done = subprocess.run(
-        [sys.executable, "-c", APART],
+    result = subprocess.run(
+        [sys.executable, "-c", RANDOM_STATE_CHECK],
         cwd=Path(__file__).parents[1],
         env=os.environ | cache,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def test_episodes_of_an_environment_start_differently() -> None:
@@ -224,16 +226,16 @@ def test_episodes_of_an_environment_start_differently() -> None:
         ("LunarLander-v3", "default", {}),
     ],
 )
-def test_a_restored_driver_goes_on_bit_for_bit(env: str, kind: str, changes: dict[str, Any]) -> None:
+def test_a_restored_driver_continues_bit_for_bit(env: str, kind: str, changes: dict[str, Any]) -> None:
     config = small(env=env, seeds=2, block_width=3, **changes)
     first = make_driver(config, kind=kind)
-    advance(first, config, 75)  # past the ring's end, within an episode
+    advance(first, config, 75)  # past the end of the ring, in the middle of an episode
     assert (first.statistics.lengths > 0).any()
     assert (first.written() > 64).all()
     arrays = {name: array.copy() for name, array in first.snapshot().items()}
     rows = remembered(first)
     second = make_driver(config, kind=kind)
-    advance(second, config, 13)  # a driver that has been elsewhere before
+    advance(second, config, 13)  # restoring replaces the state of a driver that has already run
     second.restore(arrays, rows, 75)
     assert advance(first, config, 70) == advance(second, config, 70)
     for slot in range(2):
@@ -241,24 +243,24 @@ def test_a_restored_driver_goes_on_bit_for_bit(env: str, kind: str, changes: dic
 
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
-def test_a_resumed_run_ends_as_if_it_had_never_stopped(env: str) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(env: str) -> None:
     config = small(env=env, seeds=2, eval_every=130, eval_episodes=2, checkpoint_every=90)
-    first, again = ran(config), Tape(config)
-    at = first.snapshots[1].env_steps
-    assert again.run(first.restored(1)).executed_steps == config.total_steps - at > 0
-    assert str(again.records) == str([r for r in first.records if r.env_steps > at])
-    assert final(again) == final(first)
-    assert [len(rows) for rows in again.restored(len(again.snapshots) - 1).rows] == [64, 64]
+    first, resumed = run_tape(config), Tape(config)
+    resumed_at = first.snapshots[1].env_steps
+    assert resumed.run(first.restored(1)).executed_steps == config.total_steps - resumed_at > 0
+    assert str(resumed.records) == str([r for r in first.records if r.env_steps > resumed_at])
+    assert final(resumed) == final(first)
+    assert [len(rows) for rows in resumed.restored(len(resumed.snapshots) - 1).rows] == [64, 64]
 
 
-def test_a_stopped_run_leaves_a_snapshot_of_its_last_moment() -> None:
-    stopped, again = Tape(small(), stop_at=100), Tape(small())
+def test_a_stopped_run_leaves_a_snapshot_of_its_last_step() -> None:
+    stopped, resumed = Tape(small(), stop_at=100), Tape(small())
     outcome = stopped.run()
     assert outcome.stopped
     assert outcome.env_steps == stopped.snapshots[-1].env_steps == 100
-    again.run(stopped.restored(len(stopped.snapshots) - 1))
-    assert final(again) == final(whole())
-    assert str(stopped.records + again.records) == str(whole().records)
+    resumed.run(stopped.restored(len(stopped.snapshots) - 1))
+    assert final(resumed) == final(uninterrupted())
+    assert str(stopped.records + resumed.records) == str(uninterrupted().records)
 
 
 # ---- compiled programs ----
@@ -266,21 +268,23 @@ def test_a_stopped_run_leaves_a_snapshot_of_its_last_moment() -> None:
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
 def test_nothing_is_compiled_twice(env: str, caplog: pytest.LogCaptureFixture) -> None:
-    """After the first record and evaluation every program there is has been compiled."""
+    """After the first record and the first evaluation, every program has been compiled."""
     config = small(env=env, eval_every=100, eval_episodes=2, seeds=2)
     tape = Tape(config)
-    first_seen: list[int] = []
-    tape.records = Watched(lambda: first_seen.append(len(caplog.records)))
+    messages_at_record: list[int] = []
+    tape.records = NotifyingList(lambda: messages_at_record.append(len(caplog.records)))
     with caplog.at_level(logging.WARNING), jax.log_compiles():
         tape.run()
     compiled = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling")]
-    late = [r.getMessage() for r in caplog.records[first_seen[1] :] if r.getMessage().startswith("Compiling")]
+    late = [r.getMessage() for r in caplog.records[messages_at_record[1] :] if r.getMessage().startswith("Compiling")]
     assert len(compiled) > 5
     assert not late
 
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
-def test_the_second_block_of_a_run_compiles_nothing_and_is_the_same(env: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_second_block_of_a_run_compiles_nothing_and_keeps_its_bits(
+    env: str, caplog: pytest.LogCaptureFixture
+) -> None:
     settings: dict[str, Any] = {"eval_every": 200, "eval_episodes": 2, "seeds": 3, "block_width": 3}
     arms = tuple(Arm(str(rate), learning_rate=rate, exploration=Exploration(end=rate)) for rate in (1e-3, 1e-2))
     config = small(env=env, arms=arms, **settings)
@@ -295,20 +299,20 @@ def test_the_second_block_of_a_run_compiles_nothing_and_is_the_same(env: str, ca
     assert str(second.records) == str(alone.records)
 
 
-class Watched(list[Any]):
-    """A list that calls when it is extended."""
+class NotifyingList(list[Any]):
+    """A list that calls a function whenever it is extended."""
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, on_extend: Any) -> None:
         super().__init__()
-        self.call = call
+        self.on_extend = on_extend
 
     def extend(self, values: Any) -> None:
         super().extend(values)
-        self.call()
+        self.on_extend()
 
 
 def fused_program(memory_size: int) -> tuple[Any, int, str]:
-    """The compiled chunk, its ring's bytes and the ring's shape as XLA writes it."""
+    """Return the compiled chunk, the ring's size in bytes and the ring's shape in XLA's notation."""
     config = small(memory_size=memory_size, block_width=2, batch_size=16)
     driver: Any = make_driver(config)
     ring = driver._loop.replay.rows
@@ -319,7 +323,7 @@ def fused_program(memory_size: int) -> tuple[Any, int, str]:
 
 
 def test_a_step_never_copies_the_ring() -> None:
-    """Its scratch memory is the same for any capacity, the ring is updated in place, and no copy of it is written."""
+    """Scratch memory is the same for any capacity, and the ring is updated in place without a copy."""
     scratch = []
     for memory_size in (20_002, 200_002):
         program, size, shape = fused_program(memory_size)

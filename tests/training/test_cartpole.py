@@ -1,4 +1,4 @@
-"""CartPole is learned."""
+"""Training solves CartPole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_four_of_four_seeds_reach_475_within_150_000_steps() -> None:
     )  # fmt: skip
     tape = Tape(config)
     outcome = tape.run()
-    assert outcome.solved == (True,) * 4  # each in two evaluations of one policy, 40 episodes
+    assert outcome.solved == (True,) * 4  # each by two evaluations of the same policy, 40 episodes in total
     best = np.array([r.eval_return for r in tape.records]).reshape(-1, 4).max(0)
     assert (best >= 475).all()
     assert outcome.env_steps <= 150_000

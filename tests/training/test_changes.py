@@ -1,4 +1,4 @@
-"""α and the target of a running arm: changed at a step, written in the configuration, replayed from it."""
+"""Changes of α and the target during a run, which are stored in the configuration and repeated on resume."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def config(*changes: Change, env: str = "gymnax:CartPole-v1") -> Config:
 
 
 @pytest.mark.parametrize("env", ["gymnax:CartPole-v1", "CartPole-v1"])
-def test_a_change_holds_from_its_step_on_and_for_its_arm_alone(env: str) -> None:
-    plain, told = Tape(config(env=env)), Tape(config(CHANGE, env=env))
-    plain.run()
-    told.run()
+def test_a_change_applies_from_its_step_on_and_only_to_its_arm(env: str) -> None:
+    unchanged, with_change = Tape(config(env=env)), Tape(config(CHANGE, env=env))
+    unchanged.run()
+    with_change.run()
     rows = {
-        arm: [(a, b) for a, b in zip(plain.records, told.records, strict=True) if a.arm == arm]
+        arm: [(a, b) for a, b in zip(unchanged.records, with_change.records, strict=True) if a.arm == arm]
         for arm in ("left", "right")
     }
     assert all(a == b for a, b in rows["right"])
@@ -34,14 +34,14 @@ def test_a_change_holds_from_its_step_on_and_for_its_arm_alone(env: str) -> None
     assert [(b.learning_rate, b.tau) for _, b in rows["left"]] == [(1e-3, 0.1)] * 2 + [(5e-3, 1.0)] * 2
 
 
-def test_a_change_is_the_hyperparameters_of_the_learner_from_there_on() -> None:
-    told = config(CHANGE)
-    tape = Tape(told)
+def test_a_change_equals_setting_the_hyperparameters_of_the_learner_by_hand() -> None:
+    changed_config = config(CHANGE)
+    tape = Tape(changed_config)
     tape.run()
     by_hand = make_driver(config())
     advance(by_hand, config(), 100)  # 200 environment steps
-    agents = tuple(changed(agent, [CHANGE]) for agent in told.blocks()[0])
-    by_hand.inputs = by_hand.inputs._replace(hyper=block_hyper(told, agents))
+    agents = tuple(changed(agent, [CHANGE]) for agent in changed_config.blocks()[0])
+    by_hand.inputs = by_hand.inputs._replace(hyper=block_hyper(changed_config, agents))
     advance(by_hand, config(), 100)
     arrays, last = by_hand.snapshot(), tape.snapshots[-1].arrays
     parameters = [name for name in arrays if arrays[name].dtype == "float32" and arrays[name].ndim > 1]
@@ -50,24 +50,25 @@ def test_a_change_is_the_hyperparameters_of_the_learner_from_there_on() -> None:
 
 
 @pytest.mark.parametrize("stop_at", [100, 200, 300])
-def test_a_resumed_run_makes_the_changes_too(stop_at: int) -> None:
-    told = config(CHANGE, Change(250, None, 2e-3))
-    whole, begun, rest = Tape(told), Tape(told, stop_at=stop_at), Tape(told)
-    whole.run()
-    assert begun.run().stopped
-    rest.run(begun.restored(len(begun.snapshots) - 1))
-    assert begun.records + rest.records == whole.records
-    assert rest.snapshots[-1].arrays["history"].tobytes() == whole.snapshots[-1].arrays["history"].tobytes()
+def test_a_resumed_run_applies_the_changes(stop_at: int) -> None:
+    changed_config = config(CHANGE, Change(250, None, 2e-3))
+    reference, stopped = Tape(changed_config), Tape(changed_config, stop_at=stop_at)
+    resumed = Tape(changed_config)
+    reference.run()
+    assert stopped.run().stopped
+    resumed.run(stopped.restored(len(stopped.snapshots) - 1))
+    assert stopped.records + resumed.records == reference.records
+    assert resumed.snapshots[-1].arrays["history"].tobytes() == reference.snapshots[-1].arrays["history"].tobytes()
 
 
-def test_steps_between_iterations_count_from_the_next_iteration() -> None:
+def test_a_change_between_iterations_applies_from_the_next_iteration() -> None:
     odd, even = Tape(config(dataclasses.replace(CHANGE, env_steps=199))), Tape(config(CHANGE))
     odd.run()
     even.run()
-    assert odd.records == even.records  # iterations of two steps begin at 198 and 200
+    assert odd.records == even.records  # iterations of two steps start at 198 and 200
 
 
-def test_what_a_change_leaves_open_stays() -> None:
+def test_a_change_keeps_the_settings_it_does_not_name() -> None:
     agent = Agent("left", 0, 1e-3, TargetUpdate(0.1), 0.99, Exploration())
     assert changed(agent, [Change(0, "right", 1.0)]) == agent
     assert changed(agent, [Change(0, None, 0.5)]) == dataclasses.replace(agent, learning_rate=0.5)
@@ -76,19 +77,19 @@ def test_what_a_change_leaves_open_stays() -> None:
 
 
 def test_changes_survive_json() -> None:
-    told = config(CHANGE, Change(250, None, 2e-3))
-    assert Config.from_json(told.to_json()) == told
+    changed_config = config(CHANGE, Change(250, None, 2e-3))
+    assert Config.from_json(changed_config.to_json()) == changed_config
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ((Change(5, "lefd"),), "did you mean 'left'"),
         ((Change(5), Change(4)), "not in order of time"),
     ],
 )
-def test_changes_that_cannot_be_meant_are_refused(changes: tuple[Change, ...], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_invalid_changes_are_refused(changes: tuple[Change, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         config(*changes)
     with pytest.raises(ConfigError, match="at least 0"):
         Change(-1)

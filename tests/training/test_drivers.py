@@ -1,4 +1,4 @@
-"""The step body both drivers share: exploration, schedules, and when learning starts."""
+"""The step body shared by both drivers: exploration, schedules, and the start of learning."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from softstep.training.schedules import schedules
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
-def test_an_action_is_random_below_epsilon_and_greedy_from_it_on(xp: object) -> None:
+def test_an_action_is_random_if_the_draw_is_below_epsilon_else_greedy(xp: object) -> None:
     values = np.array([[[1.0, 3.0, 2.0]] * 4], np.float32)
     uniform, random_action = np.array([[0.0, 0.19, 0.2, 0.9]]), np.array([[0, 2, 0, 2]])
     assert epsilon_greedy(xp, values, uniform < 0.2, random_action).tolist() == [[0, 2, 1, 1]]
 
 
-def test_linear_epsilon_falls_with_environment_steps_to_its_floor() -> None:
+def test_linear_epsilon_falls_with_environment_steps_to_its_end_value() -> None:
     config = Config(train_every=8, num_envs=2)
     settings = exploration_arrays(
         [Exploration(start=0.9, end=0.1, steps=80), Exploration(start=0.5, end=0.5, steps=1)], 2
@@ -37,7 +37,7 @@ def test_linear_epsilon_falls_with_environment_steps_to_its_floor() -> None:
     np.testing.assert_array_equal(schedules(config, settings, 7, 5).epsilon, epsilon[7:12])
 
 
-def test_geometric_epsilon_falls_once_for_every_finished_episode() -> None:
+def test_geometric_epsilon_falls_once_per_finished_episode() -> None:
     exploration = Exploration(schedule="geometric", start=1.0, end=0.3, decay=0.5)
     other = Exploration(schedule="geometric", start=0.8, end=0.1, decay=0.25)
     settings = exploration_arrays([exploration, exploration, other], 2)
@@ -56,7 +56,7 @@ def test_geometric_epsilon_falls_once_for_every_finished_episode() -> None:
     assert closed.lengths.tolist() == ended.astype(int).tolist()
 
 
-def test_many_steps_at_once_count_as_one_by_one() -> None:
+def test_adding_many_steps_at_once_equals_adding_them_one_by_one() -> None:
     rng, start = np.random.default_rng(0), initial_statistics(exploration_arrays([Exploration()] * 2, 1), 1)
     rewards, valid = rng.standard_normal((300, 2, 1)).astype(np.float32), rng.random((300, 2, 1)) < 0.5
     returns = start.returns
@@ -87,43 +87,43 @@ def test_the_learning_rate_falls_linearly_to_its_final_factor() -> None:
     )
 
 
-def test_the_decayed_rate_is_the_one_that_is_learned_with() -> None:
-    def moved(decay: float) -> float:
+def test_the_learner_uses_the_decayed_rate() -> None:
+    def distance_moved(decay: float) -> float:
         config = small(optimizer="sgd", learning_rate_decay=decay, learning_rate_decay_steps=1)
         driver = make_driver(config)
         before = [np.array(leaf) for leaf in driver.state.learner.online]
         advance(driver, config, warmup(config) + 1)
         return sum(np.abs(a - b).sum() for a, b in zip(driver.state.learner.online, before, strict=True))
 
-    assert moved(0.01) == pytest.approx(0.01 * moved(1.0), rel=0.01)
+    assert distance_moved(0.01) == pytest.approx(0.01 * distance_moved(1.0), rel=0.01)
 
 
-def test_learning_starts_after_the_warmup_and_then_keeps_its_pace() -> None:
+def test_learning_starts_after_the_warmup_and_keeps_its_ratio() -> None:
     config = small(learning_starts=21, train_every=4, gradient_steps=3)
     driver = make_driver(config)
     counts = []
     for _ in range(8):
         advance(driver, config, 1)
         counts.append(int(driver.state.learner.gradient_steps[0]))
-    assert counts == [0] * 6 + [3, 6]  # 24 steps are the first whole iterations past 21
+    assert counts == [0] * 6 + [3, 6]  # 24 steps are the first whole iterations that reach 21
 
 
-@pytest.mark.parametrize(("memory", "every", "held"), [(100, 1, 100), (103, 4, 100), (3, 4, 4)])
-def test_a_ring_remembers_whole_iterations(memory: int, every: int, held: int) -> None:
-    assert replay_capacity(Config(memory_size=memory, train_every=every, batch_size=1)) == held
+@pytest.mark.parametrize(("memory", "every", "capacity"), [(100, 1, 100), (103, 4, 100), (3, 4, 4)])
+def test_a_ring_holds_whole_iterations(memory: int, every: int, capacity: int) -> None:
+    assert replay_capacity(Config(memory_size=memory, train_every=every, batch_size=1)) == capacity
 
 
-def test_both_array_modules_settle_alike() -> None:
+def test_numpy_and_jax_close_episodes_alike() -> None:
     exploration, rng = Exploration(schedule="geometric", decay=0.99), np.random.default_rng(0)
     settings = exploration_arrays([exploration, exploration], 4)
-    falls, statistics = (
+    decay, statistics = (
         geometric_decay(Config(exploration=exploration), settings),
         initial_statistics(settings, 4),
     )
     for _ in range(50):
         rewards, ended = rng.standard_normal((2, 4)).astype(np.float32), rng.random((2, 4)) < 0.3
         statistics = add_rewards(statistics, rewards[None])
-        one = close_episodes(np, falls, statistics, ended)
-        other = close_episodes(jnp, *jax.tree.map(jnp.asarray, (falls, statistics, ended)))
-        jax.tree.map(np.testing.assert_array_equal, one, jax.tree.map(np.asarray, other))
-        statistics = one[0]
+        by_numpy = close_episodes(np, decay, statistics, ended)
+        by_jax = close_episodes(jnp, *jax.tree.map(jnp.asarray, (decay, statistics, ended)))
+        jax.tree.map(np.testing.assert_array_equal, by_numpy, jax.tree.map(np.asarray, by_jax))
+        statistics = by_numpy[0]

@@ -1,4 +1,4 @@
-"""The two rings: equal minibatches, order, wrapping, and uniform choice."""
+"""The two replay rings: equal minibatches, order, wrapping, and uniform sampling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ write, sample = jax.jit(rp.write), jax.jit(rp.sample, static_argnames="capacity"
 
 
 def numbered(first: int, count: int) -> np.ndarray:
-    """Rows (W, count, WIDTH) that carry their agent and their number."""
+    """Return rows (W, count, WIDTH) that contain their agent and their number."""
     rows = np.zeros((W, count, WIDTH), np.float32)
     rows[..., 0], rows[..., 1] = np.arange(W)[:, None], first + np.arange(count)
     return rows
@@ -32,7 +32,7 @@ def random_bits(seed: int, size: int = 40) -> np.ndarray:
 @pytest.mark.parametrize(("steps", "blocks"), [(1, 1), (1, 7), (4, 3)])
 @settings(max_examples=15)
 @given(writes=st.integers(1, 30), seed=st.integers(0, 99))
-def test_both_rings_give_the_rows_that_a_queue_would(steps: int, blocks: int, writes: int, seed: int) -> None:
+def test_both_rings_give_the_rows_of_a_queue(steps: int, blocks: int, writes: int, seed: int) -> None:
     capacity, drawn = steps * blocks, random_bits(seed)
     host = rp.HostReplay(W, capacity, steps, WIDTH)
     device = rp.DeviceReplay(jnp.zeros((W, capacity + steps, WIDTH)), jnp.zeros((), jnp.int32))
@@ -53,7 +53,7 @@ def test_both_rings_give_the_rows_that_a_queue_would(steps: int, blocks: int, wr
 
 @settings(max_examples=15)
 @given(writes=st.integers(2, 30), seed=st.integers(0, 99))
-def test_rows_written_after_visible_was_read_are_never_drawn_and_the_oldest_survive(writes: int, seed: int) -> None:
+def test_sampling_with_an_earlier_write_count_ignores_later_rows(writes: int, seed: int) -> None:
     capacity, steps, drawn = 12, 4, random_bits(seed)
     host = rp.HostReplay(W, capacity, steps, WIDTH)
     device = rp.DeviceReplay(jnp.zeros((W, capacity + steps, WIDTH)), jnp.zeros((), jnp.int32))
@@ -65,7 +65,7 @@ def test_rows_written_after_visible_was_read_are_never_drawn_and_the_oldest_surv
     assert sampled[..., 1].max() < (writes - 1) * steps
 
 
-def test_since_gives_the_rows_after_a_mark_in_order() -> None:
+def test_since_returns_later_rows_in_order() -> None:
     ring = rp.HostReplay(W, 10, 2, WIDTH)
     for i in range(9):
         ring.write(numbered(2 * i, 2))
@@ -73,7 +73,7 @@ def test_since_gives_the_rows_after_a_mark_in_order() -> None:
     assert [len(rows) for rows in ring.since(np.array([0, 18]))] == [10, 0]
 
 
-def test_rows_that_are_not_valid_are_left_out() -> None:
+def test_invalid_rows_are_left_out() -> None:
     ring = rp.HostReplay(W, 6, 2, WIDTH)
     valid = np.array([[True, False], [True, True]])
     for i in range(7):
@@ -95,7 +95,7 @@ def test_a_sample_is_not_a_view_of_the_ring() -> None:
 
 
 @pytest.mark.parametrize("size", [7, 50, 64])
-def test_every_remembered_row_is_drawn_equally_often(size: int) -> None:
+def test_every_stored_row_is_drawn_equally_often(size: int) -> None:
     ring = rp.HostReplay(W, size, 1, WIDTH)
     for i in range(size + 5):
         ring.write(numbered(i, 1))
