@@ -1,4 +1,4 @@
-"""The configuration: its JSON form, the settings it refuses, the texts of its errors, and its derived values."""
+"""The configuration: its JSON form, refused settings, error messages, and derived values."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ configs = st.builds(
 
 @given(configs)
 def test_json_round_trip_gives_an_equal_configuration(config: Config) -> None:
-    again = Config.from_json(config.to_json())
-    assert again == config
-    assert again.content_hash() == config.content_hash()
+    restored = Config.from_json(config.to_json())
+    assert restored == config
+    assert restored.content_hash() == config.content_hash()
     assert json.loads(config.to_json())["schema"] == 1
 
 
 @given(configs, configs)
-def test_configurations_are_equal_exactly_if_their_hashes_are(one: Config, other: Config) -> None:
+def test_configurations_are_equal_if_and_only_if_their_hashes_are(one: Config, other: Config) -> None:
     assert (one == other) == (one.content_hash() == other.content_hash())
 
 
@@ -86,7 +86,7 @@ def test_any_json_gives_a_configuration_or_a_one_line_error(values: dict[str, An
     assert "\n" not in message
 
 
-# ---- invalid settings, and a pattern of the error ----
+# ---- invalid settings, each with a pattern of its error ----
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": 65, "memory_size": 64}, "batch_size = 65 .*memory_size = 64.*lower the batch or raise the memory"),
@@ -139,19 +139,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "words"), REFUSED, ids=[json.dumps(v) for v, _ in REFUSED])
-def test_invalid_settings_are_refused_in_one_line(values: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words) as error:
+@pytest.mark.parametrize(("values", "message"), REFUSED, ids=[json.dumps(v) for v, _ in REFUSED])
+def test_invalid_settings_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
         Config.from_json(json.dumps(values), source="config.json")
     assert str(error.value).startswith("config.json: ")
     assert "\n" not in str(error.value)
 
 
-FREE = {"solve_at", "eval_gate"}  # returns, which may be negative
+RETURNS = {"solve_at", "eval_gate"}  # may be negative
 NUMBERS = [name for name, t in typing.get_type_hints(Config).items() if {t, *typing.get_args(t)} & {int, float}]
 
 
-@pytest.mark.parametrize("name", sorted(set(NUMBERS) - FREE))
+@pytest.mark.parametrize("name", sorted(set(NUMBERS) - RETURNS))
 def test_only_returns_may_be_negative(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} = -1"):
         Config(**{name: -1, "eval_every": 1} if name != "eval_every" else {name: -1})
@@ -165,7 +165,7 @@ def test_only_returns_may_be_negative(name: str) -> None:
     lambda: Arm("a", target=0.1),  # type: ignore[arg-type]
     lambda: Config(target={"tau": 0.1}),  # type: ignore[arg-type]
 ])  # fmt: skip
-def test_python_callers_get_type_errors_too(build: Any) -> None:
+def test_wrong_types_in_python_calls_are_refused(build: Any) -> None:
     with pytest.raises(ConfigError, match="is not of type"):
         build()
 
@@ -176,16 +176,26 @@ plain |= st.lists(plain, max_size=2) | st.dictionaries(st.text(max_size=3), plai
 plain |= st.lists(plain, max_size=2).map(tuple)
 
 
+def beartype_accepts(value: Any, declared: Any) -> bool:
+    """Return whether beartype accepts the value and each element alone, as it checks one element per container."""
+    parts = [value]
+    if isinstance(value, list | tuple):
+        parts += [value[i : i + 1] for i in range(len(value))]
+    elif isinstance(value, dict):
+        parts += [{key: element} for key, element in value.items()]
+    return all(is_bearable(part, declared, conf=BeartypeConf(is_pep484_tower=True)) for part in parts)
+
+
 @pytest.mark.parametrize(("kind", "name", "declared"), DECLARED, ids=[f"{k.__name__}.{n}" for k, n, _ in DECLARED])
 @given(value=plain)
-def test_accepted_types_are_those_that_beartype_accepts(kind: type, name: str, declared: Any, value: Any) -> None:
-    """Compare without bool: Python counts it among the integers, the configuration does not (tested above)."""
+def test_accepted_types_equal_those_of_beartype(kind: type, name: str, declared: Any, value: Any) -> None:
+    """Compare without bool, which is an integer in Python but not in the configuration (tested above)."""
     try:
         kind(**{"env_steps": 0} | {name: value} if kind is Change else {name: value})
         message = None
     except ConfigError as error:
         message = str(error)
-    if is_bearable(value, declared, conf=BeartypeConf(is_pep484_tower=True)):
+    if beartype_accepts(value, declared):
         assert message is None or "is not of type" not in message
     else:
         assert message is not None
@@ -215,14 +225,14 @@ def test_nested_mappings_replace_single_fields() -> None:
 
 
 @given(configs, st.sets(st.sampled_from([f.name for f in dataclasses.fields(Config)])))
-def test_settings_that_are_left_out_come_from_the_base(config: Config, given_names: set[str]) -> None:
-    values = {name: value for name, value in json.loads(config.to_json()).items() if name in given_names}
+def test_omitted_settings_come_from_the_base(config: Config, names_in_mapping: set[str]) -> None:
+    values = {name: value for name, value in json.loads(config.to_json()).items() if name in names_in_mapping}
     base = Config(memory_size=10**9, eval_every=1)
-    if "batch_size" in given_names or "memory_size" in given_names:
+    if "batch_size" in names_in_mapping or "memory_size" in names_in_mapping:
         values |= {"batch_size": config.batch_size, "memory_size": config.memory_size}
-    over = Config.from_mapping(types.MappingProxyType(values), base, source="")
+    combined = Config.from_mapping(types.MappingProxyType(values), base, source="")
     for field in dataclasses.fields(Config):
-        assert getattr(over, field.name) == getattr(config if field.name in values else base, field.name)
+        assert getattr(combined, field.name) == getattr(config if field.name in values else base, field.name)
 
 
 def test_integers_in_json_become_floats_where_a_float_is_declared() -> None:
