@@ -76,8 +76,13 @@ def test_jax_gives_the_same_values_batched_or_not_and_under_transformations(
 
 def test_pytorch_gives_the_same_values(run: Path, expected: np.ndarray, tmp_path: Path) -> None:
     module = imported(softstep.export_policy(run, "torch", tmp_path / "torch", agent=1))
-    values = module.load()(torch.tensor(OBSERVATIONS)).numpy()
+    q_function = module.load()
+    values = q_function(torch.tensor(OBSERVATIONS)).numpy()
     np.testing.assert_allclose(values, expected, atol=1e-5, rtol=1e-5)
+    single = q_function(torch.tensor(OBSERVATIONS[0])).numpy()
+    np.testing.assert_allclose(single, expected[0], atol=1e-5, rtol=1e-5)
+    with pytest.raises(RuntimeError, match="dtype"):  # as the how-to says
+        q_function(torch.tensor(OBSERVATIONS, dtype=torch.float64))
 
 
 def test_onnx_gives_the_same_values_and_actions(
@@ -88,6 +93,10 @@ def test_onnx_gives_the_same_values_and_actions(
     values, actions = session.run(["q_values", "action"], {"observation": OBSERVATIONS})
     np.testing.assert_allclose(values, expected, atol=1e-5, rtol=1e-5)
     assert np.mean(actions == [policy(o) for o in OBSERVATIONS]) > 0.998  # ties within rounding error
+    assert (values.dtype, actions.dtype) == (np.float32, np.int64)
+    for refused in (OBSERVATIONS.astype(np.float64), OBSERVATIONS[0]):  # as the how-to says
+        with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument):
+            session.run(None, {"observation": refused})
 
 
 def test_onnx_has_names_a_producer_and_metadata(run: Path, tmp_path: Path) -> None:
