@@ -68,9 +68,12 @@ def sb3_archive(exported: ExportedPolicy) -> Archive:
 def dqn_settings(exported: ExportedPolicy) -> Mapping[str, Any]:
     """Return the arguments of stable-baselines3's DQN that continue the run, except for networks and buffer size."""
     config, agent = exported.config, exported.agent
-    _, target, _, why = _target_update(exported)
+    translation = _target_update(exported)
+    target = translation.settings
     if target is None:
-        raise ConfigError(f"export --to sb3: stable-baselines3 cannot express the run's target update: {why}")
+        raise ConfigError(
+            f"export --to sb3: stable-baselines3 cannot express the run's target update: {translation.why}"
+        )
     return {
         "tau": target["tau"],
         "target_update_interval": int(target["target_update_interval"]),

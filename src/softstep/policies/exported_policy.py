@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+import safetensors.numpy
+
 import softstep
 from softstep.config import Agent, Config, changed
 from softstep.policies.policy import Layers, Policy
@@ -47,3 +50,11 @@ class ExportedPolicy(NamedTuple):
             "env_steps": str(self.env_steps),
             "softstep_version": softstep.__version__,
         }
+
+    def safetensors(self, spacing: int) -> bytes:
+        """Return the content of a safetensors file with `N.weight` (out, in) and `N.bias` (out,), N = 0, spacing, …"""
+        tensors: dict[str, np.ndarray] = {}
+        for number, (weight, bias) in enumerate(self.layers):
+            tensors[f"{spacing * number}.weight"] = np.ascontiguousarray(weight)
+            tensors[f"{spacing * number}.bias"] = bias
+        return safetensors.numpy.save(tensors)
