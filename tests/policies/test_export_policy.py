@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,11 @@ import torch
 from stable_baselines3.common.env_util import make_vec_env
 
 import softstep
+from softstep import conventions
 from softstep.cli.main import main
-from softstep.config import Change, Config, Exploration
+from softstep.config import Arm, Change, Config, Exploration
+from softstep.policies import export_sb3
+from softstep.policies.exported_policy import ExportedPolicy
 from softstep.policies.policy import Policy
 
 OBSERVATIONS = np.random.default_rng(0).normal(0, 2, (1000, 4)).astype(np.float32)
@@ -163,6 +167,41 @@ def test_the_archive_has_the_settings_of_the_run(tmp_path: Path) -> None:
     (group,) = model.policy.optimizer.param_groups
     assert (group["eps"], group["betas"], group["lr"]) == (1e-5, (0.9, 0.999), 2e-3)
     assert not model.replay_buffer.handle_timeout_termination
+
+
+def exported(env_steps: int = 100_000, **settings: Any) -> ExportedPolicy:
+    """Return an export of a run with these settings, without networks."""
+    config = Config(**({"loss": "huber"} | settings))
+    policy: Any = SimpleNamespace(agent=config.agents()[0])
+    return ExportedPolicy(policy, [], config, env_steps)
+
+
+@pytest.mark.parametrize(
+    ("settings", "difference"),
+    [
+        ({}, ""),
+        ({"exploration": Exploration("geometric")}, "ε is constant"),
+        ({"arms": (Arm("blended", blended=True),)}, "instead of being blended"),
+        ({"num_envs": 4}, "one environment unless loaded with 4"),
+        ({"optimizer_options": {"eps_root": 1e-9}}, "optimizer has no eps_root"),
+        ({"optimizer": "sgd", "optimizer_options": {"momentum": 0.9}}, ""),
+    ],
+    ids=str,
+)
+def test_only_what_differs_is_reported(settings: dict[str, Any], difference: str) -> None:
+    reported = export_sb3.differences(exported(**settings))
+    assert (difference in reported) if difference else (reported == "")
+
+
+@pytest.mark.parametrize("num_envs", [1, 4])
+@pytest.mark.parametrize("update", [(0.005, 1), (0.1, 3), (1.0, 250)], ids=str)
+def test_the_exported_target_update_reads_back_as_the_run_s(num_envs: int, update: tuple[float, int]) -> None:
+    rule = softstep.TargetUpdate(*update)
+    settings = export_sb3.dqn_settings(exported(target=rule, num_envs=num_envs, train_every=4))
+    names = ("tau", "target_update_interval", "train_freq", "gradient_steps")
+    meaning = conventions.read("sb3", {name: settings[name] for name in names} | {"n_envs": num_envs})
+    assert (meaning.tau, meaning.period) == (rule.tau, rule.period)
+    assert meaning.env_steps_per_gradient_step == 4
 
 
 def test_settings_changed_during_the_run_are_exported_as_they_were_at_its_end(tmp_path: Path) -> None:
