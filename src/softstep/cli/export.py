@@ -19,8 +19,8 @@ class Export(PlainCommand):
 
     run: RunPath
     """Run folder."""
-    to: Literal["torch", "onnx", "sb3"]
-    """Format: torch (a folder), onnx (one file) or sb3 (an archive for DQN.load of stable-baselines3)."""
+    to: Literal["torch", "jax", "onnx", "sb3"]
+    """Format: torch or jax (a folder), onnx (one file) or sb3 (an archive for DQN.load of stable-baselines3)."""
     agent: int = 0
     """Index of the agent, counted from 0 in the order of `softstep eval`."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None

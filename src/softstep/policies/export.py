@@ -1,27 +1,36 @@
-"""Export trained agents: the greedy policy and its Q-function as files for PyTorch, ONNX and stable-baselines3.
+"""Export trained agents: the greedy policy and its Q-function as files for PyTorch, JAX, ONNX and
+stable-baselines3.
 
 Nothing here reads a pickle; what stable-baselines3 does when it loads its own archive is up to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from softstep import files
 from softstep.errors import ConfigError
+from softstep.policies.export_jax import jax_files
 from softstep.policies.export_onnx import onnx_model
 from softstep.policies.export_sb3 import sb3_archive
 from softstep.policies.export_torch import torch_files
 from softstep.policies.exported_policy import ExportedPolicy
 from softstep.policies.policy import load
-from softstep.runs import run_folder
+from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run
+from softstep.runs.run_folder import RunFolder
 
-Format = Literal["torch", "onnx", "sb3"]
+Format = Literal["torch", "jax", "onnx", "sb3"]
 
-_DEFAULT_NAMES = {"torch": "policy-{}-torch", "onnx": "policy-{}.onnx", "sb3": "policy-{}-sb3.zip"}
+_DEFAULT_NAMES = {
+    "torch": "policy-{}-torch",
+    "jax": "policy-{}-jax",
+    "onnx": "policy-{}.onnx",
+    "sb3": "policy-{}-sb3.zip",
+}
 
 
 def export_policy(
@@ -31,8 +40,10 @@ def export_policy(
 
     Args:
         run: the run or its folder.
-        to: the format. torch: a folder with policy.py and policy.safetensors. onnx: one file, from `observation`
-            (N, O) to `q_values` (N, A) and `action` (N,). sb3: an archive for `stable_baselines3.DQN.load`.
+        to: the format. torch, jax: a folder with policy.py and policy.safetensors, for float32 observations
+            (N, O). onnx: one file, from `observation` float32 (N, O) to `q_values` float32 (N, A) and `action`
+            int64 (N,); the batch axis N is required. sb3: an archive for `stable_baselines3.DQN.load` with the
+            run's settings; a warning names those that stable-baselines3 cannot express.
         out: path of the file or folder; by default in the run folder.
         agent: number of the agent, from 0 on.
         trusted: the modules that the run's configuration names, if any, repeated.
@@ -51,11 +62,27 @@ def export_policy(
     out = Path(out) if out is not None else path / _DEFAULT_NAMES[to].format(agent)
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another --out")
-    exported = ExportedPolicy(policy, layers, run_folder.open_run(path).config)
-    if to == "torch":
-        for name, content in torch_files(exported).items():
-            files.write_file(out / name, content)
-    else:
-        content = onnx_model(exported) if to == "onnx" else sb3_archive(exported)
-        files.write_file(out, content)
+    folder = run_folder.open_run(path)
+    exported = ExportedPolicy(policy, layers, folder.config, _env_steps(folder, agent))
+    for file, content in _contents(exported, to, out).items():
+        files.write_file(file, content)
     return out
+
+
+def _env_steps(folder: RunFolder, agent: int) -> int:
+    """Return the environment steps of the checkpoint from which `load` takes the agent."""
+    checkpoint = checkpoints.read_checkpoint(folder, agent // folder.config.width, with_replay=False)
+    return checkpoint.env_steps if checkpoint is not None else 0
+
+
+def _contents(exported: ExportedPolicy, to: Format, out: Path) -> Mapping[Path, bytes]:
+    """Return the content of each file of an export."""
+    if to == "onnx":
+        return {out: onnx_model(exported)}
+    if to == "sb3":
+        archive = sb3_archive(exported)
+        if archive.differences:
+            warnings.warn(archive.differences, UserWarning, stacklevel=3)
+        return {out: archive.content}
+    written = jax_files(exported) if to == "jax" else torch_files(exported)
+    return {out / name: content for name, content in written.items()}

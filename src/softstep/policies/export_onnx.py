@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+import softstep
 from softstep.errors import ConfigError
 from softstep.policies.exported_policy import ExportedPolicy
 
@@ -11,37 +14,52 @@ OPSET, IR_VERSION = 17, 9
 
 
 def onnx_model(exported: ExportedPolicy) -> bytes:
-    """Return a model from `observation` (N, O) to `q_values` (N, A) and `action` (N,).
+    """Return a model from `observation` float32 (N, O) to `q_values` float32 (N, A) and `action` int64 (N,).
+
+    Every node has a name. The model's metadata say which agent it is: env, seed, arm, gamma, env_steps and
+    softstep_version.
 
     Raises:
         ConfigError: onnx is not installed.
     """
     try:
         import onnx
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, helper
     except ImportError:
         raise ConfigError("export --to onnx needs onnx: pip install 'softstep[onnx]'") from None
-    nodes, weights, features = [], [], "observation"
-    for number, (weight, bias) in enumerate(exported.layers):
-        is_last = number == len(exported.layers) - 1
-        weights += [numpy_helper.from_array(np.ascontiguousarray(weight), f"weight{number}")]
-        weights += [numpy_helper.from_array(np.ascontiguousarray(bias), f"bias{number}")]
-        linear = "q_values" if is_last else f"linear{number}"
-        nodes.append(helper.make_node("Gemm", [features, f"weight{number}", f"bias{number}"], [linear], transB=1))
-        if not is_last:
-            nodes.append(helper.make_node("Relu", [linear], [f"relu{number}"]))
-            features = f"relu{number}"
-    nodes.append(helper.make_node("ArgMax", ["q_values"], ["action"], axis=1, keepdims=0))
+    nodes, weights = _nodes_and_weights(exported)
     sizes = exported.sizes
     graph = helper.make_graph(
-        nodes, "policy",
+        nodes, "softstep_policy",
         [helper.make_tensor_value_info("observation", TensorProto.FLOAT, ["N", sizes[0]])],
         [helper.make_tensor_value_info("q_values", TensorProto.FLOAT, ["N", sizes[-1]]),
          helper.make_tensor_value_info("action", TensorProto.INT64, ["N"])],
         weights,
     )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    model.doc_string = exported.title
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+        producer_name="softstep", producer_version=softstep.__version__, doc_string=exported.title,
+    )  # fmt: skip
+    helper.set_model_props(model, exported.metadata)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _nodes_and_weights(exported: ExportedPolicy) -> tuple[list[Any], list[Any]]:
+    """Return the graph's nodes, one per operation of the network, and its constant tensors."""
+    from onnx import helper, numpy_helper
+
+    nodes, weights, features = [], [], "observation"
+    for number, (weight, bias) in enumerate(exported.layers):
+        is_last = number == len(exported.layers) - 1
+        weights += [numpy_helper.from_array(np.ascontiguousarray(weight), f"weight{number}")]
+        weights += [numpy_helper.from_array(np.ascontiguousarray(bias), f"bias{number}")]
+        name = "q_values" if is_last else f"linear{number}"
+        inputs = [features, f"weight{number}", f"bias{number}"]
+        nodes.append(helper.make_node("Gemm", inputs, [name], name=name, transB=1))
+        if not is_last:
+            features = f"relu{number}"
+            nodes.append(helper.make_node("Relu", [name], [features], name=features))
+    nodes.append(helper.make_node("ArgMax", ["q_values"], ["action"], name="action", axis=1, keepdims=0))
+    return nodes, weights

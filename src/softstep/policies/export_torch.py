@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import safetensors.numpy
-
 from softstep.policies.exported_policy import ExportedPolicy
 from softstep.policies.torch_template import TORCH_MODULE
 
 
 def torch_files(exported: ExportedPolicy) -> Mapping[str, bytes]:
-    """Return `policy.safetensors` and `policy.py`."""
-    tensors: dict[str, np.ndarray] = {}
-    for number, (weight, bias) in enumerate(exported.layers):  # layer 2n of the Sequential; the others are ReLUs
-        tensors[f"{2 * number}.weight"] = np.ascontiguousarray(weight)
-        tensors[f"{2 * number}.bias"] = bias
+    """Return `policy.safetensors` (float32, tensors `0.weight`, `0.bias`, `2.weight`, …) and `policy.py`."""
     sizes = exported.sizes
     module = TORCH_MODULE.format(title=exported.title, sizes=sizes, observations=sizes[0], actions=sizes[-1])
-    return {"policy.safetensors": safetensors.numpy.save(tensors), "policy.py": module.encode()}
+    # Layer n of the policy is layer 2n of the Sequential; the others are ReLUs.
+    return {"policy.safetensors": exported.safetensors(spacing=2), "policy.py": module.encode()}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from softstep.config import Config
+import numpy as np
+import safetensors.numpy
+
+import softstep
+from softstep.config import Agent, Config, changed
 from softstep.policies.policy import Layers, Policy
 
 
@@ -15,6 +19,13 @@ class ExportedPolicy(NamedTuple):
     layers: Layers
     config: Config
     """The configuration of its run."""
+    env_steps: int
+    """Environment steps that the agent has trained for."""
+
+    @property
+    def agent(self) -> Agent:
+        """The agent's settings when training stopped, after any changes made mid-run."""
+        return changed(self.policy.agent, [c for c in self.config.changes if c.env_steps <= self.env_steps])
 
     @property
     def sizes(self) -> list[int]:
@@ -26,3 +37,24 @@ class ExportedPolicy(NamedTuple):
         """One sentence that says which agent it is."""
         agent = self.policy.agent
         return f"A deep Q-network for {self.config.env}, trained by softstep: {agent.arm}, seed {agent.seed}."
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Which agent it is, by key: env, seed, arm, gamma, env_steps and softstep_version."""
+        agent = self.agent
+        return {
+            "env": self.config.env,
+            "seed": str(agent.seed),
+            "arm": agent.arm,
+            "gamma": repr(agent.gamma),
+            "env_steps": str(self.env_steps),
+            "softstep_version": softstep.__version__,
+        }
+
+    def safetensors(self, spacing: int) -> bytes:
+        """Return the content of a safetensors file with `N.weight` (out, in) and `N.bias` (out,), N = 0, spacing, …"""
+        tensors: dict[str, np.ndarray] = {}
+        for number, (weight, bias) in enumerate(self.layers):
+            tensors[f"{spacing * number}.weight"] = np.ascontiguousarray(weight)
+            tensors[f"{spacing * number}.bias"] = bias
+        return safetensors.numpy.save(tensors)

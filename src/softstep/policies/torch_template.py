@@ -4,8 +4,10 @@ TORCH_MODULE = '''"""{title}
 
     import torch
     from policy import load
-    q_function = load()      # observations (N, {observations}) -> action values (N, {actions})
-    action = int(q_function(torch.as_tensor(observation)[None]).argmax())
+    q_function = load()      # float32 observations (N, {observations}) -> float32 action values (N, {actions})
+    action = int(q_function(torch.as_tensor(observation, dtype=torch.float32)[None]).argmax())
+
+Observations must be float32 (NumPy's default is float64); the batch axis N may be left out.
 """
 
 from pathlib import Path

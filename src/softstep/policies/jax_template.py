@@ -1,0 +1,34 @@
+"""The Python module that is exported beside a policy's JAX parameters."""
+
+JAX_MODULE = '''"""{title}
+
+    from policy import load, q_values
+    params = load()
+    values = q_values(params, observations)     # float32 (..., {observations}) -> float32 (..., {actions})
+    action = int(q_values(params, observation).argmax())
+
+A batch axis is optional; `jax.jit`, `jax.vmap` and `jax.grad` apply to `q_values`.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from safetensors.numpy import load_file
+
+
+def load(path=Path(__file__).with_name("policy.safetensors")):
+    """Return the layers' weights (out, in) and biases (out,)."""
+    tensors = load_file(path)
+    return [(jnp.asarray(tensors[f"{{n}}.weight"]), jnp.asarray(tensors[f"{{n}}.bias"])) for n in range({layers})]
+
+
+def q_values(params, observations):
+    """Return the action values of observations, along the last axis."""
+    x = jnp.asarray(observations, jnp.float32)
+    for weight, bias in params[:-1]:
+        x = jax.nn.relu(x @ weight.T + bias)
+    weight, bias = params[-1]
+    return x @ weight.T + bias
+'''
+"""A template with the fields title, observations, actions and layers (numbers of all three)."""
