@@ -12,6 +12,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.utils import prune
 
 from softstep.adapters.torch import Target, hard_update, soft_update
@@ -136,12 +138,13 @@ def test_other_wrappers_leave_the_target_its_own_answers(wrap: Callable[[nn.Modu
     assert not torch.allclose(target(x), before)
 
 
-def test_a_block_compiled_later_is_followed() -> None:
+@pytest.mark.parametrize("wrap", [lambda block: torch.compile(block, backend="eager"), checkpoint_wrapper])
+def test_a_block_wrapped_later_is_followed(wrap: Callable[[nn.Module], nn.Module]) -> None:
     online = mlp()
     target = Target(online, HALF)
     target.step()
     for network in (online, target.module):
-        network[0] = torch.compile(network[0], backend="eager")
+        network[0] = wrap(network[0])
         with torch.no_grad():
             online[0].weight.fill_(8)
         gap = (online[0].weight - target.module[0].weight).abs()
@@ -176,6 +179,15 @@ def test_overlapping_views_raise_and_slices_of_a_stack_do_not() -> None:
     online.weight.data, target.weight.data = columns[:, 0].view(2, 2), columns[:, 1].view(2, 2)
     soft_update(target, online, 0.5)
     assert columns[:, 1].tolist() == [0.5, 2.5, 4.5, 6.5]
+
+
+def test_memory_that_a_network_has_left_is_freed() -> None:
+    online = mlp()
+    target = Target(online, HALF)
+    target.step()
+    left = [StorageWeakRef(network[0].weight.untyped_storage()) for network in (online, target.module)]
+    online.double(), target.module.double()
+    assert all(memory.expired() for memory in left)
 
 
 def test_memory_shared_under_another_name_raises() -> None:
@@ -229,6 +241,12 @@ def test_results_kept_in_a_layer_do_not_prevent_a_copy(make: Callable[[], nn.Mod
         for parameter in online.parameters():
             parameter.add_(1)
     torch.testing.assert_close(target(x), answer)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_traced_network_is_followed() -> None:
+    online = torch.jit.trace(mlp(), torch.ones(1, 2))
+    check_gaps(Target(online, HALF).module, online)
 
 
 def test_a_network_without_a_copy_raises_and_names_the_layer_and_the_way_out() -> None:

@@ -24,15 +24,16 @@ def frozen_copy(online: nn.Module) -> nn.Module:
     for name, tensor in named_tensors(online).items():
         check_initialized(name, tensor)
     try:
-        module: nn.Module = copy.deepcopy(online, _copied_tensors(online))
+        with torch.no_grad():  # otherwise the parameters of a scripted network are computed from the originals
+            module: nn.Module = copy.deepcopy(online, _copied_tensors(online))
     except Exception as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
             f"copy.deepcopy cannot copy {_first_layer_without_a_copy(online)}: {reason}."
             " Pass a network of your own as Target(online, update, module=network), or update it with soft_update"
         ) from error
-    module.requires_grad_(False)
     for parameter in module.parameters():
+        parameter.requires_grad = False
         parameter.grad = None
     return module
 
@@ -74,7 +75,7 @@ def check_answers_are_own(target: nn.Module, online: nn.Module) -> None:
             if _reaches(function, foreign, visited):
                 raise ValueError(
                     f"{'.'.join(filter(None, (name, attribute)))!r} of the target refers to the online network and"
-                    " answers with its weights: make the Target before wrapping or compiling it, or use"
+                    " answers with its weights: make the Target before you wrap, compile or hook it, or use"
                     " torch.compile(online)"
                 )
 

@@ -33,6 +33,10 @@ COMPARED = ("shape", "dtype", "device", "layout", "placements")
 """Properties that two corresponding tensors share; `placements` is how a DTensor is sharded."""
 
 
+_END = object()
+"""Follows the members of all modules, so that a comparison in step notices a member more or less."""
+
+
 class Pairs(NamedTuple):
     """Corresponding tensors of a target and its online network."""
 
@@ -49,8 +53,8 @@ class Pairs(NamedTuple):
 class WatchedPairs:
     """The pairs of two modules, valid until a tensor, its memory or a submodule of either is replaced or added.
 
-    The tensors are detached aliases, which need no `torch.no_grad` and keep the memory they were paired with alive.
-    A new tensor therefore never has the address of an old one.
+    Of a sharded tensor, this process's part is paired. The tensors themselves are kept, not their memory, so that
+    moving a network to another device frees the old memory at once.
 
     Args:
         target: the target network; unsaved buffers whose shape follows the input are adapted to the online network's.
@@ -67,33 +71,32 @@ class WatchedPairs:
         check_separate_memory(named_tensors(target), named_tensors(online))
         check_answers_are_own(target, online)
         self.pairs = paired._replace(
-            target=[*map(_alias, paired.target)],
-            online=[*map(_alias, paired.online)],
-            copied_to=[*map(_alias, paired.copied_to)],
-            copied_from=[*map(_alias, paired.copied_from)],
+            target=[*map(local_part, paired.target)],
+            online=[*map(local_part, paired.online)],
+            copied_to=[*map(local_part, paired.copied_to)],
+            copied_from=[*map(local_part, paired.copied_from)],
         )
         self._target, self._online = weakref.ref(target), weakref.ref(online)
         modules = [*target.modules(), *online.modules()]
         registries: list[dict[str, Any]] = [d for m in modules for d in (m._parameters, m._buffers, m._modules)]
-        self._filled, self._empty = [d for d in registries if d], [d for d in registries if not d]
-        self._members = self._current_members()
-        tensors = itertools.chain(paired.target, paired.online, paired.copied_to, paired.copied_from)
-        self._placed = [local_part(t) for t in tensors if memory_range(t) is not None]
+        self._empty_registries = [registry for registry in registries if not registry]
+        self._live_members = [*(registry.values() for registry in registries if registry), (_END,)]
+        self._paired_members = [*itertools.chain.from_iterable(self._live_members)]
+        tensors = [*paired.target, *paired.online, *paired.copied_to, *paired.copied_from]
+        self._sharded = [(tensor, local_part(tensor)) for tensor in tensors if local_part(tensor) is not tensor]
+        self._placed = [local_part(tensor) for tensor in tensors if memory_range(tensor) is not None]
         self._addresses = [*map(Tensor.data_ptr, self._placed)]
 
     def are_valid_for(self, target: nn.Module, online: nn.Module) -> bool:
         """Return whether these modules were paired, and still have the same tensors and submodules."""
-        if self._target() is not target or self._online() is not online or any(self._empty):
-            return False
-        members = self._current_members()
         return (
-            len(members) == len(self._members)
-            and all(map(operator.is_, members, self._members))
+            self._target() is target
+            and self._online() is online
+            and not any(self._empty_registries)
+            and all(map(operator.is_, itertools.chain.from_iterable(self._live_members), self._paired_members))
             and [*map(Tensor.data_ptr, self._placed)] == self._addresses
+            and (not self._sharded or all(local_part(tensor) is part for tensor, part in self._sharded))
         )
-
-    def _current_members(self) -> list[Any]:
-        return [*itertools.chain.from_iterable(map(dict.values, self._filled))]
 
 
 _watched: dict[int, WatchedPairs] = {}
@@ -143,11 +146,6 @@ def pair(target: Tensors, online: Tensors, own_buffers: Collection[str] = ()) ->
     if not seen:
         raise ValueError("the networks have no parameters or buffers: there is nothing to follow")
     return pairs._replace(narrow_dtype=next((tensor.dtype for tensor in pairs.target if is_narrow(tensor)), None))
-
-
-def _alias(tensor: Tensor) -> Tensor:
-    """Return a tensor with the same memory and without gradients; sparse tensors themselves, whose size may change."""
-    return local_part(tensor).detach() if tensor.layout == torch.strided else tensor
 
 
 def _adopt_buffers(target: nn.Module, online: nn.Module, own_buffers: Collection[str]) -> None:
