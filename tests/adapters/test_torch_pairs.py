@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -156,3 +157,13 @@ def test_own_buffers_are_kept(own_buffers: list[str]) -> None:
 def test_an_unknown_own_buffer_raises(unknown: str) -> None:
     with pytest.raises(ValueError, match=rf"'{unknown}' is not a buffer.*its buffers are count, noise"):
         Target(Noisy(), TargetUpdate(0.25), own_buffers=[unknown])
+
+
+@pytest.mark.parametrize("changed", ["target", "online"])
+@pytest.mark.parametrize("change", [lambda m: m.register_parameter("extra", m.weight), lambda m: delattr(m, "bias")])
+def test_a_parameter_more_or_less_is_noticed_after_the_first_update(changed: str, change: Callable) -> None:
+    networks = {"target": filled(0), "online": filled(1)}
+    soft_update(networks["target"], networks["online"], 0.5)
+    change(networks[changed])
+    with pytest.raises(ValueError, match="has '(extra|bias)', the"):
+        soft_update(networks["target"], networks["online"], 0.5)
