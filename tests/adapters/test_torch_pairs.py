@@ -165,5 +165,5 @@ def test_a_parameter_more_or_less_is_noticed_after_the_first_update(changed: str
     networks = {"target": filled(0), "online": filled(1)}
     soft_update(networks["target"], networks["online"], 0.5)
     change(networks[changed])
-    with pytest.raises(ValueError, match="has '(extra|bias)', the"):
+    with pytest.raises(ValueError, match=r"has '(extra|bias)', the"):
         soft_update(networks["target"], networks["online"], 0.5)

@@ -148,7 +148,10 @@ class Target(TargetNetwork):
         if wide is None or wide.shape != narrow.shape:
             return widened(narrow)
         wide = wide.to(narrow.device)
-        return torch.where(wide.to(narrow.dtype) == narrow, wide, widened(narrow))
+        rounded = wide.to(narrow.dtype)
+        if not torch.compiler.is_compiling() and narrow.device.type == "cpu" and torch.equal(rounded, narrow):
+            return wide  # on other devices the question would wait for the device
+        return torch.where(rounded == narrow, wide, widened(narrow))
 
     def _refresh_wide(self) -> None:
         """Bring the float32 values up to date with the copy as it is now."""
