@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -106,6 +107,8 @@ def test_saturated_c_is_as_fast_as_hard_copies():
         lambda: TargetUpdate(1.5),
         lambda: TargetUpdate(float("nan")),
         lambda: TargetUpdate(0.5, 0),
+        lambda: TargetUpdate(np.float32(1.5)),
+        lambda: TargetUpdate(0.5, np.int64(0)),
         lambda: TargetUpdate.from_c(1.0),
         lambda: TargetUpdate.from_c(-0.1),
         lambda: TargetUpdate.from_c(float("nan")),
@@ -122,3 +125,38 @@ def test_bad_input_raises_one_line(make):
     with pytest.raises(ValueError, match=r"\S") as error:
         make()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", [np.float16, np.float32, np.float64, np.longdouble, Fraction])
+def test_real_numbers_of_any_library_become_python_numbers(number):
+    update = TargetUpdate(number(0.25), 3)
+    assert update == TargetUpdate(0.25, 3)
+    assert repr(update) == "TargetUpdate(tau=0.25, period=3)"
+    assert TargetUpdate.from_c(number(0.75)) == TargetUpdate(0.25)
+    assert TargetUpdate(np.float32(0.005)).tau == float(np.float32(0.005))
+    assert TargetUpdate(number(1)).kind == "none"
+
+
+@pytest.mark.parametrize("number", [np.int8, np.int64, np.uint32])
+def test_integers_of_any_library_become_python_integers(number):
+    update = TargetUpdate(0.5, number(100))
+    assert update == TargetUpdate(0.5, 100)
+    assert type(update.period) is int
+    assert TargetUpdate.hard(number(7)).lag_matched_period() == 7
+    assert TargetUpdate(0.5).at_cadence(number(3)) == TargetUpdate(0.5).at_cadence(3)
+    assert TargetUpdate.from_half_life(number(100), number(127)) == TargetUpdate.from_half_life(100, 127)
+    assert TargetUpdate.from_lag(number(100), number(127)) == TargetUpdate.from_lag(100, 127)
+    assert TargetUpdate(0.5).scaled_batch(number(3)) == TargetUpdate(0.5).scaled_batch(3)
+    assert TargetUpdate(number(1), 5) == TargetUpdate(1.0, 5)
+
+
+@pytest.mark.parametrize("value", [True, np.bool_(True), "0.5", None, np.array(0.5), 1j])
+def test_anything_else_is_reported_as_not_a_python_number(value):
+    with pytest.raises(ValueError, match=rf"tau = .* must be a Python number, not {type(value).__name__}"):
+        TargetUpdate(value)
+
+
+@pytest.mark.parametrize("value", [True, 2.0, np.float64(2), np.array(2), "2"])
+def test_a_period_that_is_not_an_integer_is_reported_as_not_a_python_number(value):
+    with pytest.raises(ValueError, match=rf"period = .* must be a Python integer, not {type(value).__name__}"):
+        TargetUpdate(0.5, value)

@@ -9,6 +9,7 @@ adapter (PyTorch, Keras, JAX, NumPy) can share it.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,19 +44,24 @@ class TargetUpdate:
     """Gradient steps from one update of the target to the next; 1 updates it after every gradient step."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.tau, bool) or not isinstance(self.tau, (int, float)) or not 0 < self.tau <= 1:
+        tau = _python_number("tau", self.tau)
+        if not 0 < tau <= 1:
             raise ValueError(
-                f"tau = {self.tau!r} is outside (0, 1]: it is the weight of the new parameters"
+                f"tau = {tau!r} is outside (0, 1]: it is the weight of the new parameters"
                 " (tau = 1 copies; c = 1 - tau is the weight of the old)"
             )
-        if isinstance(self.period, bool) or not isinstance(self.period, int) or not 1 <= self.period < 2**31:
+        period = _python_integer("period", self.period)
+        if not 1 <= period < 2**31:
             raise ValueError(
-                f"period = {self.period!r} must be an integer number of gradient steps, at least 1 and below 2**31"
+                f"period = {period!r} must be an integer number of gradient steps, at least 1 and below 2**31"
             )
+        object.__setattr__(self, "tau", tau)
+        object.__setattr__(self, "period", period)
 
     @classmethod
     def from_c(cls, c: float, period: int = 1) -> TargetUpdate:
         """Return the update that gives the old target the weight `c` in [0, 1): τ = 1 − c."""
+        c = _python_number("c", c)
         if not 0 <= c < 1:
             raise ValueError(f"c = {c!r} is outside [0, 1): it is the weight of the old target (tau = 1 - c)")
         return cls(1 - c, period)
@@ -83,23 +89,24 @@ class TargetUpdate:
         return "none" if self.period == 1 else "hard"
 
     @classmethod
-    def from_half_life(cls, half_life: float, period: int = 1) -> Self:
+    def from_half_life(cls, half_life: float, period: int = 1) -> TargetUpdate:
         """Return the update that transfers half of a change of Q to T within `half_life` gradient steps.
 
         It has c = 2^(−period/half_life), so that its `.half_life` is `half_life`; 0 gives a full copy.
         Raises ValueError if `half_life` is negative or not finite.
         """
-        _check_steps("half_life", half_life, 0.0)
+        half_life, period = _finite_steps("half_life", half_life, 0.0), _python_integer("period", period)
         return cls(1.0 if half_life == 0 else -math.expm1(-period * math.log(2) / half_life), period)
 
     @classmethod
-    def from_lag(cls, lag: float, period: int = 1) -> Self:
+    def from_lag(cls, lag: float, period: int = 1) -> TargetUpdate:
         """Return the update whose target is `lag` gradient steps behind on average.
 
         It has τ = period/(lag + (period + 1)/2), the inverse of `.mean_lag`.
         Raises ValueError if `lag` is below (period − 1)/2, the mean age due to the period alone.
         """
-        _check_steps("lag", lag, (period - 1) / 2)
+        period = _python_integer("period", period)
+        lag = _finite_steps("lag", lag, (period - 1) / 2)
         return cls(period / (lag + (period + 1) / 2), period)
 
     @property
@@ -149,6 +156,7 @@ class TargetUpdate:
 
         Hard copies stay hard copies.
         """
+        k = _python_integer("k", k)
         tau = 1.0 if self.tau == 1 else -math.expm1(k / self.period * math.log1p(-self.tau))
         return TargetUpdate(tau, k)
 
@@ -159,6 +167,7 @@ class TargetUpdate:
         first order. Source: Busbridge et al. 2023, who rescale the model EMA by the same power.
         Raises ValueError if `k` is not a finite number above 0.
         """
+        k = _python_number("k", k)
         if not (math.isfinite(k) and k > 0):
             raise ValueError(f"k = {k!r} must be finite and above 0: it is the factor on the batch size")
         if self.tau == 1:
@@ -166,6 +175,25 @@ class TargetUpdate:
         return TargetUpdate(-math.expm1(k * math.log1p(-self.tau)), self.period)
 
 
-def _check_steps(name: str, value: float, minimum: float) -> None:
+def _finite_steps(name: str, value: float, minimum: float) -> float:
+    """Return a number of gradient steps. Raises ValueError if it is below `minimum` or not finite."""
+    value = _python_number(name, value)
     if not (math.isfinite(value) and value >= minimum):
         raise ValueError(f"{name} = {value!r} must be a finite number of gradient steps, at least {minimum:g}")
+    return value
+
+
+def _python_number(name: str, value: Any) -> float:
+    """Return a real number of any library, for example a `numpy.float32`, as a Python number."""
+    if type(value) is int:
+        return value
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} = {value!r} must be a Python number, not {type(value).__name__}: pass float({name})")
+    return float(value)
+
+
+def _python_integer(name: str, value: Any) -> int:
+    """Return an integer of any library, for example a `numpy.int64`, as a Python integer."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ValueError(f"{name} = {value!r} must be a Python integer, not {type(value).__name__}: pass int({name})")
+    return int(value)

@@ -140,7 +140,8 @@ def test_double_precision_keeps_its_digits() -> None:
 COMPILED = """
 import copy, torch
 from torch import nn
-from softstep.adapters.torch import soft_update
+from softstep.adapters.torch import Target, soft_update
+from softstep.target import TargetUpdate
 target, online = (nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)) for _ in range(2))
 reference = copy.deepcopy(target)
 
@@ -151,6 +152,19 @@ def step():
 for _ in range(3):
     step()
     soft_update(reference, online, 0.2)
+
+for dtype in (torch.float32, torch.bfloat16):
+    online.to(dtype)
+    compiled, plain = (Target(online, TargetUpdate(0.1, period=3)) for _ in range(2))
+    compiled_step = torch.compile(compiled.step, backend="eager")
+    for _ in range(9):
+        with torch.no_grad():
+            online[0].weight.add_(1)
+        compiled_step()
+        plain.step()
+        torch.testing.assert_close(compiled.module.state_dict(), plain.module.state_dict())
+    assert compiled.gradient_steps == plain.gradient_steps == 9
+online.float()
 for actual, expected in zip(target.state_dict().values(), reference.state_dict().values(), strict=True):
     torch.testing.assert_close(actual, expected)
 """

@@ -1,0 +1,123 @@
+"""Copies of PyTorch networks, and the proof that a copy answers with weights of its own."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from softstep.adapters.torch_tensors import check_initialized, named_tensors, unwrapped
+
+
+def frozen_copy(online: nn.Module) -> nn.Module:
+    """Return a copy of a network without gradients.
+
+    Raises ValueError, naming the layer and a way out, if the network cannot be copied.
+    """
+    online = unwrapped(online)
+    for name, tensor in named_tensors(online).items():
+        check_initialized(name, tensor)
+    try:
+        with torch.no_grad():  # otherwise the parameters of a scripted network are computed from the originals
+            module: nn.Module = copy.deepcopy(online, _copied_tensors(online))
+    except Exception as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"copy.deepcopy cannot copy {_first_layer_without_a_copy(online)}: {reason}."
+            " Pass a network of your own as Target(online, update, module=network), or update it with soft_update"
+        ) from error
+    for parameter in module.parameters():
+        parameter.requires_grad = False
+        parameter.grad = None
+    return module
+
+
+def _copied_tensors(online: nn.Module) -> dict[int, Any]:
+    """Return copies of the tensors that `copy.deepcopy` refuses, by the `id` of the original.
+
+    They are compressed sparse buffers, and the results that layers keep as attributes: activations, or weights that
+    old-style weight_norm, spectral_norm and pruning compute before every pass.
+    """
+    attributes = (value for module in online.modules() for value in vars(module).values())
+    results = (value for value in attributes if isinstance(value, Tensor) and not value.is_leaf)
+    sparse = (buffer for buffer in online.buffers() if buffer.layout != torch.strided)
+    return {id(tensor): tensor.detach().clone() for tensor in itertools.chain(results, sparse)}
+
+
+def _first_layer_without_a_copy(online: nn.Module) -> str:
+    """Return the name of the innermost layer that cannot be copied."""
+    for name, module in reversed(list(online.named_modules())):
+        try:
+            copy.deepcopy(module, _copied_tensors(module))
+        except Exception:
+            return f"{name!r} ({type(module).__name__})" if name else type(module).__name__
+    return type(online).__name__
+
+
+def check_answers_are_own(target: nn.Module, online: nn.Module) -> None:
+    """Raise ValueError if a function that the target calls refers to the online network or a part of it.
+
+    `copy.deepcopy` does not copy functions. A `forward` that was compiled or wrapped in place, or a hook that closes
+    over a layer, therefore still answers with the online network's weights in the copy.
+    """
+    online = unwrapped(online)
+    foreign = {id(tensor) for tensor in named_tensors(online).values()}
+    foreign |= {id(m) for m in online.modules() if any(True for _ in itertools.chain(m.parameters(), m.buffers()))}
+    visited: set[int] = set()
+    for name, module in target.named_modules():
+        for attribute, function in _functions(module):
+            if _reaches(function, foreign, visited):
+                raise ValueError(
+                    f"{'.'.join(filter(None, (name, attribute)))!r} of the target refers to the online network and"
+                    " answers with its weights: make the Target before you wrap, compile or hook it, or use"
+                    " torch.compile(online)"
+                )
+
+
+def _functions(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the functions that a call of the module may run, by attribute."""
+    yield "forward", getattr(type(module), "forward", None)
+    for attribute, value in list(vars(module).items()):
+        if attribute in ("_forward_hooks", "_forward_pre_hooks"):
+            yield from ((attribute, hook) for hook in value.values())
+        elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
+            yield attribute, value
+
+
+def _reaches(function: Any, foreign: set[int], visited: set[int]) -> bool:
+    """Return whether a function refers to a foreign module or tensor through closures, arguments or methods."""
+    pending = [function]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, nn.Module):
+            if any(id(module) in foreign for module in value.modules()):
+                return True
+        elif isinstance(value, Tensor):
+            if id(value) in foreign:
+                return True
+        elif id(value) not in visited:
+            visited.add(id(value))
+            pending += _referents(value)
+    return False
+
+
+def _referents(value: Any) -> list[Any]:
+    """Return what a function, or a container in its closure, refers to."""
+    if isinstance(value, types.MethodType):
+        return [value.__self__, value.__func__]
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
+        named = (value.__globals__.get(name) for name in value.__code__.co_names)
+        variables = [variable for variable in named if isinstance(variable, (nn.Module, Tensor))]
+        return [*cells, *variables, value.__defaults__, value.__kwdefaults__, value.__dict__]
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else []

@@ -1,0 +1,202 @@
+"""Corresponding tensors of a PyTorch target and its online network, paired once and watched for replacements.
+
+The online network decides what is blended: its parameters are, whatever the target holds them as. Its buffers and all
+integers are copied.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import weakref
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from softstep.adapters.torch_copies import check_answers_are_own
+from softstep.adapters.torch_tensors import (
+    Tensors,
+    check_initialized,
+    check_separate_memory,
+    describe,
+    is_narrow,
+    local_part,
+    memory_range,
+    named_tensors,
+    plain_name,
+    unwrapped,
+)
+
+COMPARED = ("shape", "dtype", "device", "layout", "placements")
+"""Properties that two corresponding tensors share; `placements` is how a DTensor is sharded."""
+
+
+_END = object()
+"""Follows the members of all modules, so that a comparison in step notices a member more or less."""
+
+
+class Pairs(NamedTuple):
+    """Corresponding tensors of a target and its online network."""
+
+    names: list[str]
+    """Names of the tensors in `target` and `online`."""
+    target: list[Tensor]
+    online: list[Tensor]
+    copied_to: list[Tensor]
+    copied_from: list[Tensor]
+    narrow_dtype: torch.dtype | None
+    """A dtype below float32 among the blended tensors, if there is one."""
+
+
+class WatchedPairs:
+    """The pairs of two modules, valid until a tensor, its memory or a submodule of either is replaced or added.
+
+    Of a sharded tensor, this process's part is paired. The tensors themselves are kept, not their memory, so that
+    moving a network to another device frees the old memory at once.
+
+    Args:
+        target: the target network; unsaved buffers whose shape follows the input are adapted to the online network's.
+        online: the online network.
+        own_buffers: names of the buffers that the target keeps for itself.
+
+    Raises:
+        ValueError: the structures differ, memory is shared, or the target answers with the online network's weights.
+    """
+
+    def __init__(self, target: nn.Module, online: nn.Module, own_buffers: Collection[str] = ()) -> None:
+        _adopt_buffers(target, online, own_buffers)
+        paired = pair(target, online, own_buffers)
+        check_separate_memory(named_tensors(target), named_tensors(online))
+        check_answers_are_own(target, online)
+        self.pairs = paired._replace(
+            target=[*map(local_part, paired.target)],
+            online=[*map(local_part, paired.online)],
+            copied_to=[*map(local_part, paired.copied_to)],
+            copied_from=[*map(local_part, paired.copied_from)],
+        )
+        self._target, self._online = weakref.ref(target), weakref.ref(online)
+        modules = [*target.modules(), *online.modules()]
+        registries: list[dict[str, Any]] = [d for m in modules for d in (m._parameters, m._buffers, m._modules)]
+        self._empty_registries = [registry for registry in registries if not registry]
+        self._live_members = [*(registry.values() for registry in registries if registry), (_END,)]
+        self._paired_members = [*itertools.chain.from_iterable(self._live_members)]
+        tensors = [*paired.target, *paired.online, *paired.copied_to, *paired.copied_from]
+        self._sharded = [(tensor, local_part(tensor)) for tensor in tensors if local_part(tensor) is not tensor]
+        self._placed = [local_part(tensor) for tensor in tensors if memory_range(tensor) is not None]
+        self._addresses = [*map(Tensor.data_ptr, self._placed)]
+
+    def are_valid_for(self, target: nn.Module, online: nn.Module) -> bool:
+        """Return whether these modules were paired, and still have the same tensors and submodules."""
+        return (
+            self._target() is target
+            and self._online() is online
+            and not any(self._empty_registries)
+            and all(map(operator.is_, itertools.chain.from_iterable(self._live_members), self._paired_members))
+            and [*map(Tensor.data_ptr, self._placed)] == self._addresses
+            and (not self._sharded or all(local_part(tensor) is part for tensor, part in self._sharded))
+        )
+
+
+_watched: dict[int, WatchedPairs] = {}
+"""The latest pairs by the `id` of the target, which removes its entry when it is freed."""
+
+
+def watched_pairs(target: nn.Module, online: nn.Module) -> Pairs:
+    """Return the pairs of two modules, cached while they are valid."""
+    watched = _watched.get(id(target))
+    if watched is None or not watched.are_valid_for(target, online):
+        if watched is None:
+            weakref.finalize(target, _watched.pop, id(target), None).atexit = False
+        watched = _watched[id(target)] = WatchedPairs(target, online)
+    return watched.pairs
+
+
+def pair(target: Tensors, online: Tensors, own_buffers: Collection[str] = ()) -> Pairs:
+    """Pair tensors by name; a tensor that several modules of the target share is paired once.
+
+    Raises ValueError if the structures differ, naming the first tensor that differs.
+    """
+    old, new = (
+        {name: tensor for name, tensor in named_tensors(tensors).items() if name not in own_buffers}
+        for tensors in (target, online)
+    )
+    _check_names(old, new)
+    pairs = Pairs([], [], [], [], [], None)
+    seen: dict[int, Tensor] = {}
+    for name, tensor in old.items():
+        source = new[name]
+        if id(tensor) in seen:
+            if seen[id(tensor)] is not source:
+                raise ValueError(
+                    f"the target shares {name!r} with another layer, the online network does not: use one structure"
+                )
+            continue
+        seen[id(tensor)] = source
+        _check_pair(name, tensor, source)
+        is_learned = isinstance(source, nn.Parameter) or not isinstance(online, nn.Module)
+        if is_learned and (source.is_floating_point() or source.is_complex()):
+            pairs.names.append(name)
+            pairs.target.append(tensor)
+            pairs.online.append(source)
+        else:
+            pairs.copied_to.append(tensor)
+            pairs.copied_from.append(source)
+    if not seen:
+        raise ValueError("the networks have no parameters or buffers: there is nothing to follow")
+    return pairs._replace(narrow_dtype=next((tensor.dtype for tensor in pairs.target if is_narrow(tensor)), None))
+
+
+def _adopt_buffers(target: nn.Module, online: nn.Module, own_buffers: Collection[str]) -> None:
+    """Give the target new buffers where the online network has filled, emptied or resized its own.
+
+    Saved buffers keep their shape, because another shape there means another structure. Unsaved buffers are caches
+    that may grow with the batch.
+    """
+    copies = {plain_name(path): module for path, module in unwrapped(target).named_modules(remove_duplicate=False)}
+    for path, source in unwrapped(online).named_modules(remove_duplicate=False):
+        module = copies.get(plain_name(path))
+        for name, new in source._buffers.items():
+            if module is None or name not in module._buffers or f"{plain_name(path)}.{name}".strip(".") in own_buffers:
+                continue
+            old = module._buffers[name]
+            if old is None or new is None:
+                is_replaced = old is not new
+            else:
+                is_cache = name in source._non_persistent_buffers_set
+                is_replaced = (is_cache and old.shape != new.shape) or _has_other_indices(old, new)
+            if is_replaced:
+                module._buffers[name] = None if new is None else new.detach().clone()
+
+
+def _has_other_indices(old: Tensor, new: Tensor) -> bool:
+    """Return whether two sparse tensors in compressed rows or columns cannot be copied in place."""
+    compressed = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+    return old.layout == new.layout and new.layout in compressed and old._nnz() != new._nnz()
+
+
+def _check_names(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
+    for name in old:
+        if name not in new:
+            raise ValueError(f"the target has {name!r}, the online network does not: use one structure")
+    for name in new:
+        if name not in old:
+            raise ValueError(f"the online network has {name!r}, the target does not: use one structure")
+
+
+def _check_pair(name: str, old: Tensor, new: Tensor) -> None:
+    check_initialized(name, new)
+    check_initialized(name, old)
+    if old is new or _begin_at_one_address(old, new):
+        raise ValueError(f"target and online network share {name!r}: start from copy.deepcopy(online)")
+    for attribute in COMPARED:
+        old_value, new_value = getattr(old, attribute, None), getattr(new, attribute, None)
+        if old_value != new_value:
+            difference = f"{attribute} {describe(old_value)} against {describe(new_value)}"
+            raise ValueError(f"target and online network differ at {name!r}: {difference}")
+
+
+def _begin_at_one_address(old: Tensor, new: Tensor) -> bool:
+    old_memory, new_memory = memory_range(old), memory_range(new)
+    return old_memory is not None and new_memory is not None and old_memory.begin == new_memory.begin
