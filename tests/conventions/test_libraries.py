@@ -93,7 +93,7 @@ def test_agilerl_rounds_the_ratio_of_learn_step_and_environments(learn_step: int
     [("diffusers", {}), ("diffusers", {"decay": 0.99}), ("diffusers", {"use_ema_warmup": "true", "decay": 0.999}),
      ("timm", {"use_warmup": "True", "decay": 0.99, "warmup_power": 0.75})],
 )  # fmt: skip
-def test_the_decay_reaches_its_value_after_the_calls_that_are_told(name: str, settings: dict[str, Any]) -> None:
+def test_the_decay_reaches_its_value_after_the_reported_calls(name: str, settings: dict[str, Any]) -> None:
     """The formulas of EMAModel.get_decay and ModelEmaV3.get_decay."""
     values = complete(name, settings)
     calls = calls_until_decay(values)

@@ -96,10 +96,10 @@ def _stalling(meaning: Meaning, dtype: str) -> Iterator[str]:
 
 def _several_per_round(meaning: Meaning) -> Iterator[str]:
     if meaning.blends_per_update > 1 and meaning.tau < 1:
+        nth = f"{_format(float(meaning.period))}-th " if meaning.period > 1 else ""
         yield (
             f"{_format(float(meaning.blends_per_update))} target updates in a row, all towards the same network:"
-            f" together they are one update with τ = {meaning.tau:.4g} every {_format(float(meaning.period))} gradient"
-            " steps"
+            f" together they are one update with τ = {meaning.tau:.4g} at every {nth}gradient step"
         )
 
 

@@ -38,11 +38,11 @@ def recognise(library: Library, given: Mapping[str, Any]) -> Recognised:
     """
     settings, sources, renamed, others = dict[str, float](), dict[str, str](), dict[str, str](), list[str]()
     for key, value in given.items():
-        found = _own_name(library, key)
-        if found is None:
+        match = _own_name(library, key)
+        if match is None:
             others.append(key)
             continue
-        name, is_complement = found
+        name, is_complement = match
         number = parse_number(key, value, library.settings[name], check_range=not is_complement)
         if is_complement:
             number = _checked(key, value, 1 - number, library.settings[name])
