@@ -26,7 +26,6 @@ def moved_fractions(online_after: Sequence[np.ndarray], target_before: Sequence[
 def assert_agrees(fractions: Sequence[float], meaning: Meaning) -> None:
     """Assert that the target moved as often, and by as much, as the meaning says."""
     moves = [fraction for fraction in fractions if fraction > 1e-6]
-    expected = len(fractions) / max(1.0, float(meaning.period))
+    expected = len(fractions) / float(meaning.period)
     assert abs(len(moves) - expected) <= 1, (len(moves), expected)
-    tau = meaning.tau if meaning.period >= 1 else meaning.update.tau
-    np.testing.assert_allclose(np.median(moves), tau, rtol=2e-3)
+    np.testing.assert_allclose(np.median(moves), meaning.tau, rtol=2e-3)

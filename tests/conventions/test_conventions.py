@@ -25,7 +25,8 @@ SETTINGS = {"sb3": {"tau": 0.005, "target_update_interval": 10_000, "train_freq"
 
 
 def required_settings(name: str) -> dict[str, float]:
-    return {key: 0.005 for key, setting in LIBRARIES[name].settings.items() if setting.default is None}
+    required = {key: setting for key, setting in LIBRARIES[name].settings.items() if setting.default is None}
+    return {key: 1000 if setting.is_integer else 0.005 for key, setting in required.items()}
 
 
 @NAMES
@@ -80,10 +81,17 @@ def test_the_forum_threads_time_constant_of_two_million_steps() -> None:
 
 def test_updates_towards_the_same_network_combine_into_one() -> None:
     """Four blends towards the same Q leave c⁴ of the old target."""
-    meaning = conventions.read("sb3", {"tau": 0.1, "target_update_interval": 1, "train_freq": 4})
-    assert meaning.update.tau == pytest.approx(1 - 0.9**4)
-    assert meaning.update.period == 1
-    assert meaning.half_life == pytest.approx(meaning.update.half_life)
+    for name, interval, round_length in (
+        ("sb3", "target_update_interval", "train_freq"),
+        ("cleanrl", "target_network_frequency", "train_frequency"),
+        ("purejaxrl", "TARGET_UPDATE_INTERVAL", "TRAINING_INTERVAL"),
+    ):
+        key = "TAU" if name == "purejaxrl" else "tau"
+        more = {"NUM_ENVS": 1} if name == "purejaxrl" else {}
+        meaning = conventions.read(name, {key: 0.1, interval: 1, round_length: 4, **more})
+        assert meaning.tau == pytest.approx(1 - 0.9**4)
+        assert meaning.period == 1
+        assert meaning.env_steps_per_gradient_step == 4
 
 
 CAUTIONS: list[tuple[str, dict[str, float], dict[str, Any], str]] = [
@@ -100,7 +108,7 @@ CAUTIONS: list[tuple[str, dict[str, float], dict[str, Any], str]] = [
     ("sb3-sac", {"target_update_interval": 1000}, {}, "has no effect with gradient_steps = 1"),
     ("rllib", {"training_intensity": 32, "num_env_runners": 1}, {}, "about 2 times as many gradient steps"),
     ("tianshou", {}, {}, "no target network"),
-    ("sb3", {"tau": 0.1, "target_update_interval": 1}, {}, "4 target updates per gradient step"),
+    ("sb3", {"tau": 0.1, "target_update_interval": 1}, {}, "4 target updates in a row, all towards the same network"),
     ("rejax", {"num_envs": 64}, {}, "at most once per step of all environments"),
 ]
 
@@ -136,7 +144,14 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("sb3", {"tau": 0}, "never moves the target"),
     ("rejax", {"polyak": 1}, "never moves the target"),
     ("sb3", {"n_envs": 2.5}, "must be an integer"),
-    ("sb3", {"train_freq": -2}, "at least 0"),
+    ("sb3", {"train_freq": -2}, "at least 1"),
+    ("sb3", {"train_freq": 0}, "at least 1"),
+    ("sb3", {"n_envs": 0}, "at least 1"),
+    ("sb3", {"gradient_steps": 0}, "gradient_steps = 0 never trains"),
+    ("sb3-sac", {"gradient_steps": 0}, "gradient_steps = 0 never trains"),
+    ("sb3-sac", {"target_update_interval": 0}, "at least 1"),
+    ("optax", {"step_size": 0.1, "env_steps_per_gradient_step": 0}, "at least 1e-06"),
+    ("tianshou", {"update_step_num_gradient_steps_per_sample": 0}, "at least 1e-06"),
     ("optax", {}, "optax needs step_size"),
 ]
 
@@ -149,10 +164,38 @@ def test_invalid_settings_raise_one_line(name: str, settings: dict[str, Any], me
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("key", ["target_update_interval", "n_envs", "train_freq"])
-def test_zeros_are_read(key: str) -> None:
-    assert complete("sb3", {key: 0})[key] == 0
-    assert conventions.read("sb3", {key: 0}).period > 0
+def test_an_interval_of_zero_moves_the_target_at_every_step_of_the_environments() -> None:
+    """Source: stable_baselines3/dqn/dqn.py:182, `max(interval // n_envs, 1)`."""
+    settings = {"train_freq": 1, "target_update_interval": 0}
+    assert complete("sb3", settings)["target_update_interval"] == 0
+    assert conventions.read("sb3", settings).period == 1
+
+
+@given(data=st.data(), name=st.sampled_from(list(LIBRARIES)))
+def test_any_settings_have_a_meaning_or_are_refused(data: st.DataObject, name: str) -> None:
+    """No setting ends in another exception, and nothing is refused silently."""
+    settings = LIBRARIES[name].settings
+    numbers = st.one_of(st.integers(-2, 300), st.floats(-1, 2), st.sampled_from([0, 1, 1e-9, 1e300]))
+    chosen = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(settings, numbers)))
+    try:
+        meaning = conventions.read(name, chosen)
+    except ConfigError:
+        return
+    assert 0 < meaning.tau <= 1
+    assert meaning.period >= 1
+    assert meaning.env_steps_per_gradient_step > 0
+    conventions.cautions(name, chosen, total_steps=1000)
+    conventions.translate(meaning)
+
+
+def test_four_gradient_steps_per_environment_step_translate_to_the_same_half_life() -> None:
+    meaning = Meaning(0.005, Fraction(1), 1, Fraction(4))
+    (own,) = [t for t in conventions.translate(meaning) if t.library == "sb3"]
+    assert own.how == "same half-life"
+    assert own.settings is not None
+    assert own.settings["tau"] == pytest.approx(1 - 0.995**4)
+    assert own.settings["target_update_interval"] == 1
+    assert own.settings["gradient_steps"] == 4
 
 
 def test_rescaling_keeps_the_dynamics_per_sample_to_first_order() -> None:
@@ -186,7 +229,7 @@ def test_the_command_prints_meaning_translations_and_warnings(capsys: pytest.Cap
     arguments = [f"{key}={value}" for key, value in SETTINGS["sb3"].items()]
     assert main(["convert", "--from", "sb3", *arguments]) == 0
     output = capsys.readouterr().out
-    for part in ("312.5", "cleanrl       tau=0.005 target_network_frequency=10000 train_frequency=32  (equal)",
+    for part in ("312.5", "cleanrl           tau=0.005 target_network_frequency=10000 train_frequency=32  (equal)",
                  "warning:", "dqn/dqn.py:174-185"):  # fmt: skip
         assert part in output
     assert main(["convert", "--from", "sb3", *arguments, "--json"]) == 0

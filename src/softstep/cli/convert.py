@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import softstep
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand, Switch
+from softstep.cli.options import File, PlainCommand, Switch, read_user_file
 from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 
 if TYPE_CHECKING:
+    from softstep.conventions.library import Setting
     from softstep.conventions.meaning import Meaning
     from softstep.conventions.rescale import Rescaled
+    from softstep.conventions.spelling import Recognised
     from softstep.conventions.translation import Translation
 
+_OWN_FLAGS = {
+    "--from": True, "--file": True, "--entry": True, "--total-steps": True, "--dtype": True, "--json": False,
+    "--help": False,
+}  # fmt: skip
+"""Flags of `convert` and whether they take a value; all others are settings of the library."""
 KINDS = {"soft": "soft", "hard": "hard: full copies", "none": "absent: the network is its own target"}
 """How each kind of target is described."""
 
@@ -34,12 +46,19 @@ class Convert(PlainCommand):
     mean the same in other libraries; and warns about settings that are probably a mistake. For example:
 
     softstep convert --from sb3 tau=0.005 target_update_interval=10000 train_freq=4 gradient_steps=1 n_envs=8
+    softstep convert --from sb3 --file dqn.yml --entry CartPole-v1
+    softstep convert --from cleanrl python cleanrl/dqn.py --tau 0.005 --target-network-frequency 500
     """
 
     source: Annotated[str, tyro.conf.arg(name="from", metavar="LIBRARY")]
     """Library that the settings belong to. `softstep convert --from list` lists all libraries and their settings."""
     settings: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME=VALUE ...]")] = ()
-    """Settings as NAME=VALUE, under the library's own names. Settings left out have the library's defaults."""
+    """Settings as NAME=VALUE or as flags of the library's own command line. Settings left out have its defaults;
+    settings that do not concern the target are passed over."""
+    file: Annotated[Path | None, File] = None
+    """File of settings: YAML, TOML, JSON or gin. NAME=VALUE overrides it."""
+    entry: str | None = None
+    """Section of --file, for example CartPole-v1 or agent.dqn."""
     total_steps: int | None = None
     """Length of the whole run (environment steps), for warnings. None: unknown."""
     dtype: str = "float32"
@@ -47,17 +66,24 @@ class Convert(PlainCommand):
     json: Switch = False
     """Print one JSON object instead of text."""
 
+    @classmethod
+    def parse(cls, program: str, arguments: list[str]) -> PlainCommand:
+        """Return the command that `arguments` describe; other programs' flags among them are settings."""
+        return tyro.cli(cls, prog=program, args=pasted_flags(arguments, _OWN_FLAGS))
+
     def execute(self) -> int:
         """Print the meaning of the settings, their translations and warnings, and return the exit code."""
         if self.source == "list":
             _print_libraries()
             return SUCCESS
-        settings = _settings(self.settings)
+        recognised = self._recognised()
+        settings = recognised.settings
         meaning = softstep.conventions.read(self.source, settings)
         warnings = softstep.conventions.cautions(self.source, settings, total_steps=self.total_steps, dtype=self.dtype)
         translations = softstep.conventions.translate(meaning)
         if self.json:
-            print(json.dumps(_as_json(self.source, meaning, translations, warnings)))
+            values = _as_json(self.source, meaning, translations, warnings)
+            print(json.dumps(values | {"settings": settings, "passed_over": recognised.others}))
             return SUCCESS
         console = Console(highlight=False)
         library = softstep.conventions.LIBRARIES[self.source]
@@ -66,11 +92,60 @@ class Convert(PlainCommand):
         _print_meaning(console, meaning)
         console.print("\nThe same in other libraries")
         _print_translations(console, [t for t in translations if t.library != self.source])
-        for remark in library.remarks:
-            console.print(f"[dim]note: {remark}[/dim]", soft_wrap=True)
+        for remark in [*library.remarks, *_reading_remarks(recognised)]:
+            console.print(f"[dim]note: {escape(remark)}[/dim]", soft_wrap=True)
         for warning in warnings:
             console.print(f"[bold yellow]warning:[/bold yellow] {warning}", soft_wrap=True)
         return SUCCESS
+
+    def _recognised(self) -> Recognised:
+        """Return the target's settings from the file and from the command line, which overrides it."""
+        typed = softstep.conventions.select(self.source, _settings(self.settings), typed=True)
+        if self.file is None:
+            if self.entry is not None:
+                raise ConfigError(f"--entry {self.entry} is a section of a file: give --file too")
+            return typed
+        text = read_user_file(self.file, "--file")
+        try:
+            content = softstep.conventions.parse_settings(text, self.file.suffix[1:].lower(), self.entry)
+            stored = softstep.conventions.select(self.source, content, typed=False)
+        except ConfigError as error:
+            raise ConfigError(f"{self.file}: {error}") from None
+        return type(typed)(
+            stored.settings | typed.settings, stored.renamed | typed.renamed, [*stored.others, *typed.others]
+        )
+
+
+def pasted_flags(arguments: list[str], own: Mapping[str, bool]) -> list[str]:
+    """Return the arguments of a command with the flags of another program's command line as NAME=VALUE.
+
+    Args:
+        arguments: the arguments, for example --from cleanrl python dqn.py --tau 0.005 --track.
+        own: flags of the command itself, and whether they take a value; these and misspellings of them are kept.
+    """
+    result, remaining = list[str](), list(arguments)
+    while remaining:
+        argument = remaining.pop(0)
+        name, equals, value = argument.partition("=")
+        flag = name.replace("_", "-")
+        if not argument.startswith("--") or difflib.get_close_matches(flag, own, cutoff=0.85):
+            if not re.fullmatch(r"(.*/)?(python[\d.]*|[^=]+\.py)", argument):
+                result.append(argument)
+            if own.get(flag) and not equals and remaining:
+                result.append(remaining.pop(0))
+            continue
+        if not equals:
+            follows = remaining and not remaining[0].startswith("--") and "=" not in remaining[0]
+            value = remaining.pop(0) if follows else "true"
+        result.append(f"{name.lstrip('-')}={value}")
+    return result
+
+
+def _reading_remarks(recognised: Recognised) -> list[str]:
+    remarks = [f"{key} is read as {name}" for key, name in recognised.renamed.items()]
+    if recognised.others:
+        remarks.append(f"passed over, as they do not concern the target: {', '.join(recognised.others)}")
+    return remarks
 
 
 def _settings(arguments: tuple[str, ...]) -> dict[str, str]:
@@ -84,11 +159,20 @@ def _settings(arguments: tuple[str, ...]) -> dict[str, str]:
 
 
 def _print_libraries() -> None:
-    console = Console(highlight=False)
+    console, width = Console(highlight=False), _width()
     for name, library in softstep.conventions.LIBRARIES.items():
-        defaults = ((key, setting.default) for key, setting in library.settings.items())
-        settings = " ".join(f"{key}={'?' if value is None else format(value, 'g')}" for key, value in defaults)
-        console.print(f"[bold]{name:13}[/bold] {library.title} {library.version}\n{'':13} {settings}", soft_wrap=True)
+        settings = " ".join(f"{key}={_default(setting)}" for key, setting in library.settings.items())
+        title = f"[bold]{name:{width}}[/bold] {library.title} {library.version}"
+        console.print(f"{title}\n{'':{width}} {settings}", soft_wrap=True)
+
+
+def _width() -> int:
+    return max(map(len, softstep.conventions.LIBRARIES))
+
+
+def _default(setting: Setting) -> str:
+    words = {number: word for word, number in setting.words.items()}
+    return "?" if setting.default is None else words.get(setting.default, format(setting.default, "g"))
 
 
 def _print_meaning(console: Console, meaning: Meaning) -> None:
@@ -110,11 +194,11 @@ def _print_meaning(console: Console, meaning: Meaning) -> None:
 def _print_translations(console: Console, translations: list[Translation]) -> None:
     for name, settings, how, why in translations:
         if settings is None:
-            console.print(f"  {name:13} [dim]– {why}[/dim]", soft_wrap=True)
+            console.print(f"  {name:{_width()}} [dim]– {why}[/dim]", soft_wrap=True)
             continue
         values = " ".join(f"{key}={value:.10g}" for key, value in settings.items())
         agreement = how + (", one step older" if softstep.conventions.LIBRARIES[name].older else "")
-        console.print(f"  {name:13} {values}  [dim]({agreement})[/dim]", soft_wrap=True)
+        console.print(f"  {name:{_width()}} {values}  [dim]({agreement})[/dim]", soft_wrap=True)
 
 
 def _as_json(source: str, meaning: Meaning, translations: list[Translation], warnings: list[str]) -> dict[str, object]:

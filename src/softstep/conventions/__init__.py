@@ -8,9 +8,11 @@ conventions.cautions("sb3", {...})    settings that are probably a mistake
 """
 
 from softstep.conventions.cautions import cautions as cautions
+from softstep.conventions.files import parse_settings as parse_settings
 from softstep.conventions.library import Library as Library
 from softstep.conventions.meaning import Meaning as Meaning
 from softstep.conventions.reading import read as read
+from softstep.conventions.reading import select as select
 from softstep.conventions.registry import LIBRARIES as LIBRARIES
 from softstep.conventions.rescale import rescale as rescale
 from softstep.conventions.translation import translate as translate

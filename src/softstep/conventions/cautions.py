@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+from softstep.conventions.libraries.ema_with_warmup import calls_until_decay
+from softstep.conventions.libraries.stable_baselines3 import gradient_steps_per_round
 from softstep.conventions.library import Settings
 from softstep.conventions.meaning import Meaning
 from softstep.conventions.reading import complete, read
@@ -21,7 +24,7 @@ WORST_STALL = 0.01
 
 
 def cautions(
-    name: str, given: Mapping[str, float | str], *, total_steps: int | None = None, dtype: str = "float32"
+    name: str, given: Mapping[str, Any], *, total_steps: int | None = None, dtype: str = "float32"
 ) -> list[str]:
     """Return warnings about settings of a library, the most serious first.
 
@@ -41,7 +44,7 @@ def cautions(
         *_soft_and_hard(meaning),
         *_stalling(meaning, dtype),
         *(_LIBRARY_CAUTIONS[name](settings, total_steps) if name in _LIBRARY_CAUTIONS else ()),
-        *_several_per_gradient_step(meaning),
+        *_several_per_round(meaning),
     ]
 
 
@@ -91,11 +94,12 @@ def _stalling(meaning: Meaning, dtype: str) -> Iterator[str]:
         yield f"in {dtype} the target stops following within a relative gap of {gap:.3g}: keep a float32 copy of it"
 
 
-def _several_per_gradient_step(meaning: Meaning) -> Iterator[str]:
-    if meaning.period < 1 and meaning.tau < 1:
+def _several_per_round(meaning: Meaning) -> Iterator[str]:
+    if meaning.blends_per_update > 1 and meaning.tau < 1:
+        nth = f"{_format(float(meaning.period))}-th " if meaning.period > 1 else ""
         yield (
-            f"{_format(1 / float(meaning.period))} target updates per gradient step, all towards the same network:"
-            f" together they are one update with τ = {meaning.update.tau:.4g}"
+            f"{_format(float(meaning.blends_per_update))} target updates in a row, all towards the same network:"
+            f" together they are one update with τ = {meaning.tau:.4g} at every {nth}gradient step"
         )
 
 
@@ -110,11 +114,24 @@ def _sb3_dqn(settings: Settings, total_steps: int | None) -> Iterator[str]:
 
 
 def _sb3_sac(settings: Settings, total_steps: int | None) -> Iterator[str]:
-    interval, gradient_steps = int(settings["target_update_interval"]), int(settings["gradient_steps"])
-    if settings["target_update_interval"] > 1 and settings["gradient_steps"] <= settings["target_update_interval"]:
+    interval, gradient_steps = int(settings["target_update_interval"]), gradient_steps_per_round(settings)
+    if interval > 1 and gradient_steps == 1:
         yield (
-            f"target_update_interval = {interval} has no effect with gradient_steps = {gradient_steps}:"
-            " the target moves at every call of train() (#2158)"
+            f"target_update_interval = {interval} has no effect with gradient_steps = 1: the target moves at every call"
+            " of train() (#2158)"
+        )
+    elif interval > gradient_steps:
+        yield (
+            f"target_update_interval = {interval} acts as {gradient_steps}: it counts within one call of train(), whose"
+            " first gradient step always moves the target (#2158)"
+        )
+
+
+def _cleanrl(settings: Settings, total_steps: int | None) -> Iterator[str]:
+    if settings["tau"] < 1 and settings["target_network_frequency"] < settings["train_frequency"]:
+        yield (
+            f"a gradient step only at every {int(settings['train_frequency'])}-th step (train_frequency of dqn.py): if"
+            " these are settings of sac_continuous_action.py, use --from cleanrl-sac"
         )
 
 
@@ -149,6 +166,12 @@ def _rllib(settings: Settings, total_steps: int | None) -> Iterator[str]:
         )
 
 
+def _warmup(settings: Settings, total_steps: int | None) -> Iterator[str]:
+    calls = calls_until_decay(settings) + settings["update_after_step"]
+    if calls >= 1:
+        yield f"the decay starts low and is {settings['decay']:g} only after {calls:,.0f} calls"
+
+
 def _tianshou(settings: Settings, total_steps: int | None) -> Iterator[str]:
     if settings["target_update_freq"] == 0:
         yield "target_update_freq = 0 means no target network"
@@ -161,8 +184,13 @@ def _format(value: float) -> str:
 _LIBRARY_CAUTIONS: Mapping[str, Callable[[Settings, int | None], Iterator[str]]] = {
     "sb3": _sb3_dqn,
     "sb3-sac": _sb3_sac,
+    "cleanrl": _cleanrl,
     "purejaxrl": _purejaxrl,
     "rejax": _rejax,
     "rllib": _rllib,
     "tianshou": _tianshou,
+    "diffusers": _warmup,
+    "timm": _warmup,
+    "sb3-qrdqn": _sb3_dqn,
+    "sb3-tqc": _sb3_sac,
 }

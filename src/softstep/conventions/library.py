@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from softstep.conventions.meaning import Meaning
 
@@ -21,6 +21,12 @@ class Setting:
     """The library's default; None if the setting is required."""
     is_integer: bool = True
     """Whether it takes integers only."""
+    minimum: float = 1
+    """The smallest value that the library accepts."""
+    maximum: float = 2**31 - 1
+    """The largest value that the library accepts."""
+    words: Mapping[str, float] = field(default_factory=dict)
+    """Words that the library accepts instead of a number, and the numbers that stand for them here."""
 
 
 @dataclass(frozen=True)
@@ -45,5 +51,11 @@ class Library:
     """Translates a meaning to the nearest settings, or to the reason why there are none."""
     remarks: tuple[str, ...] = ()
     """Peculiarities of the library."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names of the settings, for example in older versions or in the library's own configuration files."""
+    complements: Mapping[str, str] = field(default_factory=dict)
+    """Names whose value is 1 minus that setting."""
+    without_effect: tuple[str, ...] = ()
+    """Settings of the library that resemble a setting of the target but have no effect on it."""
     older: bool = False
     """Whether the target gets the network from before the gradient step that is due at the same moment."""

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from softstep.conventions.meaning import Meaning
 from softstep.conventions.reading import complete
 from softstep.conventions.registry import LIBRARIES
+from softstep.errors import ConfigError
 
 
 class Translation(NamedTuple):
@@ -34,7 +35,10 @@ def _translation(name: str, meaning: Meaning) -> Translation:
     settings = library.write(meaning)
     if isinstance(settings, str):
         return Translation(name, None, "none", settings)
-    reread = library.meaning(complete(name, settings))
+    try:
+        reread = library.meaning(complete(name, settings))
+    except ConfigError as error:
+        return Translation(name, None, "none", str(error))
     if _close(reread.env_steps_per_gradient_step, meaning.env_steps_per_gradient_step):
         if _close(reread.tau, meaning.tau) and reread.period == meaning.period:
             return Translation(name, settings, "equal")

@@ -1,18 +1,19 @@
-"""CleanRL: the scripts dqn.py and dqn_jax.py."""
+"""CleanRL: the scripts of DQN, SAC, TD3 and DDPG."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import NEEDS_ONE_ENV, check_tau, integer_or_none, real, tau_and_env_steps
+from softstep.conventions.libraries.shared import NEEDS_ONE_ENV, check_tau, integer_or_none, tau_and_env_steps, weight
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
 def _dqn_meaning(settings: Settings) -> Meaning:
-    gradient_steps = Fraction(1, max(1, int(settings["train_frequency"])))
-    period = max(1, int(settings["target_network_frequency"])) * gradient_steps
-    return Meaning(check_tau("tau", settings["tau"]), period, 1, gradient_steps)
+    interval, round_length = int(settings["target_network_frequency"]), int(settings["train_frequency"])
+    return Meaning.of_rounds(check_tau("tau", settings["tau"]), interval, round_length, 1)
 
 
 def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
@@ -23,14 +24,89 @@ def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
     return {"tau": tau, "target_network_frequency": target_frequency, "train_frequency": train_frequency}
 
 
+def _sac_atari_meaning(settings: Settings) -> Meaning:
+    interval, round_length = int(settings["target_network_frequency"]), int(settings["update_frequency"])
+    return Meaning.of_rounds(check_tau("tau", settings["tau"]), interval, round_length, 1)
+
+
+def _sac_atari_settings(meaning: Meaning) -> SettingsOrReason:
+    settings = _dqn_settings(meaning)
+    if isinstance(settings, str):
+        return settings
+    return {"tau": settings["tau"], "target_network_frequency": settings["target_network_frequency"],
+            "update_frequency": settings["train_frequency"]}  # fmt: skip
+
+
+def _every_step(period: str) -> tuple[Callable[[Settings], Meaning], Callable[[Meaning], SettingsOrReason]]:
+    """Return how a script that makes one gradient step per step of all environments is read and written.
+
+    Its setting `period` counts these steps.
+    """
+
+    def meaning_of(settings: Settings) -> Meaning:
+        tau, num_envs = check_tau("tau", settings["tau"]), int(settings["num_envs"])
+        return Meaning(tau, Fraction(int(settings[period])), num_envs)
+
+    def settings_of(meaning: Meaning) -> SettingsOrReason:
+        if meaning.gradient_steps != 1:
+            return "it makes one gradient step per step of the environments"
+        return {"tau": meaning.update.tau, period: meaning.update.period, "num_envs": meaning.num_envs}
+
+    return meaning_of, settings_of
+
+
+_read_sac, _write_sac = _every_step("target_network_frequency")
+_read_td3, _write_td3 = _every_step("policy_frequency")
+
 DQN = Library(
     title="CleanRL, dqn.py and dqn_jax.py",
     version="fe8d8a03",
     source="cleanrl/dqn.py:194-219, cleanrl/dqn_jax.py:237-240",
-    settings={"tau": real(1.0), "target_network_frequency": Setting(500), "train_frequency": Setting(10)},
+    settings={"tau": weight(1.0), "target_network_frequency": Setting(500), "train_frequency": Setting(10)},
     weighs="tau: new",
     clock="environment steps (one environment)",
     meaning=_dqn_meaning,
     write=_dqn_settings,
-    remarks=("up to v1.0.0 the target moved only at common multiples of both frequencies (#322, #323)",),
+    remarks=(
+        "up to v1.0.0 the target moved only at common multiples of both frequencies (#322, #323)",
+        "the scripts of SAC, TD3 and DDPG make one gradient step per step: --from cleanrl-sac, cleanrl-td3, …",
+    ),
 )
+
+SAC = Library(
+    title="CleanRL, sac_continuous_action.py",
+    version="fe8d8a03",
+    source="cleanrl/sac_continuous_action.py:255, 300-304",
+    settings={"tau": weight(0.005), "target_network_frequency": Setting(1), "num_envs": Setting(1)},
+    weighs="tau: new",
+    clock="gradient steps: one per step of all environments",
+    meaning=_read_sac,
+    write=_write_sac,
+    without_effect=("policy_frequency",),
+    remarks=("policy_frequency delays the actor, not the target",),
+)
+
+SAC_ATARI = Library(
+    title="CleanRL, sac_atari.py",
+    version="fe8d8a03",
+    source="cleanrl/sac_atari.py:271-272, 323-327",
+    settings={"tau": weight(1.0), "target_network_frequency": Setting(8000), "update_frequency": Setting(4)},
+    weighs="tau: new",
+    clock="environment steps (one environment)",
+    meaning=_sac_atari_meaning,
+    write=_sac_atari_settings,
+)
+
+TD3 = Library(
+    title="CleanRL, td3_continuous_action.py",
+    version="fe8d8a03",
+    source="cleanrl/td3_continuous_action.py:229, 255-267",
+    settings={"tau": weight(0.005), "policy_frequency": Setting(2), "num_envs": Setting(1)},
+    weighs="tau: new",
+    clock="gradient steps: one per step of all environments",
+    meaning=_read_td3,
+    write=_write_td3,
+    remarks=("the targets move with the delayed actor: policy_frequency changes both",),
+)
+
+DDPG = replace(TD3, title="CleanRL, ddpg_continuous_action.py", source="cleanrl/ddpg_continuous_action.py:204, 219-229")

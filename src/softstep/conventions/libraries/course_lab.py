@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import NEEDS_ONE_ENV, check_tau, integer_or_none, real, update_every_step
+from softstep.conventions.libraries.shared import NEEDS_ONE_ENV, check_tau, integer_or_none, update_every_step, weight
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
 def _lab_meaning(settings: Settings) -> Meaning:
-    gradient_steps = Fraction(1, max(1, int(settings["NUM_STEPS_FOR_UPDATE"])))
+    gradient_steps = Fraction(1, int(settings["NUM_STEPS_FOR_UPDATE"]))
     return Meaning(check_tau("TAU", settings["TAU"]), Fraction(1), 1, gradient_steps)
 
 
@@ -25,7 +25,7 @@ LAB = Library(
     title="the course lab",
     version="its public copies",
     source="utils.py, update_target_network",
-    settings={"TAU": real(1e-3), "NUM_STEPS_FOR_UPDATE": Setting(4)},
+    settings={"TAU": weight(1e-3), "NUM_STEPS_FOR_UPDATE": Setting(4)},
     weighs="TAU: new",
     clock="gradient steps",
     meaning=_lab_meaning,

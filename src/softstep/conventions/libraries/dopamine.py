@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from softstep.conventions.libraries.shared import NEEDS_ONE_ENV, integer_or_none, only_hard_copies, tau_and_env_steps
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
 def _dqn_meaning(settings: Settings) -> Meaning:
-    gradient_steps = Fraction(1, max(1, int(settings["update_period"])))
-    return Meaning(1.0, max(1, int(settings["target_update_period"])) * gradient_steps, 1, gradient_steps)
+    return Meaning.of_rounds(1.0, int(settings["target_update_period"]), int(settings["update_period"]), 1)
 
 
 def _dqn_settings(meaning: Meaning) -> SettingsOrReason:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
-from softstep.conventions.libraries.shared import check_tau, integer_or_none, real, tau_and_env_steps
+from softstep.conventions.libraries.shared import check_tau, integer_or_none, tau_and_env_steps, weight
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
 def _dqn_meaning(settings: Settings) -> Meaning:
-    num_envs = max(1, int(settings["NUM_ENVS"]))
+    num_envs = int(settings["NUM_ENVS"])
     target_interval, training_interval = (
-        math.lcm(num_envs, max(1, int(settings[key]))) for key in ("TARGET_UPDATE_INTERVAL", "TRAINING_INTERVAL")
+        math.lcm(num_envs, int(settings[key])) for key in ("TARGET_UPDATE_INTERVAL", "TRAINING_INTERVAL")
     )
-    period, gradient_steps = Fraction(target_interval, training_interval), Fraction(num_envs, training_interval)
-    return Meaning(check_tau("TAU", settings["TAU"]), period, num_envs, gradient_steps)
+    tau = check_tau("TAU", settings["TAU"])
+    return Meaning.of_rounds(tau, target_interval, training_interval, 1, num_envs=num_envs, unit=num_envs)
 
 
 def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
@@ -40,7 +39,7 @@ DQN = Library(
     version="31756b19",
     source="purejaxrl/dqn.py:149-151, 188-217",
     settings={
-        "TAU": real(1.0),
+        "TAU": weight(1.0),
         "TARGET_UPDATE_INTERVAL": Setting(500),
         "TRAINING_INTERVAL": Setting(10),
         "NUM_ENVS": Setting(10),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import check_tau, integer_or_none, real, tau_and_env_steps
+from softstep.conventions.libraries.shared import check_tau, integer_or_none, tau_and_env_steps, weight
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
 def _dqn_meaning(settings: Settings) -> Meaning:
-    num_envs, num_epochs = max(1, int(settings["num_envs"])), Fraction(max(1, int(settings["num_epochs"])))
+    num_envs, num_epochs = int(settings["num_envs"]), Fraction(int(settings["num_epochs"]))
     period = max(int(settings["target_update_freq"]), num_envs) * num_epochs / num_envs
     return Meaning(check_tau("polyak", 1 - settings["polyak"]), period, num_envs, num_epochs)
 
@@ -36,8 +36,8 @@ DQN = Library(
     version="0.1.3",
     source="algos/mixins.py:165-177, algos/dqn.py:109-113",
     settings={
-        "polyak": real(0.99),
-        "target_update_freq": Setting(1),
+        "polyak": weight(0.99),
+        "target_update_freq": Setting(1, minimum=0),
         "num_envs": Setting(1),
         "num_epochs": Setting(1),
     },

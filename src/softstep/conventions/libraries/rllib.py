@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import check_tau, real, tau_and_env_steps
+from softstep.conventions.libraries.shared import check_tau, tau_and_env_steps, weight
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 _BATCH_SIZE = 32
+_AUTO = 0
+"""Stands for `rollout_fragment_length="auto"`, which is n_step."""
 
 
 def _dqn_meaning(settings: Settings) -> Meaning:
     runners = max(settings["num_env_runners"], 1)
-    sampled = int(settings["rollout_fragment_length"] * settings["num_envs_per_env_runner"] * runners)
+    sampled = int(_fragment_length(settings) * settings["num_envs_per_env_runner"] * runners)
     sampling_rounds, gradient_steps = _training_step(settings)
     training_steps = -(-int(settings["target_network_update_freq"]) // (sampled * sampling_rounds))
     period = Fraction(training_steps * gradient_steps) if training_steps else Fraction(1)
     return Meaning(check_tau("tau", settings["tau"]), period, sampled, Fraction(gradient_steps, sampling_rounds))
+
+
+def _fragment_length(settings: Settings) -> float:
+    """Return the steps of one environment per round of sampling. Source: algorithms/dqn/dqn.py:137, 513-521."""
+    return settings["n_step"] if settings["rollout_fragment_length"] == _AUTO else settings["rollout_fragment_length"]
 
 
 def _training_step(settings: Settings) -> tuple[int, int]:
@@ -25,7 +32,7 @@ def _training_step(settings: Settings) -> tuple[int, int]:
     if not settings["training_intensity"]:
         return 1, 1
     native_intensity = settings["train_batch_size"] / (
-        settings["rollout_fragment_length"] * settings["num_envs_per_env_runner"] * (settings["num_env_runners"] + 1)
+        _fragment_length(settings) * settings["num_envs_per_env_runner"] * (settings["num_env_runners"] + 1)
     )
     ratio = settings["training_intensity"] / native_intensity
     return (round(1 / ratio), 1) if ratio < 1 else (1, round(ratio))
@@ -50,18 +57,20 @@ DQN = Library(
     version="2.60.0",
     source="algorithms/dqn/dqn_learner.py:87-119, dqn.py:568-592, 648-733",
     settings={
-        "tau": real(1.0),
-        "target_network_update_freq": Setting(500),
-        "num_env_runners": Setting(0),
+        "tau": weight(1.0),
+        "target_network_update_freq": Setting(500, minimum=0),
+        "num_env_runners": Setting(0, minimum=0),
         "num_envs_per_env_runner": Setting(1),
-        "rollout_fragment_length": Setting(1),
-        "training_intensity": real(0.0),
+        "rollout_fragment_length": Setting(_AUTO, minimum=_AUTO, words={"auto": _AUTO}),
+        "n_step": Setting(1),
+        "training_intensity": Setting(0.0, is_integer=False, minimum=0),
         "train_batch_size": Setting(_BATCH_SIZE),
     },
     weighs="tau: new",
     clock="sampled environment steps since the last update, rounded up",
     meaning=_dqn_meaning,
     write=_dqn_settings,
+    aliases={"train_batch_size_per_learner": "train_batch_size"},
     remarks=(
         "the target also moves right after the first gradient step",
         "of several gradient steps in one training step only the first can move the target",

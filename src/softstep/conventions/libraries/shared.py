@@ -10,20 +10,29 @@ from softstep.conventions.meaning import Meaning
 from softstep.errors import ConfigError
 from softstep.target import TargetUpdate
 
-CALLER_PACE = {"env_steps_per_gradient_step": Setting(1.0, is_integer=False)}
+SMALLEST_PACE = 1e-6
+"""The smallest ratio of two kinds of steps: ratios are kept as fractions with denominators of up to a million."""
+
+
+def weight(default: float | None) -> Setting:
+    """Return a setting that is a weight, in [0, 1]."""
+    return Setting(default, is_integer=False, minimum=0, maximum=1)
+
+
+def pace(default: float | None) -> Setting:
+    """Return a setting that is a ratio of two kinds of steps, above 0."""
+    return Setting(default, is_integer=False, minimum=SMALLEST_PACE)
+
+
+CALLER_PACE = {"env_steps_per_gradient_step": pace(1.0)}
 """The extra setting of functions that the user's own loop calls after every gradient step."""
 NEEDS_ONE_ENV = "it needs one environment and an integer number of environment steps per gradient step"
 """Why libraries that run one environment cannot express a meaning."""
 
 
-def real(default: float | None) -> Setting:
-    """Return a setting that takes real numbers."""
-    return Setting(default, is_integer=False)
-
-
 def check_tau(key: str, tau: float) -> float:
     """Return τ. Raises ConfigError, naming the setting `key`, unless it is in (0, 1]."""
-    if not 0 < tau <= 1:
+    if not 0 < tau <= 1 or 1 - tau == 1:
         raise ConfigError(f"{key} gives τ = {tau:g}, which never moves the target: τ must be in (0, 1]")
     return tau
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import check_tau, real
+from softstep.conventions.libraries.shared import check_tau, weight
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
 
 def _config_meaning(settings: Settings) -> Meaning:
-    num_envs, train_every = max(1, int(settings["num_envs"])), max(1, int(settings["train_every"]))
+    num_envs, train_every = int(settings["num_envs"]), int(settings["train_every"])
     gradient_steps = Fraction(
         int(settings["gradient_steps"]) * max(1, num_envs // train_every) * num_envs,
         max(1, train_every // num_envs) * num_envs,
@@ -35,7 +35,7 @@ CONFIG = Library(
     version="this version",
     source="src/softstep/learner/update.py",
     settings={
-        "target.tau": real(0.005),
+        "target.tau": weight(0.005),
         "target.period": Setting(1),
         "num_envs": Setting(1),
         "train_every": Setting(4),

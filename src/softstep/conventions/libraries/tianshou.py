@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from softstep.conventions.libraries.shared import check_tau, only_hard_copies, real, update_every_step
+from softstep.conventions.libraries.shared import check_tau, only_hard_copies, pace, update_every_step, weight
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
 
@@ -43,9 +43,10 @@ DQN = Library(
     title="Tianshou, DQN",
     version="2.0.1",
     source="algorithm/modelfree/dqn.py:277-285, 381-385, trainer.py:1062-1070",
-    settings={"target_update_freq": Setting(0), "update_step_num_gradient_steps_per_sample": real(1.0)},
+    settings={"target_update_freq": Setting(0, minimum=0), "update_step_num_gradient_steps_per_sample": pace(1.0)},
     weighs="",
     clock="gradient steps",
+    aliases={"update_per_step": "update_step_num_gradient_steps_per_sample"},
     meaning=_dqn_meaning,
     write=_dqn_settings,
     remarks=(
@@ -59,9 +60,10 @@ SAC = Library(
     title="Tianshou, DDPG and SAC",
     version="2.0.1",
     source="algorithm/modelfree/sac.py:328, utils/lagged_network.py:17-18",
-    settings={"tau": real(0.005), "update_step_num_gradient_steps_per_sample": real(1.0)},
+    settings={"tau": weight(0.005), "update_step_num_gradient_steps_per_sample": pace(1.0)},
     weighs="tau: new",
     clock="gradient steps",
+    aliases={"update_per_step": "update_step_num_gradient_steps_per_sample"},
     meaning=_sac_meaning,
     write=_sac_settings,
 )

@@ -7,8 +7,8 @@ from softstep.conventions.libraries.shared import (
     caller_pace,
     check_tau,
     meaning_at_caller_pace,
-    real,
     update_every_step,
+    weight,
 )
 from softstep.conventions.library import Library, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
@@ -26,7 +26,7 @@ AVERAGED_MODEL = Library(
     title="torch AveragedModel with get_ema_multi_avg_fn",
     version="2.13.0",
     source="torch/optim/swa_utils.py:77-80, 310-368",
-    settings={"decay": real(0.999), **CALLER_PACE},
+    settings={"decay": weight(0.999), **CALLER_PACE},
     weighs="decay: old",
     clock="calls of update_parameters()",
     meaning=_averaged_model_meaning,

@@ -8,8 +8,8 @@ from softstep.conventions.libraries.shared import (
     check_tau,
     meaning_at_caller_pace,
     only_hard_copies,
-    real,
     update_every_step,
+    weight,
 )
 from softstep.conventions.library import Library, Setting, Settings, SettingsOrReason
 from softstep.conventions.meaning import Meaning
@@ -37,22 +37,24 @@ SOFT_UPDATE = Library(
     title="torchrl, SoftUpdate(tau=…)",
     version="0.14",
     source="torchrl/objectives/utils.py:563-588",
-    settings={"tau": real(None), **CALLER_PACE},
+    settings={"tau": weight(None), **CALLER_PACE},
     weighs="tau: new",
     clock="calls of step()",
     meaning=_soft_meaning,
     write=_soft_settings,
     remarks=("its other argument, eps = 1 − tau, weighs the old target", "buffers do not move"),
+    complements={"eps": "tau", "target_update_polyak": "tau"},
 )
 
 HARD_UPDATE = Library(
     title="torchrl, HardUpdate",
     version="0.14",
     source="torchrl/objectives/utils.py:605-624",
-    settings={"value_network_update_interval": Setting(1000), **CALLER_PACE},
+    settings={"value_network_update_interval": Setting(1000, minimum=0), **CALLER_PACE},
     weighs="",
     clock="calls of step(), plus one",
     meaning=_hard_meaning,
     write=_hard_settings,
     remarks=("HardUpdate(N) copies at every (N + 1)-th call", "buffers do not move"),
+    aliases={"hard_update_freq": "value_network_update_interval"},
 )
