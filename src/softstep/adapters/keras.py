@@ -86,7 +86,9 @@ class Target(TargetNetwork):
                 structure.
         """
         _check_built(online)
-        self._count = keras.Variable(0, dtype="int", trainable=False, name="gradient_steps")
+        self._count: Any = 0
+        if keras.backend.backend() == "tensorflow":  # a traced step changes variables, but not Python's numbers
+            self._count = keras.Variable(0, dtype="int", trainable=False, name="gradient_steps")
         super().__init__(_copied(online) if module is None else module, update)
         self._online = online
         hard_update(self.module, online)
@@ -96,11 +98,14 @@ class Target(TargetNetwork):
     @property
     def gradient_steps(self) -> int:
         """Gradient steps counted so far."""
-        return int(keras.ops.convert_to_numpy(self._count.value))
+        return self._count if isinstance(self._count, int) else int(keras.ops.convert_to_numpy(self._count.value))
 
     @gradient_steps.setter
     def gradient_steps(self, count: int) -> None:
-        self._count.assign(count)
+        if isinstance(self._count, int):
+            self._count = int(count)
+        else:
+            self._count.assign(count)
 
     def step(self) -> None:
         """Count a gradient step, and update the target at every `update.period`-th of them.
@@ -111,6 +116,9 @@ class Target(TargetNetwork):
         if in_stateless_scope():
             _refuse_tracing("Target.step")
         _refuse_jax_tracing("Target.step")
+        if isinstance(self._count, int):
+            super().step()
+            return
         self._count.assign(self._count.value + 1)
         is_due = self._count.value % self.update.period == 0
         if not _is_traced():
@@ -181,7 +189,8 @@ def _is_traced() -> bool:
     """Return whether operations are being recorded by JAX or TensorFlow instead of executed."""
     backend = keras.backend.backend()
     if backend == "jax":
-        return isinstance(keras.ops.ones(()), sys.modules["jax"].core.Tracer)
+        jax = sys.modules["jax"]
+        return isinstance(jax.lax.full((), 0), jax.core.Tracer)
     return backend == "tensorflow" and not sys.modules["tensorflow"].executing_eagerly()
 
 
