@@ -41,6 +41,8 @@ class Harness(ABC):
     """An adapter under test."""
 
     name: str
+    can_be_compiled = True
+    """Whether the framework's compiler can record a step; otherwise the step must refuse."""
 
     @abstractmethod
     def network(self, values: Arrays) -> Any:
@@ -62,6 +64,10 @@ class Harness(ABC):
     def narrow(self, network: Any) -> Any:
         """Return the network in bfloat16."""
 
+    @abstractmethod
+    def frozen(self, network: Any) -> Any:
+        """Return the network with parameters that no optimizer updates."""
+
 
 class Follower(ABC):
     """A target that follows an online network."""
@@ -77,6 +83,10 @@ class Follower(ABC):
     @abstractmethod
     def saved_and_restored(self, online: Any, update: TargetUpdate) -> Follower:
         """Return a new follower of `online` with this one's saved state."""
+
+    @abstractmethod
+    def compile(self) -> None:
+        """Have the framework compile all further steps."""
 
 
 # ---- PyTorch ----
@@ -110,16 +120,23 @@ class Torch(Harness):
     def narrow(self, network: Any) -> Any:
         return network.to(torch.bfloat16)
 
+    def frozen(self, network: Any) -> Any:
+        return network.requires_grad_(False)
+
 
 class TorchFollower(Follower):
     def __init__(self, harness: Torch, target: torch_adapter.Target, online: Any) -> None:
         self._harness, self._target, self._online = harness, target, online
+        self._step = target.step
 
     def step(self, online: Any) -> None:
         with torch.no_grad():  # as an optimizer does, in place
             for name, tensor in online.state_dict().items():
                 self._online.state_dict()[name].copy_(tensor)
-        self._target.step()
+        self._step()
+
+    def compile(self) -> None:
+        self._step = torch.compile(self._target.step, backend="eager")
 
     def read(self) -> Arrays:
         return self._harness.read(self._target.module)
@@ -153,6 +170,9 @@ class JaxDict(Harness):
     def narrow(self, network: Any) -> Any:
         return jax.tree.map(lambda a: a.astype(jnp.bfloat16) if a.dtype == jnp.float32 else a, network)
 
+    def frozen(self, network: Any) -> Any:
+        return jax.lax.stop_gradient(network)
+
 
 class JaxFollower(Follower):
     def __init__(self, harness: Harness, follow: jax_adapter.TargetTransformation, online: Any) -> None:
@@ -169,6 +189,9 @@ class JaxFollower(Follower):
         restored = type(self)(self._harness, jax_adapter.target_update(update), online)
         restored._state = jax.tree.map(jnp.array, self._state)
         return restored
+
+    def compile(self) -> None:
+        self._update = jax.jit(self._follow.update)
 
 
 class EqxNet(eqx.Module):
@@ -231,6 +254,7 @@ class KerasLayer(keras.layers.Layer):
 
 class Keras(Harness):
     name = "keras"
+    can_be_compiled = False
 
     def network(self, values: Arrays, dtype: str = "float32") -> Any:
         layer = KerasLayer(values["weight"].shape, dtype=dtype)
@@ -254,14 +278,22 @@ class Keras(Harness):
     def narrow(self, network: Any) -> Any:
         return self.network(self.read(network), "bfloat16")
 
+    def frozen(self, network: Any) -> Any:
+        network.trainable = False
+        return network
+
 
 class KerasFollower(Follower):
     def __init__(self, harness: Keras, target: keras_adapter.Target, online: Any) -> None:
         self._harness, self._target, self._online = harness, target, online
+        self._step = target.step
 
     def step(self, online: Any) -> None:
         self._online.set_weights(online.get_weights())
-        self._target.step()
+        self._step()
+
+    def compile(self) -> None:
+        self._step = jax.jit(self._target.step)
 
     def read(self) -> Arrays:
         return self._harness.read(self._target.module)

@@ -90,6 +90,50 @@ def test_a_target_updates_at_every_period_th_gradient_step_with_the_new_network(
 
 
 @EACH_ADAPTER
+@pytest.mark.parametrize("update", [TargetUpdate(0.25, 1), TargetUpdate(0.25, 3), TargetUpdate.hard(4)])
+def test_a_compiled_step_counts_every_call_or_refuses_to_be_traced(adapter: Harness, update: TargetUpdate) -> None:
+    follower = adapter.follow(adapter.network(arrays(0)), update)
+    follower.compile()
+    if not adapter.can_be_compiled:
+        with pytest.raises(RuntimeError, match="is being traced"):
+            follower.step(adapter.network(arrays(1)))
+        return
+    expected = arrays(0)
+    for step in range(1, 10):
+        follower.step(adapter.network(arrays(step)))
+        if step % update.period == 0:
+            tau = np.float32(update.tau)
+            expected |= {n: blend(expected[n], arrays(step)[n], tau, where=np.where) for n in PARAMETERS}
+        for name in PARAMETERS:
+            np.testing.assert_allclose(follower.read()[name], expected[name], rtol=1e-5, atol=1e-6)
+
+
+@EACH_ADAPTER
+@pytest.mark.parametrize("is_target_frozen", [False, True])
+@pytest.mark.parametrize("is_online_frozen", [False, True])
+def test_frozen_parameters_are_blended(adapter: Harness, is_target_frozen: bool, is_online_frozen: bool) -> None:
+    target, online = adapter.network(arrays(1)), adapter.network(arrays(0))
+    target = adapter.frozen(target) if is_target_frozen else target
+    online = adapter.frozen(online) if is_online_frozen else online
+    updated = adapter.read(adapter.soft_update(target, online, 0.25))
+    for name in PARAMETERS:
+        np.testing.assert_allclose(updated[name], 0.75 * arrays(1)[name] + 0.25 * arrays(0)[name], atol=1e-6)
+    for name in BUFFERS:
+        np.testing.assert_array_equal(updated[name], arrays(0)[name])
+
+
+@EACH_ADAPTER
+def test_a_target_of_a_network_that_is_frozen_later_is_blended(adapter: Harness) -> None:
+    online = adapter.network(arrays(0))
+    follower = adapter.follow(online, TargetUpdate(0.25))
+    adapter.frozen(online)
+    follower.step(adapter.network(arrays(1)))
+    for name in PARAMETERS:
+        expected = 0.75 * arrays(0)[name] + 0.25 * arrays(1)[name]
+        np.testing.assert_allclose(follower.read()[name], expected, atol=1e-6)
+
+
+@EACH_ADAPTER
 def test_a_restored_target_continues_bit_for_bit(adapter: Harness) -> None:
     update = TargetUpdate(0.3, 3)
     original = adapter.follow(adapter.network(arrays(0)), update)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,3 +134,138 @@ def test_the_update_is_compiled_once() -> None:
     for _ in range(3):
         state = step(ONLINE, state)
     assert step._cache_size() == 1
+
+
+@pytest.mark.parametrize("tau", [0.25, 1.0])
+def test_the_target_survives_the_donation_of_the_online_network(tau: float) -> None:
+    train = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
+    online = {"w": jnp.zeros(2), "batch_stats": {"mean": jnp.zeros(2)}, "n": jnp.int32(0)}
+    target = jax.tree.map(jnp.copy, online)
+    online = train(online)
+    target = soft_update(target, online, tau)
+    train(online)
+    np.testing.assert_allclose(target["w"], tau)
+    np.testing.assert_array_equal(target["batch_stats"]["mean"], 1)
+    assert target["n"] == 1
+
+
+@pytest.mark.parametrize("number", [float, np.float32, np.float64, jnp.float32, np.array])
+def test_a_learned_number_is_blended_eagerly_and_under_jit(number: Callable[[float], Any]) -> None:
+    old, new = {"w": jnp.zeros(2), "log_alpha": number(0.0)}, {"w": jnp.ones(2), "log_alpha": number(1.0)}
+    for update in (soft_update, jax.jit(soft_update, static_argnums=2)):
+        assert update(old, new, 0.25)["log_alpha"] == 0.25
+
+
+@pytest.mark.parametrize("jit", [lambda function: function, jax.jit], ids=["eager", "jit"])
+def test_a_python_number_that_the_optimizer_turns_into_an_array_is_followed(jit: Callable[[Any], Any]) -> None:
+    online = {"w": jnp.zeros(2), "log_alpha": 0.0}
+    follow = target_update(TargetUpdate(0.25))
+    state = follow.init(online)
+    online = optax.apply_updates(online, {"w": jnp.ones(2), "log_alpha": jnp.ones(())})
+    state = jit(follow.update)(online, state)
+    assert state.target["log_alpha"] == 0.25
+
+
+def test_sizes_and_flags_of_a_module_stay_python_values() -> None:
+    target, online = (eqx.nn.Dropout(0.5, inference=inference) for inference in (True, False))
+    updated = soft_update(target, online, 0.25)
+    assert (updated.p, updated.inference) == (0.5, True)
+    assert type(updated.p) is float
+    state = target_update(TargetUpdate(0.25)).init({"size": 3, "flag": False, "w": jnp.ones(1)})
+    state = target_update(TargetUpdate(0.25)).update({"size": 3, "flag": True, "w": jnp.ones(1)}, state)
+    assert state.target["size"] == 3
+    assert state.target["flag"] is False
+
+
+def test_a_python_integer_is_copied() -> None:
+    assert soft_update({"n": 1}, {"n": 5}, 0.25) == {"n": 5}
+
+
+def haiku_average(value: float) -> dict[str, Any]:
+    leaves = {"hidden": jnp.full(2, value), "average": jnp.full(2, value), "counter": jnp.int32(value)}
+    return {"net/~/batch_norm/~/mean_ema": leaves}
+
+
+def equinox_state(value: float) -> eqx.nn.State:
+    _, state = eqx.nn.make_with_state(eqx.nn.BatchNorm)(input_size=3, axis_name="batch", mode="batch")
+    return jax.tree.map(lambda leaf: jnp.full_like(leaf, value), state)
+
+
+def pure_batch_norm(value: float) -> dict[str, Any]:
+    return {"norm": {name: jnp.full(3, value) for name in ("mean", "var")}}
+
+
+@pytest.mark.parametrize("statistics", [haiku_average, equinox_state, lambda v: {"batch_stats": pure_batch_norm(v)}])
+def test_statistics_of_every_library_are_copied_and_parameters_beside_them_blended(
+    statistics: Callable[[float], Any],
+) -> None:
+    old, new = ({"w": jnp.full(3, value), "state": statistics(value)} for value in (0.0, 1.0))
+    updated = soft_update(old, new, 0.25)
+    np.testing.assert_allclose(updated["w"], 0.25)
+    jax.tree.map(np.testing.assert_array_equal, jax.tree.leaves(updated["state"]), jax.tree.leaves(new["state"]))
+
+
+def test_the_statistics_of_a_pure_nnx_dictionary_are_copied() -> None:
+    old, new = (
+        {"norm": {name: jnp.full(3, value) for name in ("mean", "var", "scale", "bias")}} for value in (0.0, 1.0)
+    )
+    updated = soft_update(old, new, 0.25)["norm"]
+    assert {name: float(leaf[0]) for name, leaf in updated.items()} == {
+        "mean": 1.0,
+        "var": 1.0,
+        "scale": 0.25,
+        "bias": 0.25,
+    }
+
+
+def test_a_mean_and_a_variance_alone_are_parameters() -> None:
+    updated = soft_update(pure_batch_norm(0.0), pure_batch_norm(1.0), 0.25)["norm"]
+    np.testing.assert_allclose(updated["mean"], 0.25)
+
+
+def test_numpy_float64_stays_float64_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    old, new = {"w": np.zeros(2), "n": np.zeros(2, np.int64)}, {"w": np.ones(2), "n": np.ones(2, np.int64)}
+    updated = soft_update(old, new, 0.1)
+    assert (updated["w"].dtype, updated["n"].dtype) == (np.float64, np.int64)
+    np.testing.assert_array_equal(updated["w"], 0.1)
+    assert updated["n"] is not new["n"]
+    assert not len(recwarn)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(jnp.int32(0), jnp.float32(0.5)), (jnp.float32(0), jnp.complex64(1j)), (3, 0.5)]
+)
+def test_a_leaf_that_would_be_truncated_raises(old: Any, new: Any) -> None:
+    with pytest.raises(ValueError, match=r"\['n'\]: dtype .* against"):
+        soft_update({"n": old}, {"n": new}, 0.25)
+
+
+def test_a_copied_leaf_keeps_the_targets_dtype() -> None:
+    old, new = {"batch_stats": jnp.zeros(2, jnp.bfloat16)}, {"batch_stats": jnp.ones(2)}
+    assert soft_update(old, new, 0.25)["batch_stats"].dtype == jnp.bfloat16
+
+
+class Twice(nnx.Module):
+    """A module that uses one layer twice."""
+
+    def __init__(self, seed: int) -> None:
+        self.first = nnx.Linear(4, 4, rngs=nnx.Rngs(seed))
+        self.second = self.first
+
+
+@pytest.mark.parametrize("jit", [lambda function: function, nnx.jit], ids=["eager", "nnx.jit"])
+def test_a_layer_shared_in_the_online_network_is_shared_in_the_target(jit: Callable[[Any], Any]) -> None:
+    follow = target_update(TargetUpdate(0.25, 2))
+    state = follow.init(Twice(0))
+    assert state.target.first is state.target.second
+    expected = 0.75 * Twice(0).first.kernel[...] + 0.25 * Twice(1).first.kernel[...]
+    for _ in range(2):
+        state = jit(follow.update)(Twice(1), state)
+    assert state.target.first is state.target.second
+    np.testing.assert_allclose(state.target.first.kernel[...], expected, rtol=1e-6)
+    assert soft_update(Twice(0), Twice(1), 0.25).first.kernel[...].shape == (4, 4)
+
+
+@pytest.mark.parametrize("tau", [np.float32(0.25), np.float64(0.25), jnp.float32(0.25), np.array(0.25)])
+def test_tau_can_be_any_number(tau: Any) -> None:
+    np.testing.assert_array_equal(soft_update(TARGET, ONLINE, tau)["w"], soft_update(TARGET, ONLINE, 0.25)["w"])

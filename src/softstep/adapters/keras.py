@@ -6,32 +6,57 @@
     ...
     target.step()                                    after every gradient step; updates at every period-th
 
-Trainable weights are blended; the others (BatchNorm's statistics, counters) are copied. The online model decides which
-weights are trainable, because `trainable = False` on the target makes all its weights non-trainable.
+Weights that the online model's layers created as trainable are blended; the others (BatchNorm's statistics, counters)
+are copied. `trainable = False`, on either model, makes no difference.
+
+With TensorFlow both may be called inside `tf.function`, a `train_step` or XLA: gradient steps are counted in the graph.
+With JAX a traced function cannot assign to variables, and being traced raises RuntimeError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import inspect
+import random
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
+from keras.src.backend import in_stateless_scope
+from keras.src.models.functional import Functional
 
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.target import TargetUpdate, blend
 
+ROUNDING = {"bfloat16": (2.0**-8, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}
+"""Unit roundoff and smallest normal number of each dtype narrower than float32."""
 
-def soft_update(target: keras.Model, online: keras.Model, tau: float) -> None:
-    """Move every trainable weight of `target` a fraction τ of the way to that of `online`: T ← c·T + τ·Q, c = 1 − τ.
 
-    `target` and `online` are built models of the same structure. `tau` is the weight of the *new* parameters, in
-    (0, 1]; 1 copies bit for bit. Source: Lillicrap et al. 2015, algorithm 1.
-    Raises ValueError if τ is outside (0, 1], a model is not built, or the structures differ, naming the first weight
-    that differs.
+def soft_update(target: keras.Model, online: keras.Model, tau: Any) -> None:
+    """Move every learned weight of `target` a fraction τ of the way to that of `online`: T ← c·T + τ·Q, c = 1 − τ.
+
+    Source: Lillicrap et al. 2015, algorithm 1.
+
+    Args:
+        target: built model of the same structure as `online`, with weights of its own.
+        online: built model. Its layers decide which weights are learned.
+        tau: weight of the *new* parameters in (0, 1]: a number, or a scalar tensor or variable of the backend. 1
+            copies bit for bit. The range of a traced τ is not checked.
+
+    Raises:
+        ValueError: τ is outside (0, 1], a model is not built, the models share a weight, or their structures differ;
+            it names the first such weight.
+        RuntimeError: the call is traced by JAX outside of a `keras.StatelessScope`.
     """
-    TargetUpdate(tau)  # raises ValueError if tau is out of range
+    tau = _checked_tau(tau)
+    if not in_stateless_scope():
+        _refuse_jax_tracing("soft_update")
     for old, new, is_blended in _pairs(target, online):
         old.assign(_blended(old.value, new.value, tau) if is_blended else keras.ops.copy(new.value))
+    _copy_normalization(target, online)
 
 
 def hard_update(target: keras.Model, online: keras.Model) -> None:
@@ -43,30 +68,86 @@ class Target(TargetNetwork):
     """A target network: a copy of `online` (`module`) that follows it by the rule `update`, counted in gradient steps.
 
     Weights narrower than float32 are kept in float32 as well and rounded into the copy, so that the target does not
-    stall.
+    stall. If the copy's weights are assigned by hand, the float32 values follow.
+    A schedule may replace `update` between steps; a `tf.function` keeps the rule it was traced with.
     """
 
-    def __init__(self, online: keras.Model, update: TargetUpdate) -> None:
-        super().__init__(keras.models.clone_model(online), update)
+    def __init__(self, online: keras.Model, update: TargetUpdate, module: keras.Model | None = None) -> None:
+        """Copy `online`.
+
+        Args:
+            online: built model to follow.
+            update: rule of the target.
+            module: a second model of the same structure, to be the target instead of an automatic copy. Its weights
+                are overwritten.
+
+        Raises:
+            ValueError: `online` is not built or cannot be copied, or `module` shares a weight with it or has another
+                structure.
+        """
+        _check_built(online)
+        self._count: Any = 0
+        if keras.backend.backend() == "tensorflow":  # a traced step changes variables, but not Python's numbers
+            self._count = keras.Variable(0, dtype="int", trainable=False, name="gradient_steps")
+        super().__init__(_copied(online) if module is None else module, update)
         self._online = online
         hard_update(self.module, online)
         pairs = _pairs(self.module, online)
         self._wide = [_widened(old) if is_blended else None for old, _, is_blended in pairs]
 
+    @property
+    def gradient_steps(self) -> int:
+        """Gradient steps counted so far."""
+        return self._count if isinstance(self._count, int) else int(keras.ops.convert_to_numpy(self._count.value))
+
+    @gradient_steps.setter
+    def gradient_steps(self, count: int) -> None:
+        if isinstance(self._count, int):
+            self._count = int(count)
+        else:
+            self._count.assign(count)
+
+    def step(self) -> None:
+        """Count a gradient step, and update the target at every `update.period`-th of them.
+
+        Raises RuntimeError if it is traced by JAX or called in a `keras.StatelessScope`, as in a `train_step` under
+        `fit` with the JAX backend, and the errors of `soft_update`.
+        """
+        if in_stateless_scope():
+            _refuse_tracing("Target.step")
+        _refuse_jax_tracing("Target.step")
+        if isinstance(self._count, int):
+            super().step()
+            return
+        self._count.assign(self._count.value + 1)
+        is_due = self._count.value % self.update.period == 0
+        if not _is_traced():
+            if bool(is_due):
+                self._update_module()
+        elif self.update.period == 1:
+            self._update_module()
+        else:
+            keras.ops.cond(is_due, self._updated, lambda: keras.ops.convert_to_tensor(False))
+
+    def _updated(self) -> Any:
+        self._update_module()
+        return keras.ops.convert_to_tensor(True)
+
     def _update_module(self) -> None:
-        for i, (old, new, is_blended) in enumerate(_pairs(self.module, self._online)):
-            wide = self._wide[i]
+        tau = self.update.tau
+        for (old, new, is_blended), wide in zip(_pairs(self.module, self._online), self._wide, strict=True):
             if not is_blended:
                 old.assign(keras.ops.copy(new.value))
             elif wide is None:
-                old.assign(_blended(old.value, new.value, self.update.tau))
+                old.assign(_blended(old.value, new.value, tau))
             else:
-                self._wide[i] = _blended(wide, keras.ops.cast(new.value, "float32"), self.update.tau)
-                old.assign(keras.ops.cast(self._wide[i], old.dtype))
+                wide.assign(_blended(_current(wide, old), keras.ops.cast(new.value, "float32"), tau))
+                old.assign(keras.ops.cast(wide.value, old.dtype))
+        _copy_normalization(self.module, self._online)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights, the float32 values and the count of gradient steps, as NumPy arrays."""
-        wide = [None if value is None else keras.ops.convert_to_numpy(value) for value in self._wide]
+        wide = [None if value is None else keras.ops.convert_to_numpy(value.value) for value in self._wide]
         return {"gradient_steps": self.gradient_steps, "weights": self.module.get_weights(), "wide": wide}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -82,28 +163,167 @@ class Target(TargetNetwork):
         if [value is None for value in state["wide"]] != [value is None for value in self._wide]:
             raise ValueError("the state belongs to a network with other dtypes: create the Target with the same dtypes")
         self.module.set_weights(state["weights"])
-        self._wide = [None if value is None else keras.ops.convert_to_tensor(value) for value in state["wide"]]
+        for layer in _normalizations(self.module):
+            layer.finalize_state()
+        for wide, value in zip(self._wide, state["wide"], strict=True):
+            if wide is not None:
+                wide.assign(value)
         self.gradient_steps = state["gradient_steps"]
 
 
-def _blended(old: Any, new: Any, tau: float) -> Any:
+def _checked_tau(tau: Any) -> Any:
+    """Return τ as a Python number, or as a tensor if it is traced. Raises ValueError if its value is out of range."""
+    if not hasattr(tau, "shape"):
+        TargetUpdate(tau)  # raises ValueError
+        return tau
+    if not isinstance(tau, (np.generic, np.ndarray)) and _is_traced():
+        return keras.ops.convert_to_tensor(tau)
+    number = keras.ops.convert_to_numpy(tau)
+    if number.ndim:
+        raise ValueError(f"tau has shape {number.shape}: pass a number or a scalar")
+    TargetUpdate(number.item())  # raises ValueError
+    return number.item()
+
+
+def _is_traced() -> bool:
+    """Return whether operations are being recorded by JAX or TensorFlow instead of executed."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        jax = sys.modules["jax"]
+        return isinstance(jax.lax.full((), 0), jax.core.Tracer)
+    return backend == "tensorflow" and not sys.modules["tensorflow"].executing_eagerly()
+
+
+def _refuse_jax_tracing(name: str) -> None:
+    if keras.backend.backend() == "jax" and _is_traced():
+        _refuse_tracing(name)
+
+
+def _refuse_tracing(name: str) -> None:
+    raise RuntimeError(
+        f"{name} is being traced, and a traced function cannot assign to variables on the {keras.backend.backend()}"
+        " backend: call it after the compiled training step (under fit, in a callback's on_train_batch_end)"
+    )
+
+
+def _blended(old: Any, new: Any, tau: Any) -> Any:
     """Return the blend; at τ = 1 a separate copy, because a training step may reuse the online network's memory."""
-    return blend(old, new, tau, where=keras.ops.where) if tau < 1 else keras.ops.copy(new)
+    if isinstance(tau, (int, float)):
+        return blend(old, new, tau, where=keras.ops.where) if tau < 1 else keras.ops.copy(new)
+    return blend(old, new, keras.ops.cast(tau, old.dtype), where=keras.ops.where)
 
 
 def _widened(weight: Any) -> Any:
-    """Return the weight's value in float32 if its own dtype is narrower, otherwise None."""
-    narrow = keras.backend.standardize_dtype(weight.dtype) in ("bfloat16", "float16")
-    return keras.ops.cast(weight.value, "float32") if narrow else None
+    """Return a float32 variable with the weight's value if its own dtype is narrower, otherwise None."""
+    if keras.backend.standardize_dtype(weight.dtype) not in ROUNDING:
+        return None
+    value = keras.ops.cast(weight.value, "float32")
+    return keras.Variable(value, dtype="float32", trainable=False, autocast=False, name="wide")
+
+
+def _current(wide: Any, weight: Any) -> Any:
+    """Return the float32 value of a narrow weight: `wide`, except where `weight` no longer is its rounding.
+
+    The weight then was assigned by hand. The comparison has a tolerance of half a unit in the last place rather than
+    rounding `wide`, because XLA may skip a rounding that is undone at once.
+    """
+    roundoff, smallest = ROUNDING[keras.backend.standardize_dtype(weight.dtype)]
+    value = keras.ops.cast(weight.value, "float32")
+    is_rounding = keras.ops.abs(value - wide.value) <= roundoff * keras.ops.abs(wide.value) + smallest
+    return keras.ops.where(is_rounding, wide.value, value)
+
+
+def _copied(online: keras.Model) -> keras.Model:
+    """Return a second model with the structure of `online`. Raises ValueError if Keras cannot make one."""
+    failures = []
+    with _random_numbers_restored():
+        for copy_model in (keras.models.clone_model, _clone_with_lambdas, copy.deepcopy):
+            try:
+                module = copy_model(online)
+            except Exception as error:  # whatever a layer's own from_config or call raises
+                failures.append(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:100]}")
+                continue
+            if [weight.shape for weight in module.weights] == [weight.shape for weight in online.weights]:
+                return module
+            failures.append("its copy has other weights")
+    raise ValueError(
+        f"model {online.name!r} cannot be copied ({failures[0]}): build a second one as you built the first, and pass"
+        " it as Target(online, update, module=second), or use soft_update(second, online, tau)"
+    )
+
+
+def _clone_with_lambdas(model: keras.Model) -> keras.Model:
+    """Clone a model, including Lambda layers, whose functions `clone_model` does not copy.
+
+    Raises ValueError if such a function uses a layer, because the clone would then share the layer.
+    """
+
+    def clone_layer(layer: Any) -> Any:
+        if isinstance(layer, keras.layers.Lambda):
+            used = inspect.getclosurevars(layer.function)
+            for name, value in (*used.globals.items(), *used.nonlocals.items()):
+                if isinstance(value, (keras.layers.Layer, keras.Variable)):
+                    raise ValueError(f"the function of layer {layer.name!r} uses {name!r}")
+            return keras.layers.Lambda(
+                layer.function,
+                output_shape=layer._output_shape,
+                mask=layer.mask,
+                arguments=layer.arguments,
+                name=layer.name,
+                dtype=layer.dtype_policy,
+            )
+        if isinstance(layer, (keras.Sequential, Functional)):
+            return keras.models.clone_model(layer, clone_function=clone_layer)
+        return layer.__class__.from_config(layer.get_config())
+
+    return keras.models.clone_model(model, clone_function=clone_layer)
+
+
+@contextmanager
+def _random_numbers_restored() -> Iterator[None]:
+    """Restore the global random states: the initial weights of a copy are drawn and then overwritten."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def _normalizations(model: keras.Model) -> list[Any]:
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Normalization)]
+
+
+def _copy_normalization(target: keras.Model, online: keras.Model) -> None:
+    """Copy the constants that Normalization layers derive from their weights, which assigning the weights leaves."""
+    for old, new in zip(_normalizations(target), _normalizations(online), strict=True):
+        if old.compute_dtype == new.compute_dtype:
+            old.mean, old.variance = new.mean, new.variance
+        else:
+            old.finalize_state()
+
+
+def _check_built(*models: keras.Model) -> None:
+    if not all(model.weights for model in models):
+        raise ValueError("a model has no weights yet: build it or call it once before updating its target")
+
+
+def _learned(model: keras.Model) -> set[int]:
+    """Return the ids of the weights that the layers created as trainable.
+
+    `model.trainable_weights` would not do: it is empty for a model that is frozen inside another one.
+    """
+    return {id(weight) for layer in model._flatten_layers() for weight in layer._trainable_variables}
 
 
 def _pairs(target: keras.Model, online: keras.Model) -> list[tuple[Any, Any, bool]]:
     """Return the weights in pairs (target's, online's), and whether each is blended."""
     if hasattr(online, "jax_state_sync"):
         online.jax_state_sync()  # between training steps the JAX backend holds the weights elsewhere
-    if not (target.weights and online.weights):
-        raise ValueError("a model has no weights yet: build it or call it once before updating its target")
+    _check_built(target, online)
     for old, new in zip(target.weights, online.weights, strict=False):
+        if old is new:
+            raise ValueError(f"target and online model share {new.path!r}: give the target layers of its own")
         if tuple(old.shape) != tuple(new.shape):
             raise ValueError(
                 f"target and online model differ at {new.path!r}: shape {tuple(old.shape)} against {tuple(new.shape)}"
@@ -112,5 +332,5 @@ def _pairs(target: keras.Model, online: keras.Model) -> list[tuple[Any, Any, boo
         longer = max(target.weights, online.weights, key=len)
         extra = longer[min(len(target.weights), len(online.weights))]
         raise ValueError(f"target and online model differ: only one of them has {extra.path!r}")
-    trainable = {id(weight) for weight in online.trainable_weights}
-    return [(old, new, id(new) in trainable) for old, new in zip(target.weights, online.weights, strict=True)]
+    learned = _learned(online)
+    return [(old, new, id(new) in learned) for old, new in zip(target.weights, online.weights, strict=True)]
