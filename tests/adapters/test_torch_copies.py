@@ -329,3 +329,31 @@ def test_sharded_networks_are_followed() -> None:
         [sys.executable, "-c", SHARDED], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     assert result.returncode == 0, result.stderr
+
+
+class Named(nn.Module):
+    """A network whose layer has the name that its user's variable may have, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.online = nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.online(x)
+
+
+def test_an_attribute_with_the_name_of_a_global_network_is_not_that_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Named()
+    monkeypatch.setitem(globals(), "online", network)
+    target = Target(network, TargetUpdate(0.5))
+    with torch.no_grad():
+        network.online.weight += 1
+    assert not torch.equal(target.module.online.weight, network.online.weight)
+
+
+def test_a_forward_that_reads_the_network_from_a_global_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Named()
+    monkeypatch.setitem(globals(), "everywhere", network)
+    network.forward = lambda x: everywhere.online(x)  # type: ignore[name-defined]
+    with pytest.raises(ValueError, match="refers to the online network"):
+        Target(network, TargetUpdate(0.5))
