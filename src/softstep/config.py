@@ -78,8 +78,8 @@ class Arm:
     exploration: Exploration | None = None
     """How often the agent acts at random; the schedule must be the run's."""
     blended: bool = False
-    """Blend one network with itself: after `target.period` gradient steps, W ← c·W + (1−c)·W_new, and training goes on
-    from W (with more than one step, this is Lookahead)."""
+    """Blend one network with itself: after `target.period` gradient steps, W ← c·W + (1−c)·W_new; the next steps
+    start from W (with more than one step, this is Lookahead)."""
 
     def __post_init__(self) -> None:
         check_fields(self, "arm.")

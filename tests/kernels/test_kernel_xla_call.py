@@ -119,7 +119,7 @@ def test_an_unknown_version_is_reported_once_and_turns_the_kernels_off(
     with pytest.warns(RuntimeWarning) as caught:
         assert [support.kernels_supported() for _ in range(3)] == [False] * 3
     (message,) = (str(warning.message) for warning in caught)
-    for part in (f"found {found},", "only know version 0.3", "training goes on without them, slower"):
+    for part in (f"found {found},", "only know version 0.3", "training continues without them, more slowly"):
         assert part in message
     assert "\n" not in message
 

@@ -28,6 +28,7 @@ import numpy as np
 from keras.src.backend import in_stateless_scope
 from keras.src.models.functional import Functional
 
+from softstep.adapters.functions import global_variables
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.target import TargetUpdate, blend
 
@@ -260,8 +261,8 @@ def _clone_with_lambdas(model: keras.Model) -> keras.Model:
 
     def clone_layer(layer: Any) -> Any:
         if isinstance(layer, keras.layers.Lambda):
-            used = inspect.getclosurevars(layer.function)
-            for name, value in (*used.globals.items(), *used.nonlocals.items()):
+            used = global_variables(layer.function) | dict(inspect.getclosurevars(layer.function).nonlocals)
+            for name, value in used.items():
                 if isinstance(value, (keras.layers.Layer, keras.Variable)):
                     raise ValueError(f"the function of layer {layer.name!r} uses {name!r}")
             return keras.layers.Lambda(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dis
 import functools
 import itertools
 import types
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from softstep.adapters.functions import global_variables
 from softstep.adapters.torch_tensors import check_initialized, named_tensors, unwrapped
 
 
@@ -108,21 +108,13 @@ def _reaches(function: Any, foreign: set[int], visited: set[int]) -> bool:
     return False
 
 
-@functools.cache
-def _global_names(code: types.CodeType) -> frozenset[str]:
-    """Return the global variables that a function reads; `co_names` holds the names of attributes as well."""
-    reads = (i for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
-    return frozenset(instruction.argval for instruction in reads)
-
-
 def _referents(value: Any) -> list[Any]:
     """Return what a function, or a container in its closure, refers to."""
     if isinstance(value, types.MethodType):
         return [value.__self__, value.__func__]
     if isinstance(value, types.FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
-        variables = [value.__globals__.get(name) for name in _global_names(value.__code__)]
-        variables = [variable for variable in variables if isinstance(variable, (nn.Module, Tensor))]
+        variables = [v for v in global_variables(value).values() if isinstance(v, (nn.Module, Tensor))]
         return [*cells, *variables, value.__defaults__, value.__kwdefaults__, value.__dict__]
     if isinstance(value, functools.partial):
         return [value.func, value.args, value.keywords]

@@ -52,7 +52,7 @@ def layout_is_known() -> bool:
     known = " or ".join("{}.{}".format(*version) for version in sorted(KNOWN_VERSIONS))
     warnings.warn(
         f"XLA's foreign function interface: found {found}, but softstep's kernels only know version {known};"
-        " training goes on without them, slower (to use them, install a jaxlib that this softstep supports)",
+        " training continues without them, more slowly (to use them, install a jaxlib that this softstep supports)",
         RuntimeWarning,
         stacklevel=2,
     )

@@ -21,7 +21,7 @@ from softstep.runs.run_folder import RunFolder
 
 @runtime_checkable
 class RunView(Protocol):
-    """An observer of a run: it is told of progress, records and finished blocks."""
+    """An observer of a run, notified of progress, records and finished blocks."""
 
     def update(self, block: int, progress: Progress) -> None:
         """Receive the progress of a block."""

@@ -47,7 +47,7 @@ def run_blocks(
     Args:
         run: the run folder, shared by all machines of the cluster.
         lock: file descriptor of the folder's lock; it stays with this process, so that nobody else writes meanwhile.
-        view: is told of progress.
+        view: observer of the progress.
         workers: most tasks at a time on a cluster that is started here; None means one per core.
         should_stop: polled during training; once true, all tasks are cancelled.
         failed: receives the errors of failed blocks, by block; without it they are raised.

@@ -19,7 +19,7 @@ class EpisodeStatistics(NamedTuple):
 
 
 class EndedEpisodes(NamedTuple):
-    """The episodes that ended at one vector step; length 0 marks an environment whose episode goes on."""
+    """The episodes that ended at one vector step; length 0 marks an environment whose episode continues."""
 
     returns: Any  # (W, E) float32
     lengths: Any  # (W, E) int32

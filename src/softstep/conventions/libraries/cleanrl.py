@@ -11,30 +11,24 @@ from softstep.conventions.library import Library, Setting, Settings, SettingsOrR
 from softstep.conventions.meaning import Meaning
 
 
-def _dqn_meaning(settings: Settings) -> Meaning:
-    interval, round_length = int(settings["target_network_frequency"]), int(settings["train_frequency"])
-    return Meaning.of_rounds(check_tau("tau", settings["tau"]), interval, round_length, 1)
+def _in_rounds(round_length: str) -> tuple[Callable[[Settings], Meaning], Callable[[Meaning], SettingsOrReason]]:
+    """Return how a script that makes one gradient step per round of environment steps is read and written.
 
+    Its setting `round_length` counts the steps of a round.
+    """
 
-def _dqn_settings(meaning: Meaning) -> SettingsOrReason:
-    tau, env_steps = tau_and_env_steps(meaning)
-    train_frequency, target_frequency = integer_or_none(meaning.env_steps_per_gradient_step), integer_or_none(env_steps)
-    if train_frequency is None or target_frequency is None:
-        return NEEDS_ONE_ENV
-    return {"tau": tau, "target_network_frequency": target_frequency, "train_frequency": train_frequency}
+    def meaning_of(settings: Settings) -> Meaning:
+        interval, steps = int(settings["target_network_frequency"]), int(settings[round_length])
+        return Meaning.of_rounds(check_tau("tau", settings["tau"]), interval, steps, 1)
 
+    def settings_of(meaning: Meaning) -> SettingsOrReason:
+        tau, env_steps = tau_and_env_steps(meaning)
+        interval, steps = integer_or_none(env_steps), integer_or_none(meaning.env_steps_per_gradient_step)
+        if interval is None or steps is None:
+            return NEEDS_ONE_ENV
+        return {"tau": tau, "target_network_frequency": interval, round_length: steps}
 
-def _sac_atari_meaning(settings: Settings) -> Meaning:
-    interval, round_length = int(settings["target_network_frequency"]), int(settings["update_frequency"])
-    return Meaning.of_rounds(check_tau("tau", settings["tau"]), interval, round_length, 1)
-
-
-def _sac_atari_settings(meaning: Meaning) -> SettingsOrReason:
-    settings = _dqn_settings(meaning)
-    if isinstance(settings, str):
-        return settings
-    return {"tau": settings["tau"], "target_network_frequency": settings["target_network_frequency"],
-            "update_frequency": settings["train_frequency"]}  # fmt: skip
+    return meaning_of, settings_of
 
 
 def _every_step(period: str) -> tuple[Callable[[Settings], Meaning], Callable[[Meaning], SettingsOrReason]]:
@@ -55,6 +49,8 @@ def _every_step(period: str) -> tuple[Callable[[Settings], Meaning], Callable[[M
     return meaning_of, settings_of
 
 
+_read_dqn, _write_dqn = _in_rounds("train_frequency")
+_read_sac_atari, _write_sac_atari = _in_rounds("update_frequency")
 _read_sac, _write_sac = _every_step("target_network_frequency")
 _read_td3, _write_td3 = _every_step("policy_frequency")
 
@@ -65,8 +61,8 @@ DQN = Library(
     settings={"tau": weight(1.0), "target_network_frequency": Setting(500), "train_frequency": Setting(10)},
     weighs="tau: new",
     clock="environment steps (one environment)",
-    meaning=_dqn_meaning,
-    write=_dqn_settings,
+    meaning=_read_dqn,
+    write=_write_dqn,
     remarks=(
         "up to v1.0.0 the target moved only at common multiples of both frequencies (#322, #323)",
         "the scripts of SAC, TD3 and DDPG make one gradient step per step: --from cleanrl-sac, cleanrl-td3, …",
@@ -93,8 +89,8 @@ SAC_ATARI = Library(
     settings={"tau": weight(1.0), "target_network_frequency": Setting(8000), "update_frequency": Setting(4)},
     weighs="tau: new",
     clock="environment steps (one environment)",
-    meaning=_sac_atari_meaning,
-    write=_sac_atari_settings,
+    meaning=_read_sac_atari,
+    write=_write_sac_atari,
 )
 
 TD3 = Library(

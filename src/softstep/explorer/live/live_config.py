@@ -15,7 +15,7 @@ MAX_ARMS = 4
 """Largest number of arms in a live run; they train side by side in one block."""
 
 ENDLESS = 1_000_000_000
-"""Environment steps of a run that goes on until its last watcher leaves."""
+"""Environment steps of a run that continues until its last watcher leaves."""
 
 _CART_POLE = Config(
     env="CartPole-v1", total_steps=ENDLESS, learning_rate=1e-3, gamma=0.99, batch_size=64, memory_size=20_000,
