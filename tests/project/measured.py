@@ -119,6 +119,11 @@ class Comparison:
         """Return how many agents of an arm had an evaluation at `threshold` or above."""
         return int((self.values(arm, "best") >= threshold).sum())
 
+    def last(self, arm: str, column: str) -> str:
+        """Return mean ± standard deviation of a column at the end of the run."""
+        values = self.curves.filter((pl.col("arm") == arm) & (pl.col("env_steps") == self.steps))[column].to_numpy()
+        return minus_sign(f"{values.mean():.1f} ± {values.std(ddof=1):.1f}")
+
     def setting(self, arm: str, column: str) -> float:
         return self.curves.filter(pl.col("arm") == arm)[column].item(0)
 
