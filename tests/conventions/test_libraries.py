@@ -48,6 +48,17 @@ BY_HAND: list[tuple[str, dict[str, Any], float, float, float]] = [
 ]
 
 
+def test_a_setting_called_tau_weighs_the_new_network_and_other_names_may_weigh_the_old() -> None:
+    """docs/faq.md says so, with these examples."""
+    weighs = {name: library.weighs for name, library in conventions.LIBRARIES.items()}
+    named_tau = [each for each in weighs.values() if each.partition(":")[0].split(".")[-1].lower() == "tau"]
+    assert len(named_tau) > 10
+    assert {each.partition(": ")[2] for each in named_tau} == {"new"}
+    examples = {"rejax": "polyak: old", "skrl": "polyak: new", "torch-ema": "decay: old", "moco": "m: old"}
+    assert {name: weighs[name] for name in examples} == examples
+    assert conventions.LIBRARIES["torchrl-soft"].complements["eps"] == "tau"
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "tau", "period", "pace"), BY_HAND, ids=[f"{b[0]} {b[1]}" for b in BY_HAND]
 )

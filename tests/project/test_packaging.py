@@ -167,6 +167,7 @@ def test_the_classifiers_list_every_supported_python():
         "examples/pytorch_loop.ipynb",
         "studies/lander-map.toml",
         "mkdocs.yml",
+        "mkdocs_hooks.py",
         "README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",

@@ -58,4 +58,7 @@ class Library:
     without_effect: tuple[str, ...] = ()
     """Settings of the library that resemble a setting of the target but have no effect on it."""
     older: bool = False
-    """Whether the target gets the network from before the gradient step that is due at the same moment."""
+    """Whether every gradient step sees a target one step older: y is computed, then T moves, then Q steps with that y.
+
+    A target that merely moves at the start of an iteration is not older: nothing lies between its move and its use.
+    """

@@ -5,10 +5,13 @@ import math
 import re
 import xml.etree.ElementTree as ET
 
+import polars as pl
 import pytest
 
+from softstep.comparison.scores import scores_by_seed
 from softstep.errors import ConfigError
 from softstep.report.media.curves_svg import curves_svg
+from softstep.report.shared.formatting import format_result
 from softstep.report.shared.palette import ARMS
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -60,6 +63,17 @@ def test_names_are_at_the_ends_of_the_curves_and_apart(curves):
     assert min(b - a for a, b in itertools.pairwise(heights)) >= 40
     assert names["smaller-alpha"] == max(heights)
     assert max(heights) < 520 - 60
+
+
+def test_the_number_of_an_arm_is_the_score_that_a_comparison_judges(make_curves):
+    half = make_curves({"soft": lambda s, t: t / 1000 + s})
+    curves = pl.concat([half, half.with_columns(pl.col("env_steps") + 100_000)])
+    curves = curves.with_columns(eval_return="train_return")
+    scores = scores_by_seed(curves, floor=-500.0)["soft"]
+    root = ET.fromstring(curves_svg(curves))
+    (number,) = [t.text for t in root.iter(f"{SVG}tspan")]
+    assert number == format_result(sum(scores.values()) / len(scores))
+    assert number != format_result(curves["eval_return"].max())
 
 
 def test_greedy_returns_are_preferred(make_curves):

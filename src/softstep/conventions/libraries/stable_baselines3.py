@@ -94,12 +94,12 @@ DQN = Library(
     meaning=_dqn_meaning,
     write=_dqn_settings,
     remarks=(
-        "the target moves before the gradient steps that are due at the same moment",
+        "the target moves before the gradient steps that are due at the same moment, which use it at once, so"
+        " that it is not older",
         "it also moves before learning starts, which changes nothing: both networks are still equal",
         "it moves only while a round of train_freq steps is collected, when the network stands still",
         "with gradient_steps=-1 it makes as many gradient steps as there were environment steps",
     ),
-    older=True,
 )
 
 SAC = Library(

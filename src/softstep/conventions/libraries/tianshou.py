@@ -51,7 +51,7 @@ DQN = Library(
     write=_dqn_settings,
     remarks=(
         "target_update_freq=0, the default, means no target network",
-        "TD targets are computed before the copy: one gradient step older",
+        "TD targets are computed before the copy: one gradient step older, so the mean lag is one step longer",
     ),
     older=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -86,6 +87,8 @@ def curves_svg(
 ) -> str:
     """Return the picture as SVG text, and write it to `out` if that is given.
 
+    The number beside an arm's name is the mean over the last tenth of its curve, by which a comparison judges it.
+
     Args:
         curves: The run's table of curves.
         out: A file to write, completely or not at all.
@@ -109,7 +112,7 @@ def curves_svg(
     details = _details(curves, drawn) | dict(details or {})
     frame = _frame(drawn, details, top=40.0 + (36 if title else 0) + (28 if note else 0), size=(width, height))
     seeds = max(band.seeds for band in drawn.values())
-    legend = f"{seeds} seeds: mean, {band_meaning(seeds)} shaded" if seeds > 1 else ""
+    legend = f"{seeds} seeds: mean, {band_meaning(seeds)} shaded; " if seeds > 1 else ""
     alternative = escape(_alternative(drawn, column))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
@@ -117,7 +120,7 @@ def curves_svg(
         f"<title>{alternative}</title><style>{STYLE}</style>",
         f'<rect class="ground" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="14"/>',
         *_heading(title, note),
-        *_axes(frame, Y_NAMES.get(column, column), legend),
+        *_axes(frame, Y_NAMES.get(column, column), f"{legend}numbers: the last tenth"),
         *(_area(frame, band, styles[arm]) for arm, band in reversed(drawn.items())),
         *(_line(frame, band, styles[arm]) for arm, band in reversed(drawn.items())),
         *_labels(frame, drawn, styles, details),
@@ -165,7 +168,7 @@ def _axes(frame: Frame, y_name: str, legend: str) -> list[str]:
         parts.append(_tick(x, frame.bottom + 30, "middle", tick))
     parts.append(f'<path class="zero" d="M{frame.left:.1f} {frame.bottom:.1f}H{frame.right:.1f}"/>')
     middle = (frame.left + frame.right) / 2
-    steps = "environment steps" + (f" · {legend}" if legend else "")
+    steps = f"environment steps · {legend}"
     parts.append(f'<text class="axis" x="{middle:.1f}" y="{frame.bottom + 60:.1f}" text-anchor="middle">{steps}</text>')
     turn = f'transform="translate(34 {(frame.top + frame.bottom) / 2:.1f}) rotate(-90)"'
     return [*parts, f'<text class="axis" {turn} text-anchor="middle">{escape(y_name)}</text>']
@@ -191,7 +194,7 @@ def _line(frame: Frame, band: Band, style: ArmStyle) -> str:
 def _labels(
     frame: Frame, drawn: Mapping[str, Band], styles: Mapping[str, ArmStyle], details: Mapping[str, str]
 ) -> list[str]:
-    """Return every arm's name and detail to the right of its curve, joined to the curve's end by a thin line.
+    """Return every arm's name, score and detail, in the order of the scores, joined to the curve's end by a thin line.
 
     Args:
         frame: The plotting area.
@@ -200,14 +203,15 @@ def _labels(
         details: Second line of each arm's label.
     """
     ends = [(frame.x_of(float(band.steps[-1])), frame.y_of(float(band.mean[-1]))) for band in drawn.values()]
-    heights = spread_labels([y for _, y in ends], 52, frame.top + 8, frame.bottom - 8)
+    scores = [_mean_at_the_end(band) for band in drawn.values()]
+    heights = spread_labels([frame.y_of(score) for score in scores], 52, frame.top + 8, frame.bottom - 8)
     parts, left = [], frame.right + 30
-    for arm, (x, y), height in zip(drawn, ends, heights, strict=True):
-        colour, last = styles[arm].colour, format_result(float(drawn[arm].mean[-1]))
+    for arm, (x, y), score, height in zip(drawn, ends, scores, heights, strict=True):
+        colour = styles[arm].colour
         lead = f"M{x + 8:.1f} {y:.1f}C{left - 10:.1f} {y:.1f} {x + 12:.1f} {height:.1f} {left - 6:.1f} {height:.1f}"
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
         parts.append(f'<path class="lead" stroke="{colour}" d="{lead}"/>')
-        name = f'{escape(arm)} <tspan class="last" dx="4">{last}</tspan>'
+        name = f'{escape(arm)} <tspan class="last" dx="4">{format_result(score)}</tspan>'
         parts.append(f'<text class="name" x="{left:.1f}" y="{height - 2:.1f}" fill="{colour}">{name}</text>')
         parts.append(f'<text class="detail" x="{left:.1f}" y="{height + 18:.1f}">{escape(details[arm])}</text>')
     return parts
@@ -226,8 +230,13 @@ def _details(curves: pl.DataFrame, arms: Iterable[str]) -> dict[str, str]:
 
 def _alternative(drawn: Mapping[str, Band], column: str) -> str:
     """Return the picture in words."""
-    ends = ", ".join(f"{arm} {format_result(float(band.mean[-1]))}" for arm, band in drawn.items())
-    return f"{Y_NAMES.get(column, column)} over environment steps; at the end: {ends}"
+    ends = ", ".join(f"{arm} {format_result(_mean_at_the_end(band))}" for arm, band in drawn.items())
+    return f"{Y_NAMES.get(column, column)} over environment steps; mean of the last tenth: {ends}"
+
+
+def _mean_at_the_end(band: Band) -> float:
+    """Return the mean of the last ⌈10 %⌉ points, as `comparison.scores.final_return` does for one agent."""
+    return float(band.mean[-math.ceil(len(band.mean) / 10) :].mean())
 
 
 def _text_width(text: str, size: float) -> float:
