@@ -164,7 +164,7 @@ def blocks_in_tables(run: RunFolder) -> list[bool]:
     """Return which blocks' ends are in the tables: none after a kill between last checkpoint and tables."""
     outcomes = (read_summary(run) or {}).get("blocks") or [None] * len(run.config.blocks())
     end = run.config.iterations * run.config.steps_per_iteration
-    return [outcome is not None and outcome["env_steps"] >= end for outcome in outcomes]
+    return [outcome is not None and outcome["env_steps"] >= end and not outcome["stopped"] for outcome in outcomes]
 
 
 def delete_temporary_files(run: RunFolder) -> None:

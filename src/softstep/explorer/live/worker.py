@@ -20,7 +20,7 @@ from softstep.config import Change, Config
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.explorer.live.policy_display import PolicyDisplay
 from softstep.explorer.live.save_run import save_run
-from softstep.records.events import Record
+from softstep.records.events import Hooks, Record
 from softstep.target import TargetUpdate
 from softstep.training import loop
 from softstep.worker.stdio import Commands, open_output, read_commands
@@ -36,7 +36,7 @@ class LiveAgent:
     """A trainer that obeys commands and sends events; `send(kind, **values)` sends one event."""
 
     def __init__(self, config: Config, send: Any) -> None:
-        self._send = send
+        self._send, self._hooks = send, Hooks(on_records=self._send_records)
         self.trainer = loop.make_trainer(config, config.blocks()[0], envs.describe(config))
         self._initial = config, loop.snapshot_arrays(self.trainer)
         self._display = PolicyDisplay(self.trainer)
@@ -109,7 +109,7 @@ class LiveAgent:
 
     def _train(self, iterations: int) -> None:
         self._apply_changes()
-        loop.run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._send_records)
+        loop.run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._hooks)
 
     def _apply_changes(self) -> None:
         """Write the queued changes into the configuration at the current step, and let them take effect."""
