@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from softstep.explorer.live.save_run import save_run
 from softstep.records.events import Hooks, Record
 from softstep.target import TargetUpdate
 from softstep.training import loop
-from softstep.worker.stdio import Commands, open_output, read_commands
+from softstep.worker.stdio import Commands, open_pipes, read_commands
+from softstep.worker.stop import WorkerStop
 
 FRAME_SECONDS = 1 / 25
 """Time between two frames."""
@@ -138,9 +138,10 @@ def _json_record(record: Record) -> dict[str, Any]:
 
 def main() -> None:
     """Run a live agent until standard input closes."""
-    output = open_output()
-    config = Config.from_json(sys.stdin.readline(), source="standard input")
-    commands = read_commands()
+    WorkerStop()
+    orders, output = open_pipes()
+    config = Config.from_json(orders.readline(), source="standard input")
+    commands = read_commands(orders)
 
     def send(kind: str, **values: Any) -> None:
         output.write(json.dumps({"kind": kind, **values}, allow_nan=False) + "\n")
