@@ -31,7 +31,7 @@ class RunView(Protocol):
         ...
 
     def finished(self, block: int) -> None:
-        """Note that a block has ended, perhaps early because it is solved."""
+        """Note that a block has ended, perhaps early because it is solved; one that was stopped has not."""
         ...
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
