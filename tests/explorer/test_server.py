@@ -205,7 +205,8 @@ def test_no_request_crashes_the_server(explorer: Explorer, name: str, data: st.D
 # ---- the command ----
 
 
-def test_the_command_prints_a_link_that_works_and_ends_on_interrupt(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_the_command_prints_a_link_that_works_and_ends_on_a_signal(tmp_path: Path, number: int, code: int) -> None:
     command = [sys.executable, "-m", "softstep", "explore", "--no-browser", "--runs", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -217,9 +218,9 @@ def test_the_command_prints_a_link_that_works_and_ends_on_interrupt(tmp_path: Pa
                     break
                 except httpx.ConnectError:
                     time.sleep(0.1)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         _, errors = process.communicate(timeout=20)
-    assert process.returncode == 0
+    assert process.returncode == code
     assert "Traceback" not in errors
 
 

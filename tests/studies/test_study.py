@@ -20,7 +20,7 @@ import pytest
 from softstep.cli.main import main
 from softstep.comparison.scores import scores_by_seed
 from softstep.errors import StoreError
-from softstep.runs import run_folder
+from softstep.runs import checkpoints, run_folder
 from softstep.studies import ray_engine, study_folder
 from softstep.studies.judge import judge_study
 from softstep.studies.run_study import Study, study
@@ -332,3 +332,24 @@ def test_a_ray_cluster_gives_the_same_table_even_if_a_worker_is_killed(whole: St
     assert killed
     assert result.finished
     assert result.frame.equals(reference.frame)
+
+
+@pytest.mark.heavy
+def test_tasks_of_a_stopped_ray_study_save_the_moment_of_the_stop(tmp_path: Path) -> None:
+    import ray
+
+    longer = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, total_steps=200_000, checkpoint_every=2_000))
+    out = tmp_path / "ray"
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        stopped = study(
+            longer,
+            out,
+            engine=ray_engine.run_blocks,
+            should_stop=lambda: any(out.glob("parts/*/checkpoint-*")),
+        )
+    finally:
+        ray.shutdown()
+    assert not stopped.finished
+    reached = [steps for run in study_folder.study_runs(out) for steps in checkpoints.steps_reached(run)]
+    assert any(steps % 2_000 for steps in reached)

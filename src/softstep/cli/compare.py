@@ -10,10 +10,10 @@ from typing import ClassVar
 
 import softstep
 from softstep import presets
-from softstep.cli.exit_codes import exit_code
+from softstep.cli.exit_codes import exit_code, explained
 from softstep.cli.monitor import resume_run, start_run
 from softstep.cli.options import RunArguments
-from softstep.cli.outcome import print_outcome
+from softstep.cli.outcome import print_outcome, saved_steps
 from softstep.comparison import folders
 from softstep.comparison.plan import ComparisonPlan
 from softstep.comparison.run_comparison import run_comparison
@@ -21,6 +21,7 @@ from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs.api import Run
+from softstep.runs.run_folder import is_run
 
 PLAN_FLAGS = ("arms", "steps", "inner_steps", "selection_seeds", "margin", "floor")
 """Fields that a resumed comparison takes from its plan."""
@@ -60,16 +61,24 @@ class Compare(RunArguments):
         """Train or resume, judge a finished comparison, print the outcome and return the exit code."""
         if self.resume is None:
             plan, out = self._plan()
-            run = run_comparison(plan, out, self._start)
         else:
             self._refuse_plan()
             out = folders.comparison_folder(self.resume) or self.resume
-            run = run_comparison(folders.read_plan(out), out, self._start, self._continue)
-        conclusion = None
-        if run.path == out and run.summary["finished"]:  # not the selection, and not interrupted
-            conclusion = softstep.conclude(run, trusted=self.trusted)
-        print_outcome(run, conclusion, json=self.json)
-        return exit_code(finished=run.summary["finished"], resume_command=f"softstep compare --resume {out}")
+            plan = folders.read_plan(out)
+
+        def newest() -> Path:
+            return out if is_run(out) else folders.selection_folder(out)
+
+        def saved() -> str:
+            return saved_steps(newest(), f"softstep compare --resume {out}")
+
+        with explained(saved):
+            run = run_comparison(plan, out, self._start, None if self.resume is None else self._continue)
+            conclusion = None
+            if run.path == out.absolute() and run.summary["finished"]:  # not the selection, and not stopped
+                conclusion = softstep.conclude(run, trusted=self.trusted)
+            print_outcome(run, newest(), conclusion, json=self.json)
+        return exit_code(finished=run.summary["finished"], saved=saved)
 
     def _start(self, config: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
         return start_run(self, config, folder, files)

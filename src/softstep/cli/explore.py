@@ -9,6 +9,7 @@ from typing import Annotated
 import softstep
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.options import Folder, PlainCommand, Switch
+from softstep.cli.stop_signals import STOP
 
 
 @dataclass(frozen=True)
@@ -40,4 +41,4 @@ class Explore(PlainCommand):
             live_agents=self.live_agents,
             open_browser=not self.no_browser,
         )
-        return SUCCESS
+        return SUCCESS if STOP.name == "SIGINT" else STOP.exit_code

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
+import threading
+import time
 import warnings
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import softstep
-from softstep.cli.exit_codes import FAILURE, INTERRUPTED, SUCCESS, USAGE
+from softstep.cli.exit_codes import FAILURE, SUCCESS, USAGE, stop_line
+from softstep.cli.stop_signals import STOP
 from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed, near
+
+GRACE = 4.0
+"""Seconds that threads of the environment have to end when a command is done."""
 
 
 @runtime_checkable
@@ -62,10 +70,19 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command that `argv` (by default the command line) names.
 
     Returns:
-        The exit code: 0, 1 for a failure, 2 for wrong input, 130 after Ctrl-C.
+        The exit code: 0, 1 for a failure, 2 for wrong input, 128 + the number of a signal (130 after Ctrl-C).
     """
     arguments = sys.argv[1:] if argv is None else argv
     warnings.showwarning = _show_warning
+    with STOP.installed():
+        code = _guarded(arguments)
+    if argv is None:
+        _end_soon(code)
+    return code
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command; turn its failures into a line and an exit code."""
     try:
         return _dispatch(arguments)
     except (ConfigError, StoreError) as error:
@@ -74,12 +91,24 @@ def main(argv: list[str] | None = None) -> int:
     except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
         _complain(str(error))
         return FAILURE
-    except KeyboardInterrupt:  # the second Ctrl-C, or one when there is nothing to save
-        _complain("interrupted; --resume continues a run or study from its last checkpoint")
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:  # the second signal, or one when there is nothing to save
+        _complain(str(stop) or stop_line("nothing had to be saved"))
+        return STOP.exit_code
     except BrokenPipeError:
         sys.stderr.close()  # whatever read our output has ended, for example `head`
         return FAILURE
+
+
+def _end_soon(code: int) -> None:
+    """End the process although threads that the environment's code has left may still run, after `GRACE` seconds."""
+
+    def end() -> None:
+        time.sleep(GRACE)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:

@@ -1,8 +1,7 @@
-"""What happens around training in a terminal: the settings it starts with, progress, TensorBoard and Ctrl-C."""
+"""What happens around training in a terminal: the settings it starts with, progress, TensorBoard and signals."""
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from softstep.cli.options import RunArguments
+from softstep.cli.stop_signals import STOP
 from softstep.config import Config
 from softstep.records.events import Progress
 from softstep.report.media.tensorboard import ScalarWriter
@@ -27,9 +27,12 @@ class TerminalView:
 
     def __init__(self, progress: ProgressView, board: ScalarWriter | None) -> None:
         self._progress, self._board = progress, board
+        self.has_begun = False
+        """Whether any environment step was made."""
 
     def update(self, block: int, progress: Progress) -> None:
         """Show the progress of a block."""
+        self.has_begun = True
         self._progress.update(
             block, progress.env_steps, progress.gradient_steps, progress.seconds, progress.train_return
         )
@@ -55,9 +58,18 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
         files: further files for the folder, by name.
 
     Returns:
-        The run; its summary says whether it finished or was interrupted.
+        The run; its summary says whether it finished or was stopped.
+
+    Raises:
+        KeyboardInterrupt: a signal came before the first environment step; nothing is left of the run.
     """
-    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard) as (view, should_stop):
+    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard) as (view, received):
+
+        def should_stop() -> bool:
+            if received() and not view.has_begun:
+                raise KeyboardInterrupt
+            return received()
+
         return runs.train(
             config,
             out,
@@ -80,7 +92,7 @@ def resume_run(arguments: RunArguments, out: Path) -> Run:
 def monitored(
     config: Config, out: Path, *, json: bool, tensorboard: bool = False, resuming: bool = False
 ) -> Iterator[tuple[TerminalView, Callable[[], bool]]]:
-    """Print the settings, then show progress and catch Ctrl-C while the block of `with` trains.
+    """Print the settings, then show progress and heed signals while the block of `with` trains.
 
     Args:
         config: the run's configuration.
@@ -97,10 +109,10 @@ def monitored(
         for line in [settings, *echo_target(config)]:
             Console().print(line, highlight=False, markup=False, soft_wrap=True)
     with (
-        _stop_on_interrupt() as should_stop,
+        STOP.heeded(),
         _terminal_view(config, out, json=json, tensorboard=tensorboard, resuming=resuming) as view,
     ):
-        yield view, should_stop
+        yield view, STOP.received
 
 
 def _agents_in_words(config: Config) -> str:
@@ -121,28 +133,9 @@ def _terminal_view(
     with ProgressView(config.total_steps, blocks, mode, stream, start_steps=steps_before) as progress:
         agents = zip(config.blocks(), steps_before, strict=True)
         resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if resuming else None
-        board = ScalarWriter(out / "tensorboard", resumed_from) if tensorboard else None
+        board = ScalarWriter(out.absolute() / "tensorboard", resumed_from) if tensorboard else None
         try:
             yield TerminalView(progress, board)
         finally:
             if board is not None:
                 board.close()
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C ask the run to save and stop, and the second one end it at once."""
-    interrupted = False
-
-    def handle(number: int, frame: Any) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: interrupted
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 import softstep
 from softstep import files
-from softstep.cli.exit_codes import SUCCESS, exit_code
+from softstep.cli.exit_codes import SUCCESS, exit_code, explained
 from softstep.cli.monitor import monitored
 from softstep.cli.options import File, Folder, PlainCommand, StudyPath, Switch, Trust, TrustFlags, read_user_file
 from softstep.config import Config
@@ -65,17 +65,30 @@ class StudyRun(PlainCommand):
                     return runs.resume(path, trusted=self.trust.names, **options)
                 return runs.train(config, path, **options)
 
-        study = run_study(spec, out, train_population, resume=self.resume, engine=engine)
-        finished = study.finished
-        if finished:
-            softstep.report_study(study)
-        _print_status(study, as_json=self.json)
-        return exit_code(finished=finished, resume_command=f"softstep study run {self.spec} --out {out} --resume")
+        def saved() -> str:
+            return _saved_agents(out, f"softstep study run {self.spec} --out {out} --resume")
+
+        with explained(saved):
+            study = run_study(spec, out, train_population, resume=self.resume, engine=engine)
+            finished = study.finished
+            if finished:
+                softstep.report_study(study)
+            _print_status(study, as_json=self.json)
+        return exit_code(finished=finished, saved=saved)
 
     def _read_spec(self) -> Spec:
         spec = Spec.from_toml(read_user_file(self.spec, "the spec"), source=str(self.spec))
         runs.check_trust(spec.base, self.trust.names)
         return spec
+
+
+def _saved_agents(path: Path, resume_command: str) -> str:
+    """Say how far a study is saved and how to go on."""
+    if not study_folder.is_study(path):
+        return "before the first environment step, so there is nothing to save"
+    study = Study(path)
+    done, agents = len(study.progress.finished), len(study_agents(study.spec))
+    return f"{done} of {agents} agents are finished, the others saved where they were; continue with: {resume_command}"
 
 
 def _workers(value: str) -> tuple[int | None, Callable[..., Any]]:

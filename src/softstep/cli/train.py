@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from softstep.cli.exit_codes import exit_code
+from softstep.cli.exit_codes import exit_code, explained
 from softstep.cli.monitor import resume_run, start_run
 from softstep.cli.options import RunArguments
-from softstep.cli.outcome import print_outcome
+from softstep.cli.outcome import print_outcome, saved_steps
 from softstep.comparison import folders
 from softstep.errors import ConfigError
 from softstep.runs import api as runs
@@ -24,12 +24,17 @@ class Train(RunArguments):
         """Train or resume, print the outcome and return the exit code."""
         if self.resume is None:
             config = self.configuration()
-            run = start_run(self, config, self.out or runs.default_out(config, "train"), files={})
+            out = self.out or runs.default_out(config, "train")
         else:
             self.refuse_env()
-            comparison = folders.comparison_folder(self.resume)
+            out, comparison = self.resume, folders.comparison_folder(self.resume)
             if comparison is not None:
                 raise ConfigError(f"{self.resume} is part of a comparison: softstep compare --resume {comparison}")
-            run = resume_run(self, self.resume)
-        print_outcome(run, json=self.json)
-        return exit_code(finished=run.summary["finished"], resume_command=f"softstep train --resume {run.path}")
+
+        def saved() -> str:
+            return saved_steps(out, f"softstep train --resume {out}")
+
+        with explained(saved):
+            run = start_run(self, config, out, files={}) if self.resume is None else resume_run(self, self.resume)
+            print_outcome(run, out, json=self.json)
+        return exit_code(finished=run.summary["finished"], saved=saved)

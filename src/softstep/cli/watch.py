@@ -27,8 +27,9 @@ class Watch(PlainCommand):
 
     def execute(self) -> int:
         """Play the episode, write the GIF, print its return and return the exit code."""
-        policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
         out = self.out or self.run / f"watch-{self.agent}-{self.seed}.gif"
-        episode = softstep.landing_gif(policy.q_values, policy.spec.name, out, self.seed)
+        file = out.absolute()  # the environment's code may change the working directory
+        policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
+        episode = softstep.landing_gif(policy.q_values, policy.spec.name, file, self.seed)
         print(f"{out}: return {episode['return']:.0f} in {episode['steps']} steps")
         return SUCCESS

@@ -54,12 +54,12 @@ def export_policy(
     Raises:
         ConfigError: the network is not the MLP, an extra is missing, or `out` exists already.
     """
-    path = Path(run.path if isinstance(run, Run) else run)
+    path = Path(run.path if isinstance(run, Run) else run).absolute()
+    out = Path(out).absolute() if out is not None else path / _DEFAULT_NAMES[to].format(agent)
     policy = load(path, agent, trusted=trusted)
     layers = policy.layers
     if layers is None:
         raise ConfigError(f"{path} has a network of its own, which cannot be exported: train with the MLP of --hidden")
-    out = Path(out) if out is not None else path / _DEFAULT_NAMES[to].format(agent)
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another --out")
     folder = run_folder.open_run(path)

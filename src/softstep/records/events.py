@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -92,6 +93,10 @@ class Outcome(NamedTuple):
     eval_seconds: float
 
 
+class Abandoned(BaseException):
+    """Raised inside `Hooks.abandonable` once a stop is requested; a `BaseException`, which environments let pass."""
+
+
 @dataclass(frozen=True)
 class Hooks:
     """Callbacks of a block's run, and the question whether to stop."""
@@ -100,3 +105,5 @@ class Hooks:
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_checkpoint: Callable[[Snapshot], None] = lambda snapshot: None
     should_stop: Callable[[], bool] = lambda: False
+    abandonable: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    """Surrounds work that a resumed run repeats exactly, so that a stop need not wait for its end."""

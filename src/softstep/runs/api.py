@@ -130,12 +130,16 @@ def train(
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"workers = {workers} must be at least 1")
-    path = Path(out) if out is not None else default_out(config, "train")
+    path = (Path(out) if out is not None else default_out(config, "train")).absolute()
     folder = run_folder.create(path, config, force=force, files=files)
     try:
         return _execute(folder, workers, view, should_stop, execute)
     except ConfigError:  # the environment or network cannot be made: leave no trace
         run_folder.undo_creation(folder)
+        raise
+    except KeyboardInterrupt:
+        if not any(checkpoints.steps_reached(folder)):
+            run_folder.undo_creation(folder)
         raise
     finally:
         run_folder.finish_creation(folder)

@@ -18,6 +18,7 @@ import safetensors.numpy
 
 from softstep.errors import StoreError
 from softstep.files import write_atomically
+from softstep.records.history import History
 from softstep.runs.run_folder import RunFolder
 
 SEGMENT_BYTES = 64 * 2**20
@@ -25,6 +26,9 @@ SEGMENT_BYTES = 64 * 2**20
 
 
 KEPT_CHECKPOINTS = 2
+
+_DAMAGE = (OSError, ValueError, KeyError, safetensors.SafetensorError)
+"""What reading a damaged checkpoint raises."""
 
 CHECKPOINT_SCHEMA = 2
 """Version of a checkpoint's content: 1 numbered the arrays, 2 names them by their path in the state."""
@@ -189,7 +193,7 @@ def read_checkpoint(run: RunFolder, block: int, *, with_replay: bool = True) -> 
     for path in reversed(paths):
         try:
             return _load(path, with_replay=with_replay)
-        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        except _DAMAGE as error:
             warnings.warn(
                 f"{path} is damaged ({error}): falling back to the previous checkpoint", RuntimeWarning, stacklevel=2
             )
@@ -258,11 +262,19 @@ def steps_reached(run: RunFolder) -> list[int]:
 
 
 def finished_blocks(run: RunFolder) -> list[bool]:
-    """Return which blocks have an intact checkpoint at the run's end; none if `solve_at` may end them early."""
+    """Return which blocks have an intact checkpoint of the run's end; none if `solve_at` may end them early."""
     config = run.config
     end = config.iterations * config.steps_per_iteration
     newest = [_checkpoints(run.path, block)[-1:] for block in range(len(config.blocks()))]
-    return [config.solve_at is None and bool(of) and _number(of[0]) >= end and _is_intact(of[0]) for of in newest]
+    return [config.solve_at is None and bool(of) and _number(of[0]) >= end and _has_last_record(of[0]) for of in newest]
+
+
+def _has_last_record(checkpoint: Path) -> bool:
+    """Return whether a checkpoint is intact and holds a record of its own step: a stop may forestall the last one."""
+    with contextlib.suppress(*_DAMAGE):
+        history = History.from_arrays(_load(checkpoint, with_replay=False).arrays)
+        return bool(history.records) and history.records[-1].env_steps == _number(checkpoint)
+    return False
 
 
 def delete_damaged_blocks(run: RunFolder) -> list[Path]:
@@ -277,7 +289,7 @@ def delete_damaged_blocks(run: RunFolder) -> list[Path]:
 def _is_intact(checkpoint: Path) -> bool:
     try:
         _load(checkpoint, with_replay=False)
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError):
+    except _DAMAGE:
         return False
     return True
 

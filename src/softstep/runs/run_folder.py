@@ -25,6 +25,7 @@ from typing import IO, Any
 from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
 from softstep.files import write_atomically
+from softstep.runs.descriptors import make_private, release
 from softstep.runs.versions import versions
 
 LOCK_PATIENCE = 3.0
@@ -36,7 +37,11 @@ class RunFolder:
     """An existing run folder and its configuration."""
 
     path: Path
+    """Absolute: the environment's code may change the working directory."""
     config: Config
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", self.path.absolute())
 
 
 def create(path: Path, config: Config, *, force: bool = False, files: Mapping[str, bytes] | None = None) -> RunFolder:
@@ -119,14 +124,21 @@ def open_run(path: Path | str) -> RunFolder:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Lock a run folder for writing; yields the lock's file descriptor, which worker processes inherit."""
+    """Lock a run folder for writing; yields the lock's file descriptor, which worker processes inherit.
+
+    Processes that the environment's code starts do not.
+    """
     with (path / "lock").open("a") as handle:
         deadline = time.monotonic() + LOCK_PATIENCE
         while not _try_lock(handle):
             if time.monotonic() > deadline:
                 raise StoreError(f"{path} is being written by another softstep: wait for it, or stop it")
             time.sleep(0.05)
-        yield handle.fileno()
+        descriptor = make_private(handle.fileno())
+        try:
+            yield descriptor
+        finally:
+            release(descriptor)
 
 
 def _try_lock(handle: IO[str]) -> bool:
@@ -164,7 +176,7 @@ def blocks_in_tables(run: RunFolder) -> list[bool]:
     """Return which blocks' ends are in the tables: none after a kill between last checkpoint and tables."""
     outcomes = (read_summary(run) or {}).get("blocks") or [None] * len(run.config.blocks())
     end = run.config.iterations * run.config.steps_per_iteration
-    return [outcome is not None and outcome["env_steps"] >= end for outcome in outcomes]
+    return [outcome is not None and outcome["env_steps"] >= end and not outcome["stopped"] for outcome in outcomes]
 
 
 def delete_temporary_files(run: RunFolder) -> None:

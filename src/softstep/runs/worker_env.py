@@ -6,13 +6,19 @@ one-thread processes use a machine's cores better.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import runpy
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from softstep.kernels import switch
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that ask a process to end: Ctrl-C, `kill` or a scheduler, and a closed terminal."""
 
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """Environment variables of a one-thread process; XLA's CPU client sizes its thread pool by NPROC."""
@@ -46,6 +52,19 @@ def command(module: str) -> list[str]:
     collections took .4 s of the 2.6 s until the first gradient step, and 2 % of a lander's time later on.
     """
     return [sys.executable, "-P", "-m", "softstep.runs.worker_env", module]
+
+
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Start a worker in the block of `with`: signals wait until it has decided what to do with them.
+
+    Those that this process gets meanwhile wait as well.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def cores() -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import math
 import os
 import queue
 import subprocess
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol, runtime_checkable
@@ -28,7 +31,7 @@ class RunView(Protocol):
         ...
 
     def finished(self, block: int) -> None:
-        """Note that a block has ended, perhaps early because it is solved."""
+        """Note that a block has ended, perhaps early because it is solved; one that was stopped has not."""
         ...
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
@@ -88,6 +91,10 @@ def finished_outcomes(run: RunFolder) -> list[Outcome | None]:
 
 MAX_LOST_WORKERS = 3
 """Number of workers a block may lose before it counts as failed."""
+SAVE_PATIENCE = 60.0
+"""Seconds that a worker has to stop and save; then it is killed, and its last checkpoint stands."""
+END_PATIENCE = 5.0
+"""Seconds that a worker without a block has to end."""
 
 
 class WorkerPool:
@@ -100,6 +107,8 @@ class WorkerPool:
         self._messages: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
         self._overlap = count < worker_env.cores()
         self._lost_workers: collections.Counter[int] = collections.Counter()
+        self._kill_time = math.inf
+        """When workers that still save after a stop are killed; infinite before the stop."""
         self._workers = [self._start_worker() for _ in range(count)]
         self.outcomes: list[Outcome | None] = [None] * len(run.config.blocks())
 
@@ -107,26 +116,52 @@ class WorkerPool:
         return Worker(self._run, self._lock, self._messages, overlap=self._overlap)
 
     def work(self, view: RunView, should_stop: Callable[[], bool]) -> None:
-        """Run until no block is left, or until all workers have stopped."""
-        stopping = False
+        """Run until no block is left, or until all workers have stopped; an interrupt after that request kills them."""
         for worker in self._workers:
             worker.start_next(self._waiting)
-        while any(worker.block is not None for worker in self._workers):
-            if should_stop() and not stopping:
-                stopping = True
-                self._waiting.clear()
-                for worker in self._workers:
-                    worker.finish()
-            with contextlib.suppress(queue.Empty):
-                worker, line = self._messages.get(timeout=0.1)
-                self._handle(worker, line, view)
+        try:
+            while any(worker.block is not None for worker in self._workers):
+                if should_stop() and not self._stopping:
+                    self._stop()
+                if time.monotonic() > self._kill_time:
+                    self._kill()
+                with contextlib.suppress(queue.Empty):
+                    worker, line = self._messages.get(timeout=0.1)
+                    self._handle(worker, line, view)
+        except KeyboardInterrupt:
+            if self._stopping:
+                self._kill()
+            raise
+
+    @property
+    def _stopping(self) -> bool:
+        return self._kill_time < math.inf
+
+    def _stop(self) -> None:
+        """Ask every worker to save and end."""
+        self._kill_time = time.monotonic() + SAVE_PATIENCE
+        self._waiting.clear()
+        for worker in self._workers:
+            if worker.is_ready:
+                worker.finish()
+            else:
+                worker.kill()  # still importing libraries
+
+    def _kill(self) -> None:
+        """End the workers that still have a block."""
+        for worker in self._workers:
+            if worker.block is not None:
+                worker.kill()
 
     def close(self) -> None:
-        """Ask every worker to save and end, and wait for it."""
-        for worker in self._workers:
-            worker.finish()
-        for worker in self._workers:
-            worker.end()
+        """Ask every worker to save and end, and wait for it; an interrupt kills them."""
+        self._stop()
+        try:
+            for worker in self._workers:
+                worker.end(self._kill_time)
+        except KeyboardInterrupt:
+            self._kill()
+            raise
 
     def _handle(self, worker: Worker, line: bytes, view: RunView) -> None:
         """Handle one message of a worker; an empty line means that it has ended."""
@@ -135,14 +170,20 @@ class WorkerPool:
             return
         message = json.loads(line)
         match message["event"]:
+            case "ready":
+                worker.is_ready = True
             case "progress":
                 view.update(message["block"], Progress(**message["progress"]))
             case "records":
                 view.records(message["block"], message["records"])
             case "done":
-                self.outcomes[message["block"]] = Outcome(**message["outcome"])
-                view.finished(message["block"])
+                outcome = Outcome(**message["outcome"])
+                self.outcomes[message["block"]] = outcome
+                if not outcome.stopped:
+                    view.finished(message["block"])
                 worker.start_next(self._waiting)
+            case "stopped":
+                worker.block = None
             case "failed":
                 self._fail(worker, _ERRORS[message["kind"]](message["message"]))
 
@@ -156,7 +197,8 @@ class WorkerPool:
 
     def _handle_end(self, worker: Worker) -> None:
         """Handle the end of a worker, whether requested or not."""
-        if worker.block is None:
+        if worker.block is None or self._stopping:
+            worker.block = None
             return
         error = WorkerFailed(f"the worker of block {worker.block} ended with exit code {worker.exit_code}")
         if self._failed is None:
@@ -172,42 +214,61 @@ class WorkerPool:
             self._fail(successor, error)
 
 
+def _must_relay() -> bool:
+    """Return whether lines from workers are printed here, above a progress bar or in a notebook, instead of by them."""
+    try:
+        return sys.stderr is not None and (sys.stderr.isatty() or sys.stderr.fileno() != 2)
+    except (AttributeError, OSError, ValueError):  # no file at all
+        return True
+
+
 class Worker:
     """One worker process and the block it trains."""
 
     def __init__(
         self, run: RunFolder, lock: int, messages: queue.SimpleQueue[tuple[Worker, bytes]], *, overlap: bool
     ) -> None:
-        self._run = run
+        self._run, self._lock = run, lock
         self.block: int | None = None
+        self.is_ready = False
+        """Whether it hears commands."""
         search = [os.getcwd()] if run.config.env_modules or run.config.network else []
         path = os.pathsep.join([*search, *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = os.environ | worker_env.settings(overlap=overlap) | ({"PYTHONPATH": path} if path else {})
-        self._process = subprocess.Popen(
-            worker_env.command("softstep.worker.main"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            pass_fds=[lock],
-        )
+        with worker_env.signals_blocked():
+            self._process = subprocess.Popen(
+                worker_env.command("softstep.worker.main"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if _must_relay() else None,
+                env=environment,
+                pass_fds=[lock],
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input: IO[bytes] = self._process.stdin
         self._output: IO[bytes] = self._process.stdout
         threading.Thread(target=self._listen, args=(messages,), daemon=True).start()
+        self._relaying = threading.Thread(target=self._relay, daemon=True)
+        self._relaying.start()
 
     def _listen(self, messages: queue.SimpleQueue[tuple[Worker, bytes]]) -> None:
         for line in self._output:
             messages.put((self, line))
         messages.put((self, b""))
 
+    def _relay(self) -> None:
+        """Print what the process prints to standard error, if that comes here."""
+        for line in self._process.stderr or ():
+            with contextlib.suppress(OSError, ValueError):  # go on reading: a full pipe would stop the process
+                print(line.decode(errors="replace"), end="", file=sys.stderr, flush=True)
+
     def start_next(self, waiting: deque[int]) -> None:
         """Start the next waiting block, if there is one."""
         self.block = waiting.popleft() if waiting else None
         if self.block is not None:
-            self._input.write(
-                json.dumps({"folder": str(self._run.path.resolve()), "block": self.block}).encode() + b"\n"
-            )
+            command = {"folder": str(self._run.path), "block": self.block, "lock": self._lock}
+            self._input.write(json.dumps(command).encode() + b"\n")
             self._input.flush()
 
     def finish(self) -> None:
@@ -215,13 +276,18 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             self._input.close()
 
-    def end(self) -> None:
-        """Wait until the process has ended; kill it after a minute."""
-        try:
-            self._process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    def end(self, kill_time: float) -> None:
+        """Wait until the process has ended; kill it at `kill_time`, or soon if it has no block to save."""
+        patience = END_PATIENCE if self.block is None else max(0.0, kill_time - time.monotonic())
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=patience)
+        self.kill()
+        self._relaying.join(timeout=0.2)  # children of the environment may still hold the pipe
+
+    def kill(self) -> None:
+        """End the process at once, if it has not ended."""
+        self._process.kill()
+        self._process.wait()
 
     @property
     def exit_code(self) -> int | None:

@@ -8,6 +8,7 @@ code on it.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from softstep import envs
 from softstep.config import Config
 from softstep.errors import ConfigError, EnvironmentFailed, WorkerFailed
-from softstep.records.events import Hooks, Outcome, Progress
+from softstep.records.events import Abandoned, Hooks, Outcome, Progress
 from softstep.runs import checkpoints, run_folder, worker_env
 from softstep.runs.run_folder import RunFolder
-from softstep.runs.worker_pool import RunView, finished_outcomes
+from softstep.runs.worker_pool import SAVE_PATIENCE, RunView, finished_outcomes
 from softstep.training.replay_rows import row_width
 from softstep.worker.run_block import execute_block
+from softstep.worker.stop import StopRequest
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -49,7 +51,7 @@ def run_blocks(
         lock: file descriptor of the folder's lock; it stays with this process, so that nobody else writes meanwhile.
         view: observer of the progress.
         workers: most tasks at a time on a cluster that is started here; None means one per core.
-        should_stop: polled during training; once true, all tasks are cancelled.
+        should_stop: polled during training; once true, all tasks save and end.
         failed: receives the errors of failed blocks, by block; without it they are raised.
 
     Returns:
@@ -75,8 +77,7 @@ def run_blocks(
             view.finished(block)
         _report_progress(run, view, time.perf_counter() - started, new_blocks)
         if should_stop():
-            for reference in pending:
-                ray.cancel(reference, force=True)  # their blocks can be resumed from the checkpoints
+            _stop_tasks(ray, list(pending))
             break
     return outcomes
 
@@ -102,11 +103,35 @@ def block_bytes(config: Config) -> int:
 
 
 def train_block(folder: str, block: int) -> dict[str, Any]:
-    """Train a block to its end in the process of a Ray worker; return its outcome, or the environment's error."""
+    """Train a block in the process of a Ray worker; return its outcome, or the environment's error.
+
+    A task that is cancelled without force gets the equivalent of Ctrl-C, saves and ends.
+    """
+    stop = StopRequest()
+
+    def cancel(*_: Any) -> None:
+        stop.ask()
+        stop.interrupt()
+
+    before = signal.signal(signal.SIGINT, cancel)
+    hooks = Hooks(should_stop=stop.is_asked, abandonable=stop.abandonable)
     try:
-        return {"outcome": execute_block(run_folder.open_run(Path(folder)), block, Hooks())._asdict()}
+        return {"outcome": execute_block(run_folder.open_run(Path(folder)), block, hooks)._asdict()}
     except EnvironmentFailed as error:
         return {"failed": str(error)}
+    except Abandoned:
+        return {"failed": "stopped before its first iteration"}
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stop_tasks(ray: Any, references: list[Any]) -> None:
+    """Let tasks save and end; those that take too long can be resumed from their last checkpoints."""
+    for reference in references:
+        ray.cancel(reference)
+    _, busy = ray.wait(references, num_returns=len(references), timeout=SAVE_PATIENCE)
+    for reference in busy:
+        ray.cancel(reference, force=True)
 
 
 def _task_outcome(ray: Any, reference: Any, block: int, failed: dict[int, str] | None) -> Outcome | None:

@@ -26,7 +26,7 @@ class Study:
     """The folder of a study with its results."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.spec = path, study_folder.read_spec(path)
+        self.path, self.spec = path.absolute(), study_folder.read_spec(path)
 
     @property
     def progress(self) -> StudyProgress:
@@ -113,6 +113,7 @@ def run_study(
     Raises:
         StoreError: the folder is taken, or the spec has changed in other ways than by additions.
     """
+    out = out.absolute()  # the environment's code may change the working directory
     if resume:
         study_folder.check_is_study(out)
     else:

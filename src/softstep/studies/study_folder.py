@@ -118,9 +118,14 @@ def delete_damaged_blocks(path: Path) -> None:
         warnings.warn(f"{damaged} was damaged: its block is computed again", RuntimeWarning, stacklevel=3)
 
 
+def is_study(path: Path) -> bool:
+    """Return whether there is a study in the folder."""
+    return run_folder.read_result(path, SPEC_FILE) is not None
+
+
 def check_is_study(path: Path) -> None:
     """Raise StoreError if there is no study in the folder."""
-    if run_folder.read_result(path, SPEC_FILE) is None:
+    if not is_study(path):
         raise StoreError(f"{path} is not a study (no {SPEC_FILE} in it): softstep study run SPEC.toml --out {path}")
 
 
@@ -128,7 +133,7 @@ def check_can_run(out: Path, *, resume: bool) -> None:
     """Raise StoreError if a study can be neither created nor, with `resume`, resumed in this folder."""
     if resume:
         check_is_study(out)
-    elif run_folder.read_result(out, SPEC_FILE) is not None:
+    elif is_study(out):
         raise StoreError(f"{out} is a study already: continue it with --resume, or choose another --out")
     else:
         run_folder.check_free(out, force=False)

@@ -10,6 +10,7 @@ the update runs. On the same environment and seeds both give the same numbers, b
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -34,16 +35,27 @@ class Driver(Protocol):
         """Episode statistics of the real agents."""
         ...
 
-    def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
-        """Run `count` ≤ DRAWN_AHEAD iterations; return the episodes that finished, in chronological order."""
+    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> list[FinishedEpisode]:
+        """Run iterations, whose numbers do not depend on how many run in one call.
+
+        Args:
+            count: most iterations to run, at most DRAWN_AHEAD.
+            learning: whether gradient steps are taken.
+            seconds: time after which no further iteration begins; at least one is run.
+
+        Returns: the episodes that finished, in chronological order.
+        """
         ...
 
     def minibatch(self, random_bits: Any) -> Any:
         """Return the replay rows (1, W, B, width) that `random_bits` pick."""
         ...
 
-    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
-        """Return the rows each agent has written since its count stood at `mark`, oldest first."""
+    def new_rows(self, mark: np.ndarray, until: np.ndarray | None = None) -> list[np.ndarray]:
+        """Return the rows each agent wrote after its count stood at `mark` and before `until` (now), oldest first.
+
+        `until` may lie one iteration back.
+        """
         ...
 
     def written(self) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -58,6 +60,8 @@ class FusedDriver:
         statistics, written, self._decay = jax.device_put(initial)
         self._loop = LoopState(block.init(), DeviceReplay(ring, written), env_state, observations, statistics)
         self.iteration = 0
+        self._iteration_seconds = 0.0
+        """Time of one iteration in the last call."""
 
     @property
     def state(self) -> BlockState:
@@ -73,9 +77,11 @@ class FusedDriver:
         """Episode statistics of the real agents."""
         return jax.tree.map(lambda a: np.array(a[: self._agents]), self._loop.statistics)
 
-    def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
-        """Run `count` iterations."""
-        config = self._config
+    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> list[FinishedEpisode]:
+        """Run up to `count` iterations: a compiled loop cannot look at the clock, so `seconds` limits their number."""
+        config, started = self._config, time.monotonic()
+        if count * self._iteration_seconds > seconds:
+            count = max(1, int(seconds / self._iteration_seconds))
         scheduled = schedules(config, self._exploration, self.iteration, DRAWN_AHEAD)
         draws = self._block.draw(self.iteration)
         self._loop, ended = self._run(self._loop, draws, scheduled, self._decay, count, self.inputs, learning=learning)
@@ -86,16 +92,17 @@ class FusedDriver:
             at = ((self.iteration + n) * config.vector_steps + v + 1) * config.num_envs
             finished += finished_episodes(EndedEpisodes(returns[n, v], lengths[n, v]), int(at))
         self.iteration += count
+        self._iteration_seconds = (time.monotonic() - started) / count
         return finished
 
     def minibatch(self, random_bits: Any) -> Any:
         """Return the replay rows that `random_bits` pick."""
         return self._sample(self._loop.replay, random_bits, self._loop.replay.written)
 
-    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
-        """Return the rows each agent has written since `mark`."""
+    def new_rows(self, mark: np.ndarray, until: np.ndarray | None = None) -> list[np.ndarray]:
+        """Return the rows each agent wrote between two counts."""
         slots = self._loop.replay.rows.shape[1]
-        total = int(self._loop.replay.written)
+        total = int(self._loop.replay.written if until is None else until[0])
         at = np.arange(max(int(mark[0]), total - replay_capacity(self._config)), total) % slots
         padded = np.resize(at, max(1, -(-len(at) // 1024)) * 1024) if len(at) else np.zeros(1024, int)
         return list(np.asarray(self._rows_at(self._loop.replay.rows, padded))[: self._agents, : len(at)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -94,9 +96,9 @@ class HostDriver:
         widths[axis] = (0, empty)
         return np.pad(values, widths)
 
-    def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
-        """Run `count` iterations."""
-        finished = list[FinishedEpisode]()
+    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> list[FinishedEpisode]:
+        """Run up to `count` iterations."""
+        finished, deadline = list[FinishedEpisode](), time.monotonic() + seconds
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
         scheduled = schedules(self._config, self._exploration, self.iteration, count)
         for n in range(count):
@@ -110,6 +112,8 @@ class HostDriver:
             if parameters is not None:
                 self._act_with(parameters)
             self.iteration += 1
+            if time.monotonic() > deadline:
+                break
         return finished
 
     def _collect(
@@ -181,9 +185,9 @@ class HostDriver:
         """Return the replay rows that `random_bits` pick."""
         return self._padded(self._ring.sample(np.asarray(random_bits)[:, : self._agents]), axis=1)
 
-    def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
-        """Return the rows each agent has written since `mark`."""
-        return self._ring.since(mark)
+    def new_rows(self, mark: np.ndarray, until: np.ndarray | None = None) -> list[np.ndarray]:
+        """Return the rows each agent wrote between two counts."""
+        return self._ring.since(mark, until)
 
     def written(self) -> np.ndarray:
         """Return the number of rows ever written."""

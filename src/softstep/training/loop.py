@@ -1,6 +1,10 @@
 """Train one block: iterations, with records, evaluations and checkpoints at fixed environment steps between them.
 
 Knows neither files nor terminals; everything that happens is passed to `Hooks`.
+
+A stop is heard within a fraction of a second, whatever an iteration costs, and the last checkpoint is of that moment:
+`Hooks.should_stop` is asked every `POLL_SECONDS`, and what takes longer can be abandoned, since a resumed run repeats
+it exactly: the start, an evaluation, and an iteration of slow environments, of which a snapshot is kept.
 """
 
 from __future__ import annotations
@@ -8,7 +12,7 @@ from __future__ import annotations
 import bisect
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -17,7 +21,7 @@ import numpy as np
 from softstep import envs
 from softstep.config import Agent, Config, changed
 from softstep.learner.update import make_learner
-from softstep.records.events import Hooks, Outcome, Progress, Record, Restored, Snapshot
+from softstep.records.events import Abandoned, Hooks, Outcome, Progress, Record, Restored, Snapshot
 from softstep.records.history import RETURN_WINDOW, History
 from softstep.training.block import Block, block_hyper, make_block, reset_record_sums
 from softstep.training.driver import Driver
@@ -28,6 +32,9 @@ from softstep.training.probe import make_probe
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD
 from softstep.training.replay_rows import row_width
+
+POLL_SECONDS = 0.2
+"""Time between two questions whether to stop, and two reports of progress."""
 
 GATE_WINDOW = 40
 """Number of episodes whose mean return `eval_gate` is compared with."""
@@ -47,6 +54,10 @@ class Trainer:
     """The agents with their current settings: changes move α and the target update."""
     changes_applied: int = 0
     eval_seconds: float = 0.0
+    is_slow: bool = True
+    """Whether the last iteration took longer than `POLL_SECONDS`; nobody knows how long the first one will take."""
+    before_iteration: Snapshot | None = None
+    """The state before the running iteration, if that is slow; without the replay's rows."""
 
     @property
     def env_steps(self) -> int:
@@ -108,9 +119,10 @@ def run_block(
         restored: the snapshot to continue from; None starts at the first step.
         cache: programs of the other blocks of this configuration.
     """
-    trainer = make_trainer(config, agents, spec, cache)
-    if restored is not None:
-        restore(trainer, restored)
+    with hooks.abandonable():
+        trainer = make_trainer(config, agents, spec, cache)
+        if restored is not None:
+            restore(trainer, restored)
     try:
         return _run(trainer, hooks)
     finally:
@@ -118,51 +130,64 @@ def run_block(
 
 
 def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
-    config, driver = trainer.config, trainer.driver
-    start_time, first, mark, stopped = time.perf_counter(), trainer.env_steps, driver.written(), False
-    end = config.iterations
-    while driver.iteration < end and not _all_solved(trainer):
-        if hooks.should_stop():
-            stopped = True
-            break
-        before = trainer.env_steps
-        run_to_next_event(trainer, end, hooks.on_records)
-        last = driver.iteration == end
-        hooks.on_progress(_progress(trainer, time.perf_counter() - start_time - trainer.eval_seconds))
-        if not last and _passed(config.checkpoint_every, before, trainer.env_steps):
-            mark = _checkpoint(trainer, hooks, mark)
-    jax.block_until_ready(driver.state)
+    config, driver, history = trainer.config, trainer.driver, trainer.history
+    start_time, first, mark = time.perf_counter(), trainer.env_steps, driver.written()
+    records, stopped = len(history.records), False
+    try:
+        _record_if_due(trainer, hooks)
+        while driver.iteration < config.iterations and not _all_solved(trainer):
+            if stopped := hooks.should_stop():
+                break
+            run_to_next_event(trainer, config.iterations, hooks)
+            hooks.on_progress(_progress(trainer, time.perf_counter() - start_time - trainer.eval_seconds))
+            if _due(config, config.checkpoint_every, trainer.env_steps) and driver.iteration < config.iterations:
+                mark = _save(trainer, hooks, _snapshot(trainer), mark)
+    except Abandoned:
+        stopped = True
+    if trainer.before_iteration is None:
+        jax.block_until_ready(driver.state)
     seconds = time.perf_counter() - start_time - trainer.eval_seconds
-    if trainer.env_steps > first:
-        _checkpoint(trainer, hooks, mark)
-    return Outcome(
-        trainer.env_steps,
-        trainer.env_steps - first,
-        tuple(trainer.history.solved),
-        stopped,
-        seconds,
-        trainer.eval_seconds,
-    )
+    reached = trainer.before_iteration or _snapshot(trainer)
+    if reached.env_steps > first or len(history.records) > records:
+        _save(trainer, hooks, reached, mark)
+    solved = tuple(history.solved)
+    return Outcome(reached.env_steps, reached.env_steps - first, solved, stopped, seconds, trainer.eval_seconds)
 
 
-def run_to_next_event(trainer: Trainer, until: int, on_records: Callable[[list[Record]], None]) -> None:
-    """Run at most to the next event or to iteration `until`, then evaluate and record if that is due."""
-    config, before = trainer.config, trainer.env_steps
-    _advance(trainer, min(until, _next_event(config, before)))
+def run_to_next_event(trainer: Trainer, until: int, hooks: Hooks) -> None:
+    """Run at most to the next event, to iteration `until` or for `POLL_SECONDS`; evaluate and record if that is due."""
+    _advance(trainer, min(until, _next_event(trainer.config, trainer.env_steps)), hooks)
+    _record_if_due(trainer, hooks)
+
+
+def _record_if_due(trainer: Trainer, hooks: Hooks) -> None:
+    """Evaluate and record if that is due at this step and not done yet, as after a stop during an evaluation."""
+    config, records = trainer.config, trainer.history.records
+    if trainer.env_steps == (records[-1].env_steps if records else 0):
+        return
     last = trainer.driver.iteration == config.iterations
-    evaluated = _evaluation_due(trainer, before, last)
-    returns = _evaluate(trainer) if evaluated else None
-    if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
-        on_records(record(trainer, returns))
+    evaluated = _evaluation_due(trainer, last)
+    returns = _evaluate(trainer, hooks) if evaluated else None
+    if evaluated or last or _due(config, config.record_every, trainer.env_steps):
+        hooks.on_records(record(trainer, returns))
 
 
-def _advance(trainer: Trainer, until: int) -> None:
+def _advance(trainer: Trainer, until: int, hooks: Hooks) -> None:
     """Run iterations up to number `until`, but not across the start of learning."""
     driver, start = trainer.driver, warmup(trainer.config)
     apply_changes(trainer)
     learning = driver.iteration >= start
     until = min(until, driver.iteration + DRAWN_AHEAD, until if learning else start)
-    trainer.history.episodes.add(driver.advance(until - driver.iteration, learning=learning))
+    first, started = driver.iteration, time.monotonic()
+    if trainer.is_slow:
+        trainer.before_iteration = _snapshot(trainer)
+        with hooks.abandonable():
+            finished = driver.advance(1, learning=learning)
+        trainer.before_iteration = None
+    else:
+        finished = driver.advance(until - first, learning=learning, seconds=POLL_SECONDS)
+    trainer.is_slow = time.monotonic() - started > POLL_SECONDS * (driver.iteration - first)
+    trainer.history.episodes.add(finished)
 
 
 def apply_changes(trainer: Trainer) -> None:
@@ -183,14 +208,14 @@ def _next_event(config: Config, env_steps: int) -> int:
     return math.ceil(min(due) / config.steps_per_iteration)
 
 
-def _passed(every: int, before: int, after: int) -> bool:
-    """Return whether a multiple of `every` lies in (before, after]."""
-    return every > 0 and after // every > before // every
+def _due(config: Config, every: int, env_steps: int) -> bool:
+    """Return whether the iteration that ended at `env_steps` passed a multiple of `every`."""
+    return every > 0 and env_steps // every > (env_steps - config.steps_per_iteration) // every
 
 
-def _evaluation_due(trainer: Trainer, before: int, last: bool) -> bool:
+def _evaluation_due(trainer: Trainer, last: bool) -> bool:
     every, gate = trainer.config.eval_every, trainer.config.eval_gate
-    if every == 0 or last or not _passed(every, before, trainer.env_steps):
+    if every == 0 or last or not _due(trainer.config, every, trainer.env_steps):
         return every > 0 and last
     return gate is None or _mean_return(trainer, GATE_WINDOW) >= gate
 
@@ -199,16 +224,18 @@ def _all_solved(trainer: Trainer) -> bool:
     return trainer.config.solve_at is not None and all(trainer.history.solved)
 
 
-def _evaluate(trainer: Trainer) -> np.ndarray:
+def _evaluate(trainer: Trainer, hooks: Hooks) -> np.ndarray:
     """Return each agent's mean greedy return (W,); one above `solve_at` is confirmed on a second set of episodes."""
     config, history, start_time = trainer.config, trainer.history, time.perf_counter()
     jax.block_until_ready(trainer.driver.state)
     params = evaluated_network(config, trainer.driver.state.learner)
-    returns = trainer.evaluate(params, 2 * history.evaluations, config.eval_episodes).mean(1)
-    if config.solve_at is not None and (returns >= config.solve_at).any():
-        again = trainer.evaluate(params, 2 * history.evaluations + 1, config.eval_episodes).mean(1)
-        both = (returns >= config.solve_at) & (again >= config.solve_at)
-        history.solved = [bool(a or b) for a, b in zip(history.solved, both, strict=True)]
+    solved = np.zeros(len(history.solved), bool)
+    with hooks.abandonable():
+        returns = trainer.evaluate(params, 2 * history.evaluations, config.eval_episodes).mean(1)
+        if config.solve_at is not None and (returns >= config.solve_at).any():
+            again = trainer.evaluate(params, 2 * history.evaluations + 1, config.eval_episodes).mean(1)
+            solved = (returns >= config.solve_at) & (again >= config.solve_at)
+    history.solved = [bool(a or b) for a, b in zip(history.solved, solved, strict=True)]
     history.evaluations += 1
     trainer.eval_seconds += time.perf_counter() - start_time
     return returns
@@ -255,13 +282,16 @@ def _mean_return(trainer: Trainer, window: int = RETURN_WINDOW) -> float:
     return math.fsum(known) / len(known) if known else math.nan
 
 
-def _checkpoint(trainer: Trainer, hooks: Hooks, mark: np.ndarray) -> np.ndarray:
-    """Pass a snapshot to the hooks; return the new mark of replay rows."""
-    driver = trainer.driver
-    arrays = snapshot_arrays(trainer)
-    written = driver.written()
-    hooks.on_checkpoint(Snapshot(trainer.env_steps, arrays, driver.new_rows(mark), written))
-    return written
+def _snapshot(trainer: Trainer) -> Snapshot:
+    """Return a snapshot of this moment without the replay's rows."""
+    return Snapshot(trainer.env_steps, snapshot_arrays(trainer), [], trainer.driver.written())
+
+
+def _save(trainer: Trainer, hooks: Hooks, snapshot: Snapshot, mark: np.ndarray) -> np.ndarray:
+    """Pass a snapshot to the hooks with the rows since `mark`; return the new mark."""
+    rows = trainer.driver.new_rows(mark, snapshot.written)
+    hooks.on_checkpoint(snapshot._replace(new_rows=rows))
+    return snapshot.written
 
 
 def snapshot_arrays(trainer: Trainer) -> dict[str, np.ndarray]:

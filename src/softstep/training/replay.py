@@ -94,9 +94,13 @@ class HostReplay:
         width = self.rows.shape[-1]
         return self.rows.reshape(-1, width).take(slot.ravel(), axis=0).reshape(*random_bits.shape, width)
 
-    def since(self, mark: Int[np.ndarray, " W"]) -> list[np.ndarray]:
-        """Copy the rows each agent has written since its count stood at `mark`, oldest first."""
+    def since(self, mark: Int[np.ndarray, " W"], until: Int[np.ndarray, " W"] | None = None) -> list[np.ndarray]:
+        """Copy the rows each agent has written since its count stood at `mark`, oldest first.
+
+        With `until`, which may lie `spare` rows back, those written before the count stood there.
+        """
+        ends = self.written if until is None else until
         return [
             rows[np.arange(max(int(m), int(w) - self.capacity), int(w)) % self._slots]
-            for rows, m, w in zip(self.rows, mark, self.written, strict=True)
+            for rows, m, w in zip(self.rows, mark, ends, strict=True)
         ]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from softstep.config import Config
-from softstep.records.events import Hooks, Outcome
+from softstep.records.events import Abandoned, Hooks, Outcome
 from softstep.runs import api
 from softstep.runs.api import Run
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.worker_pool import RunView
 from softstep.training.program_cache import ProgramCache
 from softstep.worker.run_block import execute_block
+from softstep.worker.stop import StopRequest
 
 
 def run_blocks_here(
@@ -31,22 +35,60 @@ def run_blocks_here(
     """
     outcomes: list[Outcome | None] = []
     cache = ProgramCache()
-    for block in range(len(run.config.blocks())):
-        if should_stop():
-            outcomes.append(None)
-            continue
-        outcomes.append(execute_block(run, block, _hooks(view, block, should_stop), cache))
-        view.finished(block)
+    with _ctrl_c_saves() as stop:
+        for block in range(len(run.config.blocks())):
+            if should_stop() or stop.is_asked():
+                outcomes.append(None)
+                continue
+            outcome = _outcome(run, block, _hooks(view, block, should_stop, stop), cache)
+            outcomes.append(outcome)
+            if outcome is not None and not outcome.stopped:
+                view.finished(block)
     return outcomes
 
 
-def _hooks(view: RunView, block: int, should_stop: Callable[[], bool]) -> Hooks:
-    """Return the callbacks by which a view follows one block."""
+def _hooks(view: RunView, block: int, should_stop: Callable[[], bool], stop: StopRequest) -> Hooks:
+    """Return the callbacks by which a view follows one block, and both ways to stop it."""
     return Hooks(
         on_records=lambda records: view.records(block, [r._asdict() for r in records]),
         on_progress=lambda progress: view.update(block, progress),
-        should_stop=should_stop,
+        should_stop=lambda: should_stop() or stop.is_asked(),
+        abandonable=stop.abandonable,
     )
+
+
+def _outcome(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache) -> Outcome | None:
+    """Train a block; return None if it was stopped before its first iteration."""
+    try:
+        return execute_block(run, block, hooks, cache)
+    except Abandoned:
+        return None
+
+
+@contextlib.contextmanager
+def _ctrl_c_saves() -> Iterator[StopRequest]:
+    """Let the first Ctrl-C in the block of `with` make the request; KeyboardInterrupt follows when all is saved.
+
+    A second one raises at once. Nothing changes outside the main thread, or if the caller handles Ctrl-C.
+    """
+    stop, main = StopRequest(), threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield stop
+        return
+
+    def handle(*_: Any) -> None:
+        if stop.is_asked():
+            raise KeyboardInterrupt
+        stop.ask()
+        stop.interrupt()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if stop.is_asked():
+        raise KeyboardInterrupt
 
 
 def train(config: Config, out: Path | str | None = None, **options: Any) -> Run:

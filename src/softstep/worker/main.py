@@ -1,14 +1,14 @@
 """A worker process: trains the blocks it is given, one at a time, on one thread.
 
 Started with `worker_env.command`. Commands arrive as JSON lines on standard input, messages leave as JSON lines on
-standard output. When the input closes (the parent has ended, or asks the worker to stop), it saves and ends.
+standard output. When the input closes (the parent has ended, or asks the worker to stop), it saves and ends; signals do
+not end it.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 import warnings
 from collections import defaultdict
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError
-from softstep.records.events import Hooks, Progress
+from softstep.records.events import Abandoned, Hooks, Progress
 from softstep.runs import run_folder
+from softstep.runs.descriptors import make_private
 from softstep.training.program_cache import ProgramCache
 from softstep.worker.run_block import execute_block
-from softstep.worker.stdio import open_output, read_commands
+from softstep.worker.stdio import open_pipes, read_commands
+from softstep.worker.stop import WorkerStop
 
 PROGRESS_SECONDS = 0.1
 """Least time between two messages about progress."""
@@ -30,47 +32,68 @@ PROGRESS_SECONDS = 0.1
 def main() -> None:
     """Serve commands until the input closes."""
     warnings.showwarning = lambda message, *_, **__: print(f"softstep: warning: {message}", file=sys.stderr)
-    output, closing = open_output(), threading.Event()
-    commands = read_commands(on_close=closing.set)
+    stop = WorkerStop()
+    orders, output = open_pipes()
+    commands = read_commands(orders, on_close=stop.follow)
 
     def send(event: str, **values: Any) -> None:
         try:
             output.write(json.dumps({"event": event, **values}) + "\n")
         except (BrokenPipeError, ValueError):
-            closing.set()
+            stop.ask()
 
     send("ready")
     caches = defaultdict[str, ProgramCache](ProgramCache)  # by run folder
     while (command := commands.get()) is not None:
-        _train_block(command, caches[command["folder"]], send, closing)
+        make_private(command["lock"])
+        _train_block(command, caches[command["folder"]], send, stop)
 
 
-def _throttled(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """Return `report`, limited to one call per `PROGRESS_SECONDS`."""
-    next_time = 0.0
+class ProgressSender:
+    """Sends a block's progress: at most one message per `PROGRESS_SECONDS`, but always the last one."""
 
-    def throttled(progress: Progress) -> None:
-        nonlocal next_time
-        if (now := time.monotonic()) >= next_time:
-            next_time = now + PROGRESS_SECONDS
-            report(progress)
+    def __init__(self, send: Callable[[Progress], None]) -> None:
+        self._send, self._next_time = send, 0.0
+        self._unsent: Progress | None = None
 
-    return throttled
+    def add(self, progress: Progress) -> None:
+        """Send the progress, or keep it."""
+        self._unsent = progress
+        if time.monotonic() >= self._next_time:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was kept."""
+        if self._unsent is not None:
+            self._send(self._unsent)
+            self._unsent, self._next_time = None, time.monotonic() + PROGRESS_SECONDS
 
 
-def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, closing: threading.Event) -> None:
+def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, stop: WorkerStop) -> None:
     block = command["block"]
+    sender = ProgressSender(lambda progress: send("progress", block=block, progress=progress._asdict()))
+
+    def report(progress: Progress) -> None:
+        stop.progressed()
+        sender.add(progress)
+
     hooks = Hooks(
         on_records=lambda records: send("records", block=block, records=[r._asdict() for r in records]),
-        on_progress=_throttled(lambda progress: send("progress", block=block, progress=progress._asdict())),
-        should_stop=closing.is_set,
+        on_progress=report,
+        should_stop=stop.is_asked,
+        abandonable=stop.abandonable,
     )
     try:
         run = run_folder.open_run(Path(command["folder"]))
         outcome = execute_block(run, block, hooks, cache)
+        sender.flush()
         send("done", block=block, outcome=outcome._asdict())
+    except Abandoned:  # before the first iteration, so that there is nothing to save
+        send("stopped", block=block)
     except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch) as error:
         send("failed", block=block, kind=type(error).__name__, message=str(error))
+    finally:
+        stop.unsaved = False
 
 
 if __name__ == "__main__":

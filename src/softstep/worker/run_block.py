@@ -24,14 +24,16 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache 
         cache: programs of the other blocks of this run in this process.
     """
     agents, cache = run.config.blocks()[block], cache or ProgramCache()
-    spec = cache.get(envs.describe, run.config)
+    with hooks.abandonable():
+        spec = cache.get(envs.describe, run.config)
     if block == 0 and not spec.exactly_resumable:
         warnings.warn(
             f"{spec.name} does not replay its episodes exactly: a resumed run starts new episodes and will differ",
             RuntimeWarning,
             stacklevel=2,
         )
-    checkpoint = checkpoints.read_checkpoint(run, block)
+    with hooks.abandonable():
+        checkpoint = checkpoints.read_checkpoint(run, block)
     restored = None
     if checkpoint is not None:
         checkpoints.delete_checkpoints_after(run, block, checkpoint.env_steps)

@@ -35,11 +35,12 @@ class LiveRun:
     @classmethod
     async def start(cls, config: Config) -> LiveRun:
         """Start the subprocess; it is paused until the command `play`."""
-        process = await asyncio.create_subprocess_exec(
-            *worker_env.command("softstep.explorer.live.worker"),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
-            env=os.environ | worker_env.settings(overlap=worker_env.cores() > 1),
-        )  # fmt: skip
+        with worker_env.signals_blocked():
+            process = await asyncio.create_subprocess_exec(
+                *worker_env.command("softstep.explorer.live.worker"),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
+                env=os.environ | worker_env.settings(overlap=worker_env.cores() > 1),
+            )  # fmt: skip
         run = cls(config, process)
         await run._write(config.to_json().replace("\n", " "))
         return run

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,11 @@ from softstep.config import Change, Config
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.explorer.live.policy_display import PolicyDisplay
 from softstep.explorer.live.save_run import save_run
-from softstep.records.events import Record
+from softstep.records.events import Hooks, Record
 from softstep.target import TargetUpdate
 from softstep.training import loop
-from softstep.worker.stdio import Commands, open_output, read_commands
+from softstep.worker.stdio import Commands, open_pipes, read_commands
+from softstep.worker.stop import WorkerStop
 
 FRAME_SECONDS = 1 / 25
 """Time between two frames."""
@@ -36,7 +36,7 @@ class LiveAgent:
     """A trainer that obeys commands and sends events; `send(kind, **values)` sends one event."""
 
     def __init__(self, config: Config, send: Any) -> None:
-        self._send = send
+        self._send, self._hooks = send, Hooks(on_records=self._send_records)
         self.trainer = loop.make_trainer(config, config.blocks()[0], envs.describe(config))
         self._initial = config, loop.snapshot_arrays(self.trainer)
         self._display = PolicyDisplay(self.trainer)
@@ -109,7 +109,7 @@ class LiveAgent:
 
     def _train(self, iterations: int) -> None:
         self._apply_changes()
-        loop.run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._send_records)
+        loop.run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._hooks)
 
     def _apply_changes(self) -> None:
         """Write the queued changes into the configuration at the current step, and let them take effect."""
@@ -138,9 +138,10 @@ def _json_record(record: Record) -> dict[str, Any]:
 
 def main() -> None:
     """Run a live agent until standard input closes."""
-    output = open_output()
-    config = Config.from_json(sys.stdin.readline(), source="standard input")
-    commands = read_commands()
+    WorkerStop()
+    orders, output = open_pipes()
+    config = Config.from_json(orders.readline(), source="standard input")
+    commands = read_commands(orders)
 
     def send(kind: str, **values: Any) -> None:
         output.write(json.dumps({"kind": kind, **values}, allow_nan=False) + "\n")
