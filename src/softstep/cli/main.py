@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import softstep
 from softstep.cli.exit_codes import FAILURE, INTERRUPTED, SUCCESS, USAGE
 from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed, near
+from softstep.jax_settings import table
 
 
 @runtime_checkable
@@ -65,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0, 1 for a failure, 2 for wrong input, 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    if argv is None:  # this process is the command's own, so it computes where workers do
+        os.environ.update(table.environment())
     warnings.showwarning = _show_warning
     try:
         return _dispatch(arguments)

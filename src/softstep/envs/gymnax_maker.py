@@ -15,6 +15,7 @@ from jaxtyping import Array, Key, PRNGKeyArray
 
 from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
 from softstep.errors import ConfigError, near
+from softstep.jax_settings.pinned import pinned
 
 
 class _LazyModule(ModuleType):
@@ -38,6 +39,7 @@ def _import_gymnax() -> Any:
                 del sys.modules[name]
 
 
+@pinned()
 def make_compiled(name: str) -> CompiledEnv:
     """Make the gymnax environment `name`.
 
