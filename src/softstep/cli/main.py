@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import softstep
 from softstep.cli.exit_codes import FAILURE, INTERRUPTED, SUCCESS, USAGE
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed, near
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed, near
 from softstep.jax_settings import table
 
 
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, StoreError) as error:
         _complain(str(error))
         return USAGE
-    except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
+    except (EnvironmentFailed, WorkerFailed) as error:
         _complain(str(error))
         return FAILURE
     except KeyboardInterrupt:  # the second Ctrl-C, or one when there is nothing to save

@@ -111,11 +111,12 @@ class GymnaxHostEnvs:
             "observations": self.observations.copy()
         }
 
-    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Set the state and the observations to those of `snapshot`."""
+    def restore(self, snapshot: dict[str, np.ndarray]) -> np.ndarray:
+        """Set the state and the observations to those of `snapshot`; no environment starts a new episode."""
         leaves, structure = jax.tree.flatten(self._state)
         self._state = jax.tree.unflatten(structure, [jnp.asarray(snapshot[f"state{i}"]) for i in range(len(leaves))])
         self.observations = snapshot["observations"].copy()
+        return np.zeros(self.observations.shape[:2], bool)
 
     def close(self) -> None:
         """Do nothing: there is nothing to free."""

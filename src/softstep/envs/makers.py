@@ -10,7 +10,7 @@ from softstep.envs.envpool_maker import EnvPoolEnvs, EnvPoolEvaluation
 from softstep.envs.envpool_maker import describe as describe_envpool
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
 from softstep.envs.gymnax_maker import make_compiled
-from softstep.envs.own_settings import make_gymnasium, make_gymnasium_evaluation
+from softstep.envs.own_settings import make_unpinned, make_unpinned_evaluation
 from softstep.jax_settings.pinned import unpinned
 
 
@@ -33,11 +33,11 @@ def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:
     """Make `num_envs` environments of Gymnasium or EnvPool for each of the agents' `seeds`, and reset them."""
     if spec.maker == "envpool":
         return EnvPoolEnvs(spec, seeds, num_envs)
-    return make_gymnasium(spec, seeds, num_envs)
+    return make_unpinned(spec, seeds, num_envs)
 
 
 def make_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
     """Make one environment for each agent and episode seed, and reset them."""
     if spec.maker == "envpool":
         return EnvPoolEvaluation(spec, agents, seeds)
-    return make_gymnasium_evaluation(spec, agents, seeds)
+    return make_unpinned_evaluation(spec, agents, seeds)

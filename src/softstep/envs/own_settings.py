@@ -13,14 +13,14 @@ from softstep.jax_settings.pinned import settings_differ, unpinned
 
 
 @unpinned()
-def make_gymnasium(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:
+def make_unpinned(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:
     """Make `num_envs` Gymnasium environments for each of the agents' `seeds`, and reset them."""
     envs = GymnasiumEnvs(spec, seeds, num_envs)
     return _UnpinnedEnvs(envs) if settings_differ() else envs
 
 
 @unpinned()
-def make_gymnasium_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
+def make_unpinned_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
     """Make one Gymnasium environment for each agent and episode seed, and reset them."""
     envs = GymnasiumEvaluation(spec, agents, seeds)
     return _UnpinnedEvaluation(envs) if settings_differ() else envs
@@ -46,10 +46,11 @@ class _UnpinnedEnvs:
         return self._envs.snapshot()
 
     @unpinned()
-    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Return to the moment of `snapshot`."""
-        self._envs.restore(snapshot)
+    def restore(self, snapshot: dict[str, np.ndarray]) -> np.ndarray:
+        """Return to the moment of `snapshot`; return which environments have started new episodes instead."""
+        cut = self._envs.restore(snapshot)
         self.observations = self._envs.observations
+        return cut
 
     @unpinned()
     def close(self) -> None:

@@ -218,11 +218,12 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
 
 
 def _write_tables(run: Run, summary: dict[str, Any]) -> None:
-    """Write tables of everything that the checkpoints contain."""
+    """Write tables of everything that the checkpoints contain, and the summary with every inexact resume."""
     blocks = run.config.blocks()
     newest = [checkpoints.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
     histories = [
         History.empty(len(agents)) if checkpoint is None else History.from_arrays(checkpoint.arrays)
         for agents, checkpoint in zip(blocks, newest, strict=True)
     ]
-    write_tables(run.folder, make_tables(run.folder, histories), summary)
+    inexact = [{"block": b, "env_steps": at} for b, history in enumerate(histories) for at in history.inexact_resumes]
+    write_tables(run.folder, make_tables(run.folder, histories), {**summary, "inexact_resumes": inexact})

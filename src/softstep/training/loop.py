@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -279,6 +280,16 @@ def restart_from(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]
 
 
 def restore(trainer: Trainer, restored: Restored) -> None:
-    """Bring a new trainer to the moment of a snapshot."""
+    """Bring a new trainer to the moment of a snapshot; episodes that do not replay are cut, with a warning."""
     trainer.history = History.from_arrays(restored.arrays)
-    trainer.driver.restore(restored.arrays, restored.rows, int(restored.arrays["iteration"]))
+    cut = trainer.driver.restore(restored.arrays, restored.rows, int(restored.arrays["iteration"]))
+    if cut:
+        trainer.history.inexact_resumes.append(trainer.env_steps)
+    if cut and trainer.spec.exactly_resumable:  # else a warning was given at the start
+        warnings.warn(
+            f"{trainer.spec.name} did not replay {cut} of {len(trainer.agents) * trainer.config.num_envs} episodes to"
+            f" what it showed at environment step {trainer.env_steps}: the run continues with new episodes and will"
+            " differ from an undisturbed one; has the environment, or a library it depends on, changed since?",
+            RuntimeWarning,
+            stacklevel=2,
+        )

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.records.events import Hooks, Progress
 from softstep.runs import run_folder
 from softstep.training.program_cache import ProgramCache
@@ -69,7 +69,7 @@ def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, closin
         run = run_folder.open_run(Path(command["folder"]))
         outcome = execute_block(run, block, hooks, cache)
         send("done", block=block, outcome=outcome._asdict())
-    except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch) as error:
+    except (ConfigError, StoreError, EnvironmentFailed) as error:
         send("failed", block=block, kind=type(error).__name__, message=str(error))
 
 
