@@ -10,7 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
@@ -30,6 +30,12 @@ from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD
 from softstep.training.replay_rows import row_width
 
+_CHANGED_BY_RECORDS = ("history", "loss_sum", "drift/")
+"""Beginnings of the names of those arrays of a snapshot that a record or an evaluation changes."""
+
+_CONTINUE = "continue/"
+"""Put before the names of the arrays in `Trainer.continuation`."""
+
 GATE_WINDOW = 40
 """Number of episodes whose mean return `eval_gate` is compared with."""
 
@@ -48,6 +54,8 @@ class Trainer:
     """The agents with their current settings: changes move α and the target update."""
     changes_applied: int = 0
     eval_seconds: float = 0.0
+    continuation: dict[str, np.ndarray] = field(default_factory=dict)
+    """At the end, the arrays of the snapshot with which a longer run would go on, where they differ."""
 
     @property
     def env_steps(self) -> int:
@@ -150,11 +158,33 @@ def run_to_next_event(trainer: Trainer, until: int, on_records: Callable[[list[R
     """Run at most to the next event or to iteration `until`, then evaluate and record if that is due."""
     config, before = trainer.config, trainer.env_steps
     _advance(trainer, min(until, _next_event(config, before)))
-    last = trainer.driver.iteration == config.iterations
-    evaluated = _evaluation_due(trainer, before, last)
+    evaluated = _evaluation_due(trainer, before)
     returns = _evaluate(trainer) if evaluated else None
-    if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
-        on_records(record(trainer, returns))
+    recorded = evaluated or _passed(config.record_every, before, trainer.env_steps)
+    rows = record(trainer, returns) if recorded else []
+    if trainer.driver.iteration == config.iterations:
+        rows = _last_records(trainer, rows, evaluated=evaluated)
+    if rows:
+        on_records(rows)
+
+
+def _last_records(trainer: Trainer, rows: list[Record], *, evaluated: bool) -> list[Record]:
+    """Return the records of the run's end, which has a record and, unless there are none, an evaluation.
+
+    A longer run would have neither unless they are due by the clock: what it goes on with is kept in `continuation`.
+    """
+    evaluating = trainer.config.eval_every > 0 and not evaluated
+    if rows and not evaluating:
+        return rows
+    arrays = snapshot_arrays(trainer)
+    trainer.continuation = {_CONTINUE + name: arrays[name] for name in arrays if name.startswith(_CHANGED_BY_RECORDS)}
+    returns = _evaluate(trainer) if evaluating else None
+    if not rows:
+        return record(trainer, returns)
+    assert returns is not None
+    rows = [row._replace(eval_return=float(value)) for row, value in zip(rows, returns, strict=True)]
+    trainer.history.records[-len(rows) :] = rows
+    return rows
 
 
 def _advance(trainer: Trainer, until: int) -> None:
@@ -189,10 +219,10 @@ def _passed(every: int, before: int, after: int) -> bool:
     return every > 0 and after // every > before // every
 
 
-def _evaluation_due(trainer: Trainer, before: int, last: bool) -> bool:
+def _evaluation_due(trainer: Trainer, before: int) -> bool:
     every, gate = trainer.config.eval_every, trainer.config.eval_gate
-    if every == 0 or last or not _passed(every, before, trainer.env_steps):
-        return every > 0 and last
+    if not _passed(every, before, trainer.env_steps):
+        return False
     return gate is None or _mean_return(trainer, GATE_WINDOW) >= gate
 
 
@@ -259,7 +289,7 @@ def _mean_return(trainer: Trainer, window: int = RETURN_WINDOW) -> float:
 def _checkpoint(trainer: Trainer, hooks: Hooks, mark: np.ndarray) -> np.ndarray:
     """Pass a snapshot to the hooks; return the new mark of replay rows."""
     driver = trainer.driver
-    arrays = snapshot_arrays(trainer)
+    arrays = snapshot_arrays(trainer) | trainer.continuation
     written = driver.written()
     hooks.on_checkpoint(Snapshot(trainer.env_steps, arrays, driver.new_rows(mark), written))
     return written
@@ -281,8 +311,11 @@ def restart_from(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]
 
 def restore(trainer: Trainer, restored: Restored) -> None:
     """Bring a new trainer to the moment of a snapshot; episodes that do not replay are cut, with a warning."""
-    trainer.history = History.from_arrays(restored.arrays)
-    cut = trainer.driver.restore(restored.arrays, restored.rows, int(restored.arrays["iteration"]))
+    arrays, iteration = restored.arrays, int(restored.arrays["iteration"])
+    if iteration < trainer.config.iterations:  # if it was at its end, the run has been lengthened
+        arrays = arrays | {name.removeprefix(_CONTINUE): arrays[name] for name in arrays if name.startswith(_CONTINUE)}
+    trainer.history = History.from_arrays(arrays)
+    cut = trainer.driver.restore(arrays, restored.rows, iteration)
     if cut:
         trainer.history.inexact_resumes.append(trainer.env_steps)
     if cut and trainer.spec.exactly_resumable:  # else a warning was given at the start
