@@ -19,6 +19,7 @@ class Train(RunArguments):
     """Train deep Q-learning agents on one environment, one agent per seed (--seeds)."""
 
     DEFAULT_PRESET: ClassVar[str | None] = None
+    HONOURED: ClassVar[frozenset[str]] = RunArguments.HONOURED | {"--total-steps"}
 
     def execute(self) -> int:
         """Train or resume, print the outcome and return the exit code."""
@@ -30,6 +31,6 @@ class Train(RunArguments):
             comparison = folders.comparison_folder(self.resume)
             if comparison is not None:
                 raise ConfigError(f"{self.resume} is part of a comparison: softstep compare --resume {comparison}")
-            run = resume_run(self, self.resume)
+            run = resume_run(self, self.resume, self.settings.total_steps if "--total-steps" in self.given else None)
         print_outcome(run, json=self.json)
         return exit_code(finished=run.summary["finished"], resume_command=f"softstep train --resume {run.path}")
