@@ -110,7 +110,8 @@ class RunArguments:
     tensorboard: bool = True
     """Write TensorBoard scalars into the run folder."""
     resume: Annotated[Path | None, Folder] = None
-    """Interrupted run to continue exactly where it stopped. It keeps its own settings: leave out ENV."""
+    """Interrupted run to continue exactly where it stopped. It keeps its own settings: leave out ENV. `train`
+    takes a larger --total-steps."""
     given: tyro.conf.Suppress[tuple[str, ...]] = ()
     """Names of the flags on the command line."""
 

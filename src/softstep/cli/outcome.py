@@ -29,7 +29,7 @@ def print_outcome(run: Run, conclusion: Conclusion | None = None, *, json: bool)
         console.print(conclusion.table())
         console.print(conclusion.answer, highlight=False, markup=False)
         console.print(f"report: {conclusion.report}", highlight=False)
-    for resumed in run.summary["inexact_resumes"]:
+    for resumed in run.summary.get("inexact_resumes", []):  # absent from runs of earlier versions
         line = "block {block} was resumed with new episodes at environment step {env_steps}".format(**resumed)
         console.print(f"{line}: it differs from an undisturbed run", highlight=False)
     console.print(f"run folder: {run.path}", highlight=False)
