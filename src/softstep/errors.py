@@ -19,10 +19,6 @@ class StoreError(RuntimeError):
     """A run folder that cannot be read or written: what is wrong, and what to do."""
 
 
-class ReplayMismatch(RuntimeError):
-    """An episode that ends differently when a resumed environment replays it."""
-
-
 class EnvironmentFailed(RuntimeError):
     """An exception that an environment raised during a run: its cause is chained, and the last checkpoint is kept."""
 

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,13 +100,14 @@ def test_files_override_presets_and_flags_override_files(tmp_path):
 
 
 def field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
-    """Return the docstring of every field of every dataclass in a module's source; "" if a field has none."""
+    """Return the docstring of every field of every dataclass in a module's source that is a flag; "" for none."""
+    hidden = re.compile("ClassVar|Suppress")
     docstrings: dict[str, dict[str, str]] = {}
     for cls in ast.parse(inspect.getsource(module)).body:
         if not isinstance(cls, ast.ClassDef):
             continue
         for statement, following in itertools.zip_longest(cls.body, cls.body[1:]):
-            if isinstance(statement, ast.AnnAssign) and "ClassVar" not in ast.unparse(statement.annotation):
+            if isinstance(statement, ast.AnnAssign) and not hidden.search(ast.unparse(statement.annotation)):
                 documented = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
                 text = following.value.value if documented else ""
                 docstrings.setdefault(cls.name, {})[ast.unparse(statement.target)] = text

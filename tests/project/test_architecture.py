@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = (
     {"target", "config", "presets", "transition", "errors", "files", "validation"},
     {"theory", "conventions", "records", "stats"},
-    {"kernels", "learner", "envs"},
+    {"kernels", "learner", "envs", "jax_settings"},
     {"training", "runs"},
     {"worker", "policies", "comparison", "studies"},
     {"report", "explorer"},
@@ -31,7 +31,7 @@ GROUND_FLOOR_LIBRARIES = {"numpy", "msgspec"}
 
 MAY_IMPORT_JAX = {
     "kernels", "learner", "envs", "training", "policies", "comparison.equivalence", "comparison.first_steps",
-    "comparison.random_minibatches", "comparison.tracked_networks",
+    "comparison.random_minibatches", "comparison.tracked_networks", "jax_settings.pinned",
 }  # fmt: skip
 WITHOUT_JAX = ("runs", "records", "theory", "conventions", "cli.main")
 """Parts that load no JAX, neither themselves nor through what they import."""

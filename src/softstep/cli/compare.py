@@ -18,13 +18,9 @@ from softstep.comparison import folders
 from softstep.comparison.plan import ComparisonPlan
 from softstep.comparison.run_comparison import run_comparison
 from softstep.config import Config
-from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
-
-PLAN_FLAGS = ("arms", "steps", "inner_steps", "selection_seeds", "margin", "floor")
-"""Fields that a resumed comparison takes from its plan."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Compare(RunArguments):
         if self.resume is None:
             plan, out = self._plan()
         else:
-            self._refuse_plan()
+            self.refuse_env()
             out = folders.comparison_folder(self.resume) or self.resume
             plan = folders.read_plan(out)
 
@@ -97,12 +93,3 @@ class Compare(RunArguments):
         out = self.out or runs.default_out(config, "compare")
         folders.check_new_comparison(out, force=self.force)
         return plan, out
-
-    def _refuse_plan(self) -> None:
-        """Raise ConfigError if a flag beside --resume would change the plan of the comparison."""
-        self.refuse_env()
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        for name in PLAN_FLAGS:
-            if getattr(self, name) != defaults[name]:
-                flag = f"--{name.replace('_', '-')} {getattr(self, name)}"
-                raise ConfigError(f"--resume {self.resume} keeps the comparison's own plan: leave out {flag}")

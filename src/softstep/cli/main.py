@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import softstep
 from softstep.cli.exit_codes import FAILURE, SUCCESS, USAGE, stop_line
 from softstep.cli.stop_signals import STOP
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed, near
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed, near
+from softstep.jax_settings import table
 
 GRACE = 4.0
 """Seconds that threads of the environment have to end when a command is done."""
@@ -73,6 +74,8 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0, 1 for a failure, 2 for wrong input, 128 + the number of a signal (130 after Ctrl-C).
     """
     arguments = sys.argv[1:] if argv is None else argv
+    if argv is None:  # this process is the command's own, so it computes where workers do
+        os.environ.update(table.environment())
     warnings.showwarning = _show_warning
     with STOP.installed():
         code = _guarded(arguments)
@@ -88,7 +91,7 @@ def _guarded(arguments: list[str]) -> int:
     except (ConfigError, StoreError) as error:
         _complain(str(error))
         return USAGE
-    except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
+    except (EnvironmentFailed, WorkerFailed) as error:
         _complain(str(error))
         return FAILURE
     except KeyboardInterrupt as stop:  # the second signal, or one when there is nothing to save

@@ -20,6 +20,7 @@ from softstep.report.terminal.tables import echo_target
 from softstep.runs import api as runs
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run
+from softstep.runs.lengthening import lengthened
 
 
 class TerminalView:
@@ -81,11 +82,22 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
         )
 
 
-def resume_run(arguments: RunArguments, out: Path) -> Run:
-    """Continue the run in `out` while showing its progress."""
-    config = run_folder.open_run(out).config
+def resume_run(arguments: RunArguments, out: Path, total_steps: int | None = None) -> Run:
+    """Continue the run in `out` while showing its progress, to a new length if `total_steps` is given."""
+    stored = run_folder.open_run(out)
+    config = lengthened(stored, total_steps).config
+    if config.total_steps > stored.config.total_steps and not arguments.json:
+        line = f"{out}: lengthened from {stored.config.total_steps} to {config.total_steps} steps per agent"
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)
     with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard, resuming=True) as (view, stop):
-        return runs.resume(out, workers=arguments.workers, view=view, should_stop=stop, trusted=arguments.trusted)
+        return runs.resume(
+            out,
+            total_steps=total_steps,
+            workers=arguments.workers,
+            view=view,
+            should_stop=stop,
+            trusted=arguments.trusted,
+        )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -25,6 +26,9 @@ StudyPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STUDY")
 
 File = tyro.conf.arg(metavar="FILE")
 Folder = tyro.conf.arg(metavar="FOLDER")
+
+BESIDE_RESUME = frozenset({"--resume", "--help", "--workers", "--json", "--env-module", "--network"})
+"""Flags that hold for a resumed run or study too: they change none of its numbers, or repeat what it asks to import."""
 
 PresetName = Literal["lab", "fast", "demo", "full"]
 
@@ -106,12 +110,20 @@ class RunArguments:
     tensorboard: bool = True
     """Write TensorBoard scalars into the run folder."""
     resume: Annotated[Path | None, Folder] = None
-    """Interrupted run to continue exactly where it stopped. It keeps its own settings: leave out ENV."""
+    """Interrupted run to continue exactly where it stopped. It keeps its own settings: leave out ENV. `train`
+    takes a larger --total-steps."""
+    given: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """Names of the flags on the command line."""
+
+    HONOURED: ClassVar[frozenset[str]] = BESIDE_RESUME | {"--tensorboard", "--no-tensorboard"}
+    """Flags that may stand beside --resume."""
 
     @classmethod
     def parse(cls, program: str, arguments: list[str]) -> RunArguments:
         """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
-        defaults = cls(settings=Settings.of(_defaults(arguments, cls.DEFAULT_PRESET)))
+        given = flags(arguments)
+        refuse_beside_resume(given, cls.HONOURED)
+        defaults = cls(settings=Settings.of(_defaults(arguments, cls.DEFAULT_PRESET)), given=given)
         return tyro.cli(cls, prog=program, args=arguments, default=defaults)
 
     @property
@@ -133,6 +145,18 @@ class RunArguments:
         """Raise ConfigError if ENV is given beside --resume."""
         if self.env is not None:
             raise ConfigError(f"--resume {self.resume} continues the run's own environment: leave out {self.env!r}")
+
+
+def flags(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the flags among the words of a command line, spelled as in --help."""
+    return tuple(word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--"))
+
+
+def refuse_beside_resume(given: Sequence[str], honoured: Collection[str]) -> None:
+    """Raise ConfigError if --resume is among the flags that were given, and another one that is not `honoured` then."""
+    ignored = [flag for flag in dict.fromkeys(given) if flag not in honoured]
+    if ignored and "--resume" in given:
+        raise ConfigError(f"--resume keeps the settings that were chosen at the start: leave out {', '.join(ignored)}")
 
 
 def _defaults(arguments: list[str], preset: str | None) -> Config:

@@ -38,6 +38,9 @@ def print_outcome(run: Run, path: Path, conclusion: Conclusion | None = None, *,
         console.print(conclusion.table())
         console.print(conclusion.answer, highlight=False, markup=False)
         console.print(f"report: {path / conclusion.report.name}", highlight=False)
+    for resumed in run.summary.get("inexact_resumes", []):  # absent from runs of earlier versions
+        line = "block {block} was resumed with new episodes at environment step {env_steps}".format(**resumed)
+        console.print(f"{line}: it differs from an undisturbed run", highlight=False)
     console.print(f"run folder: {path}", highlight=False)
 
 

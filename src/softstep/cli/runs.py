@@ -34,6 +34,7 @@ class Runs(PlainCommand):
         for line in listing.list_runs(self.folder):
             command = "train" if folders.comparison_folder(line.path) is None else "compare"
             state = "finished" if line.finished else f"resumable: softstep {command} --resume"
+            state += "" if line.exact else " (once resumed with new episodes)"
             table.add_row(str(line.path), line.env, str(line.agents), f"{line.env_steps}/{line.total_steps}", state)
         Console().print(table)
         return SUCCESS

@@ -16,7 +16,19 @@ import softstep
 from softstep import files
 from softstep.cli.exit_codes import SUCCESS, exit_code, explained
 from softstep.cli.monitor import monitored
-from softstep.cli.options import File, Folder, PlainCommand, StudyPath, Switch, Trust, TrustFlags, read_user_file
+from softstep.cli.options import (
+    BESIDE_RESUME,
+    File,
+    Folder,
+    PlainCommand,
+    StudyPath,
+    Switch,
+    Trust,
+    TrustFlags,
+    flags,
+    read_user_file,
+    refuse_beside_resume,
+)
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import api as runs
@@ -47,6 +59,12 @@ class StudyRun(PlainCommand):
     json: Switch = False
     """Print one JSON object per line instead of a progress bar."""
     trust: Trust = field(default_factory=TrustFlags)
+
+    @classmethod
+    def parse(cls, program: str, arguments: list[str]) -> StudyRun:
+        """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
+        refuse_beside_resume(flags(arguments), BESIDE_RESUME | {"--out"})
+        return tyro.cli(cls, prog=program, args=arguments)
 
     def execute(self) -> int:
         """Run what is missing, write the report of a finished study and return the exit code."""

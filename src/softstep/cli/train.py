@@ -19,6 +19,7 @@ class Train(RunArguments):
     """Train deep Q-learning agents on one environment, one agent per seed (--seeds)."""
 
     DEFAULT_PRESET: ClassVar[str | None] = None
+    HONOURED: ClassVar[frozenset[str]] = RunArguments.HONOURED | {"--total-steps"}
 
     def execute(self) -> int:
         """Train or resume, print the outcome and return the exit code."""
@@ -35,6 +36,10 @@ class Train(RunArguments):
             return saved_steps(out, f"softstep train --resume {out}")
 
         with explained(saved):
-            run = start_run(self, config, out, files={}) if self.resume is None else resume_run(self, self.resume)
+            if self.resume is None:
+                run = start_run(self, config, out, files={})
+            else:
+                lengthened = self.settings.total_steps if "--total-steps" in self.given else None
+                run = resume_run(self, self.resume, lengthened)
             print_outcome(run, out, json=self.json)
         return exit_code(finished=run.summary["finished"], saved=saved)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from softstep.jax_settings.pinned import pinned
 from softstep.theory.optimizers import EquivalenceKind
 
 EQUAL = 1e-9
@@ -35,6 +36,7 @@ class Check(NamedTuple):
     changing_c: float  # the same with another c at every step
 
 
+@pinned()
 def check(
     make: Any,
     *,

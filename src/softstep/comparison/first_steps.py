@@ -25,6 +25,7 @@ from softstep.comparison.random_minibatches import draw_minibatches
 from softstep.comparison.tracked_networks import NetworkTracker, ParameterVectors, parameter_vectors
 from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.jax_settings.pinned import pinned
 from softstep.learner.networks import make_network
 
 OPTIMIZERS = ("sgd", "adam")
@@ -89,6 +90,7 @@ class FirstSteps(NamedTuple):
 _ignore_overflow = np.errstate(over="ignore", invalid="ignore")  # a diverged network becomes a NaN in its row
 
 
+@pinned()
 def replay(config: Config, *, updates: Sequence[int] = (1, 2, 3, 10, 100, 1000), seed: int | None = None) -> FirstSteps:
     """Train Q, T, X, W and V from one start and measure their distances after each of `updates`.
 

@@ -12,6 +12,7 @@ from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
 from softstep.comparison.scores import scores_by_seed
 from softstep.config import Arm, Config
 from softstep.runs import api as runs
+from softstep.runs import checkpoints
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
 
@@ -52,15 +53,23 @@ def run_comparison(plan: ComparisonPlan, out: Path, start: StartRun, resume: Res
     """
     files = {PLAN_FILE: plan.to_json().encode()}
     if resume and is_run(out):
-        return resume(out)
+        return _without_replay(resume(out))
     tuned_arms: dict[str, Arm] = {}
     if plan.needs_selection:
         folder = selection_folder(out)
         selection = resume(folder) if resume and is_run(folder) else start(plan.selection_config(), folder, files)
+        selection = _without_replay(selection)
         if not selection.summary["finished"]:
             return selection
         tuned_arms = select_tuned_arms(selection, plan.criteria.floor)
-    return start(plan.judged_config(tuned_arms), out, files)
+    return _without_replay(start(plan.judged_config(tuned_arms), out, files))
+
+
+def _without_replay(run: Run) -> Run:
+    """Delete the replay memories of a finished run: its length is part of the plan, so it is never lengthened."""
+    if run.summary["finished"]:
+        checkpoints.delete_replay(run.folder)
+    return run
 
 
 def compare(

@@ -83,8 +83,11 @@ class HostEnvs(Protocol):
         """Return the arrays from which `restore` recovers this moment."""
         ...
 
-    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Return to the moment of `snapshot`; start new episodes if `spec` is not exactly resumable."""
+    def restore(self, snapshot: dict[str, np.ndarray]) -> Bool[np.ndarray, "W E"]:
+        """Return to the moment of `snapshot`, or start the next episode where that cannot be done.
+
+        Returns: which environments have started a new episode.
+        """
         ...
 
     def close(self) -> None:

@@ -72,8 +72,9 @@ class EnvPoolEnvs:
         """Return nothing: EnvPool's state cannot be saved, so a resumed run starts new episodes."""
         return {}
 
-    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Keep the new episodes."""
+    def restore(self, snapshot: dict[str, np.ndarray]) -> np.ndarray:
+        """Keep the new episodes, which every environment has started."""
+        return np.ones(self._shape, bool)
 
     def close(self) -> None:
         """Close the pool."""

@@ -15,6 +15,7 @@ from jaxtyping import Array, Key, PRNGKeyArray
 
 from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
 from softstep.errors import ConfigError, near
+from softstep.jax_settings.pinned import pinned
 
 
 class _LazyModule(ModuleType):
@@ -38,6 +39,7 @@ def _import_gymnax() -> Any:
                 del sys.modules[name]
 
 
+@pinned()
 def make_compiled(name: str) -> CompiledEnv:
     """Make the gymnax environment `name`.
 
@@ -109,11 +111,12 @@ class GymnaxHostEnvs:
             "observations": self.observations.copy()
         }
 
-    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
-        """Set the state and the observations to those of `snapshot`."""
+    def restore(self, snapshot: dict[str, np.ndarray]) -> np.ndarray:
+        """Set the state and the observations to those of `snapshot`; no environment starts a new episode."""
         leaves, structure = jax.tree.flatten(self._state)
         self._state = jax.tree.unflatten(structure, [jnp.asarray(snapshot[f"state{i}"]) for i in range(len(leaves))])
         self.observations = snapshot["observations"].copy()
+        return np.zeros(self.observations.shape[:2], bool)
 
     def close(self) -> None:
         """Do nothing: there is nothing to free."""

@@ -8,9 +8,10 @@ from softstep.config import Config
 from softstep.envs.contract import EnvSpec, EvaluationEnvs, HostEnvs, split_id
 from softstep.envs.envpool_maker import EnvPoolEnvs, EnvPoolEvaluation
 from softstep.envs.envpool_maker import describe as describe_envpool
-from softstep.envs.gymnasium_maker import GymnasiumEnvs, GymnasiumEvaluation
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
 from softstep.envs.gymnax_maker import make_compiled
+from softstep.envs.own_settings import make_unpinned, make_unpinned_evaluation
+from softstep.jax_settings.pinned import unpinned
 
 
 def describe(config: Config) -> EnvSpec:
@@ -24,18 +25,19 @@ def describe(config: Config) -> EnvSpec:
         return make_compiled(name).spec
     if maker == "envpool":
         return describe_envpool(name)
-    return describe_gymnasium(name, config.env_modules)
+    with unpinned():
+        return describe_gymnasium(name, config.env_modules)
 
 
 def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:
     """Make `num_envs` environments of Gymnasium or EnvPool for each of the agents' `seeds`, and reset them."""
     if spec.maker == "envpool":
         return EnvPoolEnvs(spec, seeds, num_envs)
-    return GymnasiumEnvs(spec, seeds, num_envs)
+    return make_unpinned(spec, seeds, num_envs)
 
 
 def make_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
     """Make one environment for each agent and episode seed, and reset them."""
     if spec.maker == "envpool":
         return EnvPoolEvaluation(spec, agents, seeds)
-    return GymnasiumEvaluation(spec, agents, seeds)
+    return make_unpinned_evaluation(spec, agents, seeds)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from softstep import envs
 from softstep.config import Agent
 from softstep.errors import ConfigError
+from softstep.jax_settings.pinned import pinned
 from softstep.learner.update import make_learner
 from softstep.policies.policy import read_parameters
 from softstep.runs import run_folder
@@ -37,6 +38,7 @@ class Evaluation(NamedTuple):
         return [return_statistics(returns) for returns in self.returns]
 
 
+@pinned()
 def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()) -> Evaluation:
     """Play greedy episodes with every agent of a run, on held-out seeds common to all agents.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from softstep import envs
 from softstep.config import Agent
 from softstep.errors import ConfigError, StoreError
+from softstep.jax_settings.pinned import pinned
 from softstep.learner.networks import Network, make_network, numpy_q_values
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run, check_trust
@@ -44,7 +45,7 @@ class Policy:
             self._q_values = lambda observation: q_values(observation[None, None])[0, 0]
         else:
             apply = jax.jit(network.apply)
-            self._q_values = lambda observation: np.asarray(apply(params, observation))
+            self._q_values = pinned()(lambda observation: np.asarray(apply(params, observation)))
 
     @property
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]] | None:
@@ -68,6 +69,7 @@ class Policy:
         return int(np.argmax(self.q_values(observation)))
 
 
+@pinned()
 def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) -> Policy:
     """Load the greedy policy of one agent of a run from its newest checkpoint.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,9 @@ class History:
     solved: list[bool]
     """Whether each agent has passed `solve_at` twice in a row."""
     evaluations: int = 0
+    inexact_resumes: list[int] = field(default_factory=list)
+    """Environment steps at which the block was resumed with new episodes: from there on it differs from an undisturbed
+    one."""
 
     @classmethod
     def empty(cls, agents: int) -> History:
@@ -76,6 +79,7 @@ class History:
             "records": self.records,
             "solved": self.solved,
             "evaluations": self.evaluations,
+            "inexact_resumes": self.inexact_resumes,
         }
         return {
             "history": np.frombuffer(json.dumps(content).encode(), np.uint8),
@@ -89,4 +93,4 @@ class History:
         fields = content.get("record_fields", _VERSION_1_FIELDS)
         records = [Record(**dict(zip(fields, values, strict=True))) for values in content["records"]]
         episodes = Episodes(len(content["solved"]), arrays["episodes"].view(_EPISODE))
-        return cls(records, episodes, content["solved"], content["evaluations"])
+        return cls(records, episodes, content["solved"], content["evaluations"], content.get("inexact_resumes", []))

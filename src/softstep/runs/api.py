@@ -14,6 +14,7 @@ from softstep.errors import ConfigError
 from softstep.records.events import Outcome, Progress
 from softstep.records.history import History
 from softstep.runs import checkpoints, run_folder, versions, worker_pool
+from softstep.runs.lengthening import lengthened, write_length
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.tables import make_tables, read_curves, read_episodes, write_tables
 from softstep.runs.worker_pool import RunView
@@ -148,6 +149,7 @@ def train(
 def resume(
     path: Path | str,
     *,
+    total_steps: int | None = None,
     workers: int | None = None,
     view: RunView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -156,17 +158,30 @@ def resume(
 ) -> Run:
     """Continue an interrupted run exactly from its newest checkpoints; a finished run is returned unchanged.
 
+    With a larger `total_steps`, continue a finished or interrupted run to that length. The result equals, bit for bit,
+    the run that had been so long from the start.
+
     Args:
         path: the run's folder.
+        total_steps: the run's new length in environment steps per agent; None leaves it as it is.
         workers: number of worker processes; by default one per core.
         view: observer of the run's progress.
         should_stop: polled during training; once true, the run saves and ends.
         trusted: repeats the modules that the run's configuration names (see `check_trust`).
         execute: how blocks are executed; by default in worker processes.
+
+    Raises:
+        ConfigError: `total_steps` is less than the run's length, or a setting cannot be used here.
+        StoreError: there is no run, or it cannot be lengthened because its replay memory has been deleted.
     """
-    folder = run_folder.open_run(path)
-    check_trust(folder.config, trusted)
-    if Run(folder).summary.get("finished") and all(steps > 0 for steps in checkpoints.steps_reached(folder)):
+    stored = run_folder.open_run(path)
+    check_trust(stored.config, trusted)
+    folder = lengthened(stored, total_steps)
+    if (
+        folder is stored
+        and Run(folder).summary.get("finished")
+        and all(steps > 0 for steps in checkpoints.steps_reached(folder))
+    ):
         return Run(folder)
     for change in versions.version_changes(folder.path, folder.config):
         warnings.warn(f"{change}: the run continues, but its bits may differ from an undisturbed one", stacklevel=2)
@@ -195,6 +210,8 @@ def _execute(
     start_time, run = time.perf_counter(), Run(folder)
     with run_folder.locked(folder.path) as lock:
         run_folder.delete_temporary_files(folder)
+        if folder.config.total_steps != run_folder.open_run(folder.path).config.total_steps:
+            write_length(folder)
         try:
             outcomes = execute(folder, lock, view or SilentView(), workers=workers, should_stop=should_stop)
         except BaseException:
@@ -203,8 +220,6 @@ def _execute(
         known = [o for o in outcomes if o is not None]
         finished = len(known) == len(outcomes) and not any(o.stopped for o in known)
         _write_tables(run, _summary(outcomes, finished, time.perf_counter() - start_time))
-        if finished:
-            checkpoints.delete_replay(folder)
     return run
 
 
@@ -222,11 +237,13 @@ def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float)
 
 
 def _write_tables(run: Run, summary: dict[str, Any]) -> None:
-    """Write tables of everything that the checkpoints contain."""
+    """Write tables of everything that the checkpoints contain, and the summary with what happened to the run."""
     blocks = run.config.blocks()
     newest = [checkpoints.read_checkpoint(run.folder, block, with_replay=False) for block in range(len(blocks))]
     histories = [
         History.empty(len(agents)) if checkpoint is None else History.from_arrays(checkpoint.arrays)
         for agents, checkpoint in zip(blocks, newest, strict=True)
     ]
-    write_tables(run.folder, make_tables(run.folder, histories), summary)
+    inexact = [{"block": b, "env_steps": at} for b, history in enumerate(histories) for at in history.inexact_resumes]
+    marks = {"inexact_resumes": inexact, "lengthened_from": run.summary.get("lengthened_from", [])}
+    write_tables(run.folder, make_tables(run.folder, histories), {**summary, **marks})

@@ -294,7 +294,14 @@ def _is_intact(checkpoint: Path) -> bool:
     return True
 
 
+def has_replay(run: RunFolder) -> bool:
+    """Return whether the replay rows of every block's newest checkpoint are still there."""
+    newest = [_checkpoints(run.path, block)[-1:] for block in range(len(run.config.blocks()))]
+    chunks = (chunk for found in newest for path in found for chunk in _read_chunks(path))
+    return all((run.path / chunk.segment).is_file() for chunk in chunks)
+
+
 def delete_replay(run: RunFolder) -> None:
-    """Delete the replay segments of a finished run, which nothing needs any more."""
+    """Delete the replay segments of a finished run, which cannot be lengthened then."""
     for segment in _segments(run.path):
         segment.unlink()

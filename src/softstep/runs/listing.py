@@ -20,6 +20,8 @@ class RunLine(NamedTuple):
     env_steps: int
     total_steps: int
     finished: bool
+    exact: bool
+    """Whether every resume so far has continued the running episodes."""
 
 
 def list_runs(folder: Path) -> list[RunLine]:
@@ -28,10 +30,8 @@ def list_runs(folder: Path) -> list[RunLine]:
     for path in sorted(p.parent for p in folder.glob("*/config.json")):
         with contextlib.suppress(StoreError):
             run = open_run(path)
-            done = bool((read_summary(run) or {}).get("finished"))
-            lines.append(
-                RunLine(
-                    path, run.config.env, run.config.num_agents, min(steps_reached(run)), run.config.total_steps, done
-                )
-            )
+            config, summary = run.config, read_summary(run) or {}
+            done, exact = bool(summary.get("finished")), not summary.get("inexact_resumes")
+            steps = min(steps_reached(run))
+            lines.append(RunLine(path, config.env, config.num_agents, steps, config.total_steps, done, exact))
     return lines

@@ -6,10 +6,13 @@ import contextlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from softstep.config import SCHEMA, Config
+from softstep.errors import ConfigError
+from softstep.jax_settings import table
 from softstep.kernels import switch
 
 ARITHMETIC = ("jax", "jaxlib", "llvmlite", "numpy")
@@ -29,6 +32,7 @@ def versions(config: Config) -> dict[str, Any]:
         "python": platform.python_version(),
         "cpu": cpu_model(),
         "kernels": switch.state(),
+        **table.recorded(),
         "block_width": config.width,
         "env": config.env if ":" in config.env else f"gymnasium:{config.env}",
     }
@@ -44,7 +48,11 @@ def cpu_model() -> str:
 
 
 def version_changes(folder: Path, config: Config) -> list[str]:
-    """List what has changed since the run started, among what its bits depend on."""
+    """List what has changed since the run started, among what its bits depend on.
+
+    Raises:
+        ConfigError: the run was computed under other settings of JAX, so that it would be two runs in one.
+    """
     try:
         then = json.loads((folder / "versions.json").read_text())
     except (OSError, json.JSONDecodeError):
@@ -52,5 +60,17 @@ def version_changes(folder: Path, config: Config) -> list[str]:
     now = versions(config)
     pairs = [("CPU", then.get("cpu"), now["cpu"])]
     pairs += [("use of kernels", then.get("kernels", "on"), now["kernels"])]  # older runs have no such entry
+    pairs += [("XLA_FLAGS", then.get("xla_flags", "") or "unset", now["xla_flags"] or "unset")]
+    _check_jax_settings(folder, then.get("jax_settings", {}), now["jax_settings"])
     pairs += [(name, then.get("packages", {}).get(name), now["packages"].get(name)) for name in ARITHMETIC]
     return [f"{name} was {old}, is {new}" for name, old, new in pairs if old != new]
+
+
+def _check_jax_settings(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ConfigError if a setting of JAX has another value now; runs of older versions have recorded none."""
+    for name in then.keys() & now.keys():
+        if then[name] != now[name]:
+            raise ConfigError(
+                f"{folder} was computed under {name} = {then[name]!r}, and this softstep computes under {now[name]!r}:"
+                " resume it with the version that started it"
+            )

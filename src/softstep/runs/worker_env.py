@@ -15,12 +15,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from softstep.jax_settings import table
 from softstep.kernels import switch
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a process to end: Ctrl-C, `kill` or a scheduler, and a closed terminal."""
 
-ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
+ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Environment variables of a one-thread process; XLA's CPU client sizes its thread pool by NPROC."""
 
 
@@ -34,6 +35,7 @@ def settings(*, overlap: bool) -> dict[str, str]:
     """Return a worker's environment variables for JAX; `overlap` lets an update run while Python continues."""
     return (
         ONE_THREAD
+        | table.environment()
         | switch.environment()
         | {
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol, runtime_checkable
 
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed
 from softstep.records.events import Outcome, Progress
 from softstep.runs import checkpoints, worker_env
 from softstep.runs.run_folder import RunFolder
@@ -43,7 +43,6 @@ _ERRORS: Mapping[str, type[Exception]] = {
     "ConfigError": ConfigError,
     "StoreError": StoreError,
     "EnvironmentFailed": EnvironmentFailed,
-    "ReplayMismatch": ReplayMismatch,
 }
 
 

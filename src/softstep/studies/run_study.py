@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack, runtime_checkable
 from softstep.config import Config
 from softstep.errors import StoreError
 from softstep.runs import api as runs
-from softstep.runs import run_folder, worker_pool
+from softstep.runs import checkpoints, run_folder, worker_pool
 from softstep.runs.api import Run
 from softstep.studies import study_folder
 from softstep.studies.populations import pack_populations
@@ -142,6 +142,8 @@ def _train_missing(spec: Spec, out: Path, train_population: TrainPopulation, eng
     for config, path in populations:
         failures: dict[int, str] = {}
         run = train_population(config, path, functools.partial(engine, failed=failures))
+        if run.summary["finished"]:
+            checkpoints.delete_replay(run.folder)  # the spec decides its length
         study_folder.write_failures(run.folder, failures)
         if _was_stopped(run, failures):
             return False

@@ -66,8 +66,11 @@ class Driver(Protocol):
         """Return everything except the replay's rows, as arrays."""
         ...
 
-    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
-        """Return to a snapshot; `rows` are each agent's newest replay rows, at most a full ring."""
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> int:
+        """Return to a snapshot; `rows` are each agent's newest replay rows, at most a full ring.
+
+        Returns: the number of environments that have started a new episode instead of continuing theirs.
+        """
         ...
 
     def close(self) -> None:

@@ -118,8 +118,8 @@ class FusedDriver:
         statistics = to_arrays(loop.statistics, "episode_statistics/", names)
         return to_arrays(loop.state, "", names) | statistics | to_arrays(env, "env/", ()) | {"written": self.written()}
 
-    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
-        """Return to a snapshot."""
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> int:
+        """Return to a snapshot; no environment starts a new episode."""
         ring = np.zeros(self._loop.replay.rows.shape, np.float32)
         total = int(arrays["written"][0])
         for slot in range(len(ring)):
@@ -128,6 +128,7 @@ class FusedDriver:
         loop = self._read_numbered(arrays) if "carry/000" in arrays else self._read(arrays)
         self._loop = loop._replace(replay=DeviceReplay(jnp.array(ring), jnp.int32(total)))
         self.iteration = iteration
+        return 0
 
     def _read(self, arrays: dict[str, np.ndarray]) -> LoopState:
         loop, names = self._loop, self._block.learner.network.parameter_names

@@ -200,8 +200,8 @@ class HostDriver:
         statistics = to_arrays(self.statistics, "episode_statistics/", names)
         return to_arrays(self.state, "", names) | statistics | envs | {"written": self.written()}
 
-    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> None:
-        """Return to a snapshot."""
+    def restore(self, arrays: dict[str, np.ndarray], rows: list[np.ndarray], iteration: int) -> int:
+        """Return to a snapshot; return the number of environments that have started a new episode instead."""
         if "block/000" in arrays:
             self.state = from_numbered_arrays(self.state, "block/", arrays)
             statistics = from_numbered_arrays(self.statistics, "walk/", arrays)
@@ -211,14 +211,14 @@ class HostDriver:
             statistics = from_arrays(self.statistics, "episode_statistics/", names, arrays)
         self.statistics = EpisodeStatistics(*map(np.array, statistics))
         self.iteration = iteration
-        self._envs.restore({k.removeprefix("env/"): v for k, v in arrays.items() if k.startswith("env/")})
-        if not self._envs.spec.exactly_resumable:  # new episodes have begun
-            zeros = (0 * self.statistics.returns, 0 * self.statistics.lengths)
-            self.statistics = self.statistics._replace(returns=zeros[0], lengths=zeros[1])
+        cut = self._envs.restore({k.removeprefix("env/"): v for k, v in arrays.items() if k.startswith("env/")})
+        returns, lengths = (np.where(cut, 0, of) for of in (self.statistics.returns, self.statistics.lengths))
+        self.statistics = self.statistics._replace(returns=returns, lengths=lengths)
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]
         self._act_with(_acting_parameters(self.state))
+        return int(cut.sum())
 
     def close(self) -> None:
         """Close the environments."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 import bisect
 import math
 import time
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
@@ -35,6 +36,12 @@ from softstep.training.replay_rows import row_width
 
 POLL_SECONDS = 0.2
 """Time between two questions whether to stop, and two reports of progress."""
+
+_CHANGED_BY_RECORDS = ("history", "loss_sum", "drift/")
+"""Beginnings of the names of those arrays of a snapshot that a record or an evaluation changes."""
+
+_CONTINUE = "continue/"
+"""Put before the names of the arrays in `Trainer.continuation`."""
 
 GATE_WINDOW = 40
 """Number of episodes whose mean return `eval_gate` is compared with."""
@@ -58,6 +65,8 @@ class Trainer:
     """Whether the last iteration took longer than `POLL_SECONDS`; nobody knows how long the first one will take."""
     before_iteration: Snapshot | None = None
     """The state before the running iteration, if that is slow; without the replay's rows."""
+    continuation: dict[str, np.ndarray] = field(default_factory=dict)
+    """At the end, the arrays of the snapshot with which a longer run would go on, where they differ."""
 
     @property
     def env_steps(self) -> int:
@@ -132,7 +141,7 @@ def run_block(
 def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
     config, driver, history = trainer.config, trainer.driver, trainer.history
     start_time, first, mark = time.perf_counter(), trainer.env_steps, driver.written()
-    records, stopped = len(history.records), False
+    recorded, stopped = (len(history.records), history.evaluations), False
     try:
         _record_if_due(trainer, hooks)
         while driver.iteration < config.iterations and not _all_solved(trainer):
@@ -148,7 +157,7 @@ def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
         jax.block_until_ready(driver.state)
     seconds = time.perf_counter() - start_time - trainer.eval_seconds
     reached = trainer.before_iteration or _snapshot(trainer)
-    if reached.env_steps > first or len(history.records) > records:
+    if reached.env_steps > first or (len(history.records), history.evaluations) != recorded:
         _save(trainer, hooks, reached, mark)
     solved = tuple(history.solved)
     return Outcome(reached.env_steps, reached.env_steps - first, solved, stopped, seconds, trainer.eval_seconds)
@@ -162,14 +171,43 @@ def run_to_next_event(trainer: Trainer, until: int, hooks: Hooks) -> None:
 
 def _record_if_due(trainer: Trainer, hooks: Hooks) -> None:
     """Evaluate and record if that is due at this step and not done yet, as after a stop during an evaluation."""
-    config, records = trainer.config, trainer.history.records
-    if trainer.env_steps == (records[-1].env_steps if records else 0):
+    config, records, count = trainer.config, trainer.history.records, len(trainer.block.agents)
+    is_last = trainer.driver.iteration == config.iterations
+    rows = records[-count:] if records and records[-1].env_steps == trainer.env_steps else []
+    if rows and not (is_last and config.eval_every > 0 and all(math.isnan(row.eval_return) for row in rows)):
         return
-    last = trainer.driver.iteration == config.iterations
-    evaluated = _evaluation_due(trainer, last)
-    returns = _evaluate(trainer, hooks) if evaluated else None
-    if evaluated or last or _due(config, config.record_every, trainer.env_steps):
-        hooks.on_records(record(trainer, returns))
+    evaluated = not rows and _evaluation_due(trainer)
+    if not rows and (evaluated or _due(config, config.record_every, trainer.env_steps)):
+        rows = record(trainer, _evaluate(trainer, hooks) if evaluated else None)
+    if is_last:
+        rows = _last_records(trainer, rows, hooks, evaluated=evaluated)
+    if rows:
+        hooks.on_records(rows)
+
+
+def _last_records(trainer: Trainer, rows: list[Record], hooks: Hooks, *, evaluated: bool) -> list[Record]:
+    """Return the records of the run's end, which has a record and, unless there are none, an evaluation.
+
+    A longer run would have neither unless they are due by the clock: what it goes on with is kept in `continuation`.
+
+    Args:
+        trainer: the block at its end.
+        rows: the records that are due by the clock; none if none are.
+        hooks: callbacks.
+        evaluated: whether `rows` have an evaluation.
+    """
+    evaluating = trainer.config.eval_every > 0 and not evaluated
+    if rows and not evaluating:
+        return rows
+    arrays = snapshot_arrays(trainer)
+    returns = _evaluate(trainer, hooks) if evaluating else None
+    trainer.continuation = {_CONTINUE + name: arrays[name] for name in arrays if name.startswith(_CHANGED_BY_RECORDS)}
+    if not rows:
+        return record(trainer, returns)
+    assert returns is not None
+    rows = [row._replace(eval_return=float(value)) for row, value in zip(rows, returns, strict=True)]
+    trainer.history.records[-len(rows) :] = rows
+    return rows
 
 
 def _advance(trainer: Trainer, until: int, hooks: Hooks) -> None:
@@ -213,10 +251,10 @@ def _due(config: Config, every: int, env_steps: int) -> bool:
     return every > 0 and env_steps // every > (env_steps - config.steps_per_iteration) // every
 
 
-def _evaluation_due(trainer: Trainer, last: bool) -> bool:
-    every, gate = trainer.config.eval_every, trainer.config.eval_gate
-    if every == 0 or last or not _due(trainer.config, every, trainer.env_steps):
-        return every > 0 and last
+def _evaluation_due(trainer: Trainer) -> bool:
+    config, gate = trainer.config, trainer.config.eval_gate
+    if not _due(config, config.eval_every, trainer.env_steps):
+        return False
     return gate is None or _mean_return(trainer, GATE_WINDOW) >= gate
 
 
@@ -284,7 +322,8 @@ def _mean_return(trainer: Trainer, window: int = RETURN_WINDOW) -> float:
 
 def _snapshot(trainer: Trainer) -> Snapshot:
     """Return a snapshot of this moment without the replay's rows."""
-    return Snapshot(trainer.env_steps, snapshot_arrays(trainer), [], trainer.driver.written())
+    arrays = snapshot_arrays(trainer) | trainer.continuation
+    return Snapshot(trainer.env_steps, arrays, [], trainer.driver.written())
 
 
 def _save(trainer: Trainer, hooks: Hooks, snapshot: Snapshot, mark: np.ndarray) -> np.ndarray:
@@ -309,6 +348,19 @@ def restart_from(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]
 
 
 def restore(trainer: Trainer, restored: Restored) -> None:
-    """Bring a new trainer to the moment of a snapshot."""
-    trainer.history = History.from_arrays(restored.arrays)
-    trainer.driver.restore(restored.arrays, restored.rows, int(restored.arrays["iteration"]))
+    """Bring a new trainer to the moment of a snapshot; episodes that do not replay are cut, with a warning."""
+    arrays, iteration = restored.arrays, int(restored.arrays["iteration"])
+    if iteration < trainer.config.iterations:  # if it was at its end, the run has been lengthened
+        arrays = arrays | {name.removeprefix(_CONTINUE): arrays[name] for name in arrays if name.startswith(_CONTINUE)}
+    trainer.history = History.from_arrays(arrays)
+    cut = trainer.driver.restore(arrays, restored.rows, iteration)
+    if cut:
+        trainer.history.inexact_resumes.append(trainer.env_steps)
+    if cut and trainer.spec.exactly_resumable:  # else a warning was given at the start
+        warnings.warn(
+            f"{trainer.spec.name} did not replay {cut} of {len(trainer.agents) * trainer.config.num_envs} episodes to"
+            f" what it showed at environment step {trainer.env_steps}: the run continues with new episodes and will"
+            " differ from an undisturbed one; has the environment, or a library it depends on, changed since?",
+            RuntimeWarning,
+            stacklevel=2,
+        )

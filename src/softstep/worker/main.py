@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.records.events import Abandoned, Hooks, Progress
 from softstep.runs import run_folder
 from softstep.runs.descriptors import make_private
@@ -90,7 +90,7 @@ def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, stop: 
         send("done", block=block, outcome=outcome._asdict())
     except Abandoned:  # before the first iteration, so that there is nothing to save
         send("stopped", block=block)
-    except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch) as error:
+    except (ConfigError, StoreError, EnvironmentFailed) as error:
         send("failed", block=block, kind=type(error).__name__, message=str(error))
     finally:
         stop.unsaved = False

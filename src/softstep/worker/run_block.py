@@ -6,6 +6,7 @@ import dataclasses
 import warnings
 
 from softstep import envs
+from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Outcome, Restored, Snapshot
 from softstep.runs import checkpoints
 from softstep.runs.checkpoints import CheckpointWriter
@@ -44,6 +45,7 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache 
         writer.write(snapshot.env_steps, snapshot.arrays, snapshot.new_rows)
 
     try:
-        return run_block(run.config, agents, spec, dataclasses.replace(hooks, on_checkpoint=save), restored, cache)
+        with pinned():  # after `describe`, which imports the user's modules
+            return run_block(run.config, agents, spec, dataclasses.replace(hooks, on_checkpoint=save), restored, cache)
     finally:
         writer.close()

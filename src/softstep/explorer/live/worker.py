@@ -19,6 +19,7 @@ from softstep.config import Change, Config
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.explorer.live.policy_display import PolicyDisplay
 from softstep.explorer.live.save_run import save_run
+from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Record
 from softstep.target import TargetUpdate
 from softstep.training import loop
@@ -147,7 +148,8 @@ def main() -> None:
         output.write(json.dumps({"kind": kind, **values}, allow_nan=False) + "\n")
 
     try:
-        _run(LiveAgent(config, send), commands)
+        with pinned():
+            _run(LiveAgent(config, send), commands)
     except (ConfigError, EnvironmentFailed) as error:
         send("failed", message=str(error))
     except BrokenPipeError:  # the server has gone
