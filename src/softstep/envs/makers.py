@@ -11,6 +11,8 @@ from softstep.envs.envpool_maker import describe as describe_envpool
 from softstep.envs.gymnasium_maker import GymnasiumEnvs, GymnasiumEvaluation
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
 from softstep.envs.gymnax_maker import make_compiled
+from softstep.errors import EnvironmentFailed
+from softstep.user_code import guarded
 
 
 def describe(config: Config) -> EnvSpec:
@@ -28,14 +30,24 @@ def describe(config: Config) -> EnvSpec:
 
 
 def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:
-    """Make `num_envs` environments of Gymnasium or EnvPool for each of the agents' `seeds`, and reset them."""
+    """Make `num_envs` environments of Gymnasium or EnvPool for each of the agents' `seeds`, and reset them.
+
+    Raises:
+        ConfigError: that many instances cannot be made.
+    """
     if spec.maker == "envpool":
         return EnvPoolEnvs(spec, seeds, num_envs)
-    return GymnasiumEnvs(spec, seeds, num_envs)
+    with guarded(f"{len(seeds) * num_envs} × {spec.name} cannot be made and reset"):
+        return GymnasiumEnvs(spec, seeds, num_envs)
 
 
 def make_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
-    """Make one environment for each agent and episode seed, and reset them."""
+    """Make one environment for each agent and episode seed, and reset them.
+
+    Raises:
+        EnvironmentFailed: that many instances cannot be made.
+    """
     if spec.maker == "envpool":
         return EnvPoolEvaluation(spec, agents, seeds)
-    return GymnasiumEvaluation(spec, agents, seeds)
+    with guarded(f"{spec.name} cannot be made {agents * len(seeds)} times for an evaluation", EnvironmentFailed):
+        return GymnasiumEvaluation(spec, agents, seeds)
