@@ -9,7 +9,16 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import softstep
 from softstep.cli.exit_codes import FAILURE, INTERRUPTED, SUCCESS, USAGE
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed, near
+from softstep.errors import (
+    ConfigError,
+    EnvironmentFailed,
+    ReplayMismatch,
+    StoreError,
+    WorkerFailed,
+    near,
+    one_line,
+)
+from softstep.runs.failure_log import log_failure
 
 
 @runtime_checkable
@@ -68,12 +77,10 @@ def main(argv: list[str] | None = None) -> int:
     warnings.showwarning = _show_warning
     try:
         return _dispatch(arguments)
-    except (ConfigError, StoreError) as error:
-        _complain(str(error))
-        return USAGE
-    except (EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
-        _complain(str(error))
-        return FAILURE
+    except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch, WorkerFailed) as error:
+        log_failure(error)
+        _complain(one_line(error))
+        return USAGE if isinstance(error, (ConfigError, StoreError)) else FAILURE
     except KeyboardInterrupt:  # the second Ctrl-C, or one when there is nothing to save
         _complain("interrupted; --resume continues a run or study from its last checkpoint")
         return INTERRUPTED

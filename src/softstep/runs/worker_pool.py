@@ -13,9 +13,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol, runtime_checkable
 
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed
+from softstep.errors import (
+    ConfigError,
+    EnvironmentFailed,
+    ReplayMismatch,
+    StoreError,
+    WorkerFailed,
+    WorkerTraceback,
+    one_line,
+)
 from softstep.records.events import Outcome, Progress
 from softstep.runs import checkpoints, worker_env
+from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
 
 
@@ -41,6 +50,7 @@ _ERRORS: Mapping[str, type[Exception]] = {
     "StoreError": StoreError,
     "EnvironmentFailed": EnvironmentFailed,
     "ReplayMismatch": ReplayMismatch,
+    "WorkerFailed": WorkerFailed,
 }
 
 
@@ -144,14 +154,17 @@ class WorkerPool:
                 view.finished(message["block"])
                 worker.start_next(self._waiting)
             case "failed":
-                self._fail(worker, _ERRORS[message["kind"]](message["message"]))
+                error = _ERRORS[message["kind"]](message["message"])
+                error.__cause__ = WorkerTraceback(message["traceback"]) if message["traceback"] else None
+                self._fail(worker, error)
 
     def _fail(self, worker: Worker, error: Exception) -> None:
         """Handle a failed block: raise the error, or note it and continue with the next block."""
         block, worker.block = worker.block, None
         if self._failed is None or block is None or not isinstance(error, (EnvironmentFailed, WorkerFailed)):
             raise error
-        self._failed[block] = str(error)
+        log_failure(error, self._run.path)
+        self._failed[block] = one_line(error)
         worker.start_next(self._waiting)
 
     def _handle_end(self, worker: Worker) -> None:
@@ -180,14 +193,11 @@ class Worker:
     ) -> None:
         self._run = run
         self.block: int | None = None
-        search = [os.getcwd()] if run.config.env_modules or run.config.network else []
-        path = os.pathsep.join([*search, *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = os.environ | worker_env.settings(overlap=overlap) | ({"PYTHONPATH": path} if path else {})
         self._process = subprocess.Popen(
             worker_env.command("softstep.worker.main"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=os.environ | worker_env.settings(overlap=overlap),
             pass_fds=[lock],
         )
         assert self._process.stdin is not None

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from softstep import envs
 from softstep.config import Config
-from softstep.errors import ConfigError, EnvironmentFailed, WorkerFailed
+from softstep.errors import ConfigError, EnvironmentFailed, WorkerFailed, one_line
 from softstep.records.events import Hooks, Outcome, Progress
 from softstep.runs import checkpoints, run_folder, worker_env
+from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.worker_pool import RunView, finished_outcomes
 from softstep.training.replay_rows import row_width
@@ -106,7 +107,8 @@ def train_block(folder: str, block: int) -> dict[str, Any]:
     try:
         return {"outcome": execute_block(run_folder.open_run(Path(folder)), block, Hooks())._asdict()}
     except EnvironmentFailed as error:
-        return {"failed": str(error)}
+        log_failure(error, Path(folder))
+        return {"failed": one_line(error)}
 
 
 def _task_outcome(ray: Any, reference: Any, block: int, failed: dict[int, str] | None) -> Outcome | None:

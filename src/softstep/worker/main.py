@@ -10,13 +10,14 @@ import json
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError
+from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, in_words
 from softstep.records.events import Hooks, Progress
 from softstep.runs import run_folder
 from softstep.training.program_cache import ProgramCache
@@ -70,7 +71,15 @@ def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, closin
         outcome = execute_block(run, block, hooks, cache)
         send("done", block=block, outcome=outcome._asdict())
     except (ConfigError, StoreError, EnvironmentFailed, ReplayMismatch) as error:
-        send("failed", block=block, kind=type(error).__name__, message=str(error))
+        send("failed", block=block, kind=type(error).__name__, message=str(error), traceback=_traceback(error))
+    except BaseException as error:  # our own fault, or something that user code raises where nobody expects it
+        message = f"the worker of block {block} failed: {in_words(error)}"
+        send("failed", block=block, kind="WorkerFailed", message=message, traceback=traceback.format_exc())
+
+
+def _traceback(error: BaseException) -> str | None:
+    """Return the traceback of an error that has a cause; None for one that says everything itself."""
+    return None if error.__cause__ is None else "".join(traceback.format_exception(error))
 
 
 if __name__ == "__main__":
