@@ -58,16 +58,19 @@ class Compare(RunArguments):
 
     def execute(self) -> int:
         """Train or resume, judge a finished comparison, print the outcome and return the exit code."""
+        conclude = softstep.conclude  # imports all that the verdict needs before anything is trained
         if self.resume is None:
             plan, out = self._plan()
             run = run_comparison(plan, out, self._start)
         else:
             self._refuse_plan()
             out = folders.comparison_folder(self.resume) or self.resume
-            run = run_comparison(folders.read_plan(out), out, self._start, self._continue)
+            plan = folders.read_plan(out)
+            runs.check_trust(plan.config, self.trusted)
+            run = run_comparison(plan, out, self._start, self._continue)
         conclusion = None
         if run.path == out and run.summary["finished"]:  # not the selection, and not interrupted
-            conclusion = softstep.conclude(run, trusted=self.trusted)
+            conclusion = conclude(run, trusted=self.trusted)
         print_outcome(run, conclusion, json=self.json)
         return exit_code(finished=run.summary["finished"], resume_command=f"softstep compare --resume {out}")
 
