@@ -26,6 +26,7 @@ from softstep.comparison.tracked_networks import NetworkTracker, ParameterVector
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.learner.networks import make_network
+from softstep.user_code import guarded
 
 OPTIMIZERS = ("sgd", "adam")
 
@@ -144,7 +145,8 @@ def check_replay(config: Config) -> None:
         EnvironmentFailed: the environment raises under random actions.
     """
     if config.network is not None:
-        replay(config, updates=(1, 2))
+        with guarded(f"network = {config.network!r} fails in the first updates, made in float64 and in float32"):
+            replay(config, updates=(1, 2))
     else:
         record_transitions(config, envs.describe(config), config.seed)
 

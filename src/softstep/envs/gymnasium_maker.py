@@ -35,7 +35,8 @@ class OneEnv:
     def start(self, seed: int) -> np.ndarray:
         """Start an episode from `seed`; return its first observation."""
         self.actions = []
-        observation, _ = self._env.reset(seed=seed)
+        with np.errstate():  # what the environment sets with numpy.seterr must not make our own arithmetic raise
+            observation, _ = self._env.reset(seed=seed)
         return np.asarray(observation)
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
@@ -59,7 +60,8 @@ class OneEnv:
 
 def _make(name: str) -> tuple[Any, int | None]:
     """Make the environment without the wrappers that `OneEnv` replaces; return it and its time limit in steps."""
-    env, limit = gymnasium.make(name, disable_env_checker=True), None
+    with np.errstate():  # as in `OneEnv.start`
+        env, limit = gymnasium.make(name, disable_env_checker=True), None
     while isinstance(env, (TimeLimit, OrderEnforcing)):
         if isinstance(env, TimeLimit):
             steps: int = env._max_episode_steps
