@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,19 @@ def test_a_working_directory_that_is_gone_harms_nothing(folders: Path, monkeypat
     (folders / "work").rmdir()
     assert user_code.import_user_module("random", "module") is random
     assert json.loads(worker_env.settings(overlap=False)["SOFTSTEP_SEARCH_PATH"])
+
+
+def test_a_module_that_hides_the_users_is_named(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders / "work")
+    (folders / "work" / "numpy").mkdir()
+    (folders / "work" / "numpy" / "__init__.py").touch()
+    for name, hidden in {"random": "work/random.py", "numpy.linalg": "work/numpy/__init__.py"}.items():
+        with pytest.warns(RuntimeWarning, match=f"hides {folders / hidden}"):
+            user_code.import_user_module(name, "module")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        user_code.import_user_module("here", "module")
+        user_code.import_user_module("json", "module")
 
 
 RAISING = {

@@ -45,12 +45,14 @@ def import_user_module(name: str, setting: str) -> ModuleType:
     importlib.invalidate_caches()  # the file may have been written a moment ago
     with guarded(f"{setting} cannot be imported"):
         try:
-            return importlib.import_module(name)
+            module = importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise  # a module that it imports is missing
             places = ", ".join(["Python's own folders", *_user_folders()])
             raise ConfigError(f"{setting} cannot be imported: {error} (searched: {places})") from None
+    _warn_if_hidden(name, setting)
+    return module
 
 
 @contextlib.contextmanager
@@ -106,6 +108,21 @@ def _user_folders() -> list[str]:
     with contextlib.suppress(FileNotFoundError):
         folders.append(os.getcwd())
     return folders
+
+
+def _warn_if_hidden(name: str, setting: str) -> None:
+    """Warn if another module was imported than the one that the user's folders, in their order, hold."""
+    package = name.partition(".")[0]
+    imported = getattr(sys.modules[package], "__file__", None) or "built into Python"
+    places = (os.path.join(folder, package, "__init__.py") for folder in _user_folders())
+    files = (file for place in places for file in (place, f"{os.path.dirname(place)}.py") if os.path.isfile(file))
+    expected = next(files, None)
+    if expected is not None and os.path.realpath(expected) != os.path.realpath(imported):
+        warnings.warn(
+            f"{setting} is {imported}, which hides {expected}: give yours another name, or uninstall the other",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _script_folder() -> list[str]:
