@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
+
+MAX_QUOTED = 400
+"""Most characters of another library's message that are quoted in one of ours."""
 
 
 class ConfigError(ValueError):
@@ -15,6 +19,17 @@ def near(word: str, known: list[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
+def in_words(error: BaseException) -> str:
+    """Return the class of an error and its message, if it has one, on one line of moderate length."""
+    message = textwrap.shorten(str(error), MAX_QUOTED, placeholder=" …")
+    return ": ".join(filter(None, [type(error).__name__, message]))
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of one of the errors below with its notes, such as the path of a log."""
+    return " ".join([str(error), *getattr(error, "__notes__", ())])
+
+
 class StoreError(RuntimeError):
     """A run folder that cannot be read or written: what is wrong, and what to do."""
 
@@ -24,4 +39,8 @@ class EnvironmentFailed(RuntimeError):
 
 
 class WorkerFailed(RuntimeError):
-    """A worker process that ended unexpectedly."""
+    """A worker process that ended unexpectedly, or an exception in it that nothing was prepared for."""
+
+
+class WorkerTraceback(Exception):
+    """The traceback of an error in a worker process, as text: the cause of the error that its parent raises."""

@@ -1,4 +1,4 @@
-"""Atomic writing of files."""
+"""Atomic writing of files, and the folder for those that may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 from softstep.errors import StoreError
+
+
+def cache_folder() -> Path:
+    """Return the folder in which softstep keeps compiled programs, and logs of failures that left no run folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "softstep"
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -189,7 +189,11 @@ USAGE_ERRORS = [
     (["train", "CartPole-v1", "--optimizer", "adamm"], "did you mean"),
     (["train", "CartPole-v1", "--optimizer-options", "bet", "0.9"], "has no 'bet'"),
     (["train", "CartPole-v1", "--env-module", "no_such_module"], "cannot be imported"),
+    (["train", "CartPole-v1", "--env-module", "my_envs.py"], "leave out .py"),
+    (["train", "--env-module", "my_envs", "Mine-v0"], "softstep train Mine-v0 --env-module my_envs"),
+    (["train", "my_envs:Mine-v0"], "Mine-v0 --env-module my_envs"),
     (["train", "CartPole-v1", "--network", "no_colon"], "module:function"),
+    (["train", "CartPole-v1", "--network", "nets.py:mine"], "leave out .py"),
     (["train", "CartPole-v1", "--config", "absent.json"], "absent.json"),
     (["train", "CartPole-v1", "--preset", "slow"], "slow"),
     (["train", "CartPole-v1", "--workers", "0"], "workers"),
@@ -239,6 +243,8 @@ def test_a_failing_environment_keeps_the_checkpoint_and_exits_with_code_1(tmp_pa
     assert "failed at environment step 1501" in done.stderr
     assert "the motor is on fire" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "(traceback: run/error.log)" in done.stderr
+    assert 'raise ValueError("the motor is on fire")' in (tmp_path / "run" / "error.log").read_text()
     assert list((tmp_path / "run").glob("checkpoint-*-000000001000.safetensors"))
 
 

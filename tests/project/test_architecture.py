@@ -15,7 +15,7 @@ import softstep
 PACKAGE = Path(softstep.__file__).parent
 ROOT = Path(__file__).parents[2]
 FLOORS = (
-    {"target", "config", "presets", "transition", "errors", "files", "validation"},
+    {"target", "config", "presets", "transition", "errors", "files", "user_code", "validation"},
     {"theory", "conventions", "records", "stats"},
     {"kernels", "learner", "envs", "jax_settings"},
     {"training", "runs"},

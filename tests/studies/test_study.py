@@ -19,7 +19,7 @@ import pytest
 
 from softstep.cli.main import main
 from softstep.comparison.scores import scores_by_seed
-from softstep.errors import StoreError
+from softstep.errors import ConfigError, StoreError
 from softstep.runs import checkpoints, run_folder
 from softstep.studies import ray_engine, study_folder
 from softstep.studies.judge import judge_study
@@ -169,6 +169,15 @@ def test_an_agent_whose_environment_raises_is_recorded_and_the_others_finish(tmp
     assert [agent.seed for agent in progress.finished] == [0]  # it shared a block with the failing agent
     assert all("out of sorts" in error for error in progress.failed.values())
     assert result.frame.select("cell", "seed").unique().height == len(progress.finished)
+
+
+def test_a_study_whose_environment_cannot_be_used_leaves_its_folder_free(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    broken = dataclasses.replace(SPEC, base=dataclasses.replace(SPEC.base, env="Nope-v0"), margin=1.0, floor=0.0)
+    with pytest.raises(ConfigError, match="not registered"):
+        study(broken, tmp_path / "out", workers=1)
+    assert not list(tmp_path.rglob("*.json"))
+    study_folder.check_can_run(tmp_path / "out", resume=False)
 
 
 def test_a_diverging_cell_scores_the_floor(tmp_path: Path) -> None:

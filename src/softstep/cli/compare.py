@@ -55,12 +55,14 @@ class Compare(RunArguments):
 
     def execute(self) -> int:
         """Train or resume, judge a finished comparison, print the outcome and return the exit code."""
+        conclude = softstep.conclude  # imports all that the verdict needs before anything is trained
         if self.resume is None:
             plan, out = self._plan()
         else:
             self.refuse_env()
             out = folders.comparison_folder(self.resume) or self.resume
             plan = folders.read_plan(out)
+            runs.check_trust(plan.config, self.trusted)
 
         def newest() -> Path:
             return out if is_run(out) else folders.selection_folder(out)
@@ -72,7 +74,7 @@ class Compare(RunArguments):
             run = run_comparison(plan, out, self._start, None if self.resume is None else self._continue)
             conclusion = None
             if run.path == out.absolute() and run.summary["finished"]:  # not the selection, and not stopped
-                conclusion = softstep.conclude(run, trusted=self.trusted)
+                conclusion = conclude(run, trusted=self.trusted)
             print_outcome(run, newest(), conclusion, json=self.json)
         return exit_code(finished=run.summary["finished"], saved=saved)
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import softstep
 from softstep.cli.exit_codes import FAILURE, SUCCESS, USAGE, stop_line
 from softstep.cli.stop_signals import STOP
-from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed, near
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed, near, one_line
 from softstep.jax_settings import table
+from softstep.runs.failure_log import log_failure
 
 GRACE = 4.0
 """Seconds that threads of the environment have to end when a command is done."""
@@ -88,12 +89,10 @@ def _guarded(arguments: list[str]) -> int:
     """Run a command; turn its failures into a line and an exit code."""
     try:
         return _dispatch(arguments)
-    except (ConfigError, StoreError) as error:
-        _complain(str(error))
-        return USAGE
-    except (EnvironmentFailed, WorkerFailed) as error:
-        _complain(str(error))
-        return FAILURE
+    except (ConfigError, StoreError, EnvironmentFailed, WorkerFailed) as error:
+        log_failure(error)
+        _complain(one_line(error))
+        return USAGE if isinstance(error, (ConfigError, StoreError)) else FAILURE
     except KeyboardInterrupt as stop:  # the second signal, or one when there is nothing to save
         _complain(str(stop) or stop_line("nothing had to be saved"))
         return STOP.exit_code

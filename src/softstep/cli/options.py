@@ -134,7 +134,13 @@ class RunArguments:
     def configuration(self) -> Config:
         """Return the configuration that the flags describe."""
         if self.env is None and self.config is None:
-            name = type(self).__name__.lower()
+            name, modules = type(self).__name__.lower(), self.settings.env_modules
+            if len(modules) > 1:
+                flags = f"--env-module {' '.join(modules[:-1])}"
+                raise ConfigError(
+                    f"ENV is missing: --env-module takes all words that follow, {modules[-1]} too, so write ENV first:"
+                    f" softstep {name} {modules[-1]} {flags}"
+                )
             raise ConfigError(f"ENV is missing: name an environment, for example softstep {name} LunarLander-v3")
         values = {field.name: getattr(self.settings, field.name) for field in dataclasses.fields(Config)}
         if self.env is not None:

@@ -74,6 +74,7 @@ class StudyRun(PlainCommand):
             _print_forecast(spec, workers, as_json=self.json)
             return SUCCESS
         study_folder.check_can_run(out, resume=self.resume)
+        report_study = softstep.report_study  # imports all that the report needs before anything is trained
 
         def train_population(config: Config, path: Path, execute: runs.Execute) -> Run:
             unfinished = run_folder.is_run(path)
@@ -90,7 +91,7 @@ class StudyRun(PlainCommand):
             study = run_study(spec, out, train_population, resume=self.resume, engine=engine)
             finished = study.finished
             if finished:
-                softstep.report_study(study)
+                report_study(study)
             _print_status(study, as_json=self.json)
         return exit_code(finished=finished, saved=saved)
 

@@ -21,12 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from softstep import envs
-from softstep.comparison.random_minibatches import draw_minibatches
+from softstep.comparison.random_minibatches import draw_minibatches, record_transitions
 from softstep.comparison.tracked_networks import NetworkTracker, ParameterVectors, parameter_vectors
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.jax_settings.pinned import pinned
 from softstep.learner.networks import make_network
+from softstep.user_code import guarded
 
 OPTIMIZERS = ("sgd", "adam")
 
@@ -133,6 +134,23 @@ def replay(config: Config, *, updates: Sequence[int] = (1, 2, 3, 10, 100, 1000),
             for update, wide, narrow in zip(updates, in_float64, in_float32, strict=True)
         ]
     return FirstSteps(config.env, alpha, config.target.c, tuple(rows), second_update_error, unit_steps)
+
+
+def check_replay(config: Config) -> None:
+    """Raise what `replay` would raise, before anything is trained.
+
+    The environment is described and plays as many random steps as `replay` records. A network of the user's is also
+    trained for two updates, in float32 and float64; our own needs no such test, which takes five seconds.
+
+    Raises:
+        ConfigError: a module, the environment or the network cannot be used here.
+        EnvironmentFailed: the environment raises under random actions.
+    """
+    if config.network is not None:
+        with guarded(f"network = {config.network!r} fails in the first updates, made in float64 and in float32"):
+            replay(config, updates=(1, 2))
+    else:
+        record_transitions(config, envs.describe(config), config.seed)
 
 
 @_ignore_overflow

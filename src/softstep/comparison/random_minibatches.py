@@ -11,8 +11,10 @@ from jaxtyping import Float
 
 from softstep import envs
 from softstep.config import Config
+from softstep.errors import EnvironmentFailed
 from softstep.training.replay_rows import columns, discounts, row_width, unpack_rows
 from softstep.transition import Transition
+from softstep.user_code import guarded
 
 MIN_TRANSITIONS = 2_000
 """Fewest transitions that are recorded."""
@@ -40,6 +42,9 @@ def record_transitions(config: Config, spec: envs.EnvSpec, seed: int) -> Float[n
 
     Rewards and discounts are those the configuration learns from: rewards are scaled, and time limits bootstrap or
     not as configured.
+
+    Raises:
+        EnvironmentFailed: the environment raises.
     """
     rng, shape = np.random.default_rng(seed), (1, config.num_envs)
     host, step_keys = _make_host(config, spec, seed)
@@ -50,7 +55,8 @@ def record_transitions(config: Config, spec: envs.EnvSpec, seed: int) -> Float[n
         observation, action, reward, discount, next_observation = columns(new_rows, spec.observation_size)
         actions = rng.integers(spec.num_actions, size=shape)
         observation[...], action[...] = host.observations, actions
-        step = host.step(actions, step_keys(count))
+        with guarded(f"{config.env} failed under random actions", EnvironmentFailed):
+            step = host.step(actions, step_keys(count))
         reward[...], discount[...] = step.reward * np.float32(config.reward_scale), discounts(config, step)
         next_observation[...] = step.next_observation
         valid = np.ones(shape, bool) if step.valid is None else step.valid

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
+from softstep.comparison.first_steps import check_replay
 from softstep.comparison.folders import check_new_comparison, comparison_folder, read_plan, selection_folder
 from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
 from softstep.comparison.scores import scores_by_seed
@@ -50,7 +51,12 @@ def run_comparison(plan: ComparisonPlan, out: Path, start: StartRun, resume: Res
 
     Returns:
         The judged run, or the selection run if that was stopped.
+
+    Raises:
+        ConfigError: something that the verdict will need cannot be used.
+        EnvironmentFailed: the environment raises under random actions.
     """
+    check_replay(plan.config)  # an hour of training must not end without a verdict
     files = {PLAN_FILE: plan.to_json().encode()}
     if resume and is_run(out):
         return _without_replay(resume(out))

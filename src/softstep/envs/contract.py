@@ -166,9 +166,10 @@ def split_id(env: str) -> tuple[Maker, str]:
         return "envpool", name
     if prefix == "gymnasium":
         return "gymnasium", name
+    module = prefix.removesuffix(".py")
     raise ConfigError(
         f"env = {env!r}: the maker {prefix!r} is not gymnasium, gymnax or envpool"
-        " (for environments of your own: --env-module your_module, and the bare id)"
+        f" (if the module {module} registers it: {name} --env-module {module})"
     )
 
 

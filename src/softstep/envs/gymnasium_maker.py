@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from softstep.envs.contract import EnvSpec, Step, episode_seed
 from softstep.envs.lunar_lander import fast_equivalent
-from softstep.errors import ConfigError, near
+from softstep.errors import ConfigError, EnvironmentFailed, in_words, near
+from softstep.user_code import close, guarded, import_env_modules
 
 
 class OneEnv:
@@ -33,7 +35,8 @@ class OneEnv:
     def start(self, seed: int) -> np.ndarray:
         """Start an episode from `seed`; return its first observation."""
         self.actions = []
-        observation, _ = self._env.reset(seed=seed)
+        with np.errstate():  # what the environment sets with numpy.seterr must not make our own arithmetic raise
+            observation, _ = self._env.reset(seed=seed)
         return np.asarray(observation)
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
@@ -52,12 +55,13 @@ class OneEnv:
 
     def close(self) -> None:
         """Close the environment."""
-        self._env.close()
+        close(self._env)
 
 
 def _make(name: str) -> tuple[Any, int | None]:
     """Make the environment without the wrappers that `OneEnv` replaces; return it and its time limit in steps."""
-    env, limit = gymnasium.make(name, disable_env_checker=True), None
+    with np.errstate():  # as in `OneEnv.start`
+        env, limit = gymnasium.make(name, disable_env_checker=True), None
     while isinstance(env, (TimeLimit, OrderEnforcing)):
         if isinstance(env, TimeLimit):
             steps: int = env._max_episode_steps
@@ -163,6 +167,7 @@ class GymnasiumEvaluation:
     """One environment for each agent and seed; each plays a single episode."""
 
     def __init__(self, spec: EnvSpec, agents: int, seeds: Sequence[int]) -> None:
+        self._name = spec.name
         self._envs = [[OneEnv(spec.name, 0, 0) for _ in seeds] for _ in range(agents)]
         self.observations = np.empty((agents, len(seeds), spec.observation_size), np.float32)
         for w, envs in enumerate(self._envs):
@@ -172,10 +177,11 @@ class GymnasiumEvaluation:
     def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step the environments that are `running`; return rewards and whether episodes ended."""
         rewards, ended = np.zeros(running.shape), np.zeros(running.shape, bool)
-        for w, k in np.argwhere(running).tolist():
-            observation, rewards[w, k], terminated, truncated = self._envs[w][k].step(int(actions[w, k]))
-            self.observations[w, k] = np.ravel(observation)
-            ended[w, k] = terminated or truncated
+        with guarded(f"{self._name} failed in an evaluation", EnvironmentFailed):
+            for w, k in np.argwhere(running).tolist():
+                observation, rewards[w, k], terminated, truncated = self._envs[w][k].step(int(actions[w, k]))
+                self.observations[w, k] = np.ravel(observation)
+                ended[w, k] = terminated or truncated
         return rewards, ended
 
     def close(self) -> None:
@@ -197,25 +203,22 @@ def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
     Raises:
         ConfigError: a module or the environment cannot be used.
     """
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ConfigError(f"env_module = {module!r} cannot be imported: {error}") from None
+    import_env_modules(modules)
     _check_registered(name)
-    try:
+    with guarded(f"env = {name!r} cannot be made"):
         env = gymnasium.make(name, disable_env_checker=True)
-    except (gymnasium.error.Error, ImportError) as error:
-        raise ConfigError(f"env = {name!r} cannot be made: {' '.join(str(error).split())}") from None
-    observation, action = env.observation_space, env.action_space
-    env.close()
+        observation, action = env.observation_space, env.action_space
+    close(env)
     if not isinstance(action, gymnasium.spaces.Discrete):
         raise ConfigError(
             f"env = {name!r} has {type(action).__name__} actions: deep Q-learning needs Discrete ones"
             f"{near(name, [name.replace('Continuous', '')]) if 'Continuous' in name else ''}"
         )
     if not isinstance(observation, gymnasium.spaces.Box):
-        raise ConfigError(f"env = {name!r} has {type(observation).__name__} observations: a Box is needed")
+        raise ConfigError(
+            f"env = {name!r} has {type(observation).__name__} observations: a Box is needed"
+            " (--flatten, or a wrapper in a module of your own, registered under another id and named by --env-module)"
+        )
     if action.start != 0:
         raise ConfigError(f"env = {name!r} numbers its actions from {action.start}: they must start at 0")
     size = int(np.prod(observation.shape))
@@ -230,22 +233,39 @@ def _check_registered(name: str) -> None:
     base = name.rpartition("-v")[0] or name
     versions = [k for k in known if k.rpartition("-v")[0] == base]
     hint = f"; did you mean {' or '.join(map(repr, versions))}?" if versions else near(name, known)
-    raise ConfigError(f"env = {name!r} is not registered with Gymnasium{hint} (`softstep envs` lists those that are)")
+    raise ConfigError(
+        f"env = {name!r} is not registered with Gymnasium{hint}"
+        " (an environment of your own is registered by the module that --env-module names)"
+    )
 
 
 def _replays_exactly(name: str, num_actions: int, steps: int = 40) -> bool:
     """Return whether a used environment and a fresh one play the same episode from the same seed and actions."""
-    used, fresh = OneEnv(name, 0, 0), OneEnv(name, 0, 0)
     actions = np.random.default_rng(0).integers(num_actions, size=steps).tolist()
-    try:
+    with guarded(f"env = {name!r} fails in its first steps"), contextlib.ExitStack() as made:
+        used = made.enter_context(contextlib.closing(OneEnv(name, 0, 0)))
+        fresh = _second(name)
+        if fresh is None:
+            used.replay(0, actions[:1])
+            return False
+        made.enter_context(contextlib.closing(fresh))
         used.replay(0, _until_end(used, 0, actions))
         played = _until_end(used, 1, actions)
         return np.array_equal(used.replay(1, played), fresh.replay(1, played), equal_nan=True)
+
+
+def _second(name: str) -> OneEnv | None:
+    """Make the environment while there is another; return None, with a warning, if there can be only one."""
+    try:
+        return OneEnv(name, 0, 0)
     except Exception as error:
-        raise ConfigError(f"env = {name!r} fails in its first steps: {type(error).__name__}: {error}") from error
-    finally:
-        used.close()
-        fresh.close()
+        warnings.warn(
+            f"{name} cannot be made twice at a time ({in_words(error)}): it serves one agent with num_envs = 1 and"
+            " eval_every = 0, and its runs are not exactly resumable",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
 
 
 def _until_end(env: OneEnv, episode: int, actions: list[int]) -> list[int]:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Key, PRNGKeyArray
 from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
 from softstep.errors import ConfigError, near
 from softstep.jax_settings.pinned import pinned
+from softstep.user_code import guarded
 
 
 class _LazyModule(ModuleType):
@@ -51,8 +52,9 @@ def make_compiled(name: str) -> CompiledEnv:
         raise ConfigError(
             f"env = 'gymnax:{name}' is not an environment of gymnax{near(name, list(gymnax.registered_envs))}"
         )
-    env, params = gymnax.make(name)
-    space = env.action_space(params)
+    with guarded(f"env = 'gymnax:{name}' cannot be made"):
+        env, params = gymnax.make(name)
+        space = env.action_space(params)
     if not hasattr(space, "n"):
         raise ConfigError(
             f"env = 'gymnax:{name}' has {type(space).__name__} actions: deep Q-learning needs Discrete ones"
@@ -82,7 +84,8 @@ def make_compiled(name: str) -> CompiledEnv:
             truncated,
         )
 
-    _, observation = jax.eval_shape(lambda: reset(jax.random.key(0)))
+    with guarded(f"env = 'gymnax:{name}' cannot be reset"):
+        _, observation = jax.eval_shape(lambda: reset(jax.random.key(0)))
     spec = EnvSpec(name, "gymnax", observation.size, int(space.n), exactly_resumable=True)
     return CompiledEnv(spec, reset, draw_randomness, step)
 

@@ -11,7 +11,9 @@ from softstep.envs.envpool_maker import describe as describe_envpool
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
 from softstep.envs.gymnax_maker import make_compiled
 from softstep.envs.own_settings import make_unpinned, make_unpinned_evaluation
+from softstep.errors import EnvironmentFailed
 from softstep.jax_settings.pinned import unpinned
+from softstep.user_code import guarded
 
 
 def describe(config: Config) -> EnvSpec:
@@ -30,14 +32,24 @@ def describe(config: Config) -> EnvSpec:
 
 
 def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:
-    """Make `num_envs` environments of Gymnasium or EnvPool for each of the agents' `seeds`, and reset them."""
+    """Make `num_envs` environments of Gymnasium or EnvPool for each of the agents' `seeds`, and reset them.
+
+    Raises:
+        ConfigError: that many instances cannot be made.
+    """
     if spec.maker == "envpool":
         return EnvPoolEnvs(spec, seeds, num_envs)
-    return make_unpinned(spec, seeds, num_envs)
+    with guarded(f"{len(seeds) * num_envs} × {spec.name} cannot be made and reset"):
+        return make_unpinned(spec, seeds, num_envs)
 
 
 def make_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
-    """Make one environment for each agent and episode seed, and reset them."""
+    """Make one environment for each agent and episode seed, and reset them.
+
+    Raises:
+        EnvironmentFailed: that many instances cannot be made.
+    """
     if spec.maker == "envpool":
         return EnvPoolEvaluation(spec, agents, seeds)
-    return make_unpinned_evaluation(spec, agents, seeds)
+    with guarded(f"{spec.name} cannot be made {agents * len(seeds)} times for an evaluation", EnvironmentFailed):
+        return make_unpinned_evaluation(spec, agents, seeds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -17,6 +16,7 @@ from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.kernels.mlp import mlp, mlp_kernel_accepts
 from softstep.kernels.support import Params as Params
+from softstep.user_code import guarded, import_user_module
 
 
 class MLP(eqx.Module):
@@ -73,10 +73,12 @@ def make_network(config: Config, observation_size: int, num_actions: int) -> Net
     if config.network is None:
         return mlp_network((observation_size, *config.hidden, num_actions), config.initializer)
     build = _import_function(config.network)
-    network = from_builder(lambda key: build(key, observation_size, num_actions))
-    shape = jax.eval_shape(
-        lambda key, o: network.apply(network.init(key), o), jax.random.key(0), jnp.zeros(observation_size)
-    ).shape
+    with guarded(f"network = {config.network!r} fails"):
+        network = from_builder(lambda key: build(key, observation_size, num_actions))
+        values = jax.eval_shape(
+            lambda key, o: network.apply(network.init(key), o), jax.random.key(0), jnp.zeros(observation_size)
+        )
+    shape = getattr(values, "shape", type(values).__name__)
     if shape != (num_actions,):
         raise ConfigError(f"network = {config.network!r} returns shape {shape}: it must return ({num_actions},)")
     return network
@@ -127,10 +129,10 @@ def _import_function(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     if not module or not name:
         raise ConfigError(f"network = {path!r} does not name a function: write it as module:function")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"network = {path!r} cannot be loaded: {error}") from None
+    setting = f"network = {path!r}"
+    function = getattr(import_user_module(module, setting), name, None)
+    if function is None:
+        raise ConfigError(f"{setting} cannot be loaded: the module {module} has no {name}")
     if not callable(function):
         raise ConfigError(f"network = {path!r} is not a function")
     return function

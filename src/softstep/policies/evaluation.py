@@ -14,7 +14,7 @@ from softstep.config import Agent
 from softstep.errors import ConfigError
 from softstep.jax_settings.pinned import pinned
 from softstep.learner.update import make_learner
-from softstep.policies.policy import read_parameters
+from softstep.policies.policy import describe_environment, read_parameters
 from softstep.runs import run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
@@ -58,7 +58,7 @@ def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trust
         raise ConfigError(f"seed = {seed} must be at least 0")
     folder = run_folder.open_run(run.path if isinstance(run, Run) else run)
     check_trust(folder.config, trusted)
-    spec = envs.describe(folder.config)
+    spec = describe_environment(folder)
     blocks = range(len(folder.config.blocks()))
     returns = [_block_returns(folder, spec, block, episodes, seed) for block in blocks]
     return Evaluation(folder.config.agents(), np.concatenate(returns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from softstep.config import Agent
 from softstep.errors import ConfigError, StoreError
 from softstep.jax_settings.pinned import pinned
 from softstep.learner.networks import Network, make_network, numpy_q_values
-from softstep.runs import checkpoints, run_folder
+from softstep.runs import checkpoints, registration, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
 from softstep.training.evaluation import evaluated_parameters
@@ -89,11 +90,20 @@ def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) 
     check_trust(config, trusted)
     if not 0 <= agent < config.num_agents:
         raise ConfigError(f"agent = {agent} is not in the run: it has agents 0 to {config.num_agents - 1}")
-    spec = envs.describe(config)
+    spec = describe_environment(folder)
     network = make_network(config, spec.observation_size, spec.num_actions)
     block, slot = divmod(agent, config.width)
     params = tuple(leaf[slot] for leaf in read_parameters(folder, network, block))
     return Policy(config.blocks()[block][slot], spec, network, params, config.hidden)
+
+
+def describe_environment(folder: RunFolder) -> envs.EnvSpec:
+    """Describe a run's environment; warn if its id stands for another one in this process."""
+    spec = envs.describe(folder.config)
+    difference = registration.difference(folder)
+    if difference is not None:
+        warnings.warn(f"{difference}: the one here is used", RuntimeWarning, stacklevel=3)
+    return spec
 
 
 def read_parameters(folder: RunFolder, network: Network, block: int) -> tuple[np.ndarray, ...]:

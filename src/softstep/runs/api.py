@@ -13,7 +13,8 @@ from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.records.events import Outcome, Progress
 from softstep.records.history import History
-from softstep.runs import checkpoints, run_folder, versions, worker_pool
+from softstep.runs import checkpoints, registration, run_folder, versions, worker_pool
+from softstep.runs.failure_log import log_failure
 from softstep.runs.lengthening import lengthened, write_length
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.tables import make_tables, read_curves, read_episodes, write_tables
@@ -127,16 +128,20 @@ def train(
     Raises:
         ConfigError: for an invalid setting.
         StoreError: if the folder cannot be written.
-        EnvironmentFailed: if an environment raises; the last checkpoint remains.
+        EnvironmentFailed: if an environment raises; the last checkpoint remains, and `error.log` has the traceback. A
+            run without a checkpoint leaves no folder.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"workers = {workers} must be at least 1")
     path = (Path(out) if out is not None else default_out(config, "train")).absolute()
-    folder = run_folder.create(path, config, force=force, files=files)
+    folder = run_folder.create(path, config, force=force, files={**(files or {}), **registration.files(config.env)})
     try:
         return _execute(folder, workers, view, should_stop, execute)
-    except ConfigError:  # the environment or network cannot be made: leave no trace
-        run_folder.undo_creation(folder)
+    except Exception as error:
+        if any(checkpoints.steps_reached(folder)):
+            log_failure(error, folder.path)
+        else:  # nothing is lost, and the folder is free for the next attempt
+            run_folder.undo_creation(folder)
         raise
     except KeyboardInterrupt:
         if not any(checkpoints.steps_reached(folder)):
@@ -185,7 +190,11 @@ def resume(
         return Run(folder)
     for change in versions.version_changes(folder.path, folder.config):
         warnings.warn(f"{change}: the run continues, but its bits may differ from an undisturbed one", stacklevel=2)
-    return _execute(folder, workers, view, should_stop, execute)
+    try:
+        return _execute(folder, workers, view, should_stop, execute)
+    except Exception as error:
+        log_failure(error, folder.path)
+        raise
 
 
 def check_trust(config: Config, trusted: Sequence[str]) -> None:

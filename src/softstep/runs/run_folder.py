@@ -1,6 +1,8 @@
 """Run folders: creating, opening and locking them, and the result files in them.
 
     config.json  versions.json  summary.json  lock
+    registration.json                    what the environment's id stood for when the run was started
+    error.log                            tracebacks of the failures that ended the run, if any
     checkpoint-BLOCK-STEPS.safetensors   everything except the replay's rows; the last two of each block
     replay-BLOCK-NUMBER.rows             append-only segments of replay rows
     curves.parquet  episodes.parquet     written from the checkpoints when a run ends or is interrupted

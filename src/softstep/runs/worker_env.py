@@ -1,4 +1,6 @@
-"""The command line and environment variables of worker processes: one thread, compiled programs cached on disk.
+"""The command line and environment variables of worker processes.
+
+They have one thread, find the user's modules where their parent does, and cache compiled programs on disk.
 
 XLA's thread pool slows programs of this size down (55 µs per agent-step against 40 with one thread); several
 one-thread processes use a machine's cores better.
@@ -15,6 +17,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from softstep import user_code
+from softstep.files import cache_folder
 from softstep.jax_settings import table
 from softstep.kernels import switch
 
@@ -27,15 +31,15 @@ ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def cache_dir() -> Path:
     """Return the folder in which compiled programs are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "softstep" / "xla"
+    return cache_folder() / "xla"
 
 
 def settings(*, overlap: bool) -> dict[str, str]:
-    """Return a worker's environment variables for JAX; `overlap` lets an update run while Python continues."""
+    """Return a worker's own environment variables; `overlap` lets an update run while Python continues."""
     return (
         ONE_THREAD
         | table.environment()
+        | user_code.worker_environment()
         | switch.environment()
         | {
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),

@@ -16,9 +16,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol, runtime_checkable
 
-from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed
+from softstep.errors import (
+    ConfigError,
+    EnvironmentFailed,
+    StoreError,
+    WorkerFailed,
+    WorkerTraceback,
+    one_line,
+)
 from softstep.records.events import Outcome, Progress
 from softstep.runs import checkpoints, worker_env
+from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
 
 
@@ -43,6 +51,7 @@ _ERRORS: Mapping[str, type[Exception]] = {
     "ConfigError": ConfigError,
     "StoreError": StoreError,
     "EnvironmentFailed": EnvironmentFailed,
+    "WorkerFailed": WorkerFailed,
 }
 
 
@@ -184,14 +193,17 @@ class WorkerPool:
             case "stopped":
                 worker.block = None
             case "failed":
-                self._fail(worker, _ERRORS[message["kind"]](message["message"]))
+                error = _ERRORS[message["kind"]](message["message"])
+                error.__cause__ = WorkerTraceback(message["traceback"]) if message["traceback"] else None
+                self._fail(worker, error)
 
     def _fail(self, worker: Worker, error: Exception) -> None:
         """Handle a failed block: raise the error, or note it and continue with the next block."""
         block, worker.block = worker.block, None
         if self._failed is None or block is None or not isinstance(error, (EnvironmentFailed, WorkerFailed)):
             raise error
-        self._failed[block] = str(error)
+        log_failure(error, self._run.path)
+        self._failed[block] = one_line(error)
         worker.start_next(self._waiting)
 
     def _handle_end(self, worker: Worker) -> None:
@@ -231,16 +243,13 @@ class Worker:
         self.block: int | None = None
         self.is_ready = False
         """Whether it hears commands."""
-        search = [os.getcwd()] if run.config.env_modules or run.config.network else []
-        path = os.pathsep.join([*search, *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = os.environ | worker_env.settings(overlap=overlap) | ({"PYTHONPATH": path} if path else {})
         with worker_env.signals_blocked():
             self._process = subprocess.Popen(
                 worker_env.command("softstep.worker.main"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE if _must_relay() else None,
-                env=environment,
+                env=os.environ | worker_env.settings(overlap=overlap),
                 pass_fds=[lock],
             )
         assert self._process.stdin is not None

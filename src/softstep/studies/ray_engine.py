@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from softstep import envs
 from softstep.config import Config
-from softstep.errors import ConfigError, EnvironmentFailed, WorkerFailed
+from softstep.errors import ConfigError, EnvironmentFailed, WorkerFailed, one_line
 from softstep.records.events import Abandoned, Hooks, Outcome, Progress
 from softstep.runs import checkpoints, run_folder, worker_env
+from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.worker_pool import SAVE_PATIENCE, RunView, finished_outcomes
 from softstep.training.replay_rows import row_width
@@ -118,7 +119,8 @@ def train_block(folder: str, block: int) -> dict[str, Any]:
     try:
         return {"outcome": execute_block(run_folder.open_run(Path(folder)), block, hooks)._asdict()}
     except EnvironmentFailed as error:
-        return {"failed": str(error)}
+        log_failure(error, Path(folder))
+        return {"failed": one_line(error)}
     except Abandoned:
         return {"failed": "stopped before its first iteration"}
     finally:

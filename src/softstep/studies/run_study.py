@@ -118,14 +118,19 @@ def run_study(
         study_folder.check_is_study(out)
     else:
         study_folder.create_study(out, spec)
-    with run_folder.locked(out):
-        if resume:
-            study_folder.extend_spec(out, spec)
-            study_folder.clear_failures(out)
-            study_folder.delete_damaged_blocks(out)
-        while _train_missing(spec, out, train_population, engine):
-            pass
-        write_table(out, spec, study_progress(out, spec).finished)
+    try:
+        with run_folder.locked(out):
+            if resume:
+                study_folder.extend_spec(out, spec)
+                study_folder.clear_failures(out)
+                study_folder.delete_damaged_blocks(out)
+            while _train_missing(spec, out, train_population, engine):
+                pass
+            write_table(out, spec, study_progress(out, spec).finished)
+    except Exception:
+        if not resume:
+            study_folder.delete_empty_study(out)  # the folder is free for the next attempt
+        raise
     return Study(out)
 
 

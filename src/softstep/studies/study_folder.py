@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -92,6 +93,12 @@ def population_folder(path: Path, content_hash: str) -> Path:
 def study_runs(path: Path) -> list[RunFolder]:
     """Return the study's runs, in the order of their names."""
     return [run_folder.open_run(config.parent) for config in sorted((path / "parts").glob("*/config.json"))]
+
+
+def delete_empty_study(path: Path) -> None:
+    """Delete the folder of a study without any run."""
+    if not study_runs(path):
+        shutil.rmtree(path)
 
 
 def write_failures(run: RunFolder, failures: Mapping[int, str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from softstep.config import Config
 from softstep.envs import EnvSpec, HostEnvs, Step
-from softstep.errors import EnvironmentFailed
+from softstep.errors import EnvironmentFailed, in_words
 from softstep.kernels.acting import make_actor
 from softstep.kernels.support import kernels_supported
 from softstep.learner.networks import flatten_parameters, numpy_q_values
@@ -177,8 +177,8 @@ class HostDriver:
         """Step the environments to environment step `at`."""
         try:
             return self._envs.step(actions, keys)
-        except Exception as error:
-            message = f"{self._config.env} failed at environment step {at}: {type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:
+            message = f"{self._config.env} failed at environment step {at}: {in_words(error)}"
             raise EnvironmentFailed(message) from error
 
     def minibatch(self, random_bits: Any) -> np.ndarray:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softstep.errors import ConfigError, EnvironmentFailed, StoreError
+from softstep.errors import ConfigError, EnvironmentFailed, StoreError, in_words
 from softstep.records.events import Abandoned, Hooks, Progress
 from softstep.runs import run_folder
 from softstep.runs.descriptors import make_private
@@ -91,9 +92,17 @@ def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, stop: 
     except Abandoned:  # before the first iteration, so that there is nothing to save
         send("stopped", block=block)
     except (ConfigError, StoreError, EnvironmentFailed) as error:
-        send("failed", block=block, kind=type(error).__name__, message=str(error))
+        send("failed", block=block, kind=type(error).__name__, message=str(error), traceback=_traceback(error))
+    except BaseException as error:  # our own fault, or something that user code raises where nobody expects it
+        message = f"the worker of block {block} failed: {in_words(error)}"
+        send("failed", block=block, kind="WorkerFailed", message=message, traceback=traceback.format_exc())
     finally:
         stop.unsaved = False
+
+
+def _traceback(error: BaseException) -> str | None:
+    """Return the traceback of an error that has a cause; None for one that says everything itself."""
+    return None if error.__cause__ is None else "".join(traceback.format_exception(error))
 
 
 if __name__ == "__main__":

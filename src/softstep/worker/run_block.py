@@ -6,13 +6,15 @@ import dataclasses
 import warnings
 
 from softstep import envs
+from softstep.errors import ConfigError
 from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Outcome, Restored, Snapshot
-from softstep.runs import checkpoints
+from softstep.runs import checkpoints, registration
 from softstep.runs.checkpoints import CheckpointWriter
 from softstep.runs.run_folder import RunFolder
 from softstep.training.loop import run_block
 from softstep.training.program_cache import ProgramCache
+from softstep.user_code import import_env_modules
 
 
 def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache | None = None) -> Outcome:
@@ -23,9 +25,15 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache 
         block: number of the block.
         hooks: callbacks; checkpoints are added to them.
         cache: programs of the other blocks of this run in this process.
+
+    Raises:
+        ConfigError: the environment or the network cannot be used, or the environment is another one here than in the
+            process that started the run.
+        EnvironmentFailed: the environment raises while it is trained on.
     """
     agents, cache = run.config.blocks()[block], cache or ProgramCache()
     with hooks.abandonable():
+        _check_registration(run)
         spec = cache.get(envs.describe, run.config)
     if block == 0 and not spec.exactly_resumable:
         warnings.warn(
@@ -49,3 +57,18 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache 
             return run_block(run.config, agents, spec, dataclasses.replace(hooks, on_checkpoint=save), restored, cache)
     finally:
         writer.close()
+
+
+def _check_registration(run: RunFolder) -> None:
+    """Raise ConfigError if the environment's id stands for another one here; warn if the run has begun with it."""
+    import_env_modules(run.config.env_modules)
+    difference = registration.difference(run)
+    if difference is None:
+        registration.record(run)
+    elif any(checkpoints.steps_reached(run)):
+        warnings.warn(f"{difference}: the run goes on with the one here", RuntimeWarning, stacklevel=2)
+    else:
+        raise ConfigError(
+            f"{difference}: worker processes see only what Gymnasium and env_modules register, so put the registration"
+            " into a module and name it, env_modules=('your_module',) or --env-module your_module"
+        )

@@ -1,11 +1,13 @@
 """The animation of an episode, read back with Pillow."""
 
+from typing import ClassVar
+
 import gymnasium
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from softstep.errors import ConfigError
+from softstep.errors import ConfigError, EnvironmentFailed
 from softstep.report.media import episode_gif
 from softstep.report.media.episode_frame import HEIGHT, PANEL, EpisodeStep, FrameRenderer
 from softstep.report.media.episode_gif import action_names, landing_gif
@@ -130,6 +132,68 @@ def test_environments_that_cannot_be_watched_are_rejected_in_one_line(tmp_path, 
         landing_gif(upright, env_id, tmp_path / "out.gif")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+class Painter(Blind):
+    """An environment that draws, or fails where `fault` says."""
+
+    metadata: ClassVar[dict] = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(self, fault, render_mode=None):
+        self.fault, self.render_mode = fault, render_mode
+        self.work("constructor")
+
+    def work(self, place, *words):
+        if self.fault == place:
+            raise AssertionError(*words)
+
+    def reset(self, seed=None, options=None):
+        self.work("reset")
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.work("step", "it slipped")
+        return np.zeros(1, np.float32), 1.0, True, False, {}
+
+    def render(self):
+        self.work("render", "no OpenGL here")
+        return {"nothing": None, "grey": np.zeros((9, 9), np.uint8)}.get(self.fault, np.zeros((9, 9, 3), np.uint8))
+
+    def close(self):
+        self.work("close", "the viewer has gone already")
+
+
+@pytest.fixture
+def painter(request):
+    gymnasium.register("Painter-v0", Painter, kwargs={"fault": request.param})
+    yield "Painter-v0"
+    del gymnasium.registry["Painter-v0"]
+
+
+@pytest.mark.parametrize(
+    ("painter", "words"),
+    [
+        ("constructor", "cannot be watched: AssertionError$"),
+        ("reset", "cannot be reset: AssertionError$"),
+        ("step", "failed at step 1 of the episode: AssertionError: it slipped$"),
+        ("render", r"cannot be watched, its render\(\) fails: AssertionError: no OpenGL here$"),
+        ("nothing", "returns no RGB array"),
+        ("grey", "returns no RGB array"),
+    ],
+    indirect=["painter"],
+)
+def test_an_environment_that_fails_while_it_is_watched_is_named_in_one_line(painter, words, tmp_path):
+    with pytest.raises((ConfigError, EnvironmentFailed), match=words) as caught:
+        landing_gif(lambda o: np.zeros(2), painter, tmp_path / "out.gif")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("painter", ["close"], indirect=True)
+def test_a_close_that_raises_is_a_warning_and_the_animation_is_written(painter, tmp_path):
+    with pytest.warns(RuntimeWarning, match="the viewer has gone already"):
+        landing_gif(lambda o: np.zeros(2), painter, tmp_path / "out.gif")
+    assert (tmp_path / "out.gif").exists()
 
 
 def test_a_diverged_agent_is_rejected(tmp_path):

@@ -15,7 +15,7 @@ from softstep.comparison.first_steps import FirstSteps
 from softstep.comparison.judge import Verdict, verdicts_to_json
 from softstep.comparison.judge_run import JudgedRun, judge_run
 from softstep.comparison.scores import by_agent, final_return, scores_by_seed
-from softstep.errors import ConfigError
+from softstep.errors import ConfigError, EnvironmentFailed
 from softstep.policies.policy import load
 from softstep.report.comparison.exploratory_answer import exploratory_answer
 from softstep.report.comparison.judged_answer import is_judged, judged_answer
@@ -96,11 +96,11 @@ def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:
     }
     if not scores:
         return None
-    policy = load(run, max(scores, key=lambda number: scores[number]), trusted=trusted)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "episode.gif"
         try:
+            policy = load(run, max(scores, key=lambda number: scores[number]), trusted=trusted)
             landing_gif(policy.q_values, policy.spec.name, out, 0)
-        except ConfigError:
+        except (ConfigError, EnvironmentFailed):
             return None
         return out.read_bytes()

@@ -14,9 +14,10 @@ import gymnasium
 import numpy as np
 from PIL import Image
 
-from softstep.errors import ConfigError
+from softstep.errors import ConfigError, EnvironmentFailed
 from softstep.report.media.episode_frame import EpisodeStep, FrameRenderer
 from softstep.report.shared.output_file import check_output, write_output
+from softstep.user_code import close, guarded
 
 MAX_BYTES = 3_000_000
 """Largest size of the file in bytes; above it, frames are dropped."""
@@ -75,6 +76,7 @@ def landing_gif(
 
     Raises:
         ConfigError: If the environment draws no pictures, or if the action values are not finite.
+        EnvironmentFailed: If the environment raises in a step.
     """
     if fps < 1 or max_steps < 1:
         raise ConfigError(f"fps = {fps} and max_steps = {max_steps} must be at least 1")
@@ -115,11 +117,12 @@ def play(
         try:
             return _play(q_values, env, seed, fps, max_steps)
         finally:
-            env.close()
+            close(env)
 
 
 def _play(q_values: Callable[[np.ndarray], np.ndarray], env: Any, seed: int, fps: int, max_steps: int) -> Episode:
-    observation, _ = env.reset(seed=seed)
+    with guarded(f"{_name(env)} cannot be reset"):
+        observation, _ = env.reset(seed=seed)
     first_action = int(getattr(env.action_space, "start", 0))
     rate = float(env.metadata.get("render_fps") or 30)
     stride = max(1, round(rate / fps))
@@ -132,16 +135,30 @@ def _play(q_values: Callable[[np.ndarray], np.ndarray], env: Any, seed: int, fps
             raise ConfigError("this agent's action values are not finite because it diverged: watch another agent")
         action = int(np.argmax(values))
         if len(steps) % stride == 0:
-            pictures[len(steps)] = env.render()
+            pictures[len(steps)] = _picture(env)
         if len(pictures) > MAX_FRAMES:
             stride *= 2
             pictures = {index: picture for index, picture in pictures.items() if index % stride == 0}
-        observation, reward, terminated, truncated, _ = env.step(first_action + action)
-        total += float(reward)
+        with guarded(f"{_name(env)} failed at step {len(steps) + 1} of the episode", EnvironmentFailed):
+            observation, reward, terminated, truncated, _ = env.step(first_action + action)
+            total += float(reward)
         steps.append(EpisodeStep(values, action, len(steps) + 1, total))
-    pictures[len(steps)] = env.render()
+    pictures[len(steps)] = _picture(env)
     steps.append(steps[-1])
     return Episode(steps, pictures, bool(terminated), bool(truncated), rate)
+
+
+def _picture(env: Any) -> np.ndarray:
+    """Return the environment's picture (height, width, 3); raise ConfigError if it draws none."""
+    with guarded(f"{_name(env)} cannot be watched, its render() fails"):
+        picture = np.asarray(env.render())
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise ConfigError(f"{_name(env)} cannot be watched: its render() returns no RGB array (height, width, 3)")
+    return picture
+
+
+def _name(env: Any) -> str:
+    return f"env = {env.spec.id!r}"
 
 
 def _every_other(shown: Sequence[int]) -> list[int]:
@@ -156,16 +173,16 @@ def _make(env_id: str) -> Any:
             f"env = {env_id!r} cannot be watched: only Gymnasium's environments draw pictures; give a bare id"
         )
     no_pictures = ConfigError(f"env = {env_id!r} draws no pictures: it has no render mode rgb_array")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the errors below say the same
+    with guarded(f"env = {env_id!r} cannot be watched"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the errors below say the same
+        try:
             env = gymnasium.make(env_id, render_mode="rgb_array")
-    except TypeError:
-        raise no_pictures from None
-    except Exception as error:
-        raise ConfigError(f"env = {env_id!r} cannot be watched: {error}".splitlines()[0]) from None
+        except TypeError as error:
+            if "render_mode" in str(error):
+                raise no_pictures from None
+            raise
     if "rgb_array" not in (env.metadata.get("render_modes") or []):
-        env.close()
+        close(env)
         raise no_pictures
     return env
 
