@@ -293,6 +293,19 @@ def test_theory_explains_a_pair_and_writes_its_page(tmp_path, capsys):
     assert "<html" in page.read_text()[:500]
 
 
-def test_watch_writes_a_gif(finished):
+def test_watch_writes_a_gif(finished, capsys):
     assert main(["watch", str(finished / "run"), "--seed", "1"]) == 0
     assert (finished / "run" / "watch-0-1.gif").read_bytes()[:6] == b"GIF89a"
+    assert "--eval-max-steps" not in capsys.readouterr().err
+    assert main(["watch", str(finished / "run"), "--seed", "1", "--eval-max-steps", "5"]) == 0
+    assert "had not ended after 5 steps and was cut (--eval-max-steps" in capsys.readouterr().err
+
+
+def test_eval_counts_the_episodes_that_it_cuts(finished, capsys):
+    arguments = ["eval", str(finished / "run"), "--episodes", "3", "--eval-max-steps", "5"]
+    assert main([*arguments, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert [(a["mean"], a["cut"]) for a in json.loads(shown.out)["agents"]] == [(5, 3), (5, 3)]
+    assert "6 of 6 evaluation episodes of CartPole-v1 had not ended after 5 steps and were cut" in shown.err
+    assert main(["eval", str(finished / "run"), "--eval-max-steps", "0"]) == 2
+    assert "eval_max_steps = 0 must be at least 1" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,8 @@ class Watch(PlainCommand):
     """Index of the agent, counted from 0 in the order of `softstep eval`."""
     seed: int = 0
     """Seed of the episode's first state."""
+    eval_max_steps: int = 1_000
+    """Steps after which the episode is cut, with a warning."""
     out: Annotated[Path | None, File] = None
     """File to write. None writes watch-AGENT-SEED.gif in the run folder."""
     trust: Trust = field(default_factory=TrustFlags)
@@ -29,6 +32,13 @@ class Watch(PlainCommand):
         """Play the episode, write the GIF, print its return and return the exit code."""
         policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
         out = self.out or self.run / f"watch-{self.agent}-{self.seed}.gif"
-        episode = softstep.landing_gif(policy.q_values, policy.spec.name, out, self.seed)
+        episode = softstep.landing_gif(policy.q_values, policy.spec.name, out, self.seed, max_steps=self.eval_max_steps)
+        if not (episode["terminated"] or episode["truncated"]):
+            warnings.warn(
+                f"the episode had not ended after {self.eval_max_steps} steps and was cut (--eval-max-steps sets the"
+                " limit)",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         print(f"{out}: return {episode['return']:.0f} in {episode['steps']} steps")
         return SUCCESS

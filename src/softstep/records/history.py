@@ -63,6 +63,8 @@ class History:
     solved: list[bool]
     """Whether each agent has passed `solve_at` twice in a row."""
     evaluations: int = 0
+    cut_episodes: int = 0
+    """Number of evaluation episodes that were cut at `eval_max_steps`."""
 
     @classmethod
     def empty(cls, agents: int) -> History:
@@ -76,6 +78,7 @@ class History:
             "records": self.records,
             "solved": self.solved,
             "evaluations": self.evaluations,
+            "cut_episodes": self.cut_episodes,
         }
         return {
             "history": np.frombuffer(json.dumps(content).encode(), np.uint8),
@@ -89,4 +92,5 @@ class History:
         fields = content.get("record_fields", _VERSION_1_FIELDS)
         records = [Record(**dict(zip(fields, values, strict=True))) for values in content["records"]]
         episodes = Episodes(len(content["solved"]), arrays["episodes"].view(_EPISODE))
-        return cls(records, episodes, content["solved"], content["evaluations"])
+        cut_episodes = content.get("cut_episodes", 0)  # runs of before did not cut any
+        return cls(records, episodes, content["solved"], content["evaluations"], cut_episodes)
