@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from softstep.errors import ConfigError, near
+from softstep.files import json_text
 from softstep.target import TargetUpdate
 from softstep.validation import check_fields, overlay
 
@@ -287,7 +288,7 @@ class Config:
 
     def to_json(self) -> str:
         """Return JSON text that `from_json` reads back as an equal configuration."""
-        return json.dumps({"schema": SCHEMA} | dataclasses.asdict(self), indent=2)
+        return json_text({"schema": SCHEMA} | dataclasses.asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str, base: Config | None = None, *, source: str = "configuration") -> Config:

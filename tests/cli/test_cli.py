@@ -301,6 +301,27 @@ def test_watch_writes_a_gif(finished, capsys):
     assert "had not ended after 5 steps and was cut (--eval-max-steps" in capsys.readouterr().err
 
 
+def test_one_episode_has_no_interval_and_json_says_so_with_null(finished, capsys):
+    assert main(["eval", str(finished / "run"), "--episodes", "1", "--json"]) == 0
+    agents = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["agents"]
+    assert [(agent["low"], agent["high"], agent["sd"]) for agent in agents] == [(None, None, None)] * 2
+
+
+def test_every_json_file_of_a_run_and_every_line_is_strict(finished):
+    texts = [path.read_text(encoding="utf-8") for path in (finished / "run").rglob("*.json")]
+    texts += (finished / "out.jsonl").read_text().splitlines()
+    assert len(texts) > 5
+    for text in texts:
+        json.loads(text, parse_constant=pytest.fail)
+
+
+def test_commands_and_experiments_write_json_by_the_strict_writer():
+    package = Path(inspect.getfile(softstep)).parent
+    paths = [path for folder in ("cli", "studies", "runs") for path in (package / folder).glob("*.py")]
+    others = {path.name for path in paths if "json.dump" in path.read_text(encoding="utf-8")}
+    assert others == {"checkpoints.py", "worker_pool.py"}  # metadata without floats; orders to workers
+
+
 def test_eval_counts_the_episodes_that_it_cuts(finished, capsys):
     arguments = ["eval", str(finished / "run"), "--episodes", "3", "--eval-max-steps", "5"]
     assert main([*arguments, "--json"]) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.console import Console
 import softstep
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.options import PlainCommand, RunPath, Switch, Trust, TrustFlags
+from softstep.files import json_text
 from softstep.report.terminal.tables import return_table
 
 
@@ -40,7 +40,7 @@ class Eval(PlainCommand):
                 {"arm": agent.arm, "seed": agent.seed} | row._asdict() | {"cut": int(cut)}
                 for agent, row, cut in zip(evaluation.agents, rows, evaluation.cut, strict=True)
             ]
-            print(json.dumps({"run": str(self.run), "episodes": self.episodes, "agents": agents}))
+            print(json_text({"run": str(self.run), "episodes": self.episodes, "agents": agents}))
         else:
             Console().print(return_table(evaluation.agents, rows, self.episodes))
         return SUCCESS

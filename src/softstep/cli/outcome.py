@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from softstep.files import json_text
 from softstep.report.terminal.curve_picture import CurvePicture
-from softstep.report.terminal.progress import json_line
 from softstep.report.terminal.tables import summary_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def print_outcome(run: Run, conclusion: Conclusion | None = None, *, json: bool)
     """Print a run's table, its learning curves, the verdicts of a comparison and where the files are."""
     if json:
         verdicts = {} if conclusion is None else {"verdicts": conclusion.to_dicts()}
-        print(json_line({"kind": "end", "out": str(run.path), **run.summary, **verdicts}))
+        print(json_text({"kind": "end", "out": str(run.path), **run.summary, **verdicts}))
         return
     console, curves = Console(), run.curves
     if len(curves):

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
-from softstep.files import write_atomically
+from softstep.files import json_text, write_atomically
 from softstep.runs.versions import versions
 
 LOCK_PATIENCE = 3.0
@@ -61,7 +61,7 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
         path.mkdir(parents=True, exist_ok=True)
         for name, data in (files or {}).items():
             write_atomically(path / name, data)
-        write_atomically(path / "versions.json", json.dumps(recorded, indent=2).encode())
+        write_atomically(path / "versions.json", json_text(recorded, indent=2).encode())
         write_atomically(
             path / "config.json", config.to_json().encode()
         )  # last, because this file makes the folder a run

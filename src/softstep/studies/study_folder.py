@@ -97,7 +97,7 @@ def study_runs(path: Path) -> list[RunFolder]:
 def write_failures(run: RunFolder, failures: Mapping[int, str]) -> None:
     """Write which blocks of a run have failed, and with which error."""
     errors = {str(block): error for block, error in failures.items()}
-    run_folder.write_results(run, {FAILURES_FILE: json.dumps(errors).encode()})
+    run_folder.write_results(run, {FAILURES_FILE: files.json_text(errors).encode()})
 
 
 def read_failures(run: RunFolder) -> dict[int, str]:

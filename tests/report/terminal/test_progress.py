@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from softstep.report.terminal.progress import ProgressView, clock_time, json_line
+from softstep.report.terminal.progress import ProgressView, clock_time
 
 
 class Clock:
@@ -147,13 +147,6 @@ def test_a_divergence_is_reported_once(clock):
     for step in (100, 200):
         view.records([{"arm": "same-alpha", "seed": 3, "env_steps": step, "diverged": True}])
     assert stream.getvalue().splitlines() == ["same-alpha, seed 3: diverged by environment step 100"]
-
-
-def test_numbers_that_are_not_finite_become_null():
-    assert (
-        json_line({"a": math.inf, "b": -math.inf, "c": math.nan, "d": 1.5})
-        == '{"a": null, "b": null, "c": null, "d": 1.5}'
-    )
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (65, "1:05"), (3_723, "1:02:03"), (math.nan, "–:––")])

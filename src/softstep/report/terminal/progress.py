@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -24,6 +23,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from softstep.files import json_text
 from softstep.report.shared.formatting import MISSING, format_result
 from softstep.report.shared.palette import ACCENT
 
@@ -211,7 +211,7 @@ class ProgressView:
         }
 
     def _print_json(self, values: Mapping[str, Any]) -> None:
-        self._print(json_line(values))
+        self._print(json_text(values))
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -227,15 +227,6 @@ class _SpeedColumn(ProgressColumn):
 def _speed_text(speed: float) -> str:
     rate = f"{speed:,.0f}".replace(",", " ") if math.isfinite(speed) else MISSING
     return f"{rate} agent-steps/s"
-
-
-def json_line(values: Mapping[str, Any]) -> str:
-    """Return one line of strict JSON, in which numbers that are not finite are null."""
-    return json.dumps({key: _finite_or_none(value) for key, value in values.items()}, allow_nan=False)
-
-
-def _finite_or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def clock_time(seconds: float) -> str:
