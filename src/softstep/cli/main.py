@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import softstep
 from softstep.cli.exit_codes import FAILURE, INTERRUPTED, SUCCESS, USAGE
+from softstep.cli.streams import never_fail_to_print
 from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, StoreError, WorkerFailed, near
 
 
@@ -65,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0, 1 for a failure, 2 for wrong input, 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    never_fail_to_print()
     warnings.showwarning = _show_warning
     try:
         return _dispatch(arguments)
