@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +94,7 @@ class Run:
 def default_out(config: Config, label: str, folder: Path = Path("runs")) -> Path:
     """Return `runs/ENV-LABEL-TIME`, a path that does not exist yet."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    base = folder / f"{config.env.replace(':', '-')}-{label}-{stamp}"
+    base = folder / f"{re.sub('[:/]', '-', config.env)}-{label}-{stamp}"
     taken = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
     return base if not base.exists() else next(path for path in taken if not path.exists())
 
