@@ -67,6 +67,40 @@ def test_json_output_has_records_and_an_end_line(finished):
     assert {line["seed"] for line in lines if line["kind"] == "record"} == {0, 1}
 
 
+def test_the_last_progress_counts_every_step(finished):
+    lines = [json.loads(line) for line in (finished / "out.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line["kind"] == "progress"][-1]
+    assert (last["agent_steps"], last["total_agent_steps"]) == (2 * 2000, 2 * 2000)
+    assert last["gradient_steps"] == (2000 - 100) / 4
+
+
+def test_a_run_shorter_than_the_start_of_learning_is_warned_about(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run"), "--no-tensorboard"]
+    assert main(["train", "CartPole-v1", "--total-steps", "300", "--learning-starts", "300", *out]) == 0
+    assert (
+        "warning: total_steps = 300 do not exceed learning_starts = 300: nothing is learned" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("command", [["train", "CartPole-v1"], ["compare", "CartPole-v1"], ["train", "--resume"]])
+def test_what_is_wrong_with_flags_is_said_before_anything_else(command, finished, capsys):
+    command = [*command, str(finished / "run")] if "--resume" in command else [*command, "--out", str(finished / "run")]
+    for flags in ([], ["--workers", "0"]):
+        if flags or "--resume" not in command:
+            assert main([*command, *flags]) == 2
+            shown = capsys.readouterr()
+            assert shown.out == ""
+            assert len(shown.err.splitlines()) == 1
+
+
+def test_a_study_is_not_told_to_use_a_flag_that_it_has_not(finished, tmp_path, capsys):
+    (tmp_path / "study.toml").write_text('env = "CartPole-v1"\n[axes]\nc = [0.0]\n')
+    assert main(["study", "run", str(tmp_path / "study.toml"), "--out", str(finished / "run")]) == 2
+    errors = capsys.readouterr().err
+    assert "exists already: choose another --out" in errors
+    assert "--force" not in errors
+
+
 def test_eval_prints_statistics_of_every_agent(finished, capsys):
     assert main(["eval", str(finished / "run"), "--episodes", "5", "--json"]) == 0
     agents = json.loads(capsys.readouterr().out)["agents"]

@@ -40,7 +40,7 @@ class TerminalView:
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Pass new rows of the curves on."""
-        self._progress.records(records)
+        self._progress.records(block, records)
         if self._board is not None:
             self._board.write(records)
 
@@ -57,6 +57,8 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
     Returns:
         The run; its summary says whether it finished or was interrupted.
     """
+    runs.check_workers(arguments.workers)  # before the settings are printed
+    run_folder.check_free(out, force=arguments.force)
     with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard) as (view, should_stop):
         return runs.train(
             config,
@@ -72,6 +74,8 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
 def resume_run(arguments: RunArguments, out: Path) -> Run:
     """Continue the run in `out` while showing its progress."""
     config = run_folder.open_run(out).config
+    runs.check_workers(arguments.workers)  # before the settings are printed
+    runs.check_trust(config, arguments.trusted)
     with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard, resuming=True) as (view, stop):
         return runs.resume(out, workers=arguments.workers, view=view, should_stop=stop, trusted=arguments.trusted)
 

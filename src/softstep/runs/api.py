@@ -129,8 +129,14 @@ def train(
         StoreError: if the folder cannot be written.
         EnvironmentFailed: if an environment raises; the last checkpoint remains.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers = {workers} must be at least 1")
+    check_workers(workers)
+    if config.learning_starts >= config.total_steps:
+        warnings.warn(
+            f"total_steps = {config.total_steps} do not exceed learning_starts = {config.learning_starts}: nothing is"
+            " learned; make the run longer or learning_starts smaller",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     path = Path(out) if out is not None else default_out(config, "train")
     folder = run_folder.create(path, config, force=force, files=files)
     try:
@@ -162,12 +168,19 @@ def resume(
         execute: how blocks are executed; by default in worker processes.
     """
     folder = run_folder.open_run(path)
+    check_workers(workers)
     check_trust(folder.config, trusted)
     if Run(folder).summary.get("finished") and all(steps > 0 for steps in checkpoints.steps_reached(folder)):
         return Run(folder)
     for change in versions.version_changes(folder.path, folder.config):
         warnings.warn(f"{change}: the run continues, but its bits may differ from an undisturbed one", stacklevel=2)
     return _execute(folder, workers, view, should_stop, execute)
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise ConfigError unless `workers` is a possible number of worker processes, or None."""
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers = {workers} must be at least 1")
 
 
 def check_trust(config: Config, trusted: Sequence[str]) -> None:

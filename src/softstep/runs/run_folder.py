@@ -70,12 +70,13 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
     return RunFolder(path, config)
 
 
-def check_free(path: Path, *, force: bool = False) -> None:
-    """Raise StoreError if `create` would refuse the folder."""
+def check_free(path: Path, *, force: bool | None = False) -> None:
+    """Raise StoreError if `create` would refuse the folder; `force` is None for commands without --force."""
     if not _taken(path):
         return
     if not force:
-        raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
+        replace = "" if force is None else ", or replace it with --force"
+        raise StoreError(f"{path} exists already: choose another --out{replace}")
     if not is_run(path):
         raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
 

@@ -86,7 +86,7 @@ class Spec:
     @property
     def criteria(self) -> ReturnCriteria:
         """The margin and floor of the returns."""
-        return return_criteria(self.base.env, self.margin, self.floor)
+        return return_criteria(self.base.env, self.margin, self.floor, where=" in the spec, above its tables")
 
     @property
     def width(self) -> int:

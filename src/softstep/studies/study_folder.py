@@ -27,7 +27,7 @@ SPEC_FILE, FAILURES_FILE, TABLE_FILE = "study.json", "failed.json", "study.parqu
 
 def create_study(path: Path, spec: Spec) -> None:
     """Create the folder of a new study; raise StoreError if something else is there."""
-    run_folder.check_free(path, force=False)
+    run_folder.check_free(path, force=None)
     _write_spec(path, spec)
 
 
@@ -131,4 +131,4 @@ def check_can_run(out: Path, *, resume: bool) -> None:
     elif run_folder.read_result(out, SPEC_FILE) is not None:
         raise StoreError(f"{out} is a study already: continue it with --resume, or choose another --out")
     else:
-        run_folder.check_free(out, force=False)
+        run_folder.check_free(out, force=None)

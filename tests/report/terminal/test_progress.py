@@ -125,11 +125,13 @@ def test_a_dumb_terminal_shows_plain_lines(clock, monkeypatch):
 
 def test_json_is_one_strict_object_per_line(clock):
     stream = io.StringIO()
-    record = {"arm": "soft", "seed": 0, "env_steps": 500, "train_return": math.nan, "diverged": False}
+    record = {
+        "arm": "soft", "seed": 0, "env_steps": 500, "gradient_steps": 125, "train_return": math.nan, "diverged": False,
+    }  # fmt: skip
     with ProgressView(1_000, [1], "json", stream, clock=clock) as view:
         clock.now = 2.0
         view.update(0, 500, 125, 2.0, math.nan)
-        view.records([record])
+        view.records(0, [record])
     lines = [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
     assert [line["kind"] for line in lines] == ["progress", "record", "progress"]
     assert lines[1] == {"kind": "record"} | record | {"train_return": None}
@@ -141,11 +143,23 @@ def test_json_is_one_strict_object_per_line(clock):
     ]  # fmt: skip
 
 
+def test_the_last_object_counts_every_step_although_progress_came_earlier(clock):
+    stream = io.StringIO()
+    with ProgressView(2_000, [1], "json", stream, clock=clock) as view:
+        view.update(0, 500, 125, 0.1, 1.0)
+        clock.now = 2.0
+        view.records(0, [{"arm": "agent", "seed": 0, "env_steps": 2_000, "gradient_steps": 500, "diverged": False}])
+        view.finished(0)
+    last = json.loads(stream.getvalue().splitlines()[-1])
+    assert (last["agent_steps"], last["total_agent_steps"], last["seconds_left"]) == (2_000, 2_000, 0)
+    assert last["gradient_steps"] == 500
+
+
 def test_a_divergence_is_reported_once(clock):
     stream = io.StringIO()
     view = ProgressView(1_000, [1], "plain", stream, clock=clock)
     for step in (100, 200):
-        view.records([{"arm": "same-alpha", "seed": 3, "env_steps": step, "diverged": True}])
+        view.records(0, [{"arm": "same-alpha", "seed": 3, "env_steps": step, "gradient_steps": 9, "diverged": True}])
     assert stream.getvalue().splitlines() == ["same-alpha, seed 3: diverged by environment step 100"]
 
 

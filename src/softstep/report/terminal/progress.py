@@ -162,8 +162,15 @@ class ProgressView:
         self._ends[block_index] = self._steps[block_index]
         self._task.total = self.total_agent_steps  # `Progress.update` would forget the speed
 
-    def records(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Print new rows of the curves as JSON; in other modes only report agents that diverged."""
+    def records(self, block_index: int, records: Sequence[Mapping[str, Any]]) -> None:
+        """Print a block's new rows of the curves as JSON; in other modes only report agents that diverged.
+
+        Rows say how far the block is, too: the last of them leave its end, and progress may come more seldom.
+        """
+        if records:
+            self._steps[block_index] = max(self._steps[block_index], records[-1]["env_steps"])
+            self._gradient_steps = records[-1]["gradient_steps"]
+            self._advance()
         for record in records:
             if self._kind == "json":
                 self._print_json({"kind": "record", **record})
