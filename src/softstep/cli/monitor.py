@@ -30,9 +30,7 @@ class TerminalView:
 
     def update(self, block: int, progress: Progress) -> None:
         """Show the progress of a block."""
-        self._progress.update(
-            block, progress.env_steps, progress.gradient_steps, progress.seconds, progress.train_return
-        )
+        self._progress.update(block, progress)
 
     def finished(self, block: int) -> None:
         """Show that a block has finished."""

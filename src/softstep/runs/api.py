@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 import time
@@ -47,11 +48,15 @@ class Execute(Protocol):
         ...
 
 
+OpenView = Callable[[RunFolder], contextlib.AbstractContextManager[RunView]]
+"""Opens a view of each run, for callers that train several or do not know the folder yet."""
+
+
 class Options(TypedDict, total=False):
     """How a run is executed; none of this changes its numbers (see `train`)."""
 
     workers: int | None
-    view: RunView | None
+    view: RunView | OpenView | None
     should_stop: Callable[[], bool]
     execute: Execute
 
@@ -105,7 +110,7 @@ def train(
     *,
     force: bool = False,
     workers: int | None = None,
-    view: RunView | None = None,
+    view: RunView | OpenView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     execute: Execute = worker_pool.run_blocks,
     files: Mapping[str, bytes] | None = None,
@@ -117,7 +122,7 @@ def train(
         out: the run's folder; by default a new one under `runs/`.
         force: replace an existing run.
         workers: number of worker processes; by default one per core.
-        view: observer of the run's progress.
+        view: observer of the run's progress, or a function that opens one; in a notebook, a progress bar by default.
         should_stop: polled during training; once true, the run saves and ends, and can be resumed.
         execute: how blocks are executed; by default in worker processes.
         files: further files for the folder, by name.
@@ -152,7 +157,7 @@ def resume(
     path: Path | str,
     *,
     workers: int | None = None,
-    view: RunView | None = None,
+    view: RunView | OpenView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     trusted: Sequence[str] = (),
     execute: Execute = worker_pool.run_blocks,
@@ -162,7 +167,7 @@ def resume(
     Args:
         path: the run's folder.
         workers: number of worker processes; by default one per core.
-        view: observer of the run's progress.
+        view: observer of the run's progress, or a function that opens one; in a notebook, a progress bar by default.
         should_stop: polled during training; once true, the run saves and ends.
         trusted: repeats the modules that the run's configuration names (see `check_trust`).
         execute: how blocks are executed; by default in worker processes.
@@ -198,7 +203,7 @@ def check_trust(config: Config, trusted: Sequence[str]) -> None:
 def _execute(
     folder: RunFolder,
     workers: int | None,
-    view: RunView | None,
+    view: RunView | OpenView | None,
     should_stop: Callable[[], bool],
     execute: Execute,
 ) -> Run:
@@ -206,7 +211,8 @@ def _execute(
     with run_folder.locked(folder.path) as lock:
         run_folder.delete_temporary_files(folder)
         try:
-            outcomes = execute(folder, lock, view or SilentView(), workers=workers, should_stop=should_stop)
+            with _opened(view, folder) as observer:
+                outcomes = execute(folder, lock, observer, workers=workers, should_stop=should_stop)
         except BaseException:
             _write_tables(run, {"finished": False})
             raise
@@ -216,6 +222,13 @@ def _execute(
         if finished:
             checkpoints.delete_replay(folder)
     return run
+
+
+def _opened(view: RunView | OpenView | None, folder: RunFolder) -> contextlib.AbstractContextManager[RunView]:
+    """Return a context manager of the view to observe a run with."""
+    if view is None:
+        return contextlib.nullcontext(SilentView())
+    return contextlib.nullcontext(view) if isinstance(view, RunView) else view(folder)
 
 
 def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float) -> dict[str, Any]:
