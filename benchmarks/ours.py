@@ -10,6 +10,7 @@ time for records and checkpoints in between is included, as it is for a user.
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import tempfile
@@ -34,8 +35,8 @@ class Timeline:
     env_steps: list[int] = field(default_factory=list)
 
     def time_at(self, env_steps: int) -> float:
-        """Return the first recorded moment with at least `env_steps` environment steps."""
-        return next(t for t, steps in zip(self.seconds, self.env_steps, strict=True) if steps >= env_steps)
+        """Return the first recorded moment with at least `env_steps` environment steps; infinity if there is none."""
+        return next((t for t, steps in zip(self.seconds, self.env_steps, strict=True) if steps >= env_steps), math.inf)
 
     @property
     def end(self) -> float:
@@ -82,6 +83,8 @@ def throughput(blocks: Sequence[Timeline], warm: int, workers: int) -> tuple[flo
     """
     if workers == 1:
         windows = [(block, block.time_at(warm), block.end) for block in blocks]
+        if any(begin >= end for _, begin, end in windows):
+            raise ValueError("no progress was reported after the warm-up: request more steps")
         return sum(b.agent_steps(t0, t1) for b, t0, t1 in windows), sum(t1 - t0 for _, t0, t1 in windows)
     busy = min(workers, len(blocks))
     first = sorted(blocks, key=lambda block: block.seconds[0])[:busy]

@@ -52,6 +52,7 @@ configs = st.builds(
     network=st.none() | st.just("module:function"),
     exploration=explorations,
     eval_every=st.integers(1, 10**6),
+    eval_max_steps=st.integers(1, 10**6),
     solve_at=st.none() | st.floats(-1e6, 1e6),
     block_width=st.none() | st.integers(1, 64),
     arms=arms,
@@ -70,6 +71,12 @@ def test_json_round_trip_gives_an_equal_configuration(config: Config) -> None:
 @given(configs, configs)
 def test_configurations_are_equal_if_and_only_if_their_hashes_are(one: Config, other: Config) -> None:
     assert (one == other) == (one.content_hash() == other.content_hash())
+
+
+def test_settings_added_later_leave_earlier_hashes_as_they_were() -> None:
+    assert Config().content_hash() == "b800ac469415451a"
+    assert Config(env="CartPole-v1", seeds=3, eval_every=100).content_hash() == "4bc3086503a33eba"
+    assert Config(eval_max_steps=10).content_hash() != Config().content_hash()
 
 
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text()

@@ -1,11 +1,16 @@
-"""Files are written completely or not at all."""
+"""Files are written completely or not at all, and JSON is strict."""
 
+import json
+import math
 import os
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from softstep.errors import StoreError
-from softstep.files import write_file
+from softstep.files import json_text, write_file
 
 
 def test_a_missing_folder_is_created(tmp_path):
@@ -25,3 +30,26 @@ def test_a_failure_leaves_the_previous_file_and_nothing_else(tmp_path, monkeypat
         write_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+plain = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+anything = plain | st.floats() | st.floats(width=32).map(np.float32) | st.integers(-9, 9).map(np.int64)
+
+
+def nested(values):
+    return st.recursive(values, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+
+
+@given(nested(anything))
+def test_json_is_strict_whatever_is_in_it(value):
+    json.loads(json_text(value), parse_constant=pytest.fail)
+
+
+@given(nested(plain))
+def test_json_reads_back_equal(value):
+    assert json.loads(json_text(value, indent=2)) == value
+
+
+def test_numbers_that_are_not_finite_become_null_at_any_depth():
+    value = {"a": math.inf, "b": [-math.inf, (np.float64("nan"), np.float32(1.5))], "c": {"d": math.nan}}
+    assert json_text(value) == '{"a": null, "b": [null, [null, 1.5]], "c": {"d": null}}'

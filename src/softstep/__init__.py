@@ -88,6 +88,9 @@ _PUBLIC = {
 }
 """Public names and the modules they live in; each module is imported when one of its names is first used."""
 
+_TRAINING = ("train", "resume", "compare", "resume_comparison")
+"""Functions that show a progress bar in a notebook."""
+
 __all__ = ["__version__", *_PUBLIC]
 
 
@@ -97,7 +100,13 @@ def __getattr__(name: str) -> Any:
     # Whoever has started JAX already trains in this process; everybody else in worker processes.
     module = "worker.in_process" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
     loaded = importlib.import_module(f"softstep.{module}")
-    return loaded if name == module.rpartition(".")[2] else getattr(loaded, name)
+    if name == module.rpartition(".")[2]:
+        return loaded
+    value = getattr(loaded, name)
+    if name in _TRAINING and "IPython" in sys.modules:
+        notebook = importlib.import_module("softstep.report.notebook")
+        return notebook.with_bar(value) if notebook.in_notebook() else value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -18,11 +18,16 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from softstep.errors import ConfigError, near
+from softstep.files import json_text
 from softstep.target import TargetUpdate
 from softstep.validation import check_fields, overlay
 
 SCHEMA = 1
 """Version of `config.json` and of the run folder that holds it."""
+
+ADDED_FIELDS = frozenset({"eval_max_steps"})
+"""Fields that the first configurations lacked: at their defaults they do not count in the content hash, so that the
+folders of earlier studies are found again."""
 
 RUN_BLOCK_WIDTH = 4
 """Default W, agents per block, of a run with several agents; a single agent has a block of width 1."""
@@ -166,6 +171,9 @@ class Config:
     """Environment steps from one greedy evaluation to the next; 0 never evaluates."""
     eval_episodes: PositiveInt = 10
     """Episodes per agent and evaluation."""
+    eval_max_steps: PositiveInt = 108_000
+    """Steps after which an evaluation's episode is cut, with a warning. 108000, Atari's half hour in frames, is the
+    longest time limit in common use."""
     eval_gate: Return | None = None
     """Skip a block's evaluations while its agents' last 40 training returns average less than this; None skips none."""
     eval_network: Literal["online", "target"] = "online"
@@ -280,7 +288,7 @@ class Config:
 
     def to_json(self) -> str:
         """Return JSON text that `from_json` reads back as an equal configuration."""
-        return json.dumps({"schema": SCHEMA} | dataclasses.asdict(self), indent=2)
+        return json_text({"schema": SCHEMA} | dataclasses.asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str, base: Config | None = None, *, source: str = "configuration") -> Config:
@@ -314,7 +322,13 @@ class Config:
     def content_hash(self) -> str:
         """Return sixteen hexadecimal digits that identify the settings."""
         decoded = Config.from_json(self.to_json())  # reads 1 as 1.0, so that equal settings have one hash
-        canonical = json.dumps(dataclasses.asdict(decoded), sort_keys=True)
+        default = Config()
+        counted = {
+            name: value
+            for name, value in dataclasses.asdict(decoded).items()
+            if name not in ADDED_FIELDS or getattr(decoded, name) != getattr(default, name)
+        }
+        canonical = json.dumps(counted, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

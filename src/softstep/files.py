@@ -1,9 +1,15 @@
-"""Atomic writing of files, and the folder for those that may be deleted at any time."""
+"""Atomic writing of files, the one writer of JSON, and the folder for files that may be deleted at any time."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from softstep.errors import StoreError
 
@@ -44,3 +50,21 @@ def write_file(path: Path, data: bytes) -> None:
         write_atomically(path, data)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}; the previous file is intact") from None
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return strict JSON, which has no NaN and no infinity: a number that is not finite becomes null."""
+    return json.dumps(plain_value(value), indent=indent, allow_nan=False)
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value without NumPy's types, and with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_value(part) for part in value]
+    if isinstance(value, np.generic):
+        return plain_value(value.item())
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -68,6 +68,40 @@ def test_json_output_has_records_and_an_end_line(finished):
     assert {line["seed"] for line in lines if line["kind"] == "record"} == {0, 1}
 
 
+def test_the_last_progress_counts_every_step(finished):
+    lines = [json.loads(line) for line in (finished / "out.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line["kind"] == "progress"][-1]
+    assert (last["agent_steps"], last["total_agent_steps"]) == (2 * 2000, 2 * 2000)
+    assert last["gradient_steps"] == (2000 - 100) / 4
+
+
+def test_a_run_shorter_than_the_start_of_learning_is_warned_about(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run"), "--no-tensorboard"]
+    assert main(["train", "CartPole-v1", "--total-steps", "300", "--learning-starts", "300", *out]) == 0
+    assert (
+        "warning: total_steps = 300 do not exceed learning_starts = 300: nothing is learned" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("command", [["train", "CartPole-v1"], ["compare", "CartPole-v1"], ["train", "--resume"]])
+def test_what_is_wrong_with_flags_is_said_before_anything_else(command, finished, capsys):
+    command = [*command, str(finished / "run")] if "--resume" in command else [*command, "--out", str(finished / "run")]
+    for flags in ([], ["--workers", "0"]):
+        if flags or "--resume" not in command:
+            assert main([*command, *flags]) == 2
+            shown = capsys.readouterr()
+            assert shown.out == ""
+            assert len(shown.err.splitlines()) == 1
+
+
+def test_a_study_is_not_told_to_use_a_flag_that_it_has_not(finished, tmp_path, capsys):
+    (tmp_path / "study.toml").write_text('env = "CartPole-v1"\n[axes]\nc = [0.0]\n')
+    assert main(["study", "run", str(tmp_path / "study.toml"), "--out", str(finished / "run")]) == 2
+    errors = capsys.readouterr().err
+    assert "exists already: choose another --out" in errors
+    assert "--force" not in errors
+
+
 def test_eval_prints_statistics_of_every_agent(finished, capsys):
     assert main(["eval", str(finished / "run"), "--episodes", "5", "--json"]) == 0
     agents = json.loads(capsys.readouterr().out)["agents"]
@@ -301,6 +335,40 @@ def test_theory_explains_a_pair_and_writes_its_page(tmp_path, capsys):
     assert "<html" in page.read_text()[:500]
 
 
-def test_watch_writes_a_gif(finished):
+def test_watch_writes_a_gif(finished, capsys):
     assert main(["watch", str(finished / "run"), "--seed", "1"]) == 0
     assert (finished / "run" / "watch-0-1.gif").read_bytes()[:6] == b"GIF89a"
+    assert "--eval-max-steps" not in capsys.readouterr().err
+    assert main(["watch", str(finished / "run"), "--seed", "1", "--eval-max-steps", "5"]) == 0
+    assert "had not ended after 5 steps and was cut (--eval-max-steps" in capsys.readouterr().err
+
+
+def test_one_episode_has_no_interval_and_json_says_so_with_null(finished, capsys):
+    assert main(["eval", str(finished / "run"), "--episodes", "1", "--json"]) == 0
+    agents = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["agents"]
+    assert [(agent["low"], agent["high"], agent["sd"]) for agent in agents] == [(None, None, None)] * 2
+
+
+def test_every_json_file_of_a_run_and_every_line_is_strict(finished):
+    texts = [path.read_text(encoding="utf-8") for path in (finished / "run").rglob("*.json")]
+    texts += (finished / "out.jsonl").read_text().splitlines()
+    assert len(texts) > 5
+    for text in texts:
+        json.loads(text, parse_constant=pytest.fail)
+
+
+def test_commands_and_experiments_write_json_by_the_strict_writer():
+    package = Path(inspect.getfile(softstep)).parent
+    paths = [path for folder in ("cli", "studies", "runs") for path in (package / folder).glob("*.py")]
+    others = {path.name for path in paths if "json.dump" in path.read_text(encoding="utf-8")}
+    assert others == {"checkpoints.py", "worker_pool.py"}  # metadata without floats; orders to workers
+
+
+def test_eval_counts_the_episodes_that_it_cuts(finished, capsys):
+    arguments = ["eval", str(finished / "run"), "--episodes", "3", "--eval-max-steps", "5"]
+    assert main([*arguments, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert [(a["mean"], a["cut"]) for a in json.loads(shown.out)["agents"]] == [(5, 3), (5, 3)]
+    assert "6 of 6 evaluation episodes of CartPole-v1 had not ended after 5 steps and were cut" in shown.err
+    assert main(["eval", str(finished / "run"), "--eval-max-steps", "0"]) == 2
+    assert "eval_max_steps = 0 must be at least 1" in capsys.readouterr().err

@@ -18,7 +18,9 @@ from explorer.serving import Explorer, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from softstep.errors import ConfigError
 from softstep.explorer.http.guard import MAX_BODY
+from softstep.explorer.http.server import bind
 from softstep.explorer.rooms.endpoints import ENDPOINTS
 
 
@@ -226,7 +228,7 @@ def test_the_command_prints_a_link_that_works_and_ends_on_a_signal(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("flags", "message"),
-    [(["--port", "99999"], "must be in"), (["--live-agents", "-1"], "at least 0"), (["--host", "256.1.1.1"], "--port")],
+    [(["--port", "99999"], "must be in"), (["--live-agents", "-1"], "at least 0"), (["--host", "256.1.1.1"], "--host")],
 )
 def test_an_unavailable_address_is_a_one_line_error(flags: list[str], message: str) -> None:
     command = [sys.executable, "-m", "softstep", "explore", "--no-browser", *flags]
@@ -234,3 +236,16 @@ def test_an_unavailable_address_is_a_one_line_error(flags: list[str], message: s
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no-such-host.invalid", "a..b", "203.0.113.7"])
+def test_a_host_that_is_not_this_machine_is_what_has_to_change(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"^cannot serve at .*; choose another --host$"):
+        bind(host, 0)
+
+
+def test_a_taken_port_is_what_has_to_change() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        with pytest.raises(ConfigError, match=r"^cannot serve at .*; choose another --port$"):
+            bind("127.0.0.1", taken.getsockname()[1])

@@ -86,6 +86,12 @@ def test_throughput_refuses_windows_that_do_not_overlap() -> None:
         ours.throughput([_timeline(4, 0.0, 100.0), _timeline(4, 60.0, 100.0)], warm=100, workers=2)
 
 
+@pytest.mark.parametrize("warm", [400, 500])
+def test_throughput_refuses_a_run_too_short_to_time(warm: int) -> None:
+    with pytest.raises(ValueError, match="request more steps"):
+        ours.throughput([_timeline(4, 0.0, 100.0)], warm=warm, workers=1)
+
+
 @pytest.mark.parametrize("name", ["sb3", "rejax"])
 def test_peers_are_pinned(name: str) -> None:
     pins = peers.pins(name)

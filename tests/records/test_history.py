@@ -28,10 +28,11 @@ def test_a_history_survives_its_arrays(batches: list[list[FinishedEpisode]]) -> 
     for batch in batches:
         history.episodes.add(batch)
     history.records, history.solved, history.evaluations = [record(10), record(20)], [True, False, True], 7
+    history.cut_episodes = 5
     restored = History.from_arrays(history.to_arrays())
     assert [FinishedEpisode(*row) for row in restored.episodes.rows.tolist()] == [e for batch in batches for e in batch]
     assert restored.episodes.recent == history.episodes.recent
-    assert (restored.solved, restored.evaluations) == ([True, False, True], 7)
+    assert (restored.solved, restored.evaluations, restored.cut_episodes) == ([True, False, True], 7, 5)
     np.testing.assert_equal([tuple(r) for r in restored.records], [tuple(r) for r in history.records])
 
 

@@ -17,7 +17,7 @@ from softstep.learner.networks import make_network
 from softstep.learner.update import make_learner
 from softstep.training import evaluation, loop
 from softstep.training.block import make_block
-from softstep.training.evaluation import evaluation_seeds, make_evaluate
+from softstep.training.evaluation import GreedyEpisodes, evaluation_seeds, make_evaluate
 
 
 def constant_policies(config: Config, actions: Sequence[int]) -> Callable[[int, int], np.ndarray]:
@@ -30,7 +30,7 @@ def constant_policies(config: Config, actions: Sequence[int]) -> Callable[[int, 
         params[-1][slot, action] = 1.0
     compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
     evaluate = make_evaluate(config, block, spec, compiled)
-    return lambda number, episodes: evaluate(tuple(params), number, episodes)
+    return lambda number, episodes: np.asarray(evaluate(tuple(params), number, episodes).returns)
 
 
 def gymnasium_return(action: int, seed: int) -> float:
@@ -82,15 +82,20 @@ def test_an_episode_ends_at_the_time_limit() -> None:
 # ---- solved ----
 
 
+def uncut(returns: np.ndarray) -> GreedyEpisodes:
+    """Return episodes that all ended."""
+    return GreedyEpisodes(returns, np.zeros(returns.shape, bool))
+
+
 def scripted(
     monkeypatch: pytest.MonkeyPatch, returns: dict[int, list[float]], **changes: Any
 ) -> tuple[Tape, Any, list[int]]:
     """Run two agents whose evaluation number n gives `returns[n]`, or 0 if missing; also return the numbers."""
     evaluations: list[int] = []
 
-    def evaluate(params: Any, number: int, episodes: int) -> np.ndarray:
+    def evaluate(params: Any, number: int, episodes: int) -> GreedyEpisodes:
         evaluations.append(number)
-        return np.tile(np.array([returns.get(number, [0.0, 0.0])]).T, (1, episodes))
+        return uncut(np.tile(np.array([returns.get(number, [0.0, 0.0])]).T, (1, episodes)))
 
     monkeypatch.setattr(loop, "make_evaluate", lambda *arguments: evaluate)
     tape = Tape(small(seeds=2, eval_every=100, eval_episodes=2, **changes))
@@ -130,9 +135,9 @@ def test_the_gate_skips_evaluations_except_the_last(monkeypatch: pytest.MonkeyPa
 def test_the_configured_network_is_evaluated(monkeypatch: pytest.MonkeyPatch, network: str) -> None:
     evaluated: list[Any] = []
 
-    def evaluate(params: Any, number: int, episodes: int) -> np.ndarray:
+    def evaluate(params: Any, number: int, episodes: int) -> GreedyEpisodes:
         evaluated.append([np.asarray(leaf) for leaf in params])
-        return np.zeros((1, episodes))
+        return uncut(np.zeros((1, episodes)))
 
     monkeypatch.setattr(loop, "make_evaluate", lambda *arguments: evaluate)
     tape = Tape(small(eval_every=400, eval_network=network))

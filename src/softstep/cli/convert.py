@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import softstep
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.options import File, PlainCommand, Switch, read_user_file
 from softstep.errors import ConfigError
+from softstep.files import json_text
 from softstep.target import TargetUpdate
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Convert(PlainCommand):
         translations = softstep.conventions.translate(meaning)
         if self.json:
             values = _as_json(self.source, meaning, translations, warnings)
-            print(json.dumps(values | {"settings": settings, "passed_over": recognised.others}))
+            print(json_text(values | {"settings": settings, "passed_over": recognised.others}))
             return SUCCESS
         console = Console(highlight=False)
         library = softstep.conventions.LIBRARIES[self.source]
@@ -247,7 +247,7 @@ class ConvertRescale(PlainCommand):
         rescaled = softstep.conventions.rescale(self.learning_rate, update, change, before, after)  # type: ignore[arg-type]
         if self.json:
             values_after = rescaled._asdict() | {"update": dataclasses.asdict(rescaled.update)}
-            print(json.dumps({"kind": "rescaled"} | values_after))
+            print(json_text({"kind": "rescaled"} | values_after))
         else:
             _print_rescaled(self.learning_rate, update, rescaled)
         return SUCCESS

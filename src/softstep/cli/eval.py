@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.console import Console
 import softstep
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.options import PlainCommand, RunPath, Switch, Trust, TrustFlags
+from softstep.files import json_text
 from softstep.report.terminal.tables import return_table
 
 
@@ -23,18 +23,24 @@ class Eval(PlainCommand):
     """Episodes per agent."""
     seed: int = 0
     """Which held-out episodes: one seed gives all agents the same episodes, two seeds have none in common."""
+    eval_max_steps: int | None = None
+    """Steps after which an episode is cut, with a warning. None takes the run's own limit."""
     json: Switch = False
     """Print one JSON object instead of a table."""
     trust: Trust = field(default_factory=TrustFlags)
 
     def execute(self) -> int:
         """Evaluate, print the statistics of every agent and return the exit code."""
-        evaluation = softstep.evaluate(self.run, self.episodes, self.seed, trusted=self.trust.names)
+        evaluation = softstep.evaluate(
+            self.run, self.episodes, self.seed, eval_max_steps=self.eval_max_steps, trusted=self.trust.names
+        )
         rows = evaluation.statistics
         if self.json:
-            pairs = zip(evaluation.agents, rows, strict=True)
-            agents = [{"arm": agent.arm, "seed": agent.seed} | row._asdict() for agent, row in pairs]
-            print(json.dumps({"run": str(self.run), "episodes": self.episodes, "agents": agents}))
+            agents = [
+                {"arm": agent.arm, "seed": agent.seed} | row._asdict() | {"cut": int(cut)}
+                for agent, row, cut in zip(evaluation.agents, rows, evaluation.cut, strict=True)
+            ]
+            print(json_text({"run": str(self.run), "episodes": self.episodes, "agents": agents}))
         else:
             Console().print(return_table(evaluation.agents, rows, self.episodes))
         return SUCCESS

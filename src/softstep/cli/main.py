@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import softstep
 from softstep.cli.exit_codes import FAILURE, SUCCESS, USAGE, stop_line
 from softstep.cli.stop_signals import STOP
+from softstep.cli.streams import never_fail_to_print
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed, near, one_line
 from softstep.jax_settings import table
 from softstep.runs.failure_log import log_failure
@@ -77,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if argv is None:  # this process is the command's own, so it computes where workers do
         os.environ.update(table.environment())
+    never_fail_to_print()
     warnings.showwarning = _show_warning
     with STOP.installed():
         code = _guarded(arguments)

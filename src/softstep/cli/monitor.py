@@ -34,9 +34,7 @@ class TerminalView:
     def update(self, block: int, progress: Progress) -> None:
         """Show the progress of a block."""
         self.has_begun = True
-        self._progress.update(
-            block, progress.env_steps, progress.gradient_steps, progress.seconds, progress.train_return
-        )
+        self._progress.update(block, progress)
 
     def finished(self, block: int) -> None:
         """Show that a block has finished."""
@@ -44,7 +42,7 @@ class TerminalView:
 
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Pass new rows of the curves on."""
-        self._progress.records(records)
+        self._progress.records(block, records)
         if self._board is not None:
             self._board.write(records)
 
@@ -64,6 +62,8 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
     Raises:
         KeyboardInterrupt: a signal came before the first environment step; nothing is left of the run.
     """
+    runs.check_workers(arguments.workers)  # before the settings are printed
+    run_folder.check_free(out, force=arguments.force)
     with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard) as (view, received):
 
         def should_stop() -> bool:
@@ -85,6 +85,8 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
 def resume_run(arguments: RunArguments, out: Path, total_steps: int | None = None) -> Run:
     """Continue the run in `out` while showing its progress, to a new length if `total_steps` is given."""
     stored = run_folder.open_run(out)
+    runs.check_workers(arguments.workers)  # before the settings are printed
+    runs.check_trust(stored.config, arguments.trusted)
     config = lengthened(stored, total_steps).config
     if config.total_steps > stored.config.total_steps and not arguments.json:
         line = f"{out}: lengthened from {stored.config.total_steps} to {config.total_steps} steps per agent"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from softstep.files import json_text
 from softstep.report.terminal.curve_picture import CurvePicture
-from softstep.report.terminal.progress import json_line
 from softstep.report.terminal.tables import summary_table
 from softstep.runs import checkpoints, run_folder
 
@@ -28,7 +28,7 @@ def print_outcome(run: Run, path: Path, conclusion: Conclusion | None = None, *,
     """
     if json:
         verdicts = {} if conclusion is None else {"verdicts": conclusion.to_dicts()}
-        print(json_line({"kind": "end", "out": str(path), **run.summary, **verdicts}))
+        print(json_text({"kind": "end", "out": str(path), **run.summary, **verdicts}))
         return
     console, curves = Console(), run.curves
     if len(curves):

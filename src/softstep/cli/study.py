@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +124,7 @@ def _workers(value: str) -> tuple[int | None, Callable[..., Any]]:
 def _print_forecast(spec: Spec, workers: int | None, *, as_json: bool) -> None:
     forecast = softstep.forecast_study(spec, workers)
     if as_json:
-        print(json.dumps({"kind": "forecast", **forecast._asdict()}))
+        print(files.json_text({"kind": "forecast", **forecast._asdict()}))
         return
     table = Table(show_header=False, box=None)
     for name, value in forecast.table_rows():
@@ -178,7 +177,7 @@ def _print_status(study: Study, *, as_json: bool) -> None:
         failures = [
             {"cell": agent.cell, "seed": agent.seed, "error": error} for agent, error in progress.failed.items()
         ]
-        print(json.dumps({"kind": "study", **facts, "failures": failures}))
+        print(files.json_text({"kind": "study", **facts, "failures": failures}))
         return
     if (study.path / "report.html").is_file():
         facts["report"] = str(study.path / "report.html")

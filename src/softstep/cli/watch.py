@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,8 @@ class Watch(PlainCommand):
     """Index of the agent, counted from 0 in the order of `softstep eval`."""
     seed: int = 0
     """Seed of the episode's first state."""
+    eval_max_steps: int = 1_000
+    """Steps after which the episode is cut, with a warning."""
     out: Annotated[Path | None, File] = None
     """File to write. None writes watch-AGENT-SEED.gif in the run folder."""
     trust: Trust = field(default_factory=TrustFlags)
@@ -30,6 +33,15 @@ class Watch(PlainCommand):
         out = self.out or self.run / f"watch-{self.agent}-{self.seed}.gif"
         file = out.absolute()  # the environment's code may change the working directory
         policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
-        episode = softstep.landing_gif(policy.q_values, policy.spec.name, file, self.seed)
+        episode = softstep.landing_gif(
+            policy.q_values, policy.spec.name, file, self.seed, max_steps=self.eval_max_steps
+        )
+        if not (episode["terminated"] or episode["truncated"]):
+            warnings.warn(
+                f"the episode had not ended after {self.eval_max_steps} steps and was cut (--eval-max-steps sets the"
+                " limit)",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         print(f"{out}: return {episode['return']:.0f} in {episode['steps']} steps")
         return SUCCESS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from softstep.comparison.folders import read_plan
 from softstep.comparison.judge import Verdict, judge_claims, verdicts_to_json
 from softstep.comparison.plan import ComparisonPlan
 from softstep.errors import StoreError
+from softstep.files import json_text
 from softstep.runs import run_folder
 from softstep.runs.api import Run, check_trust
 
@@ -49,7 +49,7 @@ def judge_run(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> JudgedRu
     verdicts = judge_claims(run.curves, run.config, first_steps.rows, margin=plan.margin, floor=plan.floor)
     files = {
         VERDICTS_FILE: verdicts_to_json(verdicts),
-        FIRST_STEPS_FILE: json.dumps(first_steps.to_dicts(), indent=2),
+        FIRST_STEPS_FILE: json_text(first_steps.to_dicts(), indent=2),
     }
     run_folder.write_results(run.folder, {name: text.encode() for name, text in files.items()})
     return JudgedRun(run, plan, first_steps, verdicts)

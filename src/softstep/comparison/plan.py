@@ -18,6 +18,7 @@ from softstep.comparison.arms import (
 from softstep.comparison.scores import ReturnCriteria, return_criteria
 from softstep.config import Arm, Config
 from softstep.errors import ConfigError, near
+from softstep.files import json_text
 from softstep.target import TargetUpdate
 
 PLAN_FILE = "comparison.json"
@@ -106,7 +107,7 @@ class ComparisonPlan:
     def to_json(self) -> str:
         """Return JSON text that `from_json` reads back equal."""
         fields = dataclasses.asdict(self) | {"config": json.loads(self.config.to_json())}
-        return json.dumps(fields, indent=2)
+        return json_text(fields, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> ComparisonPlan:

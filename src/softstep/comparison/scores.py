@@ -32,8 +32,16 @@ RETURN_CRITERIA = {
 """Declared criteria by environment id without its maker; δ is 10 % of the size of Gymnasium's reward threshold."""
 
 
-def return_criteria(env: str, margin: float | None = None, floor: float | None = None) -> ReturnCriteria:
+def return_criteria(
+    env: str, margin: float | None = None, floor: float | None = None, *, where: str = ""
+) -> ReturnCriteria:
     """Return the margin and floor of an environment; arguments take precedence over `RETURN_CRITERIA`.
+
+    Args:
+        env: the environment's id.
+        margin: the margin that was given, if any.
+        floor: the floor that was given, if any.
+        where: says in an error where missing ones are given, such as ` in the spec`.
 
     Raises:
         ConfigError: a margin or floor is neither given nor declared, or is out of range.
@@ -45,7 +53,9 @@ def return_criteria(env: str, margin: float | None = None, floor: float | None =
         values = {key: declared[key] if value is None else value for key, value in values.items()}
     missing = [key for key, value in values.items() if value is None]
     if missing:
-        raise ConfigError(f"{name} has no declared margin and floor for its returns: set {' and '.join(missing)}")
+        raise ConfigError(
+            f"{name} has no declared margin and floor for its returns: set {' and '.join(missing)}{where}"
+        )
     criteria = ReturnCriteria(**{key: float(value) for key, value in values.items() if value is not None})
     if not 0 < criteria.margin < math.inf:
         raise ConfigError(f"margin = {criteria.margin:g} must be above 0 and finite")

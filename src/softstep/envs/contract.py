@@ -31,6 +31,9 @@ from softstep.errors import ConfigError
 
 Maker = Literal["gymnasium", "gymnax", "envpool"]
 
+EVALUATION_INSTANCES = 10
+"""Most environments per agent that an evaluation on the host holds at a time; further episodes wait for one."""
+
 
 @dataclass(frozen=True)
 class EnvSpec:
@@ -97,18 +100,22 @@ class HostEnvs(Protocol):
 
 @runtime_checkable
 class EvaluationEnvs(Protocol):
-    """One environment for each agent and episode; each plays a single episode."""
+    """A queue of episodes for each agent, of which at most `EVALUATION_INSTANCES` per agent are played at a time."""
 
     observations: Float[np.ndarray, "W K O"]
-    """The observations to act on next; meaningless once the episode has ended."""
+    """The observations to act on next in the episodes that are `playing`; meaningless for the others."""
+    playing: Bool[np.ndarray, "W K"]
+    """The episodes under way."""
 
-    def step(
-        self, actions: Int[np.ndarray, "W K"], running: Bool[np.ndarray, "W K"]
-    ) -> tuple[Float[np.ndarray, "W K"], Bool[np.ndarray, "W K"]]:
-        """Take one action in every environment that is `running`.
+    def step(self, actions: Int[np.ndarray, "W K"]) -> tuple[Float[np.ndarray, "W K"], Bool[np.ndarray, "W K"]]:
+        """Take one action in every episode that is playing.
 
-        Returns: rewards, and whether the episode ended in this step; 0 and False for environments not `running`.
+        Returns: rewards, and whether the episode ended in this step; 0 and False for the episodes not playing.
         """
+        ...
+
+    def leave(self, over: Bool[np.ndarray, "W K"]) -> None:
+        """Leave the episodes that are `over`, and start waiting ones in their place."""
         ...
 
     def close(self) -> None:

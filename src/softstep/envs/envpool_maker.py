@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from softstep.envs.contract import EnvSpec, Step, episode_seed
+from softstep.envs.contract import EVALUATION_INSTANCES, EnvSpec, Step, episode_seed
 from softstep.errors import ConfigError, near
 
 
@@ -82,25 +82,52 @@ class EnvPoolEnvs:
 
 
 class EnvPoolEvaluation:
-    """One EnvPool environment for each agent and seed; each plays a single episode."""
+    """Every agent's episodes, a group of `EVALUATION_INSTANCES` at a time: each group has a pool of its own.
+
+    An environment of a pool has its seed from the start, so it cannot play a second episode on a seed of our choice.
+    """
 
     def __init__(self, spec: EnvSpec, agents: int, seeds: Sequence[int]) -> None:
-        self._shape = (agents, len(seeds))
+        self._name, self._seeds, self._agents = spec.name, seeds, agents
+        self.observations = np.zeros((agents, len(seeds), spec.observation_size), np.float32)
+        self.playing = np.zeros((agents, len(seeds)), bool)
+        self._start_group(0)
+
+    def _start_group(self, first: int) -> None:
+        """Make a pool for the group of episodes that begins with number `first`, and reset it."""
+        self._group = slice(first, min(first + EVALUATION_INSTANCES, len(self._seeds)))
+        seeds = list(self._seeds[self._group])
         self._pool = _import_envpool().make(
-            spec.name,
+            self._name,
             env_type="gymnasium",
-            num_envs=agents * len(seeds),
-            seed=list(seeds) * agents,
+            num_envs=self._agents * len(seeds),
+            seed=seeds * self._agents,
             num_threads=1,
         )
-        self.observations = self._pool.reset()[0].reshape(*self._shape, -1).astype(np.float32)
+        self._observe(self._pool.reset()[0])
+        self.playing[:, self._group] = True
 
-    def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Step the whole pool; return rewards and ends of the `running` episodes, 0 and False for the others."""
-        result = self._pool.step(actions.ravel().astype(np.int32))
-        self.observations = result[0].reshape(*self._shape, -1).astype(np.float32)
-        rewards, terminated, truncated = (a.reshape(self._shape) for a in result[1:4])
-        return np.where(running, rewards, 0.0), (terminated | truncated) & running
+    def _observe(self, observations: np.ndarray) -> None:
+        group = self.observations[:, self._group]
+        group[...] = observations.reshape(group.shape)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Step the whole pool; return rewards and ends of the episodes that are playing, 0 and False for the others."""
+        playing = self.playing[:, self._group]
+        result = self._pool.step(actions[:, self._group].ravel().astype(np.int32))
+        self._observe(result[0])
+        rewards, terminated, truncated = (a.reshape(playing.shape) for a in result[1:4])
+        all_rewards, ended = np.zeros(self.playing.shape), np.zeros(self.playing.shape, bool)
+        all_rewards[:, self._group] = np.where(playing, rewards, 0.0)
+        ended[:, self._group] = (terminated | truncated).astype(bool) & playing
+        return all_rewards, ended
+
+    def leave(self, over: np.ndarray) -> None:
+        """Leave the episodes that are `over`; start the next group when this one has no other."""
+        self.playing &= ~over
+        if not self.playing.any() and self._group.stop < len(self._seeds):
+            self._pool.close()
+            self._start_group(self._group.stop)
 
     def close(self) -> None:
         """Close the pool."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from softstep.envs.contract import EnvSpec, Step, episode_seed
+from softstep.envs.contract import EVALUATION_INSTANCES, EnvSpec, Step, episode_seed
 from softstep.envs.lunar_lander import fast_equivalent
 from softstep.errors import ConfigError, EnvironmentFailed, in_words, near
 from softstep.user_code import close, guarded, import_env_modules
@@ -164,31 +165,65 @@ class GymnasiumEnvs:
 
 
 class GymnasiumEvaluation:
-    """One environment for each agent and seed; each plays a single episode."""
+    """Every agent's episodes, queued onto a few environments: the first of every agent, then the second, and so on.
+
+    Which environment plays an episode does not matter: one that replays exactly serves again, and any other is made
+    anew for each episode. A simulator that allows fewer instances plays the episodes on those.
+    """
 
     def __init__(self, spec: EnvSpec, agents: int, seeds: Sequence[int]) -> None:
-        self._name = spec.name
-        self._envs = [[OneEnv(spec.name, 0, 0) for _ in seeds] for _ in range(agents)]
-        self.observations = np.empty((agents, len(seeds), spec.observation_size), np.float32)
-        for w, envs in enumerate(self._envs):
-            for k, (env, seed) in enumerate(zip(envs, seeds, strict=True)):
-                self.observations[w, k] = np.ravel(env.start(seed))
+        self._spec, self._seeds = spec, seeds
+        self._waiting = deque((w, k) for k in range(len(seeds)) for w in range(agents))
+        self._envs: dict[tuple[int, int], OneEnv] = {}
+        """The environment of each episode that is playing, by agent and episode."""
+        self.observations = np.zeros((agents, len(seeds), spec.observation_size), np.float32)
+        self.playing = np.zeros((agents, len(seeds)), bool)
+        for _ in range(agents * min(len(seeds), EVALUATION_INSTANCES)):
+            try:
+                self._start_next()
+            except Exception:
+                if self._envs:
+                    break
+                raise
 
-    def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Step the environments that are `running`; return rewards and whether episodes ended."""
-        rewards, ended = np.zeros(running.shape), np.zeros(running.shape, bool)
-        with guarded(f"{self._name} failed in an evaluation", EnvironmentFailed):
-            for w, k in np.argwhere(running).tolist():
-                observation, rewards[w, k], terminated, truncated = self._envs[w][k].step(int(actions[w, k]))
+    def _start_next(self, used: OneEnv | None = None) -> None:
+        """Start the episode that has waited longest, in the environment `used` or a new one."""
+        w, k = self._waiting[0]
+        env = used or OneEnv(self._spec.name, 0, 0)
+        try:
+            self.observations[w, k] = np.ravel(env.start(self._seeds[k]))
+        except BaseException:
+            with contextlib.suppress(Exception):  # what failed first is what counts
+                env.close()
+            raise
+        self._waiting.popleft()
+        self._envs[w, k], self.playing[w, k] = env, True
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Step the environments that are playing; return rewards and whether episodes ended."""
+        rewards, ended = np.zeros(self.playing.shape), np.zeros(self.playing.shape, bool)
+        with guarded(f"{self._spec.name} failed in an evaluation", EnvironmentFailed):
+            for w, k in np.argwhere(self.playing).tolist():
+                observation, rewards[w, k], terminated, truncated = self._envs[w, k].step(int(actions[w, k]))
                 self.observations[w, k] = np.ravel(observation)
                 ended[w, k] = terminated or truncated
         return rewards, ended
 
+    def leave(self, over: np.ndarray) -> None:
+        """Leave the episodes that are `over`, and start waiting ones in their place."""
+        for w, k in np.argwhere(over).tolist():
+            env, self.playing[w, k] = self._envs.pop((w, k)), False
+            if self._waiting and self._spec.exactly_resumable:
+                self._start_next(env)
+                continue
+            env.close()
+            if self._waiting:
+                self._start_next()
+
     def close(self) -> None:
         """Close every environment."""
-        for envs in self._envs:
-            for env in envs:
-                env.close()
+        for env in self._envs.values():
+            env.close()
 
 
 def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:

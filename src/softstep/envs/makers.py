@@ -44,10 +44,10 @@ def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:
 
 
 def make_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
-    """Make one environment for each agent and episode seed, and reset them.
+    """Make the environments that play one episode for each agent and episode seed, and start the first of them.
 
     Raises:
-        EnvironmentFailed: that many instances cannot be made.
+        EnvironmentFailed: not one instance can be made.
     """
     if spec.maker == "envpool":
         return EnvPoolEvaluation(spec, agents, seeds)

@@ -21,7 +21,7 @@ def make_unpinned(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnv
 
 @unpinned()
 def make_unpinned_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> EvaluationEnvs:
-    """Make one Gymnasium environment for each agent and episode seed, and reset them."""
+    """Make the Gymnasium environments of an evaluation, and start its first episodes."""
     envs = GymnasiumEvaluation(spec, agents, seeds)
     return _UnpinnedEvaluation(envs) if settings_differ() else envs
 
@@ -62,14 +62,24 @@ class _UnpinnedEvaluation:
     """Environments of an evaluation whose every call leaves the pinned settings."""
 
     def __init__(self, envs: EvaluationEnvs) -> None:
-        self._envs, self.observations = envs, envs.observations
+        self._envs = envs
+        self._read()
+
+    def _read(self) -> None:
+        self.observations, self.playing = self._envs.observations, self._envs.playing
 
     @unpinned()
-    def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Step the environments that are `running`; return rewards and whether episodes ended."""
-        result = self._envs.step(actions, running)
-        self.observations = self._envs.observations
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take one action in every episode that is playing; return rewards and whether episodes ended."""
+        result = self._envs.step(actions)
+        self._read()
         return result
+
+    @unpinned()
+    def leave(self, over: np.ndarray) -> None:
+        """Leave the episodes that are `over`, and start waiting ones in their place."""
+        self._envs.leave(over)
+        self._read()
 
     @unpinned()
     def close(self) -> None:

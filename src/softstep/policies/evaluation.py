@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from softstep import envs
 from softstep.config import Agent
@@ -20,7 +21,7 @@ from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
 from softstep.stats import ReturnStatistics, return_statistics
 from softstep.training.block import make_block
-from softstep.training.evaluation import make_evaluate
+from softstep.training.evaluation import GreedyEpisodes, make_evaluate, warn_of_cut_episodes
 
 FIRST_HELD_OUT_EVALUATION = 1_000_000
 """First evaluation number of `evaluate`; training evaluates on episodes of lower numbers only."""
@@ -31,6 +32,8 @@ class Evaluation(NamedTuple):
 
     agents: tuple[Agent, ...]
     returns: Float[np.ndarray, "P episodes"]
+    cut: Int[np.ndarray, " P"]
+    """Number of each agent's episodes that had not ended at `eval_max_steps`; they count with their returns so far."""
 
     @property
     def statistics(self) -> list[ReturnStatistics]:
@@ -39,16 +42,25 @@ class Evaluation(NamedTuple):
 
 
 @pinned()
-def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trusted: Sequence[str] = ()) -> Evaluation:
+def evaluate(
+    run: Run | Path | str,
+    episodes: int = 100,
+    seed: int = 0,
+    *,
+    eval_max_steps: int | None = None,
+    trusted: Sequence[str] = (),
+) -> Evaluation:
     """Play greedy episodes with every agent of a run, on held-out seeds common to all agents.
 
     Args:
         run: the run or its folder.
         episodes: episodes of each agent.
         seed: selects the episodes; evaluations of different seeds share no episode with each other or with training.
+        eval_max_steps: steps after which an episode is cut, with a warning; None takes the run's own limit.
         trusted: the modules that the run's configuration names, if any, repeated.
 
     Raises:
+        EnvironmentFailed: the environment raised.
         StoreError: the run has no checkpoint.
         ConfigError: an argument is out of range, or `trusted` lacks a module that the run's configuration names.
     """
@@ -58,16 +70,17 @@ def evaluate(run: Run | Path | str, episodes: int = 100, seed: int = 0, *, trust
         raise ConfigError(f"seed = {seed} must be at least 0")
     folder = run_folder.open_run(run.path if isinstance(run, Run) else run)
     check_trust(folder.config, trusted)
-    spec = describe_environment(folder)
-    blocks = range(len(folder.config.blocks()))
-    returns = [_block_returns(folder, spec, block, episodes, seed) for block in blocks]
-    return Evaluation(folder.config.agents(), np.concatenate(returns))
+    if eval_max_steps is not None:
+        folder = RunFolder(folder.path, dataclasses.replace(folder.config, eval_max_steps=eval_max_steps))
+    config, spec = folder.config, describe_environment(folder)
+    blocks = [_play_block(folder, spec, block, episodes, seed) for block in range(len(config.blocks()))]
+    cut = np.concatenate([block.cut for block in blocks])
+    warn_of_cut_episodes(spec.name, int(cut.sum()), cut.size, config.eval_max_steps)
+    return Evaluation(config.agents(), np.concatenate([block.returns for block in blocks]), cut.sum(1))
 
 
-def _block_returns(
-    folder: RunFolder, spec: envs.EnvSpec, block_number: int, episodes: int, seed: int
-) -> Float[np.ndarray, "agents episodes"]:
-    """Return the greedy returns of a block's agents."""
+def _play_block(folder: RunFolder, spec: envs.EnvSpec, block_number: int, episodes: int, seed: int) -> GreedyEpisodes:
+    """Play the greedy episodes of a block's agents."""
     config = folder.config
     learner = make_learner(config, spec.observation_size, spec.num_actions)
     params = read_parameters(folder, learner.network, block_number)

@@ -7,12 +7,17 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from softstep import conventions
 from softstep.conventions.translation import Translation
 from softstep.errors import ConfigError
 from softstep.policies.exported_policy import ExportedPolicy
 from softstep.training.exploration import exploration_arrays
 from softstep.training.schedules import schedules
+
+_TRIED_OBSERVATIONS = 8
+"""Observations on which the inputs of stable-baselines3's networks are compared with the run's."""
 
 
 class Archive(NamedTuple):
@@ -29,8 +34,8 @@ def sb3_archive(exported: ExportedPolicy) -> Archive:
     The line of differences is also the attribute `softstep_differences` of the loaded model.
 
     Raises:
-        ConfigError: stable-baselines3 is not installed or cannot express the target update, or Gymnasium does not have
-            the environment.
+        ConfigError: stable-baselines3 is not installed, cannot express the target update, or shows its networks
+            something else than the run's saw; or Gymnasium does not have the environment.
     """
     try:
         import gymnasium
@@ -45,24 +50,74 @@ def sb3_archive(exported: ExportedPolicy) -> Archive:
         raise ConfigError(
             f"export --to sb3 needs {policy.spec.name} in Gymnasium: {error}; use torch, onnx or jax"
         ) from None
-    optimizer: dict[str, Any] = {"optimizer_class": torch.optim.SGD} if config.optimizer == "sgd" else {}
-    model = DQN(
-        "MlpPolicy", env, device="cpu", buffer_size=1, **dqn_settings(exported),
-        policy_kwargs={"net_arch": list(config.hidden), "activation_fn": torch.nn.ReLU,
-                       "optimizer_kwargs": _optimizer_options(exported)[0], **optimizer},
-    )  # fmt: skip
+    model = _model(exported, DQN, env)
+    order = _input_order(exported, env, model)
     for network in (model.q_net, model.q_net_target):
         linear_layers = [module for module in network.q_net if isinstance(module, torch.nn.Linear)]
         with torch.no_grad():
             for module, (weight, bias) in zip(linear_layers, exported.layers, strict=True):
-                module.weight.copy_(torch.tensor(weight))
+                module.weight.copy_(torch.tensor(weight[:, order] if module is linear_layers[0] else weight))
                 module.bias.copy_(torch.tensor(bias))
     # These two are set afterwards, so that neither a buffer of this size nor the environments are allocated here.
     model.buffer_size, model.n_envs = config.memory_size, config.num_envs
-    model.softstep_differences = differences(exported)  # type: ignore[attr-defined]
+    model.softstep_differences = differences(exported)
     archive = io.BytesIO()
     model.save(archive)
     return Archive(archive.getvalue(), differences(exported))
+
+
+def _model(exported: ExportedPolicy, dqn: Any, env: Any) -> Any:
+    """Return a `DQN` of stable-baselines3 with the run's settings and untrained networks of the policy's sizes."""
+    import torch
+
+    config, settings = exported.config, dqn_settings(exported)
+    optimizer: dict[str, Any] = {"optimizer_class": torch.optim.SGD} if config.optimizer == "sgd" else {}
+    policy_kwargs = {
+        "net_arch": list(config.hidden), "activation_fn": torch.nn.ReLU, "normalize_images": False,
+        "optimizer_kwargs": _optimizer_options(exported)[0], **optimizer,
+    }  # fmt: skip
+    try:
+        return dqn("MlpPolicy", env, device="cpu", buffer_size=1, **settings, policy_kwargs=policy_kwargs)
+    except Exception as error:  # whatever its checks of spaces raise
+        raise _unusable(exported, f"{type(error).__name__}: {error}") from None
+
+
+def _input_order(exported: ExportedPolicy, env: Any, model: Any) -> np.ndarray:
+    """Return which number of the run's observation each input of stable-baselines3's networks is.
+
+    It turns pictures to channels first. That its networks see the run's numbers in this order, and act with the run's
+    actions, is tried on observations of the space.
+
+    Raises:
+        ConfigError: its networks see something else, or its actions are others.
+    """
+    import torch
+    from stable_baselines3.common.preprocessing import maybe_transpose
+
+    sizes, (space, actions) = exported.sizes, (env.observation_space, env.action_space)
+    if int(getattr(actions, "start", 0)) != 0 or getattr(actions, "n", None) != sizes[-1]:
+        raise _unusable(exported, f"its actions are {actions}, and the run's are 0 to {sizes[-1] - 1}")
+    if math.prod(space.shape or ()) != sizes[0]:
+        raise _unusable(exported, f"its observations are {space}, and the run's are {sizes[0]} numbers")
+    order = maybe_transpose(np.arange(sizes[0]).reshape(space.shape), model.observation_space).ravel()
+    space.seed(0)
+    observations = np.stack([space.sample() for _ in range(_TRIED_OBSERVATIONS)])
+    try:
+        with torch.no_grad():
+            tensor, _ = model.policy.obs_to_tensor(observations)
+            seen = model.q_net.extract_features(tensor, model.q_net.features_extractor).numpy()
+    except Exception as error:
+        raise _unusable(exported, f"{type(error).__name__}: {error}") from None
+    if not np.array_equal(seen, observations.reshape(len(observations), -1).astype(np.float32)[:, order]):
+        raise _unusable(exported, f"its networks do not see the numbers of {space} as they are")
+    return order
+
+
+def _unusable(exported: ExportedPolicy, reason: str) -> ConfigError:
+    name, reason = exported.policy.spec.name, " ".join(reason.split())
+    return ConfigError(
+        f"export --to sb3: stable-baselines3 cannot act in {name} as the run did: {reason}; use torch, onnx or jax"
+    )
 
 
 def dqn_settings(exported: ExportedPolicy) -> Mapping[str, Any]:

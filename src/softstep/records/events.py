@@ -91,6 +91,8 @@ class Outcome(NamedTuple):
     stopped: bool
     train_seconds: float
     eval_seconds: float
+    cut_episodes: int = 0
+    """Evaluation episodes that had not ended within `eval_max_steps` steps, since the start of the run."""
 
 
 class Abandoned(BaseException):

@@ -66,6 +66,8 @@ class History:
     inexact_resumes: list[int] = field(default_factory=list)
     """Environment steps at which the block was resumed with new episodes: from there on it differs from an undisturbed
     one."""
+    cut_episodes: int = 0
+    """Number of evaluation episodes that were cut at `eval_max_steps`."""
 
     @classmethod
     def empty(cls, agents: int) -> History:
@@ -80,6 +82,7 @@ class History:
             "solved": self.solved,
             "evaluations": self.evaluations,
             "inexact_resumes": self.inexact_resumes,
+            "cut_episodes": self.cut_episodes,
         }
         return {
             "history": np.frombuffer(json.dumps(content).encode(), np.uint8),
@@ -93,4 +96,5 @@ class History:
         fields = content.get("record_fields", _VERSION_1_FIELDS)
         records = [Record(**dict(zip(fields, values, strict=True))) for values in content["records"]]
         episodes = Episodes(len(content["solved"]), arrays["episodes"].view(_EPISODE))
-        return cls(records, episodes, content["solved"], content["evaluations"], content.get("inexact_resumes", []))
+        marks = {name: content[name] for name in ("inexact_resumes", "cut_episodes") if name in content}
+        return cls(records, episodes, content["solved"], content["evaluations"], **marks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -48,11 +50,15 @@ class Execute(Protocol):
         ...
 
 
+OpenView = Callable[[RunFolder], contextlib.AbstractContextManager[RunView]]
+"""Opens a view of each run, for callers that train several or do not know the folder yet."""
+
+
 class Options(TypedDict, total=False):
     """How a run is executed; none of this changes its numbers (see `train`)."""
 
     workers: int | None
-    view: RunView | None
+    view: RunView | OpenView | None
     should_stop: Callable[[], bool]
     execute: Execute
 
@@ -95,7 +101,7 @@ class Run:
 def default_out(config: Config, label: str, folder: Path = Path("runs")) -> Path:
     """Return `runs/ENV-LABEL-TIME`, a path that does not exist yet."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    base = folder / f"{config.env.replace(':', '-')}-{label}-{stamp}"
+    base = folder / f"{re.sub('[:/]', '-', config.env)}-{label}-{stamp}"
     taken = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
     return base if not base.exists() else next(path for path in taken if not path.exists())
 
@@ -106,7 +112,7 @@ def train(
     *,
     force: bool = False,
     workers: int | None = None,
-    view: RunView | None = None,
+    view: RunView | OpenView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     execute: Execute = worker_pool.run_blocks,
     files: Mapping[str, bytes] | None = None,
@@ -118,7 +124,7 @@ def train(
         out: the run's folder; by default a new one under `runs/`.
         force: replace an existing run.
         workers: number of worker processes; by default one per core.
-        view: observer of the run's progress.
+        view: observer of the run's progress, or a function that opens one; in a notebook, a progress bar by default.
         should_stop: polled during training; once true, the run saves and ends, and can be resumed.
         execute: how blocks are executed; by default in worker processes.
         files: further files for the folder, by name.
@@ -131,8 +137,14 @@ def train(
         EnvironmentFailed: if an environment raises; the last checkpoint remains, and `error.log` has the traceback. A
             run without a checkpoint leaves no folder.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers = {workers} must be at least 1")
+    check_workers(workers)
+    if config.learning_starts >= config.total_steps:
+        warnings.warn(
+            f"total_steps = {config.total_steps} do not exceed learning_starts = {config.learning_starts}: nothing is"
+            " learned; make the run longer or learning_starts smaller",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     path = (Path(out) if out is not None else default_out(config, "train")).absolute()
     folder = run_folder.create(path, config, force=force, files={**(files or {}), **registration.files(config.env)})
     try:
@@ -156,7 +168,7 @@ def resume(
     *,
     total_steps: int | None = None,
     workers: int | None = None,
-    view: RunView | None = None,
+    view: RunView | OpenView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     trusted: Sequence[str] = (),
     execute: Execute = worker_pool.run_blocks,
@@ -170,7 +182,7 @@ def resume(
         path: the run's folder.
         total_steps: the run's new length in environment steps per agent; None leaves it as it is.
         workers: number of worker processes; by default one per core.
-        view: observer of the run's progress.
+        view: observer of the run's progress, or a function that opens one; in a notebook, a progress bar by default.
         should_stop: polled during training; once true, the run saves and ends.
         trusted: repeats the modules that the run's configuration names (see `check_trust`).
         execute: how blocks are executed; by default in worker processes.
@@ -180,6 +192,7 @@ def resume(
         StoreError: there is no run, or it cannot be lengthened because its replay memory has been deleted.
     """
     stored = run_folder.open_run(path)
+    check_workers(workers)
     check_trust(stored.config, trusted)
     folder = lengthened(stored, total_steps)
     if (
@@ -197,6 +210,12 @@ def resume(
         raise
 
 
+def check_workers(workers: int | None) -> None:
+    """Raise ConfigError unless `workers` is a possible number of worker processes, or None."""
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers = {workers} must be at least 1")
+
+
 def check_trust(config: Config, trusted: Sequence[str]) -> None:
     """Raise ConfigError if a stored configuration would import modules that the caller has not named."""
     named = [*config.env_modules, *([config.network] if config.network else [])]
@@ -212,7 +231,7 @@ def check_trust(config: Config, trusted: Sequence[str]) -> None:
 def _execute(
     folder: RunFolder,
     workers: int | None,
-    view: RunView | None,
+    view: RunView | OpenView | None,
     should_stop: Callable[[], bool],
     execute: Execute,
 ) -> Run:
@@ -222,7 +241,8 @@ def _execute(
         if folder.config.total_steps != run_folder.open_run(folder.path).config.total_steps:
             write_length(folder)
         try:
-            outcomes = execute(folder, lock, view or SilentView(), workers=workers, should_stop=should_stop)
+            with _opened(view, folder) as observer:
+                outcomes = execute(folder, lock, observer, workers=workers, should_stop=should_stop)
         except BaseException:
             _write_tables(run, {"finished": False})
             raise
@@ -230,6 +250,13 @@ def _execute(
         finished = len(known) == len(outcomes) and not any(o.stopped for o in known)
         _write_tables(run, _summary(outcomes, finished, time.perf_counter() - start_time))
     return run
+
+
+def _opened(view: RunView | OpenView | None, folder: RunFolder) -> contextlib.AbstractContextManager[RunView]:
+    """Return a context manager of the view to observe a run with."""
+    if view is None:
+        return contextlib.nullcontext(SilentView())
+    return contextlib.nullcontext(view) if isinstance(view, RunView) else view(folder)
 
 
 def _summary(outcomes: Sequence[Outcome | None], finished: bool, seconds: float) -> dict[str, Any]:

@@ -25,9 +25,9 @@ class RunLine(NamedTuple):
 
 
 def list_runs(folder: Path) -> list[RunLine]:
-    """List the run folders directly under `folder`, by name."""
+    """List the runs in `folder`, by name."""
     lines = []
-    for path in sorted(p.parent for p in folder.glob("*/config.json")):
+    for path in _run_folders(folder):
         with contextlib.suppress(StoreError):
             run = open_run(path)
             config, summary = run.config, read_summary(run) or {}
@@ -35,3 +35,12 @@ def list_runs(folder: Path) -> list[RunLine]:
             steps = min(steps_reached(run))
             lines.append(RunLine(path, config.env, config.num_agents, steps, config.total_steps, done, exact))
     return lines
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    """Return the run folders in `folder`, and those in its folders that are no runs themselves, by name.
+
+    Runs of ids with a slash lie one folder further down, and so does what belongs to a comparison.
+    """
+    found = {file.parent for pattern in ("*/config.json", "*/*/config.json") for file in folder.glob(pattern)}
+    return sorted(path for path in found if path.parent not in found)

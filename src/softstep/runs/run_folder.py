@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
-from softstep.files import write_atomically
+from softstep.files import json_text, write_atomically
 from softstep.runs.descriptors import make_private, release
 from softstep.runs.versions import versions
 
@@ -68,7 +68,7 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
         path.mkdir(parents=True, exist_ok=True)
         for name, data in (files or {}).items():
             write_atomically(path / name, data)
-        write_atomically(path / "versions.json", json.dumps(recorded, indent=2).encode())
+        write_atomically(path / "versions.json", json_text(recorded, indent=2).encode())
         write_atomically(
             path / "config.json", config.to_json().encode()
         )  # last, because this file makes the folder a run
@@ -77,12 +77,13 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
     return RunFolder(path, config)
 
 
-def check_free(path: Path, *, force: bool = False) -> None:
-    """Raise StoreError if `create` would refuse the folder."""
+def check_free(path: Path, *, force: bool | None = False) -> None:
+    """Raise StoreError if `create` would refuse the folder; `force` is None for commands without --force."""
     if not _taken(path):
         return
     if not force:
-        raise StoreError(f"{path} exists already: choose another --out, or replace it with --force")
+        replace = "" if force is None else ", or replace it with --force"
+        raise StoreError(f"{path} exists already: choose another --out{replace}")
     if not is_run(path):
         raise StoreError(f"{path} is not a run folder, so --force will not replace it: choose another --out")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from softstep.config import Config
 from softstep.errors import StoreError
+from softstep.files import json_text
 from softstep.records.events import Record
 from softstep.records.history import History
 from softstep.runs.run_folder import RunFolder, write_results
@@ -57,7 +57,7 @@ def write_tables(run: RunFolder, tables: Tables, summary: Mapping[str, Any]) -> 
     files = {
         "curves.parquet": _parquet(tables.curves),
         "episodes.parquet": _parquet(tables.episodes),
-        "summary.json": json.dumps(summary, indent=2).encode(),
+        "summary.json": json_text(summary, indent=2).encode(),
     }
     write_results(run, files)
 

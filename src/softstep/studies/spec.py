@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from softstep.comparison.scores import ReturnCriteria, return_criteria
 from softstep.config import STUDY_BLOCK_WIDTH, Config
 from softstep.errors import ConfigError
+from softstep.files import json_text
 from softstep.studies.claims import Side, StudyClaim, check_claim, side_cells
 from softstep.studies.grid import Cell, Value, check_axis, expand_grid, freeze
 from softstep.studies.spec_toml import located_errors, spec_fields
@@ -85,7 +86,7 @@ class Spec:
     @property
     def criteria(self) -> ReturnCriteria:
         """The margin and floor of the returns."""
-        return return_criteria(self.base.env, self.margin, self.floor)
+        return return_criteria(self.base.env, self.margin, self.floor, where=" in the spec, above its tables")
 
     @property
     def width(self) -> int:
@@ -103,7 +104,7 @@ class Spec:
     def to_json(self) -> str:
         """Return JSON text that `from_json` reads back equal."""
         fields = dataclasses.asdict(self) | {"base": json.loads(self.base.to_json())}
-        return json.dumps(fields | {"claims": [claim._asdict() for claim in self.claims]}, indent=2)
+        return json_text(fields | {"claims": [claim._asdict() for claim in self.claims]}, indent=2)
 
     @classmethod
     def from_json(cls, text: str, *, source: str) -> Spec:

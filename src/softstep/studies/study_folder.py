@@ -28,7 +28,7 @@ SPEC_FILE, FAILURES_FILE, TABLE_FILE = "study.json", "failed.json", "study.parqu
 
 def create_study(path: Path, spec: Spec) -> None:
     """Create the folder of a new study; raise StoreError if something else is there."""
-    run_folder.check_free(path, force=False)
+    run_folder.check_free(path, force=None)
     _write_spec(path, spec)
 
 
@@ -104,7 +104,7 @@ def delete_empty_study(path: Path) -> None:
 def write_failures(run: RunFolder, failures: Mapping[int, str]) -> None:
     """Write which blocks of a run have failed, and with which error."""
     errors = {str(block): error for block, error in failures.items()}
-    run_folder.write_results(run, {FAILURES_FILE: json.dumps(errors).encode()})
+    run_folder.write_results(run, {FAILURES_FILE: files.json_text(errors).encode()})
 
 
 def read_failures(run: RunFolder) -> dict[int, str]:
@@ -143,4 +143,4 @@ def check_can_run(out: Path, *, resume: bool) -> None:
     elif is_study(out):
         raise StoreError(f"{out} is a study already: continue it with --resume, or choose another --out")
     else:
-        run_folder.check_free(out, force=False)
+        run_folder.check_free(out, force=None)

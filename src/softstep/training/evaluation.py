@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, episode_seed, make_evaluation
+from softstep.errors import EnvironmentFailed
 from softstep.learner.networks import Network, Params, numpy_q_values
 from softstep.learner.update import LearnerState
 from softstep.training.block import Block
@@ -21,8 +23,21 @@ from softstep.training.program_cache import ProgramCache
 _EVALUATION = 0x50F75
 """The stream of evaluation seeds, separate from every agent's."""
 
-Evaluate = Callable[[Any, int, int], Float[np.ndarray, "W episodes"]]
-"""(online parameters with a leading agent axis, number of the evaluation, episodes) → greedy returns."""
+LARGEST_COUNT = 2**31 - 1
+"""Largest number of steps that the compiled program can count."""
+
+
+class GreedyEpisodes(NamedTuple):
+    """What greedy episodes earned."""
+
+    returns: Float[np.ndarray | Array, "W episodes"]
+    """Undiscounted returns; of an episode that was cut, the return so far."""
+    cut: Bool[np.ndarray | Array, "W episodes"]
+    """Whether the episode had not ended within `eval_max_steps` steps."""
+
+
+Evaluate = Callable[[Any, int, int], GreedyEpisodes]
+"""(online parameters with a leading agent axis, number of the evaluation, episodes) → greedy episodes."""
 
 
 def evaluation_seeds(number: int, episodes: int) -> list[int]:
@@ -46,21 +61,22 @@ def make_evaluate(
     if compiled is not None:
         rollout = (cache or ProgramCache()).get(_compiled_rollout, compiled, block)
 
-        def evaluate_compiled(params: Any, number: int, episodes: int) -> np.ndarray:
+        def evaluate_compiled(params: Any, number: int, episodes: int) -> GreedyEpisodes:
             keys = jax.vmap(jax.random.key)(jnp.array(evaluation_seeds(number, episodes), jnp.uint32))
-            return np.asarray(rollout(params, keys))[:agents]
+            played = rollout(params, keys, min(config.eval_max_steps, LARGEST_COUNT))
+            return GreedyEpisodes(*(np.asarray(array)[:agents] for array in played))
 
         return evaluate_compiled
 
-    def evaluate_host(params: Any, number: int, episodes: int) -> np.ndarray:
+    def evaluate_host(params: Any, number: int, episodes: int) -> GreedyEpisodes:
         values = host_q_values(config, block, spec, params)
-        return host_returns(spec, values, agents, evaluation_seeds(number, episodes))
+        return play_on_host(spec, values, agents, evaluation_seeds(number, episodes), config.eval_max_steps)
 
     return evaluate_host
 
 
 def _compiled_rollout(env: CompiledEnv, block: Block) -> Callable[..., Any]:
-    return jax.jit(partial(compiled_returns, env, block))
+    return jax.jit(partial(play_compiled, env, block))
 
 
 def host_q_values(config: Config, block: Block, spec: EnvSpec, params: Any) -> Callable[[np.ndarray], np.ndarray]:
@@ -85,33 +101,54 @@ def host_q_values(config: Config, block: Block, spec: EnvSpec, params: Any) -> C
     return values
 
 
-def host_returns(
-    spec: EnvSpec, values: Callable[[np.ndarray], np.ndarray], agents: int, seeds: Sequence[int]
-) -> np.ndarray:
-    """Play greedy episodes on the host; an agent's episodes run side by side.
+def play_on_host(
+    spec: EnvSpec,
+    values: Callable[[np.ndarray], np.ndarray],
+    agents: int,
+    seeds: Sequence[int],
+    max_steps: int,
+) -> GreedyEpisodes:
+    """Play greedy episodes on the host, a few of each agent's side by side.
 
     Args:
         spec: the environment.
-        values: observations (W, E, O) → action values (W, E, A).
+        values: observations (W, E, O) → action values (W, E, A). They are always asked for all of an agent's
+            episodes, because the last bits of a matrix product depend on its number of rows.
         agents: number of agents.
         seeds: one per episode.
+        max_steps: steps after which an episode is cut.
 
-    Returns: undiscounted returns (agents, episodes).
+    Raises:
+        EnvironmentFailed: the environment raised.
     """
-    envs = make_evaluation(spec, agents, seeds)
+    envs = _of_environment(spec, make_evaluation, spec, agents, seeds)
     try:
-        totals = np.zeros((agents, len(seeds)))
-        running = np.ones((agents, len(seeds)), bool)
-        while running.any():
-            rewards, ended = envs.step(values(envs.observations).argmax(-1), running)
+        totals, lengths = np.zeros((agents, len(seeds))), np.zeros((agents, len(seeds)), int)
+        cut = np.zeros((agents, len(seeds)), bool)
+        while envs.playing.any():
+            rewards, ended = _of_environment(spec, envs.step, values(envs.observations).argmax(-1))
             totals += rewards
-            running &= ~ended
-        return totals
+            lengths += envs.playing
+            endless = envs.playing & ~ended & (lengths >= max_steps)
+            cut |= endless
+            if (over := ended | endless).any():
+                _of_environment(spec, envs.leave, over)
+        return GreedyEpisodes(totals, cut)
     finally:
         envs.close()
 
 
-def compiled_returns(env: CompiledEnv, block: Block, params: Any, keys: Array) -> Float[Array, "W episodes"]:
+def _of_environment(spec: EnvSpec, call: Callable[..., Any], *arguments: Any) -> Any:
+    """Return `call(*arguments)`; an exception of the environment's becomes EnvironmentFailed."""
+    try:
+        return call(*arguments)
+    except EnvironmentFailed:
+        raise
+    except Exception as error:
+        raise EnvironmentFailed(f"{spec.name} failed in an evaluation: {type(error).__name__}: {error}") from error
+
+
+def play_compiled(env: CompiledEnv, block: Block, params: Any, keys: Array, max_steps: Any) -> GreedyEpisodes:
     """Play greedy episodes inside one compiled program.
 
     Args:
@@ -119,8 +156,7 @@ def compiled_returns(env: CompiledEnv, block: Block, params: Any, keys: Array) -
         block: the agents' programs.
         params: parameters of the greedy networks, with a leading agent axis.
         keys: one per episode, the same for every agent.
-
-    Returns: undiscounted returns (W, episodes).
+        max_steps: steps after which an episode is cut.
     """
     width = jax.tree.leaves(params)[0].shape[0]
     starts, plays = jax.vmap(lambda key: jax.random.split(key), out_axes=1)(keys)
@@ -138,8 +174,19 @@ def compiled_returns(env: CompiledEnv, block: Block, params: Any, keys: Array) -
         return out.state, out.observation, running & ~(out.terminated | out.truncated), totals, count + 1
 
     first = (state, observation, running, jnp.zeros(running.shape), 0)
-    totals: Array = jax.lax.while_loop(lambda loop: jnp.any(loop[2]), step, first)[3]
-    return totals
+    last = jax.lax.while_loop(lambda loop: jnp.any(loop[2]) & (loop[4] < max_steps), step, first)
+    return GreedyEpisodes(returns=last[3], cut=last[2])
+
+
+def warn_of_cut_episodes(env: str, cut: int, episodes: int, max_steps: int) -> None:
+    """Warn if some of an evaluation's episodes were cut."""
+    if cut:
+        warnings.warn(
+            f"{cut} of {episodes} evaluation episodes of {env} had not ended after {max_steps} steps and were cut:"
+            " their returns are those so far (--eval-max-steps sets the limit)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def evaluated_network(config: Config, state: LearnerState) -> Params:

@@ -21,12 +21,13 @@ import numpy as np
 
 from softstep import envs
 from softstep.config import Agent, Config, changed
+from softstep.learner.networks import Params
 from softstep.learner.update import make_learner
 from softstep.records.events import Abandoned, Hooks, Outcome, Progress, Record, Restored, Snapshot
 from softstep.records.history import RETURN_WINDOW, History
 from softstep.training.block import Block, block_hyper, make_block, reset_record_sums
 from softstep.training.driver import Driver
-from softstep.training.evaluation import Evaluate, evaluated_network, make_evaluate
+from softstep.training.evaluation import Evaluate, evaluated_network, make_evaluate, warn_of_cut_episodes
 from softstep.training.fused_driver import FusedDriver
 from softstep.training.host_driver import HostDriver
 from softstep.training.probe import make_probe
@@ -159,8 +160,15 @@ def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
     reached = trainer.before_iteration or _snapshot(trainer)
     if reached.env_steps > first or (len(history.records), history.evaluations) != recorded:
         _save(trainer, hooks, reached, mark)
-    solved = tuple(history.solved)
-    return Outcome(reached.env_steps, reached.env_steps - first, solved, stopped, seconds, trainer.eval_seconds)
+    return Outcome(
+        reached.env_steps,
+        reached.env_steps - first,
+        tuple(history.solved),
+        stopped,
+        seconds,
+        trainer.eval_seconds,
+        history.cut_episodes,
+    )
 
 
 def run_to_next_event(trainer: Trainer, until: int, hooks: Hooks) -> None:
@@ -267,16 +275,31 @@ def _evaluate(trainer: Trainer, hooks: Hooks) -> np.ndarray:
     config, history, start_time = trainer.config, trainer.history, time.perf_counter()
     jax.block_until_ready(trainer.driver.state)
     params = evaluated_network(config, trainer.driver.state.learner)
-    solved = np.zeros(len(history.solved), bool)
-    with hooks.abandonable():
-        returns = trainer.evaluate(params, 2 * history.evaluations, config.eval_episodes).mean(1)
-        if config.solve_at is not None and (returns >= config.solve_at).any():
-            again = trainer.evaluate(params, 2 * history.evaluations + 1, config.eval_episodes).mean(1)
-            solved = (returns >= config.solve_at) & (again >= config.solve_at)
+    solved, cut = np.zeros(len(history.solved), bool), history.cut_episodes
+    try:
+        with hooks.abandonable():
+            returns = _mean_greedy_returns(trainer, params, 2 * history.evaluations)
+            if config.solve_at is not None and (returns >= config.solve_at).any():
+                again = _mean_greedy_returns(trainer, params, 2 * history.evaluations + 1)
+                solved = (returns >= config.solve_at) & (again >= config.solve_at)
+    except Abandoned:
+        history.cut_episodes = cut  # a resumed run repeats the evaluation
+        raise
     history.solved = [bool(a or b) for a, b in zip(history.solved, solved, strict=True)]
     history.evaluations += 1
     trainer.eval_seconds += time.perf_counter() - start_time
     return returns
+
+
+def _mean_greedy_returns(trainer: Trainer, params: Params, number: int) -> np.ndarray:
+    """Return each agent's mean return (W,) in evaluation `number`; count its cut episodes, and warn of the first."""
+    config, history = trainer.config, trainer.history
+    played = trainer.evaluate(params, number, config.eval_episodes)
+    cut = int(played.cut.sum())
+    if not history.cut_episodes:
+        warn_of_cut_episodes(trainer.spec.name, cut, played.cut.size, config.eval_max_steps)
+    history.cut_episodes += cut
+    return np.asarray(played.returns).mean(1)
 
 
 def record(trainer: Trainer, eval_returns: np.ndarray | None = None) -> list[Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import webbrowser
 from collections.abc import AsyncIterator, Callable
@@ -29,6 +30,9 @@ from softstep.explorer.http.openapi import document
 from softstep.explorer.http.report_routes import REPORT_PATHS, report_routes
 from softstep.explorer.live.live_runs import LiveRuns
 from softstep.explorer.rooms import endpoints
+
+_HOST_ERRORS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+"""Errors of a bind that another port would not mend."""
 
 
 def _say(text: str) -> None:
@@ -76,14 +80,17 @@ def explore(
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the address; ConfigError if the address is taken or not one of this machine."""
+    """Return a socket bound to the address; ConfigError if the host is not this machine's or the port is taken."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, proto)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-    except OSError as error:
-        raise ConfigError(f"cannot serve at {host}:{port}: {error.strerror or error}; choose another --port") from None
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host looks like that
+        is_host = not isinstance(error, OSError) or isinstance(error, socket.gaierror) or error.errno in _HOST_ERRORS
+        reason = getattr(error, "strerror", None) or error
+        flag = "--host" if is_host else "--port"
+        raise ConfigError(f"cannot serve at {host}:{port}: {reason}; choose another {flag}") from None
     return listening
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
+
+from softstep.files import plain_value
 
 
 def as_columns(frame: pl.DataFrame) -> dict[str, list[Any]]:
@@ -19,13 +19,5 @@ def as_columns(frame: pl.DataFrame) -> dict[str, list[Any]]:
 
 def as_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows with plain values."""
-    return [{str(key): plain_value(value) for key, value in row.items()} for row in rows]
-
-
-def plain_value(value: Any) -> Any:
-    """Return one value without NumPy types."""
-    if isinstance(value, (list, tuple)):
-        return [plain_value(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value
+    rows_without_numpy: list[dict[str, Any]] = plain_value(rows)
+    return rows_without_numpy

@@ -1,8 +1,7 @@
-"""Progress of a run: a bar in a terminal, a plain line every few seconds elsewhere, or JSON lines for machines."""
+"""Progress of a run: a bar in a terminal or notebook, plain lines elsewhere, or JSON lines for machines."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -24,12 +23,15 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from softstep.files import json_text
+from softstep.records.events import Progress as BlockProgress
 from softstep.report.shared.formatting import MISSING, format_result
 from softstep.report.shared.palette import ACCENT
+from softstep.report.terminal.notebook_bar import NotebookBar
 
-Mode = Literal["auto", "plain", "json"]
+Mode = Literal["auto", "plain", "json", "notebook"]
 
-SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 0.2}
+SECONDS_BETWEEN = {"bar": 0.1, "plain": 5.0, "json": 0.2, "notebook": 0.2}
 """Shortest time between two drawings, lines or progress objects."""
 
 
@@ -45,12 +47,13 @@ class Stream(Protocol):
 
 
 class ProgressView:
-    """The progress of a run's blocks, as one number for all agents. A context manager.
+    """The progress of a run's blocks, as one number for all agents: an observer of the run, and a context manager.
 
     Args:
         total_steps: Environment steps per agent at the end of the run.
         blocks: Number of agents in each block.
-        mode: "auto" draws a bar if `stream` is a terminal, and prints plain lines if it is not.
+        mode: "auto" draws a bar if `stream` is a terminal, and prints plain lines if it is not; "notebook" shows one
+            in the output of a cell.
         stream: Where to write; standard error by default.
         start_steps: Environment steps per agent at which each block starts: 0, or those of its checkpoint.
         clock: Returns the time in seconds.
@@ -67,7 +70,8 @@ class ProgressView:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream or sys.stderr
-        self._kind = "json" if mode == "json" else "bar" if mode == "auto" and _is_terminal(self._stream) else "plain"
+        self._kind = _kind(mode, self._stream)
+        self._bar = NotebookBar() if self._kind == "notebook" else None
         self._agents = list(blocks)
         self._steps = list(start_steps) if start_steps is not None else [0] * len(self._agents)
         self._ends = [total_steps] * len(self._agents)
@@ -136,34 +140,31 @@ class ProgressView:
     def _task(self) -> Task:
         return self._progress.tasks[0]
 
-    def update(
-        self, block_index: int, env_steps: int, gradient_steps: int, seconds: float, train_return: float
-    ) -> None:
-        """Record how far a block is, and show it unless something was shown a moment ago.
-
-        Args:
-            block_index: Number of the block.
-            env_steps: Environment steps per agent so far.
-            gradient_steps: Gradient steps per agent so far.
-            seconds: Training time of the block.
-            train_return: Mean training return of its agents; NaN if there is none yet.
-        """
-        self._steps[block_index] = env_steps
-        self._returns[block_index] = train_return
-        self._gradient_steps = gradient_steps
+    def update(self, block: int, progress: BlockProgress) -> None:
+        """Record how far a block is, and show it unless something was shown a moment ago."""
+        self._steps[block] = progress.env_steps
+        self._returns[block] = progress.train_return
+        self._gradient_steps = progress.gradient_steps
         self._advance()
         now = self._clock()
         if now - self._last_shown >= SECONDS_BETWEEN[self._kind]:
             self._last_shown = now
-            self._show(block_index, seconds)
+            self._show(block, progress.seconds)
 
-    def finished(self, block_index: int) -> None:
+    def finished(self, block: int) -> None:
         """Record that a block has ended where it is, possibly early because it solved its environment."""
-        self._ends[block_index] = self._steps[block_index]
+        self._ends[block] = self._steps[block]
         self._task.total = self.total_agent_steps  # `Progress.update` would forget the speed
 
-    def records(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Print new rows of the curves as JSON; in other modes only report agents that diverged."""
+    def records(self, block: int, records: Sequence[Mapping[str, Any]]) -> None:
+        """Print a block's new rows of the curves as JSON; in other modes only report agents that diverged.
+
+        Rows say how far the block is, too: the last of them leave its end, and progress may come more seldom.
+        """
+        if records:
+            self._steps[block] = max(self._steps[block], records[-1]["env_steps"])
+            self._gradient_steps = records[-1]["gradient_steps"]
+            self._advance()
         for record in records:
             if self._kind == "json":
                 self._print_json({"kind": "record", **record})
@@ -190,11 +191,16 @@ class ProgressView:
             self._print_json(self._state(block_index, seconds))
         elif self._kind == "bar":
             self._progress.update(self._task.id, train_return=format_result(self.train_return), refresh=True)
+        elif self._bar is not None:
+            self._bar.show(self._task.percentage, self._line())
         else:
-            self._print(
-                f"{self._task.percentage:3.0f}%  return {format_result(self.train_return):>5}"
-                f"   {_speed_text(self.agent_steps_per_second)}   {clock_time(self.seconds_left)} left"
-            )
+            self._print(self._line())
+
+    def _line(self) -> str:
+        return (
+            f"{self._task.percentage:3.0f}%  return {format_result(self.train_return):>5}"
+            f"   {_speed_text(self.agent_steps_per_second)}   {clock_time(self.seconds_left)} left"
+        )
 
     def _state(self, block_index: int | None, seconds: float) -> dict[str, Any]:
         return {
@@ -211,7 +217,7 @@ class ProgressView:
         }
 
     def _print_json(self, values: Mapping[str, Any]) -> None:
-        self._print(json_line(values))
+        self._print(json_text(values))
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -229,15 +235,6 @@ def _speed_text(speed: float) -> str:
     return f"{rate} agent-steps/s"
 
 
-def json_line(values: Mapping[str, Any]) -> str:
-    """Return one line of strict JSON, in which numbers that are not finite are null."""
-    return json.dumps({key: _finite_or_none(value) for key, value in values.items()}, allow_nan=False)
-
-
-def _finite_or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def clock_time(seconds: float) -> str:
     """Return a duration as 4:05 or 1:02:03; –:–– if it is unknown."""
     if not math.isfinite(seconds):
@@ -245,6 +242,13 @@ def clock_time(seconds: float) -> str:
     minutes, rest = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _kind(mode: Mode, stream: Stream) -> Literal["bar", "plain", "json", "notebook"]:
+    """Return how progress is shown."""
+    if mode == "auto":
+        return "bar" if _is_terminal(stream) else "plain"
+    return mode
 
 
 def _is_terminal(stream: Stream) -> bool:
