@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from softstep import theory
@@ -194,6 +194,32 @@ def test_a_trajectory_equals_a_loop_in_plain_python():
         t = 0.9 * t + 0.1 * q
     result = answer("stability-point", {"problem": "only_target", "alpha": 0.1, "c": 0.9, "steps": 20})
     np.testing.assert_allclose(result["T"], sizes, rtol=1e-12)
+
+
+@given(st.sampled_from(problems.NAMED), st.sampled_from([0.9, 0.99]), st.floats(-3, 1), st.floats(-4, 0))
+@example("only_target", 0.9, -1.0, -1.0)  # halves every 745 steps, after a rise from 1.4 to 3.8
+@example("only_target", 0.99, -3.0, -3.5)  # three half-lives end before the slower parts of the error have faded
+@example("only_target", 0.99, -1.0, math.log10(0.0316))
+def test_the_trajectory_shows_the_growth_or_decay_that_the_words_name(name, gamma, log_alpha, log_share):
+    values = {"problem": name, "gamma": gamma, "alpha": 10**log_alpha, "c": 1 - 10**log_share}
+    result = answer("stability-point", values)
+    time = stability.time_scale(result["rho"])
+    assume(time < 1e7)  # slower ones end in rounding
+    distance = np.array([value for value in result["Q"] if value is not None])
+    assert len(distance) <= 200
+    assert result["steps"] >= 3 * time
+    if result["stable"]:
+        assert distance[-1] <= distance.max() / 2
+        assert "half-lives" in result["note"] or time < 1
+    else:
+        assert distance[-1] >= 2 * distance.min() or len(distance) < len(result["Q"])  # or it left the picture
+
+
+def test_the_trend_touches_the_trajectory():
+    result = answer("stability-point", {"problem": "only_target", "alpha": 0.1, "c": 0.9})
+    ratio = np.array(result["Q"]) / np.array(result["trend"])
+    assert ratio[100:].max() == pytest.approx(1)
+    np.testing.assert_allclose(np.diff(np.log(result["trend"])), math.log(result["rho"]) * result["stride"], rtol=1e-6)
 
 
 def test_a_named_problem_entered_by_hand_gives_the_same_numbers():

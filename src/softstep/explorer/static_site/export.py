@@ -60,7 +60,7 @@ GRIDS: Mapping[str, AnswerGrid] = {
     "stories": AnswerGrid({}),
     "problem": AnswerGrid(_PROBLEM),
     "stability-map": AnswerGrid(_PROBLEM, {"resolution": 81}, 2),
-    "stability-point": AnswerGrid({**_PROBLEM, **_PLANE}, {"steps": 100}, 2),
+    "stability-point": AnswerGrid({**_PROBLEM, **_PLANE}, {"points": 100}, 2),
     "stability-windows": AnswerGrid({**_PROBLEM, **_PLANE}, {}, 2),
     "noise": AnswerGrid({"a": (0.0, 0.5, 0.9), "alpha": _ALPHAS, "c": _WEIGHTS}, {"steps": 200}, 1),
 }  # fmt: skip
