@@ -45,7 +45,9 @@ def test_one_point_per_step_is_the_iteration_itself():
     assert found.size.tolist() == [[1.0, 0.5, 0.25, 0.125]]
 
 
-@pytest.mark.parametrize(("matrix", "options"), [([[1.0, 2.0]], {}), (np.eye(3), {"parts": 2}), ([[1.0]], {"points": 0})])
+@pytest.mark.parametrize(
+    ("matrix", "options"), [([[1.0, 2.0]], {}), (np.eye(3), {"parts": 2}), ([[1.0]], {"points": 0})]
+)
 def test_what_has_no_envelope_is_refused(matrix, options):
-    with pytest.raises(ValueError, match="matrix|points"):
+    with pytest.raises(ValueError, match=r"matrix|points"):
         theory.envelope(matrix, 5, **options)

@@ -15,7 +15,7 @@ SAMPLES = 64
 class Envelope(NamedTuple):
     """The largest length of each part of z in consecutive stretches of steps."""
 
-    start: Array
+    start: np.ndarray
     """The first step of each stretch, shape (stretches,)."""
     size: Array
     """Largest Euclidean length of each part within a stretch, shape (parts, stretches)."""

@@ -18,6 +18,7 @@ from softstep import theory
 from softstep.explorer.rooms.boundary import EXACT, zero_lines
 from softstep.explorer.rooms.parameters import BadParameter, OldWeight, Parameters, entries
 from softstep.explorer.rooms.snippets import stability_lines
+from softstep.explorer.rooms.words import count
 from softstep.theory import problems, spectrum
 from softstep.theory.checks import Array
 from softstep.theory.linear import LinearTD
@@ -270,7 +271,7 @@ def _note(run: theory.Envelope, rho: float, steps: int) -> str:
         name = "half-lives" if rho < 1 else "doubling times"
         sentences.append(f"The picture spans {float(f'{steps / time:.2g}'):g} {name} of the two networks' error.")
     if run.stride > 1:
-        sentences.append(f"Each point is the largest distance within {_thousands(run.stride)} steps.")
+        sentences.append(f"Each point is the largest distance within {count(run.stride)} steps.")
     return " ".join(sentences)
 
 
@@ -286,13 +287,7 @@ def _in_words(rho: float) -> str:
         return "neither grows nor shrinks"
     if rho == 0:
         return "vanishes within a few steps"
-    return f"{'halves' if rho < 1 else 'doubles'} every {_thousands(steps)} steps"
-
-
-def _thousands(number: float) -> str:
-    """Format a number with three digits, and narrow spaces between groups of them."""
-    rounded = float(f"{number:.3g}")
-    return f"{rounded:g}" if rounded < 1000 else f"{rounded:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{'halves' if rho < 1 else 'doubles'} every {count(steps)} steps"
 
 
 @lru_cache(maxsize=256)

@@ -2,14 +2,14 @@
 
 import { RequestQueue, isStatic } from "../api.js";
 import { Panel, PythonBox } from "../controls.js";
-import { el, formatNumber, math } from "../dom.js";
+import { el, formatNumber, withMath } from "../dom.js";
 import { DragHandle } from "../drag_handle.js";
 import { Figure, withOpacity } from "../figures.js";
 
 export const id = "one-network";
 export const title = "One network";
 export const lead = "Take a gradient step, then blend the result with the network before it, keeping a share c of the old " +
-  "parameters. It looks like a smaller learning rate, and for one network it is exactly that.";
+  "parameters. It looks like a smaller learning rate. Is it one?";
 
 const REACH = 3;
 const ENDPOINT = "one-network";
@@ -39,6 +39,14 @@ const NAMES = {
   fast: "fast steps between blends",
 };
 
+/** What is iterated: texts with formulas between dollar signs. */
+function formulasOf({ variant, k, mu }) {
+  if (variant === "lookahead" && k > 1)
+    return ["$y ← y − α ∇ f ( y )$", `every ${k} steps: $x ← c x + ( 1 − c ) y$, then $y ← x$`];
+  if (variant === "nesterov" && mu > 0) return ["$v ← μ v − α ∇ f ( x + μ v )$", "$x ← c x + ( 1 − c ) ( x + v )$"];
+  return ["$x ← c x + ( 1 − c ) ( x − α ∇ f ( x ) )$", "$α′ = ( 1 − c ) α$"];
+}
+
 function lossNote({ variant, k, mu }) {
   if (variant === "lookahead" && k > 1) return "The dots leave the wide line: the blended network moves only every k steps.";
   if (variant === "nesterov" && mu > 0) return "The dots leave the wide line: with momentum, the soft update is not just a smaller step.";
@@ -56,10 +64,9 @@ class OneNetwork {
     const content = container.appendChild(el("div", { class: "content" }));
     this.relation = el("p", { class: "readout", id: "one-network-relation", "aria-live": "polite" });
     this.difference = el("p", { class: "quiet", id: "one-network-difference" });
-    content.append(el("div", { class: "formulas" },
-      math("x ← c x + ( 1 − c ) ( x − α ∇ f ( x ) )", true), math("α′ = ( 1 − c ) α", true)),
-    el("div", { class: "answer" }, this.relation, this.difference));
-    this.paths = new Figure(content, { id: "one-network-paths", title: "Three paths from one start", kind: "tall",
+    this.formulas = el("div", { class: "formulas" });
+    content.append(this.formulas, el("div", { class: "answer" }, this.relation, this.difference));
+    this.paths = new Figure(content, { id: "one-network-paths", title: "Paths from one start", kind: "tall",
       note: isStatic ? "" : "To move the start, drag the round handle or use the arrow keys on it." });
     const pair = content.appendChild(el("div", { class: "pair" }));
     this.losses = new Figure(pair, { id: "one-network-steps", title: "Loss after each step" });
@@ -99,6 +106,7 @@ class OneNetwork {
     this.panel.setHidden("y", state.dimensions !== "2");
     this.panel.setHidden("k", state.variant !== "lookahead");
     this.panel.setHidden("mu", state.variant !== "nesterov");
+    this.formulas.replaceChildren(...formulasOf(state).map((text) => el("span", {}, ...withMath(text))));
     this.rates.element.hidden = state.variant === "nesterov";
     this.handle.vertical = state.dimensions === "2";
     const values = { ...state, dimensions: Number(state.dimensions) };
