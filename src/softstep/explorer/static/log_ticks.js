@@ -17,7 +17,7 @@ function ticksBetween(low, high) {
     const ticks = powerTicks(low, high, digits, 1);
     if (ticks.length <= MOST) return ticks;
   }
-  return powerTicks(low, high, [1], Math.ceil(decades / MOST));
+  return powerTicks(low, high, [1], Math.ceil((decades + 1) / MOST));
 }
 
 /** `digits` times every `stride`-th power of ten. */
@@ -31,7 +31,7 @@ function powerTicks(low, high, digits, stride) {
 
 /** Multiples of 1, 2 or 5 times a power of ten: within a decade they are far enough apart. */
 function linearTicks(low, high) {
-  const rough = (high - low) / 4;
+  const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((digit) => digit * power).find((size) => size >= rough * (1 - 1e-9));
   const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+
+from softstep.report.shared.axes import log_ticks
+from softstep.report.shared.formatting import format_power
 
 
 def empty_figure(x: str, y: str, **layout: Any) -> go.Figure:
@@ -15,5 +19,14 @@ def empty_figure(x: str, y: str, **layout: Any) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)", font={"family": "system-ui, sans-serif", "size": 13}, dragmode=False,
         hoverlabel={"align": "left"}, **layout,
     )  # fmt: skip
-    figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False)
-    return figure.update_yaxes(title={"text": y, "standoff": 6}, zeroline=False)
+    figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False, exponentformat="power")
+    return figure.update_yaxes(title={"text": y, "standoff": 6}, zeroline=False, exponentformat="power")
+
+
+def log_axis(low: float, high: float) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis from `low` to `high`, with ticks that are complete numbers."""
+    ticks = log_ticks(low, high)
+    return {
+        "type": "log", "range": np.log10([low, high]).tolist(), "tickvals": ticks,
+        "ticktext": [format_power(tick) for tick in ticks],
+    }  # fmt: skip

@@ -128,7 +128,7 @@ def _maps(cells: pl.DataFrame, threshold: float | None) -> str:
         figure = figures.map_figure(cells, "y_drift", "mean |Δy|", log=True, low_is_good=True)
         maps.append(("map-drift", "How far y moves per gradient step", figure))
     caption = (
-        "(1−c)α is constant along a solid line, and κ = (1−c)/α along a dotted one. If a soft update were just a"
+        "(1−c)α is constant along a solid line, and (1−c)/α along a dotted one. If a soft update were just a"
         " smaller step, colours would be constant along the solid lines."
     )
     return section("The maps", paragraph(caption), *(titled_plot(title, name, figure) for name, title, figure in maps))

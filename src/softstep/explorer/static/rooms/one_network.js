@@ -34,10 +34,12 @@ const SPECS = [
   { kind: "slider", name: "steps", label: "Steps", scale: "linear", min: 5, max: 200, whole: true },
 ].map((spec) => ({ ...spec, endpoint: ENDPOINT }));
 
-const NAMES = {
-  descent: "gradient descent at α", soft: "soft update at (α, c)", smaller: "gradient descent at α′ = (1−c)α",
-  fast: "fast steps between blends",
-};
+/** The names of the paths; with momentum, the paths without a blend have it too. */
+function namesOf({ variant, mu }) {
+  const descent = variant === "nesterov" && mu > 0 ? "Nesterov descent" : "gradient descent";
+  return { descent: `${descent} at α`, soft: "soft update at (α, c)", smaller: `${descent} at α′ = (1−c)α`,
+    fast: "fast steps between blends" };
+}
 
 /** What is iterated: texts with formulas between dollar signs. */
 function formulasOf({ variant, k, mu }) {
@@ -78,7 +80,7 @@ class OneNetwork {
     this.paths.onPaint = () => this.placeHandle();
     this.requests = new RequestQueue({
       landscape: (answer) => { this.landscape = answer; this.draw(); },
-      [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clearErrors(); this.draw(); },
+      [ENDPOINT]: (answer) => { this.answer = { ...answer, names: namesOf(this.state()) }; this.panel.clearErrors(); this.draw(); },
     }, (parameter, reason) => this.panel.showError(parameter, reason));
     this.update();
   }
@@ -143,19 +145,19 @@ class OneNetwork {
   }
 }
 
-function differenceInWords({ difference, step_ulp: ulp, escaped }) {
-  const sentences = [`Largest distance between the soft update and gradient descent at α′: ${formatNumber(difference, 3)}.`];
+function differenceInWords({ difference, step_ulp: ulp, escaped, names }) {
+  const sentences = [`Largest distance between the soft update and ${names.smaller}: ${formatNumber(difference, 3)}.`];
   if (difference > 0 && ulp !== null && ulp <= 4) sentences.push("That is rounding: every single step agrees to the last digits.");
   for (const [name, step] of Object.entries(escaped))
-    if (step !== null) sentences.push(`Diverged at step ${step}: ${NAMES[name]}.`);
+    if (step !== null) sentences.push(`Diverged at step ${step}: ${names[name]}.`);
   return sentences.join(" ");
 }
 
 /** The three paths as traces: descent at α′ wide and pale, the soft update as dots inside it. */
 function pathTraces(answer, colours, coordinates) {
   const wide = { color: withOpacity(colours.single, 0.45), width: 9 };
-  const trace = (name, style) => ({ name: NAMES[name], mode: "lines+markers", ...coordinates(name), ...style,
-    hovertemplate: `step %{pointNumber}: %{x:.4g}, %{y:.4g}<extra>${NAMES[name]}</extra>` });
+  const trace = (name, style) => ({ name: answer.names[name], mode: "lines+markers", ...coordinates(name), ...style,
+    hovertemplate: `step %{pointNumber}: %{x:.4g}, %{y:.4g}<extra>${answer.names[name]}</extra>` });
   const traces = [
     trace("descent", { line: { color: colours.descent, width: 1.2 }, marker: { color: colours.descent, size: 6, symbol: "diamond" } }),
     trace("smaller", { line: wide, marker: { color: withOpacity(colours.single, 0.55), size: 15 }, meta: "wide" }),
