@@ -19,8 +19,9 @@ def empty_figure(x: str, y: str, **layout: Any) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)", font={"family": "system-ui, sans-serif", "size": 13}, dragmode=False,
         hoverlabel={"align": "left"}, **layout,
     )  # fmt: skip
-    figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False, exponentformat="power")
-    return figure.update_yaxes(title={"text": y, "standoff": 6}, zeroline=False, exponentformat="power")
+    figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False)
+    title = {"text": y, "standoff": 6}
+    return figure.update_yaxes(title=title, zeroline=False, exponentformat="power", automargin=True)
 
 
 def log_axis(low: float, high: float) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def _three_digits(value: float) -> str:
     """Return a value with three digits, or – if it is not finite."""
     if not math.isfinite(value):
         return MISSING
+    if 0 < value < 1e-4:
+        return format_power(value)
     text = f"{value / 1000:.3g} k" if abs(value) >= 10_000 else f"{float(f'{value:.3g}'):g}"
     return minus_sign(text)
 
@@ -140,7 +142,7 @@ def slices_figure(cells: pl.DataFrame) -> go.Figure:
         mean, low, high = (row[name].to_numpy() for name in ("mean", "low", "high"))
         labels = [_c_with_half_life(c) for c in row["c"].to_list()]
         figure.add_scatter(
-            x=labels, y=mean, mode="lines+markers", name=f"α = {alpha:g}", line={"color": colour},
+            x=labels, y=mean, mode="lines+markers", name=f"α = {format_power(alpha)}", line={"color": colour},
             error_y={"array": high - mean, "arrayminus": mean - low, "thickness": 1, "width": 3},
             hovertemplate="%{y:.3g}",
         )  # fmt: skip
