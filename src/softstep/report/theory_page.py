@@ -1,6 +1,6 @@
 """`softstep theory`: the answer for a pair (α, c) as text and as one self-contained page.
 
-The page shows the ledger's weights, the frequency response, a stability map over α and (1−c)/α in which the pair is
+The page shows the ledger's weights, the frequency response, a stability map over α and κ = (1−c)/α in which the pair is
 marked, and rate against variance for single networks, Q and T. It contains plotly once and fetches nothing.
 """
 
@@ -134,10 +134,10 @@ def map_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
     rho = problem.spectral_radius(np.broadcast_to(alphas, shares.shape), np.clip(1 - shares, 0, None))
     height = np.where(inside, (rho - 1) / alphas, np.nan)
     limit = float(np.nanquantile(np.abs(height), 0.8))
-    figure = _figure("α", "(1−c)/α")
+    figure = _figure("α", "κ = (1−c)/α")
     figure.add_heatmap(
         x=alphas, y=kappas, z=height, colorscale="RdBu_r", zmid=0, zmin=-limit, zmax=limit,
-        colorbar_title="(ρ−1)/α", hovertemplate="α %{x:.3g}<br>(1−c)/α %{y:.3g}<br>%{z:.3g}<extra></extra>",
+        colorbar_title="(ρ−1)/α", hovertemplate="α %{x:.3g}<br>κ %{y:.3g}<br>%{z:.3g}<extra></extra>",
     )  # fmt: skip
     ends = [(a, (1 - end) / a) for a in alphas[::3] for pair in problem.stable_c(a) for end in pair if 0 < end < 1]
     if ends:
@@ -211,7 +211,8 @@ def _figure(x: str, y: str) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)", font={"color": "#6b7688"}, legend={"orientation": "h", "y": 1.12},
         xaxis_title=x, yaxis_title=y,
     )  # fmt: skip
-    return figure.update_xaxes(gridcolor="rgba(128,140,160,.25)").update_yaxes(gridcolor="rgba(128,140,160,.25)")
+    axis = {"gridcolor": "rgba(128,140,160,.25)", "zeroline": False}
+    return figure.update_xaxes(**axis).update_yaxes(**axis)
 
 
 def _diamond(colour: str) -> dict[str, Any]:

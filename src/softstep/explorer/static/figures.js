@@ -5,6 +5,7 @@ import { logTicks } from "./log_ticks.js";
 import { palette } from "./palette.js";
 
 const OFFSCREEN_DELAY = 120; // milliseconds after which figures outside the window are redrawn
+const LABEL_WIDTH = 65, MOST_LABELS = 7; // pixels for a label of the horizontal axis; labels of the vertical one
 
 const plotlyReady = new Promise((resolve) => {
   if (window.Plotly) resolve(window.Plotly);
@@ -34,21 +35,22 @@ export function withOpacity(colour, opacity) {
 }
 
 /** Round ticks for a logarithmic axis without any, from its range or else from the traces; `letter` is x or y. */
-function ticksOf(letter, axis, traces) {
+function ticksOf(letter, axis, traces, most) {
   if (axis?.type !== "log" || axis.tickvals) return {};
   const values = axis.range ? axis.range.map((end) => 10 ** end)
     : traces.flatMap((trace) => Array.from(trace[letter] ?? [])).filter((value) => value > 0);
   const low = values.reduce((a, b) => Math.min(a, b), Infinity), high = values.reduce((a, b) => Math.max(a, b), 0);
-  return low < high ? logTicks(low, high) : {};
+  return low < high ? logTicks(low, high, most) : {};
 }
 
-/** A figure's layout with the page's style added. */
-function styledLayout(layout, colours, traces) {
+/** A figure's layout with the page's style added; `width` is that of the plot in pixels. */
+function styledLayout(layout, colours, traces, width) {
   const axisStyle = {
     gridcolor: colours.grid, linecolor: colours.line, tickcolor: colours.line, zeroline: false, fixedrange: true,
     automargin: true, exponentformat: "power",
   };
-  const styledAxis = (letter, axis = {}) => ({ ...axisStyle, ...ticksOf(letter, axis, traces), ...axis,
+  const most = { x: Math.max(3, Math.floor(width / LABEL_WIDTH)), y: MOST_LABELS };
+  const styledAxis = (letter, axis = {}) => ({ ...axisStyle, ...ticksOf(letter, axis, traces, most[letter]), ...axis,
     title: { standoff: 8, ...(axis.title ?? {}) } });
   return {
     uirevision: "stay", autosize: true, dragmode: false, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)",
@@ -106,7 +108,7 @@ export class Figure {
     this.painted = this.build;
     const colours = currentColours();
     const { traces, layout = {}, label } = this.build(colours);
-    await plotly.react(this.plot, traces, styledLayout(layout, colours, traces), { displayModeBar: false, responsive: true });
+    await plotly.react(this.plot, traces, styledLayout(layout, colours, traces, this.plot.clientWidth), { displayModeBar: false, responsive: true });
     if (!performance.getEntriesByName("first-figure").length) performance.mark("first-figure");
     if (label) this.plot.setAttribute("aria-label", label);
     this.updateLegend(traces);

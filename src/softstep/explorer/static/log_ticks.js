@@ -2,22 +2,20 @@
 
 import { formatNumber } from "./dom.js";
 
-const MOST = 7;
-
-/** Round ticks between two positive ends, as { tickvals, ticktext } of a plotly axis. */
-export function logTicks(low, high) {
-  const tickvals = ticksBetween(low, high);
+/** At most about `most` round ticks between two positive ends, as { tickvals, ticktext } of a plotly axis. */
+export function logTicks(low, high, most) {
+  const tickvals = ticksBetween(low, high, most);
   return { tickvals, ticktext: tickvals.map((value) => formatNumber(value, 3).replace(/^1 × /, "")) };
 }
 
-function ticksBetween(low, high) {
+function ticksBetween(low, high, most) {
   const decades = Math.log10(high / low);
-  if (decades < 1) return linearTicks(low, high);
+  if (decades < 1) return linearTicks(low, high, Math.min(5, most - 1));
   for (const digits of [[1, 2, 5], [1, 3], [1]]) {
     const ticks = powerTicks(low, high, digits, 1);
-    if (ticks.length <= MOST) return ticks;
+    if (ticks.length <= most) return ticks;
   }
-  return powerTicks(low, high, [1], Math.ceil((decades + 1) / MOST));
+  return powerTicks(low, high, [1], Math.ceil((decades + 1) / most));
 }
 
 /** `digits` times every `stride`-th power of ten. */
@@ -30,8 +28,8 @@ function powerTicks(low, high, digits, stride) {
 }
 
 /** Multiples of 1, 2 or 5 times a power of ten: within a decade they are far enough apart. */
-function linearTicks(low, high) {
-  const rough = (high - low) / 5;
+function linearTicks(low, high, steps) {
+  const rough = (high - low) / steps;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((digit) => digit * power).find((size) => size >= rough * (1 - 1e-9));
   const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
