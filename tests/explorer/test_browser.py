@@ -151,6 +151,82 @@ def test_the_soft_update_of_one_network_lies_on_the_smaller_step_at_all_settings
     assert "1" in visit.page.inner_text("#one-network-relation")
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("at=0", "step 0 of 40"),
+        ("", "step 1 of 40"),
+        ("c=0.995&at=415", "step 415 of 415"),
+        ("at=9999", "step 40 of 40"),
+        ("at=-3", "step 0 of 40"),
+        ("c=0.995&at=6.6&steps=12", "step 7 of 12"),
+    ],
+)
+def test_the_address_puts_the_room_at_a_step(visit: Visit, address: str, shown: str) -> None:
+    page = visit.go(f"two-networks?{address}")
+    page.wait_for_function("text => document.querySelector('.step-number').textContent === text", arg=shown)
+    step = int(shown.split()[1])
+    ledger = visit.drawn("two-networks-ledger")
+    assert len(ledger["arrived in T"]["x"]) == step
+    page.click("button[aria-label='First step']")
+    page.click("button[aria-label='Next step']")
+    page.wait_for_function("() => document.querySelector('.step-number').textContent.startsWith('step 1 of')")
+
+
+def test_play_shows_a_long_run_within_half_a_minute(visit: Visit) -> None:
+    page = visit.go("two-networks?c=0.995&at=0")
+    visit.drawn("two-networks-ledger")
+    page.click("button[aria-label='Play the steps']")
+    page.wait_for_function("() => document.querySelector('.step-number').textContent === 'step 22 of 415'")
+
+
+def test_the_words_fit_the_mode(visit: Visit) -> None:
+    for variant, says in (("every-step", "the same path"), ("lookahead", "no single learning rate does the same")):
+        page = visit.go(f"one-network?variant={variant}")
+        page.wait_for_function(
+            "text => document.getElementById('one-network-relation')?.textContent.includes(text)", arg=says
+        )
+        words = page.inner_text(".opening") + page.inner_text(".formulas")
+        assert "exactly" not in words
+        assert ("k" in variant) == ("every 5 steps" in words)
+
+
+LOGARITHMIC = (
+    "stability?c=0.9",
+    "stability?problem=target_destroys",
+    "noise",
+    "noise?c=0.999&alpha=0.01",
+    "two-networks",
+)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("address", LOGARITHMIC)
+def test_tick_labels_are_numbers_that_do_not_overlap(
+    browser: Browser, explorer: Explorer, address: str, width: int
+) -> None:
+    visit = Visit(browser, explorer, viewport={"width": width, "height": 900})
+    page = visit.go(address)
+    page.wait_for_function("() => [...document.querySelectorAll('.plot')].every(plot => plot.data?.length)")
+    page.wait_for_timeout(500)
+    labels = page.evaluate(TICKS)
+    assert len(labels) > 2
+    for axis in labels:
+        assert not set("μnkMG") & set("".join(axis["texts"])), axis
+        assert axis["closest"] >= 0, axis
+    visit.context.close()
+
+
+TICKS = """() => [...document.querySelectorAll('.plot')].flatMap(plot =>
+  [['.xtick text', 'left', 'right'], ['.ytick text', 'top', 'bottom']].map(([selector, start, end]) => {
+    const texts = [...plot.querySelectorAll(selector)];
+    const boxes = texts.map(text => text.getBoundingClientRect()).sort((a, b) => a[start] - b[start]);
+    const gaps = boxes.slice(1).map((box, i) => box[start] - boxes[i][end]);
+    return { plot: plot.id, texts: texts.map(text => text.textContent), closest: Math.min(1e9, ...gaps) };
+  }))"""
+"""For each axis, its labels and the smallest gap between two of them, in pixels."""
+
+
 def test_a_slider_moved_with_the_keyboard_updates_the_figure_and_the_address(visit: Visit) -> None:
     visit.go("two-networks")
     before = visit.drawn("two-networks-paths")
@@ -195,6 +271,8 @@ def wait_until(condition: Any, seconds: float = 120) -> None:
 def test_the_live_agents_return_rises_and_its_sliders_take_effect(visit: Visit, explorer: Explorer) -> None:
     page = visit.go("live?env=CartPole-v1&arms=soft~0.001~0.99~on")
     assert page.is_disabled("#live-play")
+    visit.drawn("live-drift")
+    assert page.locator(".ytick").count() == 0  # no axes before there are numbers
     page.click("#live-start")
     wait_until(lambda: shown_return(page, "soft") > 10)
     early = shown_return(page, "soft")
@@ -209,6 +287,9 @@ def test_the_live_agents_return_rises_and_its_sliders_take_effect(visit: Visit, 
     wait_until(lambda: run._frame is not None and run._frame["arms"][0]["tau"] == pytest.approx(0.01))
     page.click("#live-play")
     wait_until(lambda: page.inner_text("#live-play") == "Play")
+    titles = page.locator(".ytitle").all_text_contents()
+    assert titles == ["return", "‖Q − T‖", "mean |Δy|, in units of return"]
+    assert all(axis["closest"] >= 0 for axis in page.evaluate(TICKS))
     gap = visit.drawn("live-gap")
     assert len(next(iter(gap.values()))["x"]) > 2
     page.click("#live-save")

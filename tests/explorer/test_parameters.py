@@ -66,7 +66,7 @@ def test_unknown_parameters_and_endpoints_are_refused():
 REASONS = [
     ("filter", {"c": 7}, "c", "7 is out of range: give a number from 0 to 0.9999"),
     ("filter", {"c": "7"}, "c", "'7' is not a number: give one from 0 to 0.9999"),
-    ("ledger", {"at": 1.5}, "at", "1.5 is not an integer: give one from 0 to 400"),
+    ("ledger", {"at": 1.5}, "at", "1.5 is not an integer: give one from 0 to 2100"),
     ("landscape", {"loss": "hill"}, "loss", "'hill' is not offered: choose one of bowl, valley, double-well, own"),
     ("landscape", {"formula": 3}, "formula", "3 is not text: write at most 120 characters"),
     ("landscape", {"formula": "x" * 121}, "formula", "121 characters are too many: use at most 120"),

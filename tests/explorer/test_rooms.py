@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from softstep import theory
@@ -107,6 +107,37 @@ def test_the_ledger_adds_up_to_the_target(alpha, c, at):
     assert result["T"][at] == pytest.approx(1 + alpha * (share @ result["step"][:at]), rel=1e-9, abs=1e-9)
 
 
+@given(st.floats(0, 0.999))
+@example(0.995)  # half of a step has arrived after 138 steps
+@example(0.999)
+def test_the_pictures_of_the_target_span_its_half_life(c):
+    half_life = TargetUpdate.from_c(c).half_life
+    length = len(answer("two-networks", {"c": c})["Q"]) - 1
+    assert length >= max(40, 3 * half_life)
+    share = np.array(answer("ledger", {"c": c, "at": length})["share"])
+    assert share[0] > 0.87
+    assert (share < 0.5).sum() <= half_life + 1  # the steps that the ledger's sentence speaks of are in the picture
+    response = answer("filter", {"c": c})
+    assert response["age"][-1] >= max(half_life, response["hard_period"])
+    assert response["soft"][-1] > 0.5
+
+
+def test_the_response_to_a_sudden_change_is_that_of_a_slow_target_too():
+    response = answer("filter", {"c": 0.9999})
+    age = np.array(response["age"])
+    np.testing.assert_allclose(response["soft"], 1 - 0.9999**age, rtol=1e-9)
+    assert response["hard"] == (age >= response["hard_period"]).tolist()
+    assert response["hard_period"] in age
+
+
+@pytest.mark.parametrize(
+    ("alpha", "c", "b", "follows"), [(0.5, 0.9, 1.0, False), (0.5, 0.9, 2.0, True), (0.3, 0, 1.0, True)]
+)
+def test_the_words_follow_from_whether_the_target_is_a_single_network(alpha, c, b, follows):
+    result = answer("two-networks", {"alpha": alpha, "c": c, "b": b})
+    assert result["follows"] == follows == (np.abs(result["apart"]).max() < 1e-12)
+
+
 @pytest.mark.parametrize("c", [0.5, 0.8, 0.9])
 def test_a_hard_copy_holds_all_steps_before_it_and_none_after(c):
     result = answer("ledger", {"c": c, "at": 40})
@@ -132,7 +163,7 @@ def test_the_filter_has_the_predicted_frequency_response(c):
     assert result["cutoff"] == update.cutoff
     if update.cutoff:
         assert abs(theory.frequency_response(c, update.cutoff)) ** 2 == pytest.approx(0.5)
-    assert result["hard"].index(1.0) + 1 == update.lag_matched_period() if 1.0 in result["hard"] else True
+    assert result["age"][result["hard"].index(1.0)] == update.lag_matched_period()
 
 
 # ---- stability ----
@@ -196,6 +227,32 @@ def test_a_trajectory_equals_a_loop_in_plain_python():
     np.testing.assert_allclose(result["T"], sizes, rtol=1e-12)
 
 
+@given(st.sampled_from(problems.NAMED), st.sampled_from([0.9, 0.99]), st.floats(-3, 1), st.floats(-4, 0))
+@example("only_target", 0.9, -1.0, -1.0)  # halves every 745 steps, after a rise from 1.4 to 3.8
+@example("only_target", 0.99, -3.0, -3.5)  # three half-lives end before the slower parts of the error have faded
+@example("only_target", 0.99, -1.0, math.log10(0.0316))
+def test_the_trajectory_shows_the_growth_or_decay_that_the_words_name(name, gamma, log_alpha, log_share):
+    values = {"problem": name, "gamma": gamma, "alpha": 10**log_alpha, "c": 1 - 10**log_share}
+    result = answer("stability-point", values)
+    time = stability.time_scale(result["rho"])
+    assume(time < 1e7)  # slower ones end in rounding
+    distance = np.array([value for value in result["Q"] if value is not None])
+    assert len(distance) <= 200
+    assert result["steps"] >= 3 * time
+    if result["stable"]:
+        assert distance[-1] <= distance.max() / 2
+        assert "half-lives" in result["note"] or time < 1
+    else:
+        assert distance[-1] >= 2 * distance.min() or len(distance) < len(result["Q"])  # or it left the picture
+
+
+def test_the_trend_touches_the_trajectory():
+    result = answer("stability-point", {"problem": "only_target", "alpha": 0.1, "c": 0.9})
+    ratio = np.array(result["Q"]) / np.array(result["trend"])
+    assert ratio[100:].max() == pytest.approx(1)
+    np.testing.assert_allclose(np.diff(np.log(result["trend"])), math.log(result["rho"]) * result["stride"], rtol=1e-6)
+
+
 def test_a_named_problem_entered_by_hand_gives_the_same_numbers():
     entered = {"problem": "own", "phi": [[1, 0], [2, 1]], "P": [[0, 1], [0, 1]], "d": [0.5, 0.5], "gamma": 0.9}
     own = answer("stability-point", {**entered, "alpha": 0.1, "c": 0.9})
@@ -250,6 +307,12 @@ def test_the_ratios_at_one_pair_are_known_numbers():
     assert result["T_ratio"] == pytest.approx(0.989596752633, abs=1e-12)
     assert result["Q_ratio"] == pytest.approx(1.603829219785, abs=1e-12)
     assert result["decay"] == pytest.approx(1 - one_dimension.eigenvalues(0.5, 0.9, 0.9, 1.0)[0].real)
+
+
+def test_a_run_too_short_for_its_variance_says_so():
+    slow, fast = ({"alpha": 0.5, "c": c, "a": 0.5} for c in (0.999, 0.8))
+    assert "At this rate they need 2\u202f000 steps" in answer("noise", slow)["run"]["says"]
+    assert "At this rate" not in answer("noise", fast)["run"]["says"]
 
 
 def test_a_missing_variance_is_explained():

@@ -34,7 +34,7 @@ class Compare(RunArguments):
     - blended: one network that is blended with its own updated version
     - same-alpha: one network at α, to show what the target network is for
     - hard: full copies every N gradient steps, with the same mean lag as soft
-    - best-alpha: one network at the best of six α, chosen on other seeds
+    - best-alpha: one network at the best of α and five smaller ones, chosen on other seeds
     - best-soft: a soft update with the best of six τ, chosen on other seeds
     """
 

@@ -5,8 +5,8 @@ smaller-alpha   (1−c)α,   the network is its own target: the founding claim t
 blended         α,        one network: `inner_steps` gradient steps, then W ← cW + (1−c)W_new
 same-alpha      α,        the network is its own target: what is lost without a target network
 hard            α,        T ← Q every N gradient steps, with the same mean lag as soft
-best-alpha      α′,       the network is its own target; α′ is the best of six on the selection seeds
-best-soft       α,        τ is the best of six on the same selection seeds
+best-alpha      α′,       the network is its own target; α′ is the best of α and five smaller ones on other seeds
+best-soft       α,        τ is the best of six on the same other seeds
 """
 
 from __future__ import annotations

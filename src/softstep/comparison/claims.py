@@ -45,7 +45,7 @@ RETURN_CLAIMS = (
     ),
     Claim(
         "no-smaller-alpha-matches-soft",
-        "No smaller α lets one network match the soft update: the best α found still ends with a lower greedy return.",
+        "The soft update ends with a higher greedy return than one network at the best of α and smaller ones.",
         ("best-soft", "best-alpha"),
     ),
 )

@@ -1,6 +1,6 @@
 """`softstep theory`: the answer for a pair (α, c) as text and as one self-contained page.
 
-The page shows the ledger's weights, the frequency response, a stability map over (log α, log κ) in which the pair is
+The page shows the ledger's weights, the frequency response, a stability map over α and κ = (1−c)/α in which the pair is
 marked, and rate against variance for single networks, Q and T. It contains plotly once and fetches nothing.
 """
 
@@ -16,6 +16,7 @@ import plotly.offline
 
 from softstep import files, theory
 from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, LIGHT_GROUND, LIGHT_INK
+from softstep.report.shared.plotly_figure import log_axis
 from softstep.target import TargetUpdate
 from softstep.theory import problems
 from softstep.theory.mdp import read_mdp
@@ -83,7 +84,7 @@ def render(alpha: float, c: float, problem: theory.LinearTD, name: str, text: st
         ("What the filter passes", "Gain from Q to T by angular frequency. The marked point halves the power.",
          response_figure(c)),
         (f"Where it is stable: {name}", "Growth (ρ − 1)/α per unit of step. Blue converges and red diverges. The dots"
-         " are the exact boundary and the diamond is this pair. Blank: κα > 1, where c would be negative.",
+         " are the exact boundary and the diamond is this pair. Blank: c would be negative.",
          map_figure(alpha, c, problem)),
         ("Rate against noise", noise_caption(alpha, problem, name), noise_figure(alpha, c, problem)),
     )  # fmt: skip
@@ -118,7 +119,7 @@ def response_figure(c: float) -> go.Figure:
     figure = _figure("angular frequency (radians per gradient step)", "gain (dB)")
     gain = 20 * np.log10(np.abs(theory.frequency_response(c, omega)))
     figure.add_scatter(x=omega, y=gain, name="|H|", line_color=SOFT)
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(**log_axis(low, np.pi))
     if update.cutoff is not None:
         half = 10 * np.log10(0.5)
         figure.add_scatter(x=[update.cutoff], y=[half], name="half power", mode="markers", marker=_diamond(SOFT))
@@ -126,7 +127,7 @@ def response_figure(c: float) -> go.Figure:
 
 
 def map_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
-    """Return (ρ − 1)/α over log α and log κ, with the exact ends of the stability windows as the boundary."""
+    """Return (ρ − 1)/α over α and κ = (1−c)/α, with the exact ends of the stability windows as the boundary."""
     alphas, kappas = _map_axes(alpha, c, problem)
     shares = alphas * kappas[:, None]
     inside = shares <= 1
@@ -143,9 +144,8 @@ def map_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
         x, y = np.array(ends).T
         figure.add_scatter(x=x, y=y, mode="markers", name="exact boundary", marker={"color": LIGHT_INK, "size": 4})
     figure.add_scatter(x=[alpha], y=[(1 - c) / alpha], mode="markers", name="this pair", marker=_diamond("#ffd400"))
-    figure.update_xaxes(type="log", range=np.log10(alphas[[0, -1]]).tolist())
-    figure.update_yaxes(type="log", range=np.log10(kappas[[0, -1]]).tolist())
-    return figure
+    figure.update_xaxes(**log_axis(*alphas[[0, -1]].tolist()))
+    return figure.update_yaxes(**log_axis(*kappas[[0, -1]].tolist()))
 
 
 def _map_axes(alpha: float, c: float, problem: theory.LinearTD) -> tuple[np.ndarray, np.ndarray]:
@@ -187,8 +187,11 @@ def noise_figure(alpha: float, c: float, problem: theory.LinearTD) -> go.Figure:
         marks = {"mode": "markers", "showlegend": False}
         figure.add_scatter(x=[pair[0]], y=[pair[1]], marker=_diamond(SOFT), name="T, this pair", **marks)
         figure.add_scatter(x=[pair[0]], y=[pair[2]], marker=_diamond(ONLINE), name="Q, this pair", **marks)
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log")
+    for letter, update_axis in (("x", figure.update_xaxes), ("y", figure.update_yaxes)):
+        drawn = [np.asarray(trace[letter], float) for trace in figure.data if trace[letter] is not None]
+        values = np.concatenate(drawn)
+        known = values[np.isfinite(values) & (values > 0)]
+        update_axis(**(log_axis(known.min() / 1.5, known.max() * 1.5) if known.size else {"type": "log"}))
     return figure
 
 
@@ -208,7 +211,8 @@ def _figure(x: str, y: str) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)", font={"color": "#6b7688"}, legend={"orientation": "h", "y": 1.12},
         xaxis_title=x, yaxis_title=y,
     )  # fmt: skip
-    return figure.update_xaxes(gridcolor="rgba(128,140,160,.25)").update_yaxes(gridcolor="rgba(128,140,160,.25)")
+    axis = {"gridcolor": "rgba(128,140,160,.25)", "zeroline": False}
+    return figure.update_xaxes(**axis).update_yaxes(**axis)
 
 
 def _diamond(colour: str) -> dict[str, Any]:

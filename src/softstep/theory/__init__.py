@@ -12,6 +12,7 @@ from softstep.theory.averaging import (
     stall_gap,
     stalls,
 )
+from softstep.theory.envelope import Envelope, envelope
 from softstep.theory.explanation import Explanation, explain
 from softstep.theory.filters import frequency_response, impulse_response, step_response
 from softstep.theory.linear import Covariance, Limits, LinearTD
@@ -33,6 +34,7 @@ from softstep.theory.windows import Windows
 __all__ = [
     "Best",
     "Covariance",
+    "Envelope",
     "Explanation",
     "Ledger",
     "Limits",
@@ -41,6 +43,7 @@ __all__ = [
     "Windows",
     "blended_alpha",
     "ema_variance_ratio",
+    "envelope",
     "explain",
     "first_difference",
     "frequency_response",

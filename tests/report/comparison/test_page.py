@@ -134,11 +134,24 @@ def whole(learned):
 def test_the_page_loads_nothing(whole):
     for element in Parsed(whole).elements:
         for name in ("src", "href", "srcset", "action", "data"):
-            assert (element.attributes.get(name) or "data:").startswith("data:")
+            assert (element.attributes.get(name) or "data:").startswith(("data:", "#"))
         assert element.tag not in ("link", "iframe", "object", "embed")
     ours = whole.replace(plotly.offline.get_plotlyjs(), "")
     assert "@import" not in ours
     assert not re.search(r"url\(|https?://", ours)
+
+
+def test_the_page_begins_with_the_answer_and_a_table_of_contents(learned):
+    answer = "It is not.\n\nThis was measured.\n\nThis is exact."
+    text = rendered(learned(), answer=answer)
+    parsed = Parsed(text)
+    places = [text.index(words) for words in ("It is not.", 'id="contents"', "<section ", "plotly")]
+    assert places == sorted(places)
+    assert re.findall('<p class="short">(.*?)</p>', text) == ["It is not."]
+    links = [e.attributes["href"] for e in parsed.elements if e.tag == "a"]
+    sections = [e.attributes["id"] for e in parsed.elements if e.tag == "section"]
+    assert links == [f"#{name}" for name in sections]
+    assert len(links) == len(set(links)) == text.count("<h2>") > 8
 
 
 def test_the_content_security_policy_forbids_loading(whole):

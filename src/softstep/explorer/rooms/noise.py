@@ -13,6 +13,7 @@ from msgspec import Meta
 from softstep import theory
 from softstep.explorer.rooms.parameters import Curvature, OldWeight, Parameters, StepSize, TargetWeight
 from softstep.explorer.rooms.snippets import noise_lines
+from softstep.explorer.rooms.words import count
 from softstep.theory import one_dimension
 
 
@@ -46,9 +47,10 @@ def rate_and_variance(alpha: float, c: float, a: float, b: float, steps: int, se
     family = [_point(alpha, 1 - float(share), a, b) for share in shares]
     rates = [point["decay"] for point in (*family, pair) if point["decay"]]
     columns = {key: [point[key] for point in family] for key in family[0]}
+    run = _run(alpha, c, a, b, pair["alpha_same_rate"], steps, seed)
     return {
         **pair, "beta": b - a, "family": {"share": shares, **columns},
-        "single": _single(rates, b - a), "run": _run(alpha, c, a, b, pair["alpha_same_rate"], steps, seed),
+        "single": _single(rates, b - a), "run": {**run, "says": _span(pair["decay"], steps)},
         "python": noise_lines(alpha, c, a, b, pair["V1"] is not None),
     }  # fmt: skip
 
@@ -100,6 +102,14 @@ def _comparison(target: float, online: float) -> str:
         f"At the same rate, T is {noisier} than a single network: it has {target:.4g} times its variance. "
         f"Q has {online:.4g} times its variance."
     )
+
+
+def _span(decay: float, steps: int) -> str:
+    """Say what the run shows, and whether it is too short to show the stationary variances."""
+    text = "Q, T and the single network of the same rate, from 0 and with the same noise in every step."
+    if decay > 0 and steps * decay < 3:
+        text += f" At this rate they need {count(1 / decay)} steps to forget it: {steps} show less than the variance."
+    return text
 
 
 def _single(rates: list[float], beta: float) -> dict[str, Any]:

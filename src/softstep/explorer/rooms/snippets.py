@@ -161,15 +161,17 @@ def ledger_lines(c: float, at: int) -> str:
     ])  # fmt: skip
 
 
-def filter_lines(c: float, horizon: int) -> str:
-    """Return the snippet of room 2 for the target as a filter."""
+def filter_lines(c: float, horizon: int, ages: int) -> str:
+    """Return the snippet of room 2 for the target as a filter, with its response at about `ages` steps."""
     return "\n".join([
         "import numpy as np", "from softstep import TargetUpdate, theory", "", f"c = {c!r}",
         "update = TargetUpdate.from_c(c)", "low = min(0.01, 0.05 * (update.cutoff or 1.0))",
         "omega = np.geomspace(low, np.pi, 160)",
         "gain_db = 20 * np.log10(np.abs(theory.frequency_response(c, omega)))",
+        "period = update.lag_matched_period()",
+        f"age = np.union1d(np.linspace(1, {horizon}, {ages}).astype(int), [max(1, period - 1), period])",
         'numbers = {"omega": omega, "gain_db": gain_db, "cutoff": update.cutoff, "half_life": update.half_life,',
-        f'           "mean_lag": update.mean_lag, "soft": theory.step_response(c, {horizon})}}',
+        f'           "mean_lag": update.mean_lag, "age": age, "soft": theory.step_response(c, {horizon})[age - 1]}}',
     ])  # fmt: skip
 
 

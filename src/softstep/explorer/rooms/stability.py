@@ -6,6 +6,7 @@ depends on the problem alone and is cached. A point is an endpoint of its own, f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from softstep import theory
 from softstep.explorer.rooms.boundary import EXACT, zero_lines
 from softstep.explorer.rooms.parameters import BadParameter, OldWeight, Parameters, entries
 from softstep.explorer.rooms.snippets import stability_lines
+from softstep.explorer.rooms.words import count
 from softstep.theory import problems, spectrum
 from softstep.theory.checks import Array
 from softstep.theory.linear import LinearTD
@@ -27,6 +29,10 @@ FAINT = 1e-4
 """Growth per step, ln ρ, that the colours just distinguish from zero."""
 ESCAPED = 1e9
 """A trajectory is cut at the first step at which its length reaches this size."""
+UNMOVED = 1e-12
+"""Distance of ρ from 1 below which the error neither grows nor shrinks."""
+FEWEST_STEPS, STEADY_STEPS, MOST_DOUBLINGS = 12, 150, 5
+"""Steps of a trajectory: at least, without growth or decay, and how often their number is doubled."""
 STATES, FEATURES = 8, 7
 """Largest size of a problem that the user enters."""
 
@@ -78,7 +84,10 @@ class WindowParameters(ProblemParameters, frozen=True):
 class PointParameters(WindowParameters, frozen=True):
     """The parameters of `stability-point`."""
 
-    steps: Annotated[int, Meta(ge=1, le=400, description="gradient steps of the trajectory")] = 150
+    steps: Annotated[int, Meta(ge=0, le=10**9, description=(
+        "gradient steps of the trajectory; 0 draws three half-lives or doubling times of the error, more where needed"
+    ))] = 0  # fmt: skip
+    points: Annotated[int, Meta(ge=10, le=400, description="largest number of points of the trajectory")] = 200
 
 
 @lru_cache(maxsize=64)
@@ -184,36 +193,86 @@ def _ticks() -> dict[str, Any]:
 # ---- one point ----
 
 
-def point(alpha: float, c: float, steps: int, **source: Any) -> dict[str, Any]:
+def point(alpha: float, c: float, steps: int, points: int, **source: Any) -> dict[str, Any]:
     """Return ρ, the eigenvalues and the trajectories at one pair, beside the single network at (1−c)·α."""
     problem, small = _problem(source), theory.blended_alpha(alpha, c)
     pair, single = problem.iteration_matrix(alpha, c), np.eye(problem.size) + small * (problem.A - problem.B)
     rho, rho_single = problem.spectral_radius(alpha, c), problem.spectral_radius(small, 0.0)
-    with np.errstate(all="ignore"):
-        run = problem.simulate(alpha, c, steps)
-        X = problem.simulate(small, 0.0, steps).Q
-        distances = {name: _distance(path) for name, path in (("Q", run.Q), ("T", run.T), ("X", X))}
-        trend = rho ** np.arange(steps + 1) * np.sqrt(problem.size)
+    shown = _shown_steps(pair, rho, points) if steps == 0 else steps
+    run, alone = theory.envelope(pair, shown, parts=2, points=points), theory.envelope(single, shown, points=points)
+    distances = {name: _cut(path) for name, path in (("Q", run.size[0]), ("T", run.size[1]), ("X", alone.size[0]))}
     python = stability_lines(
         source, f"alpha, c = {alpha!r}, {c!r}", "rho = problem.spectral_radius(alpha, c)",
-        f"run = problem.simulate(alpha, c, {steps})",
+        f"run = theory.envelope(problem.iteration_matrix(alpha, c), {shown}, parts=2, points={points})",
         "eigenvalues = np.linalg.eigvals(problem.iteration_matrix(alpha, c)).astype(complex)",
-        'numbers = {"rho": rho, "eigenvalues": eigenvalues,',
-        '           "Q": np.linalg.norm(run.Q, axis=1), "T": np.linalg.norm(run.T, axis=1)}',
+        'numbers = {"rho": rho, "eigenvalues": eigenvalues, "t": run.start, "Q": run.size[0], "T": run.size[1]}',
     )  # fmt: skip
     return {
         "alpha": alpha, "c": c, "alpha_prime": small, "rho": rho, "rho_single": rho_single,
-        "stable": bool(rho < 1), "shade": shade(rho),
-        "eigenvalues": spectrum.eigenvalues(pair), "eigenvalues_single": spectrum.eigenvalues(single), **distances,
-        "trend": np.where(trend < ESCAPED, trend, np.nan), "says": _says(rho, rho_single), "python": python,
+        "stable": bool(rho < 1), "shade": shade(rho), "eigenvalues": spectrum.eigenvalues(pair),
+        "eigenvalues_single": spectrum.eigenvalues(single), "steps": shown, "stride": run.stride, "t": run.start,
+        **distances, "trend": _trend(run, rho), "says": _says(rho, rho_single), "note": _note(run, rho, shown),
+        "python": python,
     }  # fmt: skip
 
 
-def _distance(path: Array) -> Array:
+def _shown_steps(pair: Array, rho: float, points: int) -> int:
+    """Return how many steps to draw so that the picture shows the growth or decay that the sentence names.
+
+    Three half-lives or doubling times do, unless other parts of the error hide the trend; then the number is doubled
+    until the error has halved from its peak, or doubled from its lowest point.
+
+    Args:
+        pair: The iteration matrix.
+        rho: Its spectral radius.
+        points: Points of the picture.
+    """
+    time = time_scale(rho)
+    if not math.isfinite(time):
+        return STEADY_STEPS
+    steps = max(FEWEST_STEPS, math.ceil(3 * time))
+    for _ in range(MOST_DOUBLINGS):
+        distance = theory.envelope(pair, steps, parts=2, points=points).size[0]
+        if distance[-1] <= distance.max() / 2 if rho < 1 else not distance[-1] < 2 * distance.min():
+            break
+        steps *= 2
+    return steps
+
+
+def time_scale(rho: float) -> float:
+    """Return the steps in which an error that grows by ρ per step halves or doubles; infinite if it does neither."""
+    if rho == 0:
+        return 0.0
+    return math.inf if abs(rho - 1) < UNMOVED else abs(math.log(2) / math.log(rho))
+
+
+def _cut(distance: Array) -> Array:
     """Return the distance from the solution at each step; nan once the trajectory has escaped."""
-    distance = np.linalg.norm(path, axis=1)
-    distance[np.logical_or.accumulate(~(distance < ESCAPED))] = np.nan
-    return distance
+    kept = distance.copy()
+    kept[np.logical_or.accumulate(~(distance < ESCAPED))] = np.nan
+    return kept
+
+
+def _trend(run: theory.Envelope, rho: float) -> Array:
+    """Return ρᵗ, scaled so that it touches the distance of Q in the second half of the run."""
+    with np.errstate(all="ignore"):
+        power = rho ** run.start.astype(float)
+        later = (run.size[0] / power)[len(power) // 2 :]
+        known = later[np.isfinite(later)]
+        trend = power * (known.max() if known.size else 1.0)
+    return np.where((trend > 0) & (trend < ESCAPED), trend, np.nan)
+
+
+def _note(run: theory.Envelope, rho: float, steps: int) -> str:
+    """Return the sentences under the trajectory's title."""
+    sentences = ["Distance from the solution, starting with all parameters at 1."]
+    time = time_scale(rho)
+    if 0 < time < math.inf and steps >= time:
+        name = "half-lives" if rho < 1 else "doubling times"
+        sentences.append(f"The picture spans {float(f'{steps / time:.2g}'):g} {name} of the two networks' error.")
+    if run.stride > 1:
+        sentences.append(f"Each point is the largest distance within {count(run.stride)} steps.")
+    return " ".join(sentences)
 
 
 def _says(rho: float, rho_single: float) -> str:
@@ -223,15 +282,12 @@ def _says(rho: float, rho_single: float) -> str:
 
 def _in_words(rho: float) -> str:
     """Return the half-life or the doubling time of an error that grows by ρ per step."""
-    if abs(rho - 1) < 1e-12:
+    steps = time_scale(rho)
+    if math.isinf(steps):
         return "neither grows nor shrinks"
     if rho == 0:
         return "vanishes within a few steps"
-    steps = abs(np.log(2) / np.log(rho))
-    count = (
-        f"{steps:.3g}" if steps < 1000 else f"{float(f'{steps:.3g}'):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    )
-    return f"{'halves' if rho < 1 else 'doubles'} every {count} steps"
+    return f"{'halves' if rho < 1 else 'doubles'} every {count(steps)} steps"
 
 
 @lru_cache(maxsize=256)

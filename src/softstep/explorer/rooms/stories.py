@@ -21,18 +21,18 @@ STORIES: tuple[Story, ...] = (
     Story(
         "only-target", "Only the target works",
         "Two states, two features. One network diverges at every learning rate: nothing on the top edge, where c = 0, "
-        "is blue. A slow target network rescues it: at this α, every c above 0.862 converges.",
+        "is blue. A slow target network rescues it: at α = 0.1, every c above 0.862 converges.",
         "only_target", 0.9, 0.1, 0.99,
     ),
     Story(
         "target-destroys", "The target breaks it",
         "Three states in a chain. One network learns them without trouble: the top edge, where c = 0, is blue. "
-        "A slow target network breaks it: at the same α, every c above 0.950 diverges.",
+        "A slow target network breaks it: at α = 0.1, every c above 0.950 diverges.",
         "target_destroys", 0.9, 0.1, 0.99,
     ),
     Story(
         "resonance", "Resonance",
-        "Without a target network this problem converges, and with a very slow one it converges too. "
+        "At α = 0.1 this problem converges without a target network, and with a very slow one it converges too. "
         "In between, from c = 0.410 to c = 0.994, the two networks amplify each other's oscillations.",
         "resonance", 0.9, 0.1, 0.9,
     ),

@@ -13,11 +13,15 @@ from msgspec import Meta
 from softstep import theory
 from softstep.explorer.rooms.parameters import Curvature, OldWeight, Parameters, StepSize, TargetWeight
 from softstep.explorer.rooms.snippets import filter_lines, ledger_lines, two_networks_lines
+from softstep.explorer.rooms.words import count
 from softstep.target import TargetUpdate
-from softstep.theory.checks import Array
 
-LONGEST = 400
-"""Largest number of gradient steps."""
+LONGEST = 2100
+"""Largest number of gradient steps: three half-lives of T at c = 0.999."""
+SHORTEST = 40
+"""Smallest number of gradient steps of a run whose length follows from c."""
+AGES = 240
+"""Number of points of the response to a sudden change."""
 
 
 class FilterParameters(Parameters, frozen=True):
@@ -39,7 +43,14 @@ class StepParameters(FilterParameters, frozen=True):
     a: TargetWeight = 0.9
     b: Curvature = 1.0
     start: Annotated[float, Meta(ge=-10.0, le=10.0, description="where Q, T and X start")] = 1.0
-    steps: Annotated[int, Meta(ge=2, le=LONGEST, description="gradient steps")] = 40
+    steps: Annotated[int, Meta(
+        ge=0, le=LONGEST, description="gradient steps, at least 2; fewer stand for three half-lives of T"
+    )] = 0  # fmt: skip
+
+
+def run_length(c: float) -> int:
+    """Return the gradient steps of a run that is long enough to show what c does: three half-lives of T."""
+    return int(np.clip(np.ceil(3 * TargetUpdate.from_c(c).half_life), SHORTEST, LONGEST))
 
 
 def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> dict[str, Any]:
@@ -51,11 +62,12 @@ def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: in
         a: Weight of T in the regression target.
         b: Curvature of QN's regression.
         start: Value at which Q, T and X start.
-        steps: Gradient steps.
+        steps: Gradient steps; fewer than 2 stand for `run_length`.
 
     Returns:
         The paths, each of shape (steps + 1,), and the differences between T and X.
     """
+    steps = steps if steps >= 2 else run_length(c)
     problem, small = theory.LinearTD.scalar(a, b), theory.blended_alpha(alpha, c)
     twin = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())
     with np.errstate(all="ignore"):
@@ -69,7 +81,8 @@ def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: in
         "first": {"T": T[1], "X": X[1], "apart": difference[1]},
         "second": {"T": T[2], "X": X[2], "apart": difference[2],
                    "predicted": _second_difference(alpha, c, a, b, start)},
-        "says": _says(alpha, c, a, b), "python": two_networks_lines(alpha, c, a, b, start, steps),
+        "says": _says(alpha, c, a, b), "follows": theory.one_dimension.follows_single(alpha, c, b),
+        "python": two_networks_lines(alpha, c, a, b, start, steps),
     }  # fmt: skip
 
 
@@ -79,8 +92,16 @@ def ledger(c: float, at: int) -> dict[str, Any]:
     hard = theory.ledger_weights(theory.schedule(TargetUpdate.hard(period), at), at)
     return {
         "at": at, "k": np.arange(at), "share": theory.ledger_weights(c, at), "hard": hard, "hard_period": period,
-        "python": ledger_lines(c, at),
+        "says": _arrival(TargetUpdate.from_c(c).half_life), "python": ledger_lines(c, at),
     }  # fmt: skip
+
+
+def _arrival(half_life: float) -> str:
+    """Say when a step of Q has arrived in T."""
+    what = "The share of each past step of Q that has arrived in T."
+    if half_life == 0:
+        return f"{what} Here every step arrives at once."
+    return f"{what} Half of a step after {count(half_life)} steps, and all of it in the end: delayed, not shrunk."
 
 
 def _second_difference(alpha: float, c: float, a: float, b: float, start: float) -> float:
@@ -110,16 +131,12 @@ def low_pass_filter(c: float) -> dict[str, Any]:
     omega = np.geomspace(low, np.pi, 160)
     response = theory.frequency_response(c, omega)
     period = update.lag_matched_period()
-    horizon = int(np.clip(np.ceil(max(3 * period, 12)), 12, LONGEST))
+    horizon = max(3 * period, 12)
+    age = np.union1d(np.linspace(1, horizon, AGES).astype(int), [max(1, period - 1), period])
     return {
         "omega": omega, "gain_db": 20 * np.log10(np.abs(response)),
         "cutoff": update.cutoff, "cutoff_db": 10 * np.log10(0.5),
         "half_life": update.half_life, "mean_lag": update.mean_lag, "noise_gain": update.noise_gain,
-        "hard_period": period, "age": np.arange(1, horizon + 1), "soft": theory.step_response(c, horizon),
-        "hard": _hard_response(period, horizon), "python": filter_lines(c, horizon),
+        "hard_period": period, "age": age, "soft": theory.step_response(c, horizon)[age - 1],
+        "hard": (age >= period).astype(float), "python": filter_lines(c, horizon, AGES),
     }  # fmt: skip
-
-
-def _hard_response(period: int, horizon: int) -> Array:
-    """Return the share of a sudden change, right after a copy, that the twin shows after 1 … horizon steps."""
-    return np.asarray(np.arange(1, horizon + 1) >= period, dtype=float)

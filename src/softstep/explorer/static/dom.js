@@ -26,9 +26,7 @@ function symbol(text, start) {
   const word = /^(?:[A-Za-z]+′?|[α-ωΑ-Ω∇]′?|[\d.]+)/.exec(text.slice(start));
   const token = word ? word[0] : text[start];
   const tag = word ? (/^[\d.]/.test(token) ? "mn" : "mi") : "mo";
-  let node = token.endsWith("′")
-    ? mathNode("msup", mathNode("mi", token.slice(0, -1)), mathNode("mo", "′"))
-    : mathNode(tag, token);
+  let node = mathNode(tag, token);
   if (token === "(" || token === ")") node.setAttribute("stretchy", "false");
   let next = start + token.length;
   for (const [mark, scriptTag] of [["_", "msub"], ["^", "msup"]]) {

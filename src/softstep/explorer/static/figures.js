@@ -1,9 +1,11 @@
 // Figures: plotly in the page's light or dark colours, with buttons that save the image and its data.
 
 import { el, saveFile } from "./dom.js";
+import { logTicks } from "./log_ticks.js";
 import { palette } from "./palette.js";
 
 const OFFSCREEN_DELAY = 120; // milliseconds after which figures outside the window are redrawn
+const LABEL_WIDTH = 65, MOST_LABELS = 7; // pixels for a label of the horizontal axis; labels of the vertical one
 
 const plotlyReady = new Promise((resolve) => {
   if (window.Plotly) resolve(window.Plotly);
@@ -32,21 +34,32 @@ export function withOpacity(colour, opacity) {
   return `rgba(${r},${g},${b},${opacity})`;
 }
 
-/** A figure's layout with the page's style added. */
-function styledLayout(layout, colours) {
+/** Round ticks for a logarithmic axis without any, from its range or else from the traces; `letter` is x or y. */
+function ticksOf(letter, axis, traces, most) {
+  if (axis?.type !== "log" || axis.tickvals) return {};
+  const values = axis.range ? axis.range.map((end) => 10 ** end)
+    : traces.flatMap((trace) => Array.from(trace[letter] ?? [])).filter((value) => value > 0);
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity), high = values.reduce((a, b) => Math.max(a, b), 0);
+  return low < high ? logTicks(low, high, most) : {};
+}
+
+/** A figure's layout with the page's style added; `width` is that of the plot in pixels. */
+function styledLayout(layout, colours, traces, width) {
   const axisStyle = {
     gridcolor: colours.grid, linecolor: colours.line, tickcolor: colours.line, zeroline: false, fixedrange: true,
     automargin: true, exponentformat: "power",
   };
-  const styledAxis = (axis = {}) => ({ ...axisStyle, ...axis, title: { standoff: 8, ...(axis.title ?? {}) } });
+  const most = { x: Math.max(3, Math.floor(width / LABEL_WIDTH)), y: MOST_LABELS };
+  const styledAxis = (letter, axis = {}) => ({ ...axisStyle, ...ticksOf(letter, axis, traces, most[letter]), ...axis,
+    title: { standoff: 8, ...(axis.title ?? {}) } });
   return {
     uirevision: "stay", autosize: true, dragmode: false, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", size: 13, color: colours.quiet },
     hoverlabel: { bgcolor: colours.panel, bordercolor: colours.line, font: { color: colours.ink }, align: "left" },
     margin: { l: 52, r: 14, t: 10, b: 44 },
     ...layout,
-    xaxis: styledAxis(layout.xaxis),
-    yaxis: styledAxis(layout.yaxis),
+    xaxis: styledAxis("x", layout.xaxis),
+    yaxis: styledAxis("y", layout.yaxis),
   };
 }
 
@@ -95,7 +108,7 @@ export class Figure {
     this.painted = this.build;
     const colours = currentColours();
     const { traces, layout = {}, label } = this.build(colours);
-    await plotly.react(this.plot, traces, styledLayout(layout, colours), { displayModeBar: false, responsive: true });
+    await plotly.react(this.plot, traces, styledLayout(layout, colours, traces, this.plot.clientWidth), { displayModeBar: false, responsive: true });
     if (!performance.getEntriesByName("first-figure").length) performance.mark("first-figure");
     if (label) this.plot.setAttribute("aria-label", label);
     this.updateLegend(traces);

@@ -41,6 +41,7 @@ class AnswerGrid(NamedTuple):
 
 _ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 1.9)
 _WEIGHTS = (0.0, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995)
+_STEPS = (*range(41), 50, 60, 80, 100, 120, 138, 160, 180, 207, 250, 300, 350, 400, 415)
 _PROBLEM: Axes = {"problem": tuple(problems.NAMED), "gamma": (0.9, 0.99)}
 _PLANE: Axes = {
     "alpha": tuple(float(f"{alpha:.3g}") for alpha in np.geomspace(1e-3, 10, 13)),
@@ -55,12 +56,12 @@ GRIDS: Mapping[str, AnswerGrid] = {
          "x": (-2.4, 0.6, 1.8)}, {"steps": 24}, 3,
     ),
     "two-networks": AnswerGrid({"a": (0.5, 0.9, 0.99), "alpha": _ALPHAS, "c": _WEIGHTS}, {}, 1),
-    "ledger": AnswerGrid({"c": _WEIGHTS, "at": tuple(range(41))}, {}, 1),
+    "ledger": AnswerGrid({"c": _WEIGHTS, "at": _STEPS}, {}, 1),
     "filter": AnswerGrid({"c": _WEIGHTS}),
     "stories": AnswerGrid({}),
     "problem": AnswerGrid(_PROBLEM),
     "stability-map": AnswerGrid(_PROBLEM, {"resolution": 81}, 2),
-    "stability-point": AnswerGrid({**_PROBLEM, **_PLANE}, {"steps": 100}, 2),
+    "stability-point": AnswerGrid({**_PROBLEM, **_PLANE}, {"points": 100}, 2),
     "stability-windows": AnswerGrid({**_PROBLEM, **_PLANE}, {}, 2),
     "noise": AnswerGrid({"a": (0.0, 0.5, 0.9), "alpha": _ALPHAS, "c": _WEIGHTS}, {"steps": 200}, 1),
 }  # fmt: skip

@@ -32,7 +32,7 @@ class Conclusion(NamedTuple):
     verdicts: list[Verdict]
     first_steps: FirstSteps
     answer: str
-    """One paragraph of plain text."""
+    """Plain text; an empty line separates paragraphs, and the first one is the answer in short."""
     report: Path
     """Path of the self-contained page."""
 

@@ -1,4 +1,4 @@
-"""The founding question answered in one paragraph from up to three arms, without verdicts."""
+"""The founding question answered from the curves, without verdicts: every arm, exploratory whatever the data say."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import numpy as np
 
 from softstep.comparison.judge import MIN_SEEDS
 from softstep.config import Config
-from softstep.report.shared.curves import ArmSummary, Contrast, contrast, find_arm, summaries
+from softstep.report.comparison.background import QUESTION, acting_part, budget_part, exact_part, moves_part
+from softstep.report.shared.curves import ArmSummary, Contrast, contrast, find_arm, mean_sd, summaries
 from softstep.report.shared.formatting import MISSING, format_count, format_mean_sd, format_result, format_setting
-from softstep.target import TargetUpdate
 
 if TYPE_CHECKING:
     import polars as pl
-
-QUESTION = "Soft update, or just a smaller step?"
 
 MEASURES = {
     "eval_return": "greedy return at the end",
@@ -25,45 +23,68 @@ MEASURES = {
 }
 """Fields in which arms are compared, the preferred one first."""
 
+REMARKS = {
+    "smaller-alpha": (
+        "Here the smaller step did not do what the soft target did.",
+        "Equal returns would not make the algorithms equal, but this run shows no difference in returns.",
+        "The algorithms differ, as they must, but here the smaller step was the better choice.",
+    ),
+    "same-alpha": (
+        "At the same α, this run ended higher with the target network.",
+        "This run does not show that the target network raises the return.",
+        "At the same α, this run ended lower with the target network.",
+    ),
+}
+"""What a clear lead of soft, no clear difference, and a clear lead of the other arm mean, by the other arm."""
+
 
 def exploratory_answer(curves: pl.DataFrame, config: Config) -> str:
-    """Return a paragraph on what is exact and what was measured; it is exploratory, whatever the data say."""
+    """Return paragraphs, separated by empty lines: the differences first, then the returns, y, and what is exact."""
     arms = summaries(curves)
-    soft, smaller, same = (find_arm(arms, name) for name in ("soft", "smaller-alpha", "same-alpha"))
-    present = [arm for arm in (soft, smaller, same) if arm is not None]
-    sentences = [QUESTION, exact_part(soft)]
-    if present:
-        measure = _measure(present)
-        sentences.append(_returns(present, measure, config))
-        sentences += [_diverged(arm) for arm in present if arm.diverged.any()]
-        sentences.append(_against_smaller(soft, smaller, measure))
-        sentences.append(_against_same(soft, same, measure))
-        sentences.append(_drift(soft, smaller, same))
-        sentences.append(_caveat(min(len(arm.seeds) for arm in present)))
-    else:
-        sentences.append(
-            "This run has none of the arms soft, smaller-alpha and same-alpha, so it measures nothing about that."
-        )
-    return " ".join(sentence for sentence in sentences if sentence)
+    measure = _measure(arms)
+    means = {arm.arm: mean_sd(getattr(arm, measure))[0] for arm in arms}
+    differences = (_against(first, second, measure) for first, second in _pairs(arms))
+    paragraphs = (
+        [QUESTION, _status(arms), *differences, _lacking(arms)],
+        [_returns(arms, measure, config), *(_diverged(arm) for arm in arms if arm.diverged.any()),
+         budget_part(curves, config)],
+        [moves_part(curves, means)],
+        [exact_part(find_arm(arms, "soft")), acting_part(config)],
+    )  # fmt: skip
+    joined = (" ".join(sentence for sentence in sentences if sentence) for sentences in paragraphs)
+    return "\n\n".join(paragraph for paragraph in joined if paragraph)
 
 
-def exact_part(soft: ArmSummary | None) -> str:
-    """Return what holds in any environment: T equals the smaller step after one update; later it lags behind Q."""
-    if soft is None or soft.tau == 1 or soft.period != 1:
-        return (
-            "Exact: T starts as a copy of Q. If T is updated at every gradient step, then after the first update it"
-            " equals a single network that steps at (1−c)α; from the second update on it does not. T spreads each step"
-            " over time with weights (1−c)c^j. They sum to 1, so the total weight of the step in T is α, not (1−c)α."
-        )
-    target = TargetUpdate(soft.tau, soft.period)
-    c, tau, alpha = format_setting(target.c), format_setting(soft.tau), format_setting(soft.learning_rate)
+def _status(arms: Sequence[ArmSummary]) -> str:
+    seeds = min(len(arm.seeds) for arm in arms)
     return (
-        "Exact: T starts as a copy of Q. After the first update T therefore equals a single network that steps at"
-        f" (1−c)α = {format_setting(soft.tau * soft.learning_rate)}; from the second update on it does not. T spreads"
-        f" each step over time with weights (1−c)c^j = {tau}·{c}^j. They sum to 1, so the total weight of the step in T"
-        f" is α = {alpha}, not (1−c)α. The step is delayed, not shrunk: half of it has arrived after"
-        f" {target.half_life:.0f} updates."
+        f"No verdict, because a verdict needs at least {MIN_SEEDS} seeds per arm and this run has"
+        f" {seeds}: these comparisons are exploratory."
+        if seeds < MIN_SEEDS
+        else "No verdict, because no claim could be judged: these comparisons are exploratory."
     )
+
+
+def _pairs(arms: Sequence[ArmSummary]) -> list[tuple[ArmSummary, ArmSummary]]:
+    """Return the comparisons to report: a soft arm with every other arm, the tuned ones with each other."""
+    soft, best_soft = find_arm(arms, "soft"), find_arm(arms, "best-soft")
+    reference = soft or best_soft
+    if reference is None:
+        return []
+    others = [arm for arm in arms if arm is not reference]
+    return [(best_soft if arm.arm == "best-alpha" and best_soft else reference, arm) for arm in others]
+
+
+def _lacking(arms: Sequence[ArmSummary]) -> str:
+    """Say which half of the question a run without some arm leaves open."""
+    names = {arm.arm for arm in arms}
+    if not names & {"soft", "best-soft"}:
+        return "This run lacks an arm with a soft update, so it cannot compare one with anything."
+    if not names & {"smaller-alpha", "best-alpha"}:
+        return "This run lacks smaller-alpha and best-alpha, so it cannot show whether a smaller step does the same."
+    if not names & {"same-alpha", "best-alpha"}:
+        return "This run lacks same-alpha, so it cannot show what the target network contributes."
+    return ""
 
 
 def _measure(arms: Sequence[ArmSummary]) -> str:
@@ -89,75 +110,31 @@ def _diverged(arm: ArmSummary) -> str:
     return f"{count} of {seeds} {arm.arm} agents diverged; their returns are included."
 
 
-def _against_smaller(soft: ArmSummary | None, smaller: ArmSummary | None, measure: str) -> str:
-    if soft is None or smaller is None:
-        return "This run lacks soft or smaller-alpha, so it cannot show whether a smaller step does the same."
-    return _against(
-        contrast(soft, smaller, measure),
-        "smaller-alpha",
-        above="Here the smaller step did not do what the soft target did.",
-        level="Equal returns would not make the algorithms equal, but this run shows no difference in returns.",
-        below="The algorithms differ, as they must, but here the smaller step was the better choice.",
-    )
-
-
-def _against_same(soft: ArmSummary | None, same: ArmSummary | None, measure: str) -> str:
-    if soft is None or same is None:
-        return "This run lacks soft or same-alpha, so it cannot show what the target network is good for."
-    return _against(
-        contrast(soft, same, measure),
-        "same-alpha (the same α without a target network)",
-        above="At the same α, the target network helped.",
-        level="This run does not show that the target network raises the return.",
-        below="At the same α, the target network lowered the return.",
-    )
-
-
-def _against(difference: Contrast, other: str, *, above: str, level: str, below: str) -> str:
-    """Return the difference between soft and another arm, and its meaning.
-
-    Args:
-        difference: Soft − the other arm.
-        other: The other arm, in words.
-        above: Meaning of a clear lead of soft.
-        level: Meaning of a difference that is not clear.
-        below: Meaning of a clear lead of the other arm.
-    """
+def _against(first: ArmSummary, second: ArmSummary, measure: str) -> str:
+    """Return the difference between two arms, and its meaning for the question if the first is soft."""
+    difference = contrast(first, second, measure)
     if not difference.pairs:
-        return f"soft and {other} cannot be compared: no seed has a return in both arms."
+        return f"{first.arm} and {second.arm} cannot be compared: no seed has a return in both arms."
     side = "above" if difference.difference >= 0 else "below"
-    ended = f"soft ended {format_result(abs(difference.difference))} {side} {other}"
+    ended = f"{first.arm} ended {format_result(abs(difference.difference))} {side} {second.arm}"
     if difference.pairs < 3:
         return f"{ended}, but {format_count(difference.pairs, 'seed')} cannot distinguish that from chance."
     ended += f" and was higher in {difference.higher} of {difference.pairs} seeds"
+    above, level, below = REMARKS.get(second.arm, ("", "", "")) if first.arm == "soft" else ("", "", "")
+    return _read(difference, ended, above, level, below).strip()
+
+
+def _read(difference: Contrast, ended: str, above: str, level: str, below: str) -> str:
+    """Add to what was measured whether it may be chance, and the remark that fits.
+
+    Args:
+        difference: First − second.
+        ended: What was measured.
+        above: Remark on a clear lead of the first.
+        level: Remark on a difference that is not clear.
+        below: Remark on a clear lead of the second.
+    """
     if not difference.clear:
         return f"{ended}, which may be chance. {level}"
-    return f"{ended}. {above}" if difference.difference > 0 else f"Against expectation, {ended}. {below}"
-
-
-def _drift(soft: ArmSummary | None, smaller: ArmSummary | None, same: ArmSummary | None) -> str:
-    """Return how far y moves under each arm, and whether soft keeps it steady."""
-    moves = {
-        arm.arm: float(np.nanmean(arm.y_drift))
-        for arm in (soft, same, smaller)
-        if arm is not None and np.isfinite(arm.y_drift).any()
-    }
-    if len(moves) < 2:
-        return ""
-    listed = ", ".join(f"{value:.2g} ({name})" for name, value in moves.items())
-    sentences = [f"Per update, the learning target y moved by {listed}."]
-    if "soft" in moves and "same-alpha" in moves:
-        steady = moves["soft"] < moves["same-alpha"]
-        sentences.append(
-            "This steadiness is what soft updates are for." if steady else "Against expectation, soft was not steadier."
-        )
-    if moves.get("smaller-alpha", math.inf) < moves.get("soft", -math.inf):
-        sentences.append("Under smaller-alpha y moves even less, because that arm takes small steps in everything.")
-    return " ".join(sentences)
-
-
-def _caveat(seeds: int) -> str:
-    return (
-        f"These comparisons are exploratory: they have {format_count(seeds, 'seed')} per arm, and a verdict needs at"
-        f" least {MIN_SEEDS}. The exact part needs none."
-    )
+    against = "Against expectation, " if difference.difference < 0 and below else ""
+    return f"{against}{ended}. {above if difference.difference > 0 else below}"

@@ -17,15 +17,12 @@ from softstep.report.shared.axes import spread_labels
 from softstep.report.shared.curves import Band, visible_range
 from softstep.report.shared.formatting import minus_sign
 from softstep.report.shared.palette import ARMS, ArmStyle
-from softstep.report.shared.plotly_figure import empty_figure
+from softstep.report.shared.plotly_figure import empty_figure, log_axis
 
 EXACT_ZERO = 1e-18
 """Value at which a distance of exactly 0 is drawn on a logarithmic axis: below any rounding error of float64."""
 
 STEPS = "environment steps"
-
-LOGARITHMIC = {"type": "log", "tickformat": "~g"}
-"""A logarithmic axis whose tick labels are complete numbers instead of single digits."""
 
 Styles = Mapping[str, ArmStyle]
 Row = Mapping[str, Any]
@@ -61,8 +58,7 @@ def curve_figure(
     _end_letters(figure, bands, styles, (bottom, top), log)
     end = max((float(band.steps[-1]) for band in bands.values()), default=1.0)
     figure.update_xaxes(range=[0, 1.06 * end])
-    axis_range = np.log10([bottom, top]).tolist() if log else [bottom, top]
-    return figure.update_yaxes(range=axis_range, **(LOGARITHMIC if log else {}))
+    return figure.update_yaxes(**(log_axis(bottom, top) if log else {"range": [bottom, top]}))
 
 
 def _end_letters(
@@ -145,8 +141,8 @@ def first_steps_figure(rows: Sequence[Row], limits: tuple[float, float]) -> go.F
                     name=f"{name}, {precision}", mode="lines+markers", line={"color": colour, "dash": dash},
                 )  # fmt: skip
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
-    figure.update_xaxes(type="log", tickvals=sorted({row["update"] for row in rows}))
-    return figure.update_yaxes(type="log", exponentformat="power", range=np.log10(limits).tolist())
+    figure.update_xaxes(type="log", tickvals=sorted({row["update"] for row in rows}), tickformat="d")
+    return figure.update_yaxes(**log_axis(*limits))
 
 
 def first_steps_range(rows: Sequence[Row]) -> tuple[float, float]:

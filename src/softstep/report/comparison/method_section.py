@@ -8,6 +8,7 @@ from html import escape
 from softstep.comparison.judge import MIN_SEEDS
 from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Agent, Config
+from softstep.report.comparison.background import acting_part
 from softstep.report.shared.formatting import MISSING, format_count, format_setting, format_short
 from softstep.report.shared.markup import badge, bullets, section, table
 from softstep.report.shared.palette import ArmStyle
@@ -18,7 +19,7 @@ MEANINGS = {
     "blended": "one network that is averaged with its own step: W ← c·W + (1 − c)·W_new",
     "same-alpha": "one network, its own target, at the same α: shows what the target network contributes",
     "hard": "a target network that is a full copy, renewed every N gradient steps, with the same mean lag as soft",
-    "best-alpha": "one network, its own target, at the best of several α, chosen on other seeds",
+    "best-alpha": "one network, its own target, at the best of α and smaller ones, chosen on other seeds",
     "best-soft": "soft at the best of several 1 − c, chosen on other seeds",
 }
 """Each arm in plain words."""
@@ -49,6 +50,7 @@ def _rules(config: Config, fixed: ReturnCriteria | None) -> tuple[str, ...]:
         else "No margin was declared for this environment."
     )
     return (
+        acting_part(config),
         "Differences are taken within a seed: all arms of a seed start from the same parameters.",
         f"All agents are evaluated greedily on the same episode seeds, {format_count(config.eval_episodes, 'episode')}"
         " per evaluation. No agent trains on these episodes.",

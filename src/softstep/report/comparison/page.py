@@ -16,6 +16,7 @@ import polars as pl
 from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison import figures, plotted_data
+from softstep.report.comparison.background import QUESTION
 from softstep.report.comparison.method_section import MEANINGS, method_section
 from softstep.report.comparison.verdict_cards import verdict_cards
 from softstep.report.comparison.verdict_text import VerdictRow, finite
@@ -34,12 +35,14 @@ from softstep.report.shared.markup import (
     document,
     downloads,
     embedded_tables,
+    folded,
     page_header,
     paragraph,
     plot,
     provenance,
     section,
     table,
+    table_of_contents,
     titled_plot,
 )
 from softstep.report.shared.palette import ArmStyle, arm_styles
@@ -100,9 +103,7 @@ def comparison_page(
     fixed = plotted_data.declared_or_none(config, margin, floor)
     moves = plotted_data.with_relative_moves(curves)
     scores = plotted_data.seed_scores(curves, fixed.floor if fixed else math.nan)
-    content = (
-        _header(config, styles),
-        answer_box([part.strip() for part in answer.split("\n\n") if part.strip()]),
+    sections = "".join((
         section("Verdicts on the claims", verdict_cards(verdicts, fixed.margin if fixed else None)),
         '<div id="measured">',
         _arm_switches(styles),
@@ -117,7 +118,9 @@ def comparison_page(
         method_section(config, fixed, styles),
         downloads(CONTENTS),
         provenance("Configuration", config.to_json(), versions),
-    )
+    ))  # fmt: skip
+    short = answer_box([part.strip() for part in answer.removeprefix(QUESTION).split("\n\n") if part.strip()])
+    content = _header(config, styles) + short + table_of_contents(sections) + sections
     tables = {
         "curves": as_columns(curves),
         "episodes": as_columns(episodes),
@@ -125,7 +128,7 @@ def comparison_page(
         "verdicts": as_rows(verdicts),
         "first_steps": as_rows(first_steps),
     }
-    return document(f"softstep: {config.env}", "".join(content) + embedded_tables(tables))
+    return document(f"softstep: {config.env}", content + embedded_tables(tables))
 
 
 def _header(config: Config, styles: Styles) -> str:
@@ -135,7 +138,7 @@ def _header(config: Config, styles: Styles) -> str:
         f"{format_count(config.seeds, 'seed')} each",
         f"{format_thousands(config.total_steps)} environment steps",
     )
-    return page_header("Soft update, or just a smaller step?", facts, "the verdicts and tables")
+    return page_header(QUESTION, facts, "the verdicts and tables")
 
 
 def _arm_switches(styles: Styles) -> str:
@@ -280,8 +283,8 @@ def _first_steps(rows: Sequence[Mapping[str, Any]]) -> str:
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
     listed = table([FIRST_STEP_COLUMNS[name] for name in columns], cells)
     zeros = f"A distance of exactly 0 is drawn at {figures.EXACT_ZERO:.0e}."
-    parts = (paragraph(caption), f'<div class="grid">{plots}</div>', f'<p class="quiet">{zeros}</p>', listed)
-    return section("The first steps, replayed", *parts)
+    parts = (paragraph(caption), f'<div class="grid">{plots}</div>', f'<p class="quiet">{zeros}</p>')
+    return section("The first steps, replayed", *parts, folded("These distances as a table", listed))
 
 
 def _cell(value: Any) -> str:

@@ -61,8 +61,9 @@ def format_p(p: Any) -> str:
 def verdict_table(verdicts: Sequence[VerdictRow]) -> Table:
     """Return a table of at most 80 columns, one row per claim."""
     caption = (
-        "Estimates are differences of greedy returns, or ratios after ×, with their 95 % interval; exact claims have"
-        " none. p is adjusted by Holm. n counts pairs of seeds, or the rows behind an exact claim."
+        "Estimates are differences of greedy returns with their 95 % interval or, after ×, ratios of how far y moves"
+        " per update in standard deviations of y; exact claims have no interval. p is adjusted by Holm. n counts pairs"
+        " of seeds, or the rows behind an exact claim."
     )
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=caption)
     table.caption_justify = "left"

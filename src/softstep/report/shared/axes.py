@@ -48,6 +48,38 @@ def nice_limits(low: float, high: float, count: int = 5, *, widen: bool = True) 
     return AxisLimits(low, high, tuple(t for t in ticks if low - slack <= t <= high + slack))
 
 
+MOST_TICKS = 7
+"""Largest number of ticks of a logarithmic axis."""
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round ticks between two positive ends whose labels do not overlap on a logarithmic axis.
+
+    They are multiples of one step within a decade, then 1, 2 and 5 times the powers of ten, then 1 and 3 times, then
+    every power or every second or third.
+    """
+    decades = math.log10(high / low)
+    if decades < 1:
+        rough = (high - low) / 5
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        ticks = _power_ticks(low, high, digits, 1)
+        if len(ticks) <= MOST_TICKS:
+            return ticks
+    return _power_ticks(low, high, (1,), math.ceil((decades + 1) / MOST_TICKS))
+
+
+def _power_ticks(low: float, high: float, digits: Sequence[int], stride: int) -> list[float]:
+    """Return `digits` times every `stride`-th power of ten within [low, high]."""
+    first = math.floor(math.log10(low) / stride) * stride
+    powers = range(first, math.floor(math.log10(high)) + 1, stride)
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
 def spread_labels(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move positions as little as possible until they are `gap` apart within [low, high], and keep their order.
 

@@ -11,6 +11,8 @@ from softstep.report.shared.curves import mean_sd
 MISSING = "–"
 """Stands for a value that does not exist or is not finite."""
 
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def minus_sign(text: str) -> str:
     """Return `text` with true minus signs in place of hyphens."""
@@ -55,6 +57,15 @@ def format_short(value: float) -> str:
         if abs(value) >= size:
             return minus_sign(f"{value / factor:.4g}{unit}")
     return minus_sign(f"{value:.4g}")
+
+
+def format_power(value: float) -> str:
+    """Format a positive value of any size for an axis, without SI prefixes: 0.003, 200, 10⁻⁵, 3 × 10⁷."""
+    if 1e-4 <= value < 1e5:
+        return f"{value:.6g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    factor = f"{float(mantissa):g} × " if float(mantissa) != 1 else ""
+    return factor + "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
 
 
 def format_thousands(value: int) -> str:

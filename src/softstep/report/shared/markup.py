@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -51,13 +52,31 @@ def page_header(title: str, facts: Sequence[str], readable: str) -> str:
 
 
 def answer_box(paragraphs: Sequence[str]) -> str:
-    """Return the page's answer in a box; plain texts."""
-    return f'<div class="answer">{"".join(map(paragraph, paragraphs))}</div>\n'
+    """Return the page's answer in a box: plain texts, of which the first stands out and those after two are folded."""
+    first, *others = paragraphs or ("",)
+    shown, more = "".join(map(paragraph, others[:1])), "".join(map(paragraph, others[1:]))
+    rest = folded("The rest of the answer", more) if more else ""
+    return f'<div class="answer"><p class="short">{escape(first)}</p>{shown}{rest}</div>\n'
+
+
+_SECTION = re.compile(r'<section id="([a-z0-9-]+)"><h2>(.*?)</h2>')
 
 
 def section(title: str, *parts: str) -> str:
     """Return a section; `title` is plain text, the parts are HTML."""
-    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>\n"
+    anchor = "-".join(re.findall(r"[a-z0-9]+", title.lower()))
+    return f'<section id="{anchor}"><h2>{escape(title)}</h2>{"".join(parts)}</section>\n'
+
+
+def table_of_contents(body: str) -> str:
+    """Return links to the sections of a page, from its HTML."""
+    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in _SECTION.findall(body))
+    return f'<nav id="contents" aria-label="contents"><ul>{links}</ul></nav>\n'
+
+
+def folded(title: str, content: str) -> str:
+    """Return HTML that is shown on demand, under a title in plain text."""
+    return f"<details><summary>{escape(title)}</summary>{content}</details>"
 
 
 def paragraph(text: str) -> str:
@@ -78,6 +97,11 @@ def plot(name: str, figure: go.Figure) -> str:
 def titled_plot(title: str, name: str, figure: go.Figure) -> str:
     """Return a figure under a title in plain text, for a grid of several."""
     return f"<div><h3>{escape(title)}</h3>{plot(name, figure)}</div>"
+
+
+def wide(content: str) -> str:
+    """Return HTML that keeps a width at which it can be read, and scrolls sideways on a phone."""
+    return f'<div class="scroll" tabindex="0"><div class="wide">{content}</div></div>'
 
 
 def badge(style: ArmStyle) -> str:
@@ -116,10 +140,10 @@ def downloads(contents: Mapping[str, str]) -> str:
 def provenance(name: str, settings: str, versions: Mapping[str, Any]) -> str:
     """Return the section of folded texts: the settings, called `name`, and the versions."""
     listed = "\n".join(f"{package}: {version}" for package, version in versions.items())
-    folded = ((name, settings), ("Versions", listed))
+    texts = ((name, settings), ("Versions", listed))
     return section(
         f"{name} and versions",
-        *(f"<details><summary>{escape(head)}</summary><pre>{escape(text)}</pre></details>" for head, text in folded),
+        *(folded(head, f"<pre>{escape(text)}</pre>") for head, text in texts),
     )
 
 

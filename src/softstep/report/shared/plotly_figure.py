@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+
+from softstep.report.shared.axes import log_ticks
+from softstep.report.shared.formatting import format_power
 
 
 def empty_figure(x: str, y: str, **layout: Any) -> go.Figure:
@@ -16,4 +20,14 @@ def empty_figure(x: str, y: str, **layout: Any) -> go.Figure:
         hoverlabel={"align": "left"}, **layout,
     )  # fmt: skip
     figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False)
-    return figure.update_yaxes(title={"text": y, "standoff": 6}, zeroline=False)
+    title = {"text": y, "standoff": 6}
+    return figure.update_yaxes(title=title, zeroline=False, exponentformat="power", automargin=True)
+
+
+def log_axis(low: float, high: float) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis from `low` to `high`, with ticks that are complete numbers."""
+    ticks = log_ticks(low, high)
+    return {
+        "type": "log", "range": np.log10([low, high]).tolist(), "tickvals": ticks,
+        "ticktext": [format_power(tick) for tick in ticks],
+    }  # fmt: skip

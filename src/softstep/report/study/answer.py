@@ -1,4 +1,4 @@
-"""What a study found, in words: one paragraph, and its claims as verdicts."""
+"""What a study found, in words, and its claims as verdicts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from softstep.report.comparison.background import acting_part
 from softstep.report.shared.formatting import format_count, format_result, format_setting, format_thousands, minus_sign
 from softstep.studies.judge import StudyVerdict
 from softstep.studies.predictor import Predictor
@@ -16,7 +17,7 @@ from softstep.studies.spec import Spec
 def study_answer(
     cells: pl.DataFrame, judged: Sequence[StudyVerdict], predictors: Sequence[Predictor], spec: Spec
 ) -> str:
-    """Return one paragraph: the best cell, the effect of a target, the best predictor, the claims.
+    """Return paragraphs, separated by empty lines: what a target changes, the claims, and what predicts the outcome.
 
     Args:
         cells: One row per cell, as `summaries.summarize_cells` returns them.
@@ -24,30 +25,44 @@ def study_answer(
         predictors: Numbers that predict the outcome, the best first.
         spec: The study's specification.
     """
-    best = _best(cells)
-    sentences = [
-        f"The study has {format_count(cells.height, 'cell')} of (α, c) on {spec.base.env} with"
-        f" {format_count(spec.seeds, 'seed')} each and {format_thousands(spec.base.total_steps)} environment steps per"
-        " agent.",
-        f"The highest mean return, {format_result(best['mean'])}, is at α = {best['alpha']:g}, c = {best['c']:g}. This"
-        " cell was chosen after the run, which biases its mean upwards.",
-    ]
+    seeds, steps = format_count(spec.seeds, "seed"), format_thousands(spec.base.total_steps)
+    cells_text = format_count(cells.height, "cell")
+    paragraphs = (
+        [*map(_claim_sentence, judged), *_best_cells(cells)],
+        [f"The study has {cells_text} of (α, c) on {spec.base.env} with {seeds} each and {steps} environment steps per"
+         f" agent. {int(cells['diverged'].sum())} of {int(cells['seeds'].sum())} agents diverged.",
+         acting_part(spec.base)],
+        _predictor_sentences(predictors),
+    )  # fmt: skip
+    return "\n\n".join(" ".join(sentences) for sentences in paragraphs if sentences)
+
+
+def _best_cells(cells: pl.DataFrame) -> list[str]:
+    """Return the best cell without a target and with one, and how they were chosen."""
     without, with_target = cells.filter(pl.col("c") == 0), cells.filter(pl.col("c") > 0)
-    if without.height and with_target.height:
-        alone, soft = _best(without), _best(with_target)
-        sentences.append(
-            f"Without a target network the highest mean is {format_result(alone['mean'])}, at α ="
-            f" {format_setting(alone['alpha'])}; with one it is {format_result(soft['mean'])}."
-        )
-    sentences.append(f"{int(cells['diverged'].sum())} of {int(cells['seeds'].sum())} agents diverged.")
-    if predictors:
-        shares = ", ".join(f"{predictor.name} {minus_sign(f'{predictor.r2:.2f}')}" for predictor in predictors)
-        sentences.append(
-            "Each of these numbers predicts a share of the variance between rows and columns that were left out:"
-            f" {shares}."
-        )
-    sentences += map(_claim_sentence, judged)
-    return " ".join(sentences)
+    bias = "chosen after the run, which biases its mean upwards"
+    if not (without.height and with_target.height):
+        return [f"The highest mean return is {_cell(_best(cells))}, {bias}."]
+    return [
+        f"Without a target network the highest mean return is {_cell(_best(without))}, the best of"
+        f" {format_count(without.height, 'cell')}; with one it is {_cell(_best(with_target))}, the best of"
+        f" {with_target.height}. Each was {bias}, the more so the more cells there"
+        " are."
+    ]
+
+
+def _cell(best: dict[str, Any]) -> str:
+    return f"{format_result(best['mean'])}, at α = {format_setting(best['alpha'])}, c = {format_setting(best['c'])}"
+
+
+def _predictor_sentences(predictors: Sequence[Predictor]) -> list[str]:
+    if not predictors:
+        return []
+    shares = ", ".join(f"{predictor.name} {minus_sign(f'{predictor.r2:.2f}')}" for predictor in predictors)
+    return [
+        f"Each of these numbers predicts a share of the variance between rows and columns that were left out: {shares}."
+        " The shares depend on the range of returns: where a few cells end far below the rest, they count most."
+    ]
 
 
 def _best(cells: pl.DataFrame) -> dict[str, Any]:

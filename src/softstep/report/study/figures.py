@@ -11,7 +11,7 @@ import plotly.colors
 import plotly.graph_objects as go
 import polars as pl
 
-from softstep.report.shared.formatting import MISSING, minus_sign
+from softstep.report.shared.formatting import MISSING, format_power, minus_sign
 from softstep.report.shared.palette import ACCENT
 from softstep.report.shared.plotly_figure import empty_figure
 from softstep.studies.predictor import Predictor
@@ -21,7 +21,7 @@ SCALE = "Cividis"
 """A colour scale that looks the same with any kind of colour vision."""
 
 ISO_LINES = 5
-"""Number of lines of equal (1−c)α, and of lines of equal κ."""
+"""Number of lines of equal (1−c)α, and of lines of equal (1−c)/α."""
 
 LEAST_SHARE = -0.5
 """Share of predicted variance at which worse predictors are drawn."""
@@ -30,7 +30,7 @@ LEAST_SHARE = -0.5
 def map_figure(
     cells: pl.DataFrame, column: str, unit: str, *, log: bool = False, low_is_good: bool = False
 ) -> go.Figure:
-    """Return a column over log α and log lag, with lines of equal (1−c)α and of equal κ = (1−c)/α.
+    """Return a column over log α and log lag, with lines of equal (1−c)α and of equal (1−c)/α.
 
     Args:
         cells: One row per cell.
@@ -51,7 +51,7 @@ def map_figure(
     bar = {"title": {"text": unit}, "thickness": 12, "outlinewidth": 0}
     if log:
         ticks = np.arange(math.floor(np.nanmin(heights)), math.ceil(np.nanmax(heights)) + 1)
-        bar |= {"tickvals": ticks.tolist(), "ticktext": [f"{10.0**tick:g}" for tick in ticks]}
+        bar |= {"tickvals": ticks.tolist(), "ticktext": [format_power(10.0**tick) for tick in ticks.tolist()]}
     figure.add_heatmap(
         x=x, y=y, z=heights, text=labels, texttemplate="%{text}", colorscale=SCALE, reversescale=low_is_good,
         colorbar=bar, textfont={"size": 11}, hovertemplate="%{text}<extra></extra>", xgap=1, ygap=1,
@@ -59,7 +59,9 @@ def map_figure(
     for slope, dash in ((1.0, "solid"), (-1.0, "dot")):
         _iso_lines(figure, x, y, slope, dash)
     ticks_c = [_c_with_half_life(c) for c in weights.tolist()]
-    figure.update_xaxes(tickvals=x.tolist(), ticktext=[f"{alpha:g}" for alpha in alphas.tolist()], range=_edges(x))
+    figure.update_xaxes(
+        tickvals=x.tolist(), ticktext=[format_power(alpha) for alpha in alphas.tolist()], range=_edges(x)
+    )
     return figure.update_yaxes(tickvals=y.tolist(), ticktext=ticks_c, range=_edges(y), automargin=True)
 
 
@@ -67,8 +69,10 @@ def _three_digits(value: float) -> str:
     """Return a value with three digits, or – if it is not finite."""
     if not math.isfinite(value):
         return MISSING
+    if 0 < value < 1e-4:
+        return format_power(value)
     text = f"{value / 1000:.3g} k" if abs(value) >= 10_000 else f"{float(f'{value:.3g}'):g}"
-    return minus_sign(text) if value < 0 else text
+    return minus_sign(text)
 
 
 def _c_with_half_life(c: float) -> str:
@@ -83,7 +87,7 @@ def _edges(centres: np.ndarray) -> list[float]:
 
 
 def _iso_lines(figure: go.Figure, x: np.ndarray, y: np.ndarray, slope: float, dash: str) -> None:
-    """Add straight lines y = slope·x + k; in these logarithms (1−c)α is constant along slope 1, κ along slope −1.
+    """Add straight lines y = slope·x + k; in these logarithms (1−c)α is constant along slope 1, (1−c)/α along slope −1.
 
     Args:
         figure: The map.
@@ -138,7 +142,7 @@ def slices_figure(cells: pl.DataFrame) -> go.Figure:
         mean, low, high = (row[name].to_numpy() for name in ("mean", "low", "high"))
         labels = [_c_with_half_life(c) for c in row["c"].to_list()]
         figure.add_scatter(
-            x=labels, y=mean, mode="lines+markers", name=f"α = {alpha:g}", line={"color": colour},
+            x=labels, y=mean, mode="lines+markers", name=f"α = {format_power(alpha)}", line={"color": colour},
             error_y={"array": high - mean, "arrayminus": mean - low, "thickness": 1, "width": 3},
             hovertemplate="%{y:.3g}",
         )  # fmt: skip

@@ -13,7 +13,7 @@ import polars as pl
 from softstep import files
 from softstep.report.comparison.plotted_data import threshold_of
 from softstep.report.comparison.verdict_cards import verdict_cards
-from softstep.report.shared.formatting import format_count, format_thousands, minus_sign
+from softstep.report.shared.formatting import format_count, format_short, format_thousands, minus_sign
 from softstep.report.shared.json_tables import as_columns, as_rows
 from softstep.report.shared.markup import (
     answer_box,
@@ -27,7 +27,9 @@ from softstep.report.shared.markup import (
     provenance,
     section,
     table,
+    table_of_contents,
     titled_plot,
+    wide,
 )
 from softstep.report.study import figures
 from softstep.report.study.answer import study_answer, verdict_rows
@@ -75,9 +77,7 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
     cells = summarize_cells(agents)
     judged, predictors = judge_study(agents, spec), rank_predictors(cells)
     verdicts = verdict_rows(judged, spec)
-    content = (
-        _header(spec),
-        answer_box([study_answer(cells, judged, predictors, spec)]),
+    sections = "".join((
         section("Verdicts on the claims", verdict_cards(verdicts, spec.criteria.margin)) if verdicts else "",
         _maps(cells, threshold),
         _predictors(predictors),
@@ -88,14 +88,16 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
         _method(spec),
         downloads(CONTENTS),
         provenance("Spec", spec.to_json(), versions),
-    )
+    ))  # fmt: skip
+    short = answer_box(study_answer(cells, judged, predictors, spec).split("\n\n"))
+    content = _header(spec) + short + table_of_contents(sections) + sections
     tables = {
         "cells": as_columns(cells),
         "agents": as_columns(agents),
         "predictors": as_rows([p._asdict() for p in predictors]),
         "verdicts": as_rows(verdicts),
     }
-    return document(f"softstep study: {spec.base.env}", "".join(content) + embedded_tables(tables))
+    return document(f"softstep study: {spec.base.env}", content + embedded_tables(tables))
 
 
 def _header(spec: Spec) -> str:
@@ -126,12 +128,14 @@ def _maps(cells: pl.DataFrame, threshold: float | None) -> str:
         maps.append(("map-diverged", "Share of seeds that diverged", figure))
     if np.isfinite(cells["y_drift"].to_numpy()).any():
         figure = figures.map_figure(cells, "y_drift", "mean |Δy|", log=True, low_is_good=True)
-        maps.append(("map-drift", "How far y moves per gradient step", figure))
+        maps.append(("map-drift", "How far y moves per gradient step, in units of return", figure))
     caption = (
-        "(1−c)α is constant along a solid line, and κ = (1−c)/α along a dotted one. If a soft update were just a"
+        "(1−c)α is constant along a solid line, and (1−c)/α along a dotted one. If a soft update were just a"
         " smaller step, colours would be constant along the solid lines."
     )
-    return section("The maps", paragraph(caption), *(titled_plot(title, name, figure) for name, title, figure in maps))
+    return section(
+        "The maps", paragraph(caption), *(wide(titled_plot(title, name, figure)) for name, title, figure in maps)
+    )
 
 
 def _predictors(predictors: Sequence[Predictor]) -> str:
@@ -201,7 +205,7 @@ def _theory(cells: pl.DataFrame) -> str:
         " at the same rate, for one feature of size 1 at this γ. If α is far below 1 − c, it equals α: so fast a target"
         " costs no speed."
     )
-    return section("The linear prediction", paragraph(caption), plot("theory", figure))
+    return section("The linear prediction", paragraph(caption), wide(plot("theory", figure)))
 
 
 def _failed(failures: Failures) -> str:
@@ -221,7 +225,8 @@ def _method(spec: Spec) -> str:
     )
     rules = (
         "A cell’s score is the mean over seeds of each agent’s last 10 % of greedy evaluations,"
-        f" {format_count(spec.base.eval_episodes, 'episode')} each. A diverged agent scores {spec.criteria.floor:g}.",
+        f" {format_count(spec.base.eval_episodes, 'episode')} each. A diverged agent scores"
+        f" {format_short(spec.criteria.floor)}.",
         "Rates of divergence have exact Clopper–Pearson intervals, which are part of the downloads.",
         "Time to solve is a restricted mean: a seed that never solves the environment counts as the whole budget.",
         claims_rule,

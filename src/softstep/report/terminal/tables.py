@@ -125,7 +125,7 @@ def _caption(config: Config, evaluated: bool) -> str:
     return (
         f"{config.env}, {format_count(config.seeds, 'seed')}. Final return: mean of the last 100 training episodes,"
         f" ± standard deviation over seeds.{best_greedy} ‖Q−T‖: distance between the two networks. |Δy|: how far y"
-        " moves in one update. Both: the median over a run's records, then the mean over seeds."
+        " moves in one update, in units of return. Both: the median over a run's records, then the mean over seeds."
     )
 
 

@@ -76,7 +76,8 @@ class Live {
     this.panel.element.append(
       el("fieldset", { class: "control choice" }, el("legend", {}, "Arms, side by side"), this.options.map(({ element }) => element)),
       el("p", { class: "note" }, ...withMath("Each arm has a network $Q$ and, while its switch is on, a target network $T$ " +
-        "that follows it: $T ← c T + (1 − c) Q$ after every gradient step.")));
+        "that follows it: $T ← c T + (1 − c) Q$ after every gradient step. The agent acts with $Q$, and its returns are those of $Q$; " +
+        "$T$ only supplies the values from which $Q$ learns.")));
   }
 
   swatch(name) {

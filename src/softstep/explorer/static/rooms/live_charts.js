@@ -4,12 +4,12 @@ import { el } from "../dom.js";
 import { Figure } from "../figures.js";
 
 const CHARTS = [
-  { id: "live-return", column: "train_return", title: "Return", log: false,
+  { id: "live-return", column: "train_return", title: "Return", y: "return", log: false,
     note: "Mean of the last 100 training episodes, or of all if there are fewer." },
-  { id: "live-gap", column: "target_gap", title: "Distance between Q and T: ‖Q − T‖", log: true,
-    note: "Zero without a target network, so no line is drawn then." },
-  { id: "live-drift", column: "y_drift", title: "How far y moves in one update", log: true,
-    note: "Mean |Δy| of the regression targets of a minibatch. A target network keeps it small." },
+  { id: "live-gap", column: "target_gap", title: "Distance between Q and T", y: "‖Q − T‖", log: true,
+    note: "Over all parameters. Zero without a target network, so no line is drawn then." },
+  { id: "live-drift", column: "y_drift", title: "How far y moves in one update", y: "mean |Δy|, in units of return", log: true,
+    note: "Mean over the TD targets y of a minibatch. With a target network they move less; so they do with a small α." },
 ];
 const MAX_POINTS = 1500; // the older half of a line is thinned out when it has twice as many
 const MAX_MARKS = 200;
@@ -56,7 +56,7 @@ export class LiveCharts {
     this.figures.forEach((figure, i) => figure.draw(() => this.chart(CHARTS[i])));
   }
 
-  chart({ column, log, title }) {
+  chart({ column, log, title, y }) {
     const traces = this.arms.map(({ name, label, colour }) => {
       const rows = this.rows.get(name).filter((row) => row[column] !== null && (!log || row[column] > 0));
       return { type: "scatter", mode: "lines", name: label, x: rows.map((row) => row.env_steps),
@@ -65,8 +65,11 @@ export class LiveCharts {
     const colours = new Map(this.arms.map(({ name, colour }) => [name, colour]));
     const shapes = this.marks.map(({ step, arm }) => ({ type: "line", x0: step, x1: step, yref: "paper", y0: 0, y1: 1,
       line: { color: colours.get(arm), width: 1, dash: "dot" } }));
-    const layout = { xaxis: { title: { text: "environment steps" }, rangemode: "tozero", tickformat: "~s" },
-      yaxis: log ? { type: "log", dtick: "D2" } : {}, shapes, uirevision: undefined };
+    const isEmpty = traces.every(({ x }) => !x.length);
+    const xaxis = { title: { text: "environment steps" }, rangemode: "tozero", tickformat: "~s", visible: !isEmpty };
+    const yaxis = { title: { text: y }, visible: !isEmpty, ...(log ? { type: "log" } : {}) };
+    const annotations = isEmpty ? [{ text: "No numbers yet", xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false }] : [];
+    const layout = { xaxis, yaxis, annotations, shapes: isEmpty ? [] : shapes, uirevision: undefined };
     return { traces, layout, label: `${title} over environment steps, one line per arm.` };
   }
 

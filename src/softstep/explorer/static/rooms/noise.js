@@ -8,7 +8,8 @@ import { Figure } from "../figures.js";
 export const id = "noise";
 export const title = "Noise";
 export const lead = "Every gradient is noisy, and a network that learns faster is also noisier. A target network changes " +
-  "this trade-off: at the same rate, T is less noisy than a single network, and Q is noisier.";
+  "this trade-off: for a > 0 and αb < 1, T is less noisy than a single network of the same rate, and Q is noisier. " +
+  "Agents act and are scored with Q.";
 
 const C_TICKS = { tickvals: [1, 0.1, 0.01, 0.001, 0.0001], ticktext: ["0", "0.9", "0.99", "0.999", "0.9999"] };
 const ENDPOINT = "noise";
@@ -44,8 +45,7 @@ class Noise {
       note: "Further right is faster, further down is less noisy. The lines of Q and T cover all c at this α; the large markers show your α and c." });
     this.ratios = new Figure(pair, { id: "noise-ratio", title: "Compared with a single network of the same rate", kind: "tall",
       note: "Variance divided by V₁, that of the single network with the same rate. For a > 0 and αb < 1, T lies below 1 and Q above." });
-    this.run = new Figure(content, { id: "noise-run", title: "The same noise on all three",
-      note: "Q, T and the single network of the same rate, with the same noise in every step." });
+    this.run = new Figure(content, { id: "noise-run", title: "The same noise on all three" });
     this.python = new PythonBox(content);
     this.requests = new RequestQueue({ [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clearErrors(); this.draw(); } },
       (parameter, reason) => this.panel.showError(parameter, reason));
@@ -64,6 +64,7 @@ class Noise {
     for (const [name, { value }] of Object.entries(this.numbers)) value.textContent = formatNumber(answer[name], 5);
     this.tradeOff.draw((colours) => tradeOff(answer, colours));
     this.ratios.draw((colours) => ratios(answer, colours));
+    this.run.note.textContent = answer.run.says;
     this.run.draw((colours) => noisyRun(answer.run, colours));
     this.python.show(answer.python);
   }
@@ -85,8 +86,8 @@ function tradeOff(answer, colours) {
   return {
     traces: [line("single networks", answer.single.decay, answer.single.V, colours.single), line("Q", answer.family.decay, answer.family.Q, colours.online),
       line("T", answer.family.decay, answer.family.T, colours.target), ...markers],
-    layout: { xaxis: { type: "log", dtick: 1, title: { text: "rate: share of the error removed per step" } },
-      yaxis: { type: "log", dtick: 1, title: { text: "variance" } } },
+    layout: { xaxis: { type: "log", title: { text: "rate: share of the error removed per step" } },
+      yaxis: { type: "log", title: { text: "variance" } } },
     label: `Variance over rate. At your α and c, T has ${formatNumber(answer.T_ratio)} and Q ${formatNumber(answer.Q_ratio)} times the variance of the single network.`,
   };
 }

@@ -2,14 +2,14 @@
 
 import { RequestQueue, isStatic } from "../api.js";
 import { Panel, PythonBox } from "../controls.js";
-import { el, formatNumber, math } from "../dom.js";
+import { el, formatNumber, withMath } from "../dom.js";
 import { DragHandle } from "../drag_handle.js";
 import { Figure, withOpacity } from "../figures.js";
 
 export const id = "one-network";
 export const title = "One network";
 export const lead = "Take a gradient step, then blend the result with the network before it, keeping a share c of the old " +
-  "parameters. It looks like a smaller learning rate, and for one network it is exactly that.";
+  "parameters. It looks like a smaller learning rate. Is it one?";
 
 const REACH = 3;
 const ENDPOINT = "one-network";
@@ -34,10 +34,20 @@ const SPECS = [
   { kind: "slider", name: "steps", label: "Steps", scale: "linear", min: 5, max: 200, whole: true },
 ].map((spec) => ({ ...spec, endpoint: ENDPOINT }));
 
-const NAMES = {
-  descent: "gradient descent at α", soft: "soft update at (α, c)", smaller: "gradient descent at α′ = (1−c)α",
-  fast: "fast steps between blends",
-};
+/** The names of the paths; with momentum, the paths without a blend have it too. */
+function namesOf({ variant, mu }) {
+  const descent = variant === "nesterov" && mu > 0 ? "Nesterov descent" : "gradient descent";
+  return { descent: `${descent} at α`, soft: "soft update at (α, c)", smaller: `${descent} at α′ = (1−c)α`,
+    fast: "fast steps between blends" };
+}
+
+/** What is iterated: texts with formulas between dollar signs. */
+function formulasOf({ variant, k, mu }) {
+  if (variant === "lookahead" && k > 1)
+    return ["$y ← y − α ∇ f ( y )$", `every ${k} steps: $x ← c x + ( 1 − c ) y$, then $y ← x$`];
+  if (variant === "nesterov" && mu > 0) return ["$v ← μ v − α ∇ f ( x + μ v )$", "$x ← c x + ( 1 − c ) ( x + v )$"];
+  return ["$x ← c x + ( 1 − c ) ( x − α ∇ f ( x ) )$", "$α′ = ( 1 − c ) α$"];
+}
 
 function lossNote({ variant, k, mu }) {
   if (variant === "lookahead" && k > 1) return "The dots leave the wide line: the blended network moves only every k steps.";
@@ -56,10 +66,9 @@ class OneNetwork {
     const content = container.appendChild(el("div", { class: "content" }));
     this.relation = el("p", { class: "readout", id: "one-network-relation", "aria-live": "polite" });
     this.difference = el("p", { class: "quiet", id: "one-network-difference" });
-    content.append(el("div", { class: "formulas" },
-      math("x ← c x + ( 1 − c ) ( x − α ∇ f ( x ) )", true), math("α′ = ( 1 − c ) α", true)),
-    el("div", { class: "answer" }, this.relation, this.difference));
-    this.paths = new Figure(content, { id: "one-network-paths", title: "Three paths from one start", kind: "tall",
+    this.formulas = el("div", { class: "formulas" });
+    content.append(this.formulas, el("div", { class: "answer" }, this.relation, this.difference));
+    this.paths = new Figure(content, { id: "one-network-paths", title: "Paths from one start", kind: "tall",
       note: isStatic ? "" : "To move the start, drag the round handle or use the arrow keys on it." });
     const pair = content.appendChild(el("div", { class: "pair" }));
     this.losses = new Figure(pair, { id: "one-network-steps", title: "Loss after each step" });
@@ -71,7 +80,7 @@ class OneNetwork {
     this.paths.onPaint = () => this.placeHandle();
     this.requests = new RequestQueue({
       landscape: (answer) => { this.landscape = answer; this.draw(); },
-      [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clearErrors(); this.draw(); },
+      [ENDPOINT]: (answer) => { this.answer = { ...answer, names: namesOf(this.state()) }; this.panel.clearErrors(); this.draw(); },
     }, (parameter, reason) => this.panel.showError(parameter, reason));
     this.update();
   }
@@ -99,6 +108,7 @@ class OneNetwork {
     this.panel.setHidden("y", state.dimensions !== "2");
     this.panel.setHidden("k", state.variant !== "lookahead");
     this.panel.setHidden("mu", state.variant !== "nesterov");
+    this.formulas.replaceChildren(...formulasOf(state).map((text) => el("span", {}, ...withMath(text))));
     this.rates.element.hidden = state.variant === "nesterov";
     this.handle.vertical = state.dimensions === "2";
     const values = { ...state, dimensions: Number(state.dimensions) };
@@ -135,19 +145,19 @@ class OneNetwork {
   }
 }
 
-function differenceInWords({ difference, step_ulp: ulp, escaped }) {
-  const sentences = [`Largest distance between the soft update and gradient descent at α′: ${formatNumber(difference, 3)}.`];
+function differenceInWords({ difference, step_ulp: ulp, escaped, names }) {
+  const sentences = [`Largest distance between the soft update and ${names.smaller}: ${formatNumber(difference, 3)}.`];
   if (difference > 0 && ulp !== null && ulp <= 4) sentences.push("That is rounding: every single step agrees to the last digits.");
   for (const [name, step] of Object.entries(escaped))
-    if (step !== null) sentences.push(`Diverged at step ${step}: ${NAMES[name]}.`);
+    if (step !== null) sentences.push(`Diverged at step ${step}: ${names[name]}.`);
   return sentences.join(" ");
 }
 
 /** The three paths as traces: descent at α′ wide and pale, the soft update as dots inside it. */
 function pathTraces(answer, colours, coordinates) {
   const wide = { color: withOpacity(colours.single, 0.45), width: 9 };
-  const trace = (name, style) => ({ name: NAMES[name], mode: "lines+markers", ...coordinates(name), ...style,
-    hovertemplate: `step %{pointNumber}: %{x:.4g}, %{y:.4g}<extra>${NAMES[name]}</extra>` });
+  const trace = (name, style) => ({ name: answer.names[name], mode: "lines+markers", ...coordinates(name), ...style,
+    hovertemplate: `step %{pointNumber}: %{x:.4g}, %{y:.4g}<extra>${answer.names[name]}</extra>` });
   const traces = [
     trace("descent", { line: { color: colours.descent, width: 1.2 }, marker: { color: colours.descent, size: 6, symbol: "diamond" } }),
     trace("smaller", { line: wide, marker: { color: withOpacity(colours.single, 0.55), size: 15 }, meta: "wide" }),

@@ -67,9 +67,8 @@ class Stability {
     this.windows = el("p", { class: "quiet", id: "stability-windows" });
     this.map.element.append(el("div", { class: "answer" }, this.readout, this.windows));
     const side = layout.appendChild(el("div", { class: "side" }));
-    this.trajectory = new Figure(side, { id: "stability-trajectory", title: "Trajectory at this (α, c)",
-      note: "Distance from the solution, starting with all parameters at 1." });
-    this.eigenvalues = new Figure(side, { id: "stability-eigenvalues", title: "Eigenvalues at this (α, c)", kind: "square",
+    this.trajectory = new Figure(side, { id: "stability-trajectory", title: "Trajectory at this (α,\u00a0c)" });
+    this.eigenvalues = new Figure(side, { id: "stability-eigenvalues", title: "Eigenvalues at this (α,\u00a0c)", kind: "square",
       note: "Each eigenvalue is one part of the error: inside the circle it shrinks, outside it grows." });
     this.crosshair = { x: el("span", { class: "cross x", "aria-hidden": "true" }), y: el("span", { class: "cross y", "aria-hidden": "true" }) };
     this.map.frame.append(this.crosshair.x, this.crosshair.y);
@@ -211,6 +210,7 @@ class Stability {
     this.readout.textContent = `α = ${formatNumber(point.alpha)}, c = ${formatNumber(point.c, 5)}: ρ = ${formatNumber(point.rho, 7)}, ` +
       `${point.stable ? "converges" : "diverges"}. ${point.says}`;
     this.readout.dataset.stable = point.stable;
+    this.trajectory.note.textContent = point.note;
     this.trajectory.draw((colours) => trajectory(point, colours));
     this.eigenvalues.draw((colours) => eigenvalues(point, colours));
     this.python.show(point.python);

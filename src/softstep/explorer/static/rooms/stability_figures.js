@@ -35,7 +35,7 @@ function mixed(first, second, share) {
 
 /** Distances of Q, T and the single network from the solution, on a logarithmic axis. */
 export function trajectory(point, colours) {
-  const line = (name, label, color, style = {}) => ({ name: label, x: point[name].map((_, t) => t), y: point[name],
+  const line = (name, label, color, style = {}) => ({ name: label, x: point.t, y: point[name],
     mode: "lines", line: { color, width: 2, ...style }, hovertemplate: `step %{x}: %{y:.4g}<extra>${label}</extra>` });
   return {
     traces: [line("X", "one network at (1−c)α", colours.single), line("Q", "Q", colours.online), line("T", "T", colours.target),

@@ -1,23 +1,26 @@
 // Room 2: QN and TQN beside the single network at (1−c)α, step by step; the ledger of T; T as a filter.
 
-import { RequestQueue } from "../api.js";
+import { RequestQueue, exportedAxis } from "../api.js";
 import { Panel, PythonBox } from "../controls.js";
 import { el, formatNumber, math } from "../dom.js";
 import { Figure, withOpacity } from "../figures.js";
 
 export const id = "two-networks";
 export const title = "Two networks";
-export const lead = "Now the gradient step uses two networks, Q and its target T, and only T is blended. " +
-  "T's first update equals that of a single network at (1−c)α. From the second update on, it differs.";
+export const lead = "Now the gradient step uses two networks, Q and its target T, and only T is blended. An agent acts with Q " +
+  "and is scored with Q; T only supplies what Q is fitted to. T's first update equals that of a single network at (1−c)α. " +
+  "From the second update on the two differ, unless c = 0 or αb = 1.";
 
 const ENDPOINT = "two-networks";
-const DEFAULTS = { alpha: 0.5, c: 0.9, a: 0.9, b: 1, start: 1, steps: 40, at: 1 };
+const DEFAULTS = { alpha: 0.5, c: 0.9, a: 0.9, b: 1, start: 1, steps: 0, at: 1 }; // steps 0: as many as c asks for
+const PLAY_TICK = 700, PLAY_TICKS = 40; // milliseconds from one shown step to the next, and the most that Play shows
+const MOST_BARS = 200;
 const SPECS = [
   { kind: "slider", name: "alpha", label: "$α$: step size", scale: "log", min: 0.001, max: 10 },
   { kind: "slider", name: "c", label: "$c$: share of the old target that is kept", scale: "complement", max: 0.999 },
   { kind: "slider", name: "a", label: "$a$: weight of T in Q's target", scale: "linear", min: -2, max: 2 },
   { kind: "slider", name: "b", label: "$b$: curvature of Q's regression", scale: "linear", min: 0.05, max: 3 },
-  { kind: "slider", name: "steps", label: "Steps", scale: "linear", min: 4, max: 400, whole: true },
+  { kind: "slider", name: "steps", label: "Steps", scale: "log", min: 4, max: 2100, whole: true },
 ].map((spec) => ({ ...spec, endpoint: ENDPOINT }));
 
 export function mount(container, context) {
@@ -36,7 +39,7 @@ class TwoNetworks {
     this.addFigures(content);
     this.python = new PythonBox(content);
     this.requests = new RequestQueue({
-      [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clearErrors(); this.draw(); },
+      [ENDPOINT]: (answer) => { this.answer = answer; this.panel.clearErrors(); this.update(); this.draw(); },
       ledger: (answer) => { this.ledgerAnswer = answer; this.draw(); },
       filter: (answer) => { this.filterAnswer = answer; this.drawFilter(); },
     }, (parameter, reason) => { this.panel.showError(parameter, reason); this.stop(); });
@@ -47,10 +50,8 @@ class TwoNetworks {
     this.paths = new Figure(content, { id: "two-networks-paths", title: "Q, T and the single network", kind: "tall",
       note: "All three start at the same value. The dotted line marks the selected step." });
     const pair = content.appendChild(el("div", { class: "pair" }));
-    this.first = new Figure(pair, { id: "two-networks-first", title: "The first steps, close up",
-      note: "T equals the single network after the first update and differs from the second on." });
-    this.ledger = new Figure(pair, { id: "two-networks-ledger", title: "The ledger of T",
-      note: "The share of each past step of Q that has arrived in T. In the end every step arrives in full: delayed, not shrunk." });
+    this.first = new Figure(pair, { id: "two-networks-first", title: "The first steps, close up" });
+    this.ledger = new Figure(pair, { id: "two-networks-ledger", title: "The ledger of T" });
     const trio = content.appendChild(el("div", { class: "pair trio" }));
     this.twin = new Figure(trio, { id: "two-networks-staircase", title: "The hard-copy twin",
       note: "A target that is instead copied from Q every few steps, with the same mean lag." });
@@ -70,12 +71,12 @@ class TwoNetworks {
     this.rate = el("p", { class: "quiet", id: "two-networks-rate" });
     const box = el("div", { class: "answer stepper", role: "group", "aria-label": "Step through the run, also with the arrow keys" },
       el("div", { class: "buttons" }, button("First", "First step", () => this.go(0)),
-        button("←", "Previous step", () => this.go(this.state().at - 1)), this.playButton,
-        button("→", "Next step", () => this.go(this.state().at + 1)), this.stepNumber),
+        button("←", "Previous step", () => this.move(-1)), this.playButton,
+        button("→", "Next step", () => this.move(1)), button("Last", "Last step", () => this.go(this.length())), this.stepNumber),
       this.comparison, this.numbers, this.rate);
     box.addEventListener("keydown", (event) => {
       const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (direction) { event.preventDefault(); this.go(this.state().at + direction); }
+      if (direction) { event.preventDefault(); this.move(direction); }
     });
     content.append(box);
   }
@@ -84,15 +85,31 @@ class TwoNetworks {
     return Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, this.context.number(name, value)]));
   }
 
+  /** Steps of the run. */
+  length() {
+    return this.answer ? this.answer.Q.length - 1 : Infinity;
+  }
+
+  /** The selected step, which the address may name: a whole number within the run. */
+  at() {
+    return Math.max(0, Math.min(this.length(), Math.round(this.state().at)));
+  }
+
   go(at) {
-    const { steps } = this.state();
-    this.change({ at: Math.max(0, Math.min(steps, at)) });
-    if (at >= steps) this.stop();
+    this.change({ at: Math.max(0, Math.min(this.length(), at)) });
+    if (this.at() >= this.length()) this.stop();
+  }
+
+  /** Go some steps forwards or backwards; on an exported page, on to the next step that it has. */
+  move(steps) {
+    const wanted = this.at() + steps;
+    const known = exportedAxis("ledger", "at")?.filter((at) => at <= this.length()) ?? [wanted];
+    this.go((steps > 0 ? known.find((at) => at >= wanted) : known.findLast((at) => at <= wanted)) ?? this.at());
   }
 
   play() {
-    if (this.state().at >= this.state().steps) this.go(0);
-    this.timer = setInterval(() => this.go(this.state().at + 1), 700);
+    if (this.at() >= this.length()) this.go(0);
+    this.timer = setInterval(() => this.move(Math.max(1, Math.ceil(this.length() / PLAY_TICKS))), PLAY_TICK);
     this.playButton.textContent = "Pause";
     this.playButton.setAttribute("aria-label", "Pause");
   }
@@ -110,12 +127,11 @@ class TwoNetworks {
   }
 
   update() {
-    const state = this.state();
-    this.panel.setValues(state);
-    const { at, ...values } = state;
+    const { at, ...values } = this.state();
+    this.panel.setValues({ ...values, steps: values.steps || this.answer?.Q.length - 1 || PLAY_TICKS });
     this.sendIfChanged(ENDPOINT, values);
-    this.sendIfChanged("ledger", { c: state.c, at: Math.min(at, state.steps) });
-    this.sendIfChanged("filter", { c: state.c });
+    if (this.answer) this.sendIfChanged("ledger", { c: values.c, at: this.at() });
+    this.sendIfChanged("filter", { c: values.c });
   }
 
   sendIfChanged(endpoint, values) {
@@ -132,6 +148,9 @@ class TwoNetworks {
     this.numbers.textContent = ["Q", "T", "X"].map((name) => `${name} = ${formatNumber(answer[name][answer.at], 7)}`)
       .concat(`T − X = ${formatNumber(answer.apart[answer.at], 3)}`).join("    ");
     this.rate.textContent = answer.says;
+    this.first.note.textContent = answer.follows ? "Here T equals the single network at every step."
+      : "T equals the single network after the first update and differs from the second on.";
+    this.ledger.note.textContent = this.ledgerAnswer.says;
     this.paths.draw((colours) => paths(answer, colours));
     this.first.draw((colours) => firstSteps(answer, colours));
     this.ledger.draw((colours) => ledger(this.ledgerAnswer, colours));
@@ -209,10 +228,11 @@ function firstSteps(answer, colours) {
 
 function ledger(answer, colours) {
   const { at, hard_period: period } = answer;
+  const shares = { name: "arrived in T", x: answer.k, y: answer.share, hovertemplate: "step %{x}: %{y:.4f} of it has arrived<extra></extra>" };
   return {
     traces: [
-      { type: "bar", name: "arrived in T", x: answer.k, y: answer.share, marker: { color: colours.target },
-        hovertemplate: "step %{x}: %{y:.4f} of it has arrived<extra></extra>" },
+      at <= MOST_BARS ? { ...shares, type: "bar", marker: { color: colours.target } }
+        : { ...shares, mode: "lines", line: { color: colours.target, width: 1, shape: "hvh" }, fill: "tozeroy" },
       { name: `with hard copies every ${period} steps`, x: answer.k, y: answer.hard, mode: "lines", line: { color: colours.hard, width: 2, shape: "hvh" } },
     ],
     layout: { xaxis: { title: { text: `past step (T after step ${at})` }, range: [-0.6, Math.max(at, 12) - 0.4] }, bargap: 0.15,
@@ -237,7 +257,7 @@ function response(filter, colours) {
     y: [filter.cutoff_db], mode: "markers", marker: { color: colours.ink, size: 10, symbol: "diamond" } }];
   return {
     traces: [{ name: "gain from Q to T", x: filter.omega, y: filter.gain_db, mode: "lines", line: { color: colours.target, width: 2 } }, ...marks],
-    layout: { xaxis: { type: "log", dtick: 1, title: { text: "frequency ω (radians per step)" } }, yaxis: { title: { text: "gain (dB)" } } },
+    layout: { xaxis: { type: "log", title: { text: "frequency ω (radians per step)" } }, yaxis: { title: { text: "gain (dB)" } } },
     label: "Gain from Q to T over frequency.",
   };
 }
