@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from softstep import envs
 from softstep.config import Config
+from softstep.errors import EnvironmentFailed
 from softstep.training.replay_rows import columns, discounts, row_width, unpack_rows
 from softstep.transition import Transition
 
@@ -50,7 +51,10 @@ def record_transitions(config: Config, spec: envs.EnvSpec, seed: int) -> Float[n
         observation, action, reward, discount, next_observation = columns(new_rows, spec.observation_size)
         actions = rng.integers(spec.num_actions, size=shape)
         observation[...], action[...] = host.observations, actions
-        step = host.step(actions, step_keys(count))
+        try:
+            step = host.step(actions, step_keys(count))
+        except Exception as error:
+            raise EnvironmentFailed(f"{config.env} failed under random actions: {envs.in_words(error)}") from error
         reward[...], discount[...] = step.reward * np.float32(config.reward_scale), discounts(config, step)
         next_observation[...] = step.next_observation
         valid = np.ones(shape, bool) if step.valid is None else step.valid

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from softstep.envs.checks import check_finite
 from softstep.envs.contract import EnvSpec, Step, episode_seed
 from softstep.errors import ConfigError, near
 
@@ -49,7 +50,9 @@ class EnvPoolEnvs:
         self.observations = self._shaped(observations)
 
     def _shaped(self, observations: np.ndarray) -> np.ndarray:
-        return observations.reshape(*self._shape, -1).astype(np.float32)
+        shaped = observations.reshape(*self._shape, -1).astype(np.float32)
+        check_finite(shaped)
+        return shaped
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """Take one step of the whole pool; it is not valid in environments that only reset."""
@@ -59,9 +62,11 @@ class EnvPoolEnvs:
         self._resetting = (terminated | truncated) & valid
         self.observations = self._shaped(observations)
         terminated, truncated = terminated.astype(bool) & valid, truncated.astype(bool) & valid
+        rewards = np.where(valid, rewards, 0).astype(np.float32)
+        check_finite(rewards, "reward")
         return Step(
             self.observations,
-            np.where(valid, rewards, 0).astype(np.float32),
+            rewards,
             terminated,
             truncated & ~terminated,
             some_ended=bool(self._resetting.any()),
@@ -98,8 +103,11 @@ class EnvPoolEvaluation:
         """Step the whole pool; return rewards and ends of the `running` episodes, 0 and False for the others."""
         result = self._pool.step(actions.ravel().astype(np.int32))
         self.observations = result[0].reshape(*self._shape, -1).astype(np.float32)
+        check_finite(self.observations[running])
         rewards, terminated, truncated = (a.reshape(self._shape) for a in result[1:4])
-        return np.where(running, rewards, 0.0), (terminated | truncated) & running
+        rewards = np.where(running, rewards, 0.0)
+        check_finite(rewards, "reward")
+        return rewards, (terminated | truncated) & running
 
     def close(self) -> None:
         """Close the pool."""

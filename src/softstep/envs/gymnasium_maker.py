@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.wrappers import OrderEnforcing, TimeLimit
+from gymnasium.wrappers import FlattenObservation, OrderEnforcing, TimeLimit
 
+from softstep.envs.checks import check_finite, in_words, reward_number, shaped, taken_shape
 from softstep.envs.contract import EnvSpec, Step, episode_seed
 from softstep.envs.lunar_lander import fast_equivalent
-from softstep.errors import ConfigError, ReplayMismatch, near
+from softstep.envs.probing import replays_exactly
+from softstep.errors import ConfigError, EnvironmentFailed, ReplayMismatch, near
+
+_OUR_ARGUMENTS = ("id", "disable_env_checker", "render_mode")
+"""Arguments of `gymnasium.make` that softstep sets itself."""
 
 
 class OneEnv:
     """One environment, with what is needed to replay its episode."""
 
-    def __init__(self, name: str, seed: int, index: int) -> None:
-        self._env, self._time_limit = _make(name)
+    def __init__(self, spec: EnvSpec, seed: int, index: int) -> None:
+        env, self._time_limit = _without_replaced_wrappers(_make(spec))
+        self._env, self._actions = fast_equivalent(env), _actions(env.action_space)
+        if self._env is not env:
+            self._actions = range(spec.num_actions)  # the faster one computes with Python's integers
+        if spec.flatten:
+            self._env = FlattenObservation(self._env)
         self._seed, self._index = seed, index
         self.episode = 0
         """Number of the episode being played, or to be started by `reset`."""
         self.actions: list[int] = []
         """The actions since the last reset: with the episode's seed, the whole state."""
+        self.shape: tuple[int, ...] | None = None
+        """The shape of every observation, known from the first reset on."""
 
     def reset(self) -> np.ndarray:
         """Start episode number `self.episode`; return its first observation."""
         return self.start(episode_seed(self._seed, self._index, self.episode))
 
     def start(self, seed: int) -> np.ndarray:
-        """Start an episode from `seed`; return its first observation."""
+        """Start an episode from `seed`; return its first observation, which may be overwritten later."""
         self.actions = []
         observation, _ = self._env.reset(seed=seed)
-        return np.asarray(observation)
+        if self.shape is None:
+            self.shape = taken_shape(np.asarray(observation), self._env.observation_space.shape)
+        return shaped(observation, self.shape)
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
-        """Take one action; return the observation before any reset, the reward, terminated and truncated."""
+        """Take action number 0, 1, …; return the observation before any reset, reward, terminated and truncated.
+
+        The environment may overwrite the observation later: it is to be copied before any environment does anything.
+        """
         self.actions.append(action)
-        observation, reward, terminated, truncated, _ = self._env.step(action)
-        return np.asarray(observation), reward, terminated, truncated or len(self.actions) == self._time_limit
+        observation, reward, terminated, truncated, _ = self._env.step(self._actions[action])
+        is_cut_off = bool(truncated) or len(self.actions) == self._time_limit
+        return shaped(observation, self.shape), reward_number(reward), bool(terminated), is_cut_off
 
     def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
         """Play `episode` again with `actions`; return its last observation."""
@@ -55,15 +75,35 @@ class OneEnv:
         self._env.close()
 
 
-def _make(name: str) -> tuple[Any, int | None]:
-    """Make the environment without the wrappers that `OneEnv` replaces; return it and its time limit in steps."""
-    env, limit = gymnasium.make(name, disable_env_checker=True), None
-    while isinstance(env, (TimeLimit, OrderEnforcing)):
+def make_gymnasium(spec: EnvSpec, **options: Any) -> Any:
+    """Make the environment with all of Gymnasium's wrappers; `options` are further arguments of `gymnasium.make`."""
+    env = _make(spec, **options)
+    return FlattenObservation(env) if spec.flatten else env
+
+
+def _make(spec: EnvSpec, **options: Any) -> Any:
+    return gymnasium.make(spec.name, **{"disable_env_checker": True, **spec.arguments, **options})
+
+
+def _without_replaced_wrappers(env: Any) -> tuple[Any, int | None]:
+    """Return the environment without the wrappers that `OneEnv` replaces, and its time limit in steps."""
+    limit = None
+    while type(env) in (TimeLimit, OrderEnforcing):  # a subclass may do something else
         if isinstance(env, TimeLimit):
             steps: int = env._max_episode_steps
             limit = steps if limit is None else min(limit, steps)
         env = env.env
-    return fast_equivalent(env), limit
+    return env, limit
+
+
+@functools.cache
+def _numbered_actions(start: int, count: int, dtype: np.dtype[Any]) -> Sequence[Any]:
+    return tuple(dtype.type(start + number) for number in range(count))
+
+
+def _actions(space: gymnasium.spaces.Discrete[Any]) -> Sequence[Any]:
+    """Return what the environment is given as actions 0, 1, …: NumPy's integers, as `space.sample()` returns."""
+    return _numbered_actions(int(space.start), int(space.n), space.dtype)
 
 
 class GymnasiumEnvs:
@@ -71,7 +111,7 @@ class GymnasiumEnvs:
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> None:
         self.spec = spec
-        self._envs = [OneEnv(spec.name, seed, index) for seed in seeds for index in range(num_envs)]
+        self._envs = [OneEnv(spec, seed, index) for seed in seeds for index in range(num_envs)]
         self._shape = (len(seeds), num_envs)
         shape, flags = (*self._shape, spec.observation_size), [np.zeros(self._shape, bool) for _ in range(4)]
         next_observation, rewards = np.empty(shape, np.float32), np.empty(self._shape, np.float32)
@@ -81,27 +121,34 @@ class GymnasiumEnvs:
         """The step returned when an episode ended; shares all but the flags with the other."""
         self._after_reset = np.empty(shape, np.float32)
         """The observations to act on after a step that ended an episode."""
-        first = [env.reset() for env in self._envs]
-        self._observes_vectors = first[0].ndim == 1
-        self.observations = np.array(first, np.float32).reshape(shape)
+        self.observations = self._after_reset
+        try:
+            for i in range(len(self._envs)):
+                self._reset(i)
+            check_finite(self.observations)
+        except Exception as error:
+            raise EnvironmentFailed(f"{spec.name} failed at its first reset: {in_words(error)}") from error
+        rows = next_observation.reshape(len(self._envs), -1)
+        self._rows = [row.reshape(env.shape) for row, env in zip(rows, self._envs, strict=True)]
+        """Every environment's part of the next observation, in the shape of its observations."""
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """Step every environment, and reset those that ended; the next call overwrites the arrays."""
-        rewards, observations, ended = self._none_ended.reward.reshape(-1), [], []
-        for i, (env, action) in enumerate(zip(self._envs, actions.ravel().tolist(), strict=True)):
+        rewards, ended = self._none_ended.reward.reshape(-1), []
+        for i, (env, row, action) in enumerate(zip(self._envs, self._rows, actions.ravel().tolist(), strict=True)):
             observation, rewards[i], terminated, truncated = env.step(action)
-            observations.append(observation if self._observes_vectors else observation.ravel())
+            np.copyto(row, observation, casting="same_kind")  # at once: another environment may share the array
             if terminated or truncated:
                 ended.append((i, terminated, truncated))
         next_observation = self._none_ended.next_observation
-        np.concatenate(observations, out=next_observation.reshape(-1), casting="same_kind")
+        check_finite(next_observation)
         if not ended:
             self.observations = next_observation
             return self._none_ended
-        self._reset(ended)
+        self._start_next(ended)
         return self._some_ended
 
-    def _reset(self, ended: Sequence[tuple[int, bool, bool]]) -> None:
+    def _start_next(self, ended: Sequence[tuple[int, bool, bool]]) -> None:
         """Set the flags and start the next episode of every (environment, terminated, truncated) in `ended`."""
         next_observation, _, terminated, truncated, *_ = self._some_ended
         terminated[...] = truncated[...] = False
@@ -110,11 +157,17 @@ class GymnasiumEnvs:
         for i, is_terminated, is_truncated in ended:
             terminated.flat[i], truncated.flat[i] = is_terminated, is_truncated
             self._envs[i].episode += 1
-            self._observe(i, self._envs[i].reset())
+            self._reset(i)
+        check_finite(self.observations)
+
+    def _reset(self, i: int) -> None:
+        """Start environment number i's episode; its observation is acted on next."""
+        self._observe(i, self._envs[i].reset())
 
     def _observe(self, i: int, observation: np.ndarray) -> None:
         """Make `observation` what environment number i is acted on next."""
-        self.observations.reshape(len(self._envs), -1)[i] = observation.ravel()
+        row = self.observations.reshape(len(self._envs), -1)[i].reshape(observation.shape)
+        np.copyto(row, observation, casting="same_kind")
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Return every environment's episode and actions since its reset, and the observations to check against."""
@@ -148,7 +201,8 @@ class GymnasiumEnvs:
         """Start the episode after the unfinished one in every environment."""
         for i, (env, episode) in enumerate(zip(self._envs, episodes.tolist(), strict=True)):
             env.episode = episode + 1
-            self._observe(i, env.reset())
+            self._reset(i)
+        check_finite(self.observations)
 
     def close(self) -> None:
         """Close every environment."""
@@ -160,11 +214,12 @@ class GymnasiumEvaluation:
     """One environment for each agent and seed; each plays a single episode."""
 
     def __init__(self, spec: EnvSpec, agents: int, seeds: Sequence[int]) -> None:
-        self._envs = [[OneEnv(spec.name, 0, 0) for _ in seeds] for _ in range(agents)]
+        self._envs = [[OneEnv(spec, 0, 0) for _ in seeds] for _ in range(agents)]
         self.observations = np.empty((agents, len(seeds), spec.observation_size), np.float32)
         for w, envs in enumerate(self._envs):
             for k, (env, seed) in enumerate(zip(envs, seeds, strict=True)):
                 self.observations[w, k] = np.ravel(env.start(seed))
+        check_finite(self.observations)
 
     def step(self, actions: np.ndarray, running: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step the environments that are `running`; return rewards and whether episodes ended."""
@@ -173,6 +228,7 @@ class GymnasiumEvaluation:
             observation, rewards[w, k], terminated, truncated = self._envs[w][k].step(int(actions[w, k]))
             self.observations[w, k] = np.ravel(observation)
             ended[w, k] = terminated or truncated
+        check_finite(self.observations[running])
         return rewards, ended
 
     def close(self) -> None:
@@ -182,14 +238,18 @@ class GymnasiumEvaluation:
                 env.close()
 
 
-def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
+def describe(
+    name: str, modules: Sequence[str] = (), *, arguments: Mapping[str, Any] | None = None, flatten: bool = False
+) -> EnvSpec:
     """Check that a deep Q-network can act in the environment, and return its fixed properties.
 
-    A short episode is played twice to find out whether it replays exactly.
+    Some episodes are played twice to find out whether they replay exactly.
 
     Args:
         name: Gymnasium's id.
         modules: modules to import first, which register environments.
+        arguments: further arguments of `gymnasium.make`.
+        flatten: flatten its observations with Gymnasium's FlattenObservation.
 
     Raises:
         ConfigError: a module or the environment cannot be used.
@@ -200,10 +260,18 @@ def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
         except ImportError as error:
             raise ConfigError(f"env_module = {module!r} cannot be imported: {error}") from None
     _check_registered(name)
+    unknown = EnvSpec(
+        name, "gymnasium", 0, 0, exactly_resumable=False, flatten=flatten, arguments=_checked(arguments or {})
+    )
     try:
-        env = gymnasium.make(name, disable_env_checker=True)
+        env = _make(unknown)
     except (gymnasium.error.Error, ImportError) as error:
         raise ConfigError(f"env = {name!r} cannot be made: {' '.join(str(error).split())}") from None
+    except Exception as error:
+        if not arguments:
+            raise
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"env = {name!r} cannot be made with env_args = {dict(arguments)}: {cause}") from None
     observation, action = env.observation_space, env.action_space
     env.close()
     if not isinstance(action, gymnasium.spaces.Discrete):
@@ -211,12 +279,36 @@ def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
             f"env = {name!r} has {type(action).__name__} actions: deep Q-learning needs Discrete ones"
             f"{near(name, [name.replace('Continuous', '')]) if 'Continuous' in name else ''}"
         )
-    if not isinstance(observation, gymnasium.spaces.Box):
-        raise ConfigError(f"env = {name!r} has {type(observation).__name__} observations: a Box is needed")
-    if action.start != 0:
-        raise ConfigError(f"env = {name!r} numbers its actions from {action.start}: they must start at 0")
-    size = int(np.prod(observation.shape))
-    return EnvSpec(name, "gymnasium", size, int(action.n), _replays_exactly(name, int(action.n)))
+    size, count = _observation_size(name, observation, flatten=flatten), int(action.n)
+    spec = dataclasses.replace(unknown, observation_size=size, num_actions=count, first_action=int(action.start))
+    try:
+        exact = replays_exactly(lambda: OneEnv(spec, 0, 0), count)
+    except Exception as error:
+        raise ConfigError(f"env = {name!r} fails in its first steps: {in_words(error)}") from error
+    return dataclasses.replace(spec, exactly_resumable=exact)
+
+
+def _checked(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments; raise ConfigError for those that softstep sets itself."""
+    for name in _OUR_ARGUMENTS:
+        if name in arguments:
+            raise ConfigError(f"env_args may not hold {name!r}, because softstep sets it itself: leave it out")
+    return arguments
+
+
+def _observation_size(name: str, space: gymnasium.Space[Any], *, flatten: bool) -> int:
+    """Return how many numbers the network observes; raise ConfigError if it cannot observe the space."""
+    if isinstance(space, gymnasium.spaces.Box):
+        return int(np.prod(space.shape))
+    kind = type(space).__name__
+    if not space.is_np_flattenable:
+        raise ConfigError(f"env = {name!r} has {kind} observations of no fixed size: a Box is needed")
+    if flatten:
+        return int(gymnasium.spaces.flatdim(space))
+    raise ConfigError(
+        f"env = {name!r} has {kind} observations, and a Box is needed: --flatten (flatten = true) makes them one of"
+        f" size {gymnasium.spaces.flatdim(space)}, with Gymnasium's FlattenObservation"
+    )
 
 
 def _check_registered(name: str) -> None:
@@ -228,29 +320,3 @@ def _check_registered(name: str) -> None:
     versions = [k for k in known if k.rpartition("-v")[0] == base]
     hint = f"; did you mean {' or '.join(map(repr, versions))}?" if versions else near(name, known)
     raise ConfigError(f"env = {name!r} is not registered with Gymnasium{hint} (`softstep envs` lists those that are)")
-
-
-def _replays_exactly(name: str, num_actions: int, steps: int = 40) -> bool:
-    """Return whether a used environment and a fresh one play the same episode from the same seed and actions."""
-    used, fresh = OneEnv(name, 0, 0), OneEnv(name, 0, 0)
-    actions = np.random.default_rng(0).integers(num_actions, size=steps).tolist()
-    try:
-        used.replay(0, _until_end(used, 0, actions))
-        played = _until_end(used, 1, actions)
-        return np.array_equal(used.replay(1, played), fresh.replay(1, played), equal_nan=True)
-    except Exception as error:
-        raise ConfigError(f"env = {name!r} fails in its first steps: {type(error).__name__}: {error}") from error
-    finally:
-        used.close()
-        fresh.close()
-
-
-def _until_end(env: OneEnv, episode: int, actions: list[int]) -> list[int]:
-    """Play `episode`; return the leading `actions` up to its end."""
-    env.episode = episode
-    env.reset()
-    for count, action in enumerate(actions, 1):
-        _, _, terminated, truncated = env.step(action)
-        if terminated or truncated:
-            return actions[:count]
-    return actions

@@ -11,6 +11,7 @@ from softstep.envs.envpool_maker import describe as describe_envpool
 from softstep.envs.gymnasium_maker import GymnasiumEnvs, GymnasiumEvaluation
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
 from softstep.envs.gymnax_maker import make_compiled
+from softstep.errors import ConfigError
 
 
 def describe(config: Config) -> EnvSpec:
@@ -20,11 +21,14 @@ def describe(config: Config) -> EnvSpec:
         ConfigError: the environment does not exist or cannot be used.
     """
     maker, name = split_id(config.env)
+    if maker == "gymnasium":
+        return describe_gymnasium(name, config.env_modules, arguments=config.env_args, flatten=config.flatten)
+    for setting, given in (("env_args", config.env_args), ("flatten", config.flatten)):
+        if given:
+            raise ConfigError(f"{setting} = {given} is for Gymnasium's environments: leave it out for {config.env}")
     if maker == "gymnax":
         return make_compiled(name).spec
-    if maker == "envpool":
-        return describe_envpool(name)
-    return describe_gymnasium(name, config.env_modules)
+    return describe_envpool(name)
 
 
 def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:

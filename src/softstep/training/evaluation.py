@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from softstep.config import Config
-from softstep.envs import CompiledEnv, EnvSpec, episode_seed, make_evaluation
+from softstep.envs import CompiledEnv, EnvSpec, episode_seed, in_words, make_evaluation
+from softstep.errors import EnvironmentFailed
 from softstep.learner.networks import Network, Params, numpy_q_values
 from softstep.learner.update import LearnerState
 from softstep.training.block import Block
@@ -48,7 +49,11 @@ def make_evaluate(
 
         def evaluate_compiled(params: Any, number: int, episodes: int) -> np.ndarray:
             keys = jax.vmap(jax.random.key)(jnp.array(evaluation_seeds(number, episodes), jnp.uint32))
-            return np.asarray(rollout(params, keys))[:agents]
+            returns = np.asarray(rollout(params, keys))[:agents]
+            if not np.isfinite(returns).all():
+                wrong = returns[~np.isfinite(returns)][0]
+                raise EnvironmentFailed(f"{config.env} failed in an evaluation: the return of an episode is {wrong}")
+            return returns
 
         return evaluate_compiled
 
@@ -98,17 +103,29 @@ def host_returns(
 
     Returns: undiscounted returns (agents, episodes).
     """
-    envs = make_evaluation(spec, agents, seeds)
+    step = 0
+    try:
+        envs = make_evaluation(spec, agents, seeds)
+    except Exception as error:
+        raise _failed(spec, step, error) from error
     try:
         totals = np.zeros((agents, len(seeds)))
         running = np.ones((agents, len(seeds)), bool)
         while running.any():
-            rewards, ended = envs.step(values(envs.observations).argmax(-1), running)
+            step, actions = step + 1, values(envs.observations).argmax(-1)
+            try:
+                rewards, ended = envs.step(actions, running)
+            except Exception as error:
+                raise _failed(spec, step, error) from error
             totals += rewards
             running &= ~ended
         return totals
     finally:
         envs.close()
+
+
+def _failed(spec: EnvSpec, step: int, error: Exception) -> EnvironmentFailed:
+    return EnvironmentFailed(f"{spec.name} failed at step {step} of evaluation episodes: {in_words(error)}")
 
 
 def compiled_returns(env: CompiledEnv, block: Block, params: Any, keys: Array) -> Float[Array, "W episodes"]:

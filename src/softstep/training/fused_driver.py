@@ -14,7 +14,7 @@ from softstep.config import Config
 from softstep.envs import CompiledEnv
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState, padded_agents
-from softstep.training.driver import finished_episodes, replay_capacity
+from softstep.training.driver import finished_episodes, refuse_bad_rows, replay_capacity
 from softstep.training.episode_statistics import (
     EndedEpisodes,
     EpisodeStatistics,
@@ -46,7 +46,7 @@ class FusedDriver:
     def __init__(self, config: Config, block: Block, env: CompiledEnv, cache: ProgramCache | None = None) -> None:
         self._config, self._block, self._agents, self.inputs = config, block, len(block.agents), block.inputs
         programs = (cache or ProgramCache()).get(_fused_programs, config, block, env)
-        reset, self._run, self._sample, self._rows_at = programs
+        reset, self._run, self._sample, self._rows_at, self._finite_at = programs
         env_state, observations = reset(block.reset_keys())
         width = row_width(env.spec.observation_size)
         slots = replay_capacity(config) + config.steps_per_iteration
@@ -57,7 +57,7 @@ class FusedDriver:
         initial = statistics, np.int32(0), geometric_decay(config, self._exploration)
         statistics, written, self._decay = jax.device_put(initial)
         self._loop = LoopState(block.init(), DeviceReplay(ring, written), env_state, observations, statistics)
-        self.iteration = 0
+        self.iteration, self._checked = 0, self.written()
 
     @property
     def state(self) -> BlockState:
@@ -76,6 +76,9 @@ class FusedDriver:
     def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
         """Run `count` iterations."""
         config = self._config
+        unchecked = int(self._loop.replay.written) - int(self._checked[0])
+        if unchecked + count * config.steps_per_iteration > replay_capacity(config):
+            self.check()
         scheduled = schedules(config, self._exploration, self.iteration, DRAWN_AHEAD)
         draws = self._block.draw(self.iteration)
         self._loop, ended = self._run(self._loop, draws, scheduled, self._decay, count, self.inputs, learning=learning)
@@ -92,13 +95,32 @@ class FusedDriver:
         """Return the replay rows that `random_bits` pick."""
         return self._sample(self._loop.replay, random_bits, self._loop.replay.written)
 
+    def check(self) -> None:
+        """Raise EnvironmentFailed if a row written since the last check holds a number that is not finite.
+
+        A separate program looks for it: within the loop it might change the last bits of the results.
+        """
+        at, _ = self._slots_since(self._checked)
+        if not self._finite_at(self._loop.replay.rows, at)[: self._agents].all():
+            env_steps = self.iteration * self._config.steps_per_iteration
+            refuse_bad_rows(self._config, self.new_rows(self._checked), env_steps)
+        self._checked = self.written()
+
     def new_rows(self, mark: np.ndarray) -> list[np.ndarray]:
         """Return the rows each agent has written since `mark`."""
+        at, count = self._slots_since(mark)
+        return list(np.asarray(self._rows_at(self._loop.replay.rows, at))[: self._agents, :count])
+
+    def _slots_since(self, mark: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the slots of the rows written since `mark` and their number.
+
+        They are repeated up to a multiple of 1024, so that few programs are compiled; without any, slot 0 is.
+        """
         slots = self._loop.replay.rows.shape[1]
         total = int(self._loop.replay.written)
         at = np.arange(max(int(mark[0]), total - replay_capacity(self._config)), total) % slots
         padded = np.resize(at, max(1, -(-len(at) // 1024)) * 1024) if len(at) else np.zeros(1024, int)
-        return list(np.asarray(self._rows_at(self._loop.replay.rows, padded))[: self._agents, : len(at)])
+        return padded, len(at)
 
     def written(self) -> np.ndarray:
         """Return the number of rows ever written."""
@@ -120,7 +142,7 @@ class FusedDriver:
             ring[slot, np.arange(total - len(newest), total) % ring.shape[1]] = newest
         loop = self._read_numbered(arrays) if "carry/000" in arrays else self._read(arrays)
         self._loop = loop._replace(replay=DeviceReplay(jnp.array(ring), jnp.int32(total)))
-        self.iteration = iteration
+        self.iteration, self._checked = iteration, self.written()
 
     def _read(self, arrays: dict[str, np.ndarray]) -> LoopState:
         loop, names = self._loop, self._block.learner.network.parameter_names
@@ -142,12 +164,16 @@ class FusedDriver:
 
 
 def _fused_programs(config: Config, block: Block, env: CompiledEnv) -> tuple[Callable[..., Any], ...]:
-    """Compile the environments' first reset, `run_iterations`, `replay.sample`, and reading rows at given slots."""
+    """Compile the environments' first reset, `run_iterations`, `replay.sample`, and two programs on rows at some slots.
+
+    The first of the two returns the rows, the second says whether each agent's are finite.
+    """
     return (
         jax.jit(jax.vmap(jax.vmap(env.reset))),
         jax.jit(partial(run_iterations, config, block, env), static_argnames="learning", donate_argnums=0),
         jax.jit(partial(sample, capacity=replay_capacity(config))),
         jax.jit(lambda rows, at: rows[:, at]),
+        jax.jit(lambda rows, at: jnp.isfinite(rows[:, at]).all((1, 2))),
     )
 
 

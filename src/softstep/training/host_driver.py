@@ -9,14 +9,14 @@ import jax
 import numpy as np
 
 from softstep.config import Config
-from softstep.envs import EnvSpec, HostEnvs, Step
+from softstep.envs import EnvSpec, HostEnvs, Step, in_words
 from softstep.errors import EnvironmentFailed
 from softstep.kernels.acting import make_actor
 from softstep.kernels.support import kernels_supported
 from softstep.learner.networks import flatten_parameters, numpy_q_values
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState
-from softstep.training.driver import finished_episodes, replay_capacity
+from softstep.training.driver import finished_episodes, refuse_bad_rows, replay_capacity
 from softstep.training.episode_statistics import (
     EpisodeStatistics,
     add_rewards,
@@ -61,6 +61,7 @@ class HostDriver:
         self._load_actor = None if xla_acting else _actor(config, block, envs.spec)
         self._width = row_width(envs.spec.observation_size)
         self._ring = HostReplay(self._agents, replay_capacity(config), config.steps_per_iteration, self._width)
+        self._checked = self.written()
         self._lockstep = envs.spec.maker != "envpool"  # not every step of EnvPool is a transition
         state = block.init()
         self._learn, self._merge, self._split = (cache or ProgramCache()).get(_merged_programs, block.learn, state)
@@ -96,6 +97,8 @@ class HostDriver:
 
     def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
         """Run `count` iterations."""
+        if (self._ring.written - self._checked).max() + count * self._config.steps_per_iteration > self._ring.capacity:
+            self.check()
         finished = list[FinishedEpisode]()
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
         scheduled = schedules(self._config, self._exploration, self.iteration, count)
@@ -174,8 +177,14 @@ class HostDriver:
         try:
             return self._envs.step(actions, keys)
         except Exception as error:
-            message = f"{self._config.env} failed at environment step {at}: {type(error).__name__}: {error}"
+            message = f"{self._config.env} failed at environment step {at}: {in_words(error)}"
             raise EnvironmentFailed(message) from error
+
+    def check(self) -> None:
+        """Raise EnvironmentFailed if a row written since the last check holds a number that is not finite."""
+        env_steps = self.iteration * self._config.steps_per_iteration
+        refuse_bad_rows(self._config, self.new_rows(self._checked), env_steps)
+        self._checked = self.written()
 
     def minibatch(self, random_bits: Any) -> np.ndarray:
         """Return the replay rows that `random_bits` pick."""
@@ -214,6 +223,7 @@ class HostDriver:
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]
+        self._checked = self.written()
         self._act_with(_acting_parameters(self.state))
 
     def close(self) -> None:

@@ -151,8 +151,9 @@ def run_to_next_event(trainer: Trainer, until: int, on_records: Callable[[list[R
     _advance(trainer, min(until, _next_event(config, before)))
     last = trainer.driver.iteration == config.iterations
     evaluated = _evaluation_due(trainer, before, last)
-    returns = _evaluate(trainer) if evaluated else None
     if evaluated or last or _passed(config.record_every, before, trainer.env_steps):
+        trainer.driver.check()
+        returns = _evaluate(trainer) if evaluated else None
         on_records(record(trainer, returns))
 
 
@@ -258,6 +259,7 @@ def _mean_return(trainer: Trainer, window: int = RETURN_WINDOW) -> float:
 def _checkpoint(trainer: Trainer, hooks: Hooks, mark: np.ndarray) -> np.ndarray:
     """Pass a snapshot to the hooks; return the new mark of replay rows."""
     driver = trainer.driver
+    driver.check()
     arrays = snapshot_arrays(trainer)
     written = driver.written()
     hooks.on_checkpoint(Snapshot(trainer.env_steps, arrays, driver.new_rows(mark), written))

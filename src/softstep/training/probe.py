@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from softstep import envs
 from softstep.config import Config
+from softstep.errors import EnvironmentFailed
 from softstep.learner.networks import numpy_q_values
 from softstep.training.td_target_drift import Probe
 
@@ -72,7 +73,11 @@ def _transitions(
                 explores = np.array([[rng.random() < EPSILON] for rng in rngs])
                 best = player(host_envs.observations.reshape(1, len(seeds), -1)).argmax(-1).reshape(actions.shape)
                 actions = np.where(explores, actions, best)
-            step = host_envs.step(actions, None if keys is None else keys[n])
+            try:
+                step = host_envs.step(actions, None if keys is None else keys[n])
+            except Exception as error:
+                message = f"{config.env} failed at step {n + 1} of the probe: {envs.in_words(error)}"
+                raise EnvironmentFailed(message) from error
             ends = step.terminated | step.truncated if config.time_limit_is_terminal else step.terminated
             reward = step.reward * np.float32(config.reward_scale)
             steps.append((reward[:, 0].copy(), np.float32(~ends[:, 0]), step.next_observation[:, 0].copy()))
