@@ -10,13 +10,11 @@ the update runs. On the same environment and seeds both give the same numbers, b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from softstep.config import Config
-from softstep.errors import EnvironmentFailed
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import BlockInputs, BlockState
 from softstep.training.episode_statistics import EndedEpisodes, EpisodeStatistics
@@ -41,7 +39,7 @@ class Driver(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise EnvironmentFailed if a row written since the last check holds a number that is not finite.
+        """Raise EnvironmentFailed if a replay row written since the last check holds a number that is not finite.
 
         To be called before anything learned from these rows is recorded, evaluated or saved.
         """
@@ -70,31 +68,6 @@ class Driver(Protocol):
     def close(self) -> None:
         """Free the environments."""
         ...
-
-
-def refuse_bad_rows(config: Config, rows: Sequence[np.ndarray], env_steps: int) -> None:
-    """Raise EnvironmentFailed for a number that is not finite in the agents' newest replay rows.
-
-    Environments on the host refuse such numbers themselves, so what is found here are those of compiled environments,
-    and rewards that `reward_scale` has made too large.
-
-    Args:
-        config: the run's configuration.
-        rows: each agent's rows, oldest first.
-        env_steps: the environment step of the last ones.
-    """
-    for agent in rows:
-        bad = np.argwhere(~np.isfinite(agent))
-        if not len(bad):
-            continue
-        row, column = bad[0].tolist()
-        scaled = "" if config.reward_scale == 1 else f", times reward_scale = {config.reward_scale},"
-        quantity = f"reward{scaled}" if column == (agent.shape[1] - 3) // 2 + 1 else "observation"
-        step = env_steps - (len(agent) - row - 1) // config.num_envs * config.num_envs
-        raise EnvironmentFailed(
-            f"{config.env} failed at environment step {step}: its {quantity} is {agent[row, column]}, which is not a"
-            " finite number of float32"
-        )
 
 
 def replay_capacity(config: Config) -> int:

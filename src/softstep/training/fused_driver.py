@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from softstep.config import Config
 from softstep.envs import CompiledEnv
+from softstep.errors import EnvironmentFailed
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState, padded_agents
-from softstep.training.driver import finished_episodes, refuse_bad_rows, replay_capacity
+from softstep.training.driver import finished_episodes, replay_capacity
 from softstep.training.episode_statistics import (
     EndedEpisodes,
     EpisodeStatistics,
@@ -250,3 +251,25 @@ def _vector_step(
     statistics, closed = close_episodes(jnp, decay, statistics, step.terminated | step.truncated)
     after = loop._replace(env_state=step.state, observations=step.observation, statistics=statistics)
     return after, (rows, closed)
+
+
+def refuse_bad_rows(config: Config, rows: Sequence[np.ndarray], env_steps: int) -> None:
+    """Raise EnvironmentFailed for a number that is not finite in the agents' newest replay rows.
+
+    Args:
+        config: the run's configuration.
+        rows: each agent's rows, oldest first.
+        env_steps: the environment step of the last ones.
+    """
+    for agent in rows:
+        bad = np.argwhere(~np.isfinite(agent))
+        if not len(bad):
+            continue
+        row, column = bad[0].tolist()
+        scaled = "" if config.reward_scale == 1 else f", times reward_scale = {config.reward_scale},"
+        quantity = f"reward{scaled}" if column == (agent.shape[1] - 3) // 2 + 1 else "observation"
+        step = env_steps - (len(agent) - row - 1) // config.num_envs * config.num_envs
+        raise EnvironmentFailed(
+            f"{config.env} failed at environment step {step}: its {quantity} is {agent[row, column]}, which is not a"
+            " finite number of float32"
+        )

@@ -16,7 +16,7 @@ from softstep.kernels.support import kernels_supported
 from softstep.learner.networks import flatten_parameters, numpy_q_values
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState
-from softstep.training.driver import finished_episodes, refuse_bad_rows, replay_capacity
+from softstep.training.driver import finished_episodes, replay_capacity
 from softstep.training.episode_statistics import (
     EpisodeStatistics,
     add_rewards,
@@ -61,7 +61,6 @@ class HostDriver:
         self._load_actor = None if xla_acting else _actor(config, block, envs.spec)
         self._width = row_width(envs.spec.observation_size)
         self._ring = HostReplay(self._agents, replay_capacity(config), config.steps_per_iteration, self._width)
-        self._checked = self.written()
         self._lockstep = envs.spec.maker != "envpool"  # not every step of EnvPool is a transition
         state = block.init()
         self._learn, self._merge, self._split = (cache or ProgramCache()).get(_merged_programs, block.learn, state)
@@ -97,8 +96,6 @@ class HostDriver:
 
     def advance(self, count: int, *, learning: bool) -> list[FinishedEpisode]:
         """Run `count` iterations."""
-        if (self._ring.written - self._checked).max() + count * self._config.steps_per_iteration > self._ring.capacity:
-            self.check()
         finished = list[FinishedEpisode]()
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
         scheduled = schedules(self._config, self._exploration, self.iteration, count)
@@ -151,10 +148,21 @@ class HostDriver:
             if self._decay is not None:
                 greedy = HostEpsilonGreedy(uniform, self._epsilon(linear_epsilon))
         self._count_steps(reward[counted:], valid[counted:])
-        reward *= np.float32(config.reward_scale)
+        self._scale(reward)
         for v, kept in enumerate(valid):
             self._ring.write(rows[v], kept)
         return finished
+
+    def _scale(self, reward: np.ndarray) -> None:
+        """Multiply the iteration's rewards by `reward_scale`, in place."""
+        scale = self._config.reward_scale
+        reward *= np.float32(scale)
+        if scale > 1 and not np.isfinite(reward).all():
+            at = self.iteration * self._config.steps_per_iteration
+            raise EnvironmentFailed(
+                f"{self._config.env} failed after environment step {at}: its reward times reward_scale = {scale} is"
+                " beyond float32"
+            )
 
     def _epsilon(self, linear: Any) -> Any:
         """Return ε, broadcastable to (V, W, E); `linear` (V, W) is that of the linear schedule."""
@@ -181,10 +189,7 @@ class HostDriver:
             raise EnvironmentFailed(message) from error
 
     def check(self) -> None:
-        """Raise EnvironmentFailed if a row written since the last check holds a number that is not finite."""
-        env_steps = self.iteration * self._config.steps_per_iteration
-        refuse_bad_rows(self._config, self.new_rows(self._checked), env_steps)
-        self._checked = self.written()
+        """Do nothing: environments on the host refuse such numbers themselves, and `_scale` what becomes of them."""
 
     def minibatch(self, random_bits: Any) -> np.ndarray:
         """Return the replay rows that `random_bits` pick."""
@@ -223,7 +228,6 @@ class HostDriver:
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]
-        self._checked = self.written()
         self._act_with(_acting_parameters(self.state))
 
     def close(self) -> None:
