@@ -56,6 +56,10 @@ configs = st.builds(
     block_width=st.none() | st.integers(1, 64),
     arms=arms,
     env_modules=st.lists(names, max_size=2).map(tuple),
+    env_args=st.dictionaries(
+        names, st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | names, max_size=2
+    ),
+    flatten=st.booleans(),
 )
 
 
@@ -70,6 +74,12 @@ def test_json_round_trip_gives_an_equal_configuration(config: Config) -> None:
 @given(configs, configs)
 def test_configurations_are_equal_if_and_only_if_their_hashes_are(one: Config, other: Config) -> None:
     assert (one == other) == (one.content_hash() == other.content_hash())
+
+
+def test_fields_added_later_leave_the_hash_as_it_was() -> None:
+    """Studies find the folders of their populations by it."""
+    assert Config().content_hash() == "b800ac469415451a"
+    assert Config(flatten=True).content_hash() != Config().content_hash() != Config(env_args={"a": 0}).content_hash()
 
 
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text()

@@ -29,6 +29,6 @@ class Watch(PlainCommand):
         """Play the episode, write the GIF, print its return and return the exit code."""
         policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
         out = self.out or self.run / f"watch-{self.agent}-{self.seed}.gif"
-        episode = softstep.landing_gif(policy.q_values, policy.spec.name, out, self.seed)
+        episode = softstep.landing_gif(policy.q_values, policy.spec, out, self.seed)
         print(f"{out}: return {episode['return']:.0f} in {episode['steps']} steps")
         return SUCCESS
