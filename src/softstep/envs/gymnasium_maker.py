@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import FlattenObservation, OrderEnforcing, TimeLimit
 
-from softstep.envs.checks import check_finite, in_words, reward_number, shaped, taken_shape
+from softstep.envs.checks import LARGEST, check_finite, check_first, finite_check, in_words, reward_number, shaped
 from softstep.envs.contract import EnvSpec, Step, episode_seed
 from softstep.envs.lunar_lander import fast_equivalent
 from softstep.envs.probing import replays_exactly
@@ -27,9 +27,7 @@ class OneEnv:
 
     def __init__(self, spec: EnvSpec, seed: int, index: int) -> None:
         env, self._time_limit = _without_replaced_wrappers(_make(spec))
-        self._env, self._actions = fast_equivalent(env), _actions(env.action_space)
-        if self._env is not env:
-            self._actions = range(spec.num_actions)  # the faster one computes with Python's integers
+        self._env, self._actions = fast_equivalent(env), _actions(env)
         if spec.flatten:
             self._env = FlattenObservation(self._env)
         self._seed, self._index = seed, index
@@ -37,8 +35,9 @@ class OneEnv:
         """Number of the episode being played, or to be started by `reset`."""
         self.actions: list[int] = []
         """The actions since the last reset: with the episode's seed, the whole state."""
-        self.shape: tuple[int, ...] | None = None
-        """The shape of every observation, known from the first reset on."""
+        self.shape: tuple[int, ...] = ()
+        self._dtype: np.dtype[Any] | None = None
+        """Shape and type of the first observation of all; the others must have its shape."""
 
     def reset(self) -> np.ndarray:
         """Start episode number `self.episode`; return its first observation."""
@@ -48,19 +47,29 @@ class OneEnv:
         """Start an episode from `seed`; return its first observation, which may be overwritten later."""
         self.actions = []
         observation, _ = self._env.reset(seed=seed)
-        if self.shape is None:
-            self.shape = taken_shape(np.asarray(observation), self._env.observation_space.shape)
+        observation = np.asarray(observation)
+        if self._dtype is None:
+            check_first(observation, self._env.observation_space.shape)
+            self.shape, self._dtype = observation.shape, observation.dtype
         return shaped(observation, self.shape)
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
+    def step(self, action: int) -> tuple[np.ndarray, float, Any, Any]:
         """Take action number 0, 1, …; return the observation before any reset, reward, terminated and truncated.
 
-        The environment may overwrite the observation later: it is to be copied before any environment does anything.
+        The flags are whatever the environment takes for true or false. It may overwrite the observation later, which is
+        to be copied before any environment does anything.
         """
         self.actions.append(action)
         observation, reward, terminated, truncated, _ = self._env.step(self._actions[action])
-        is_cut_off = bool(truncated) or len(self.actions) == self._time_limit
-        return shaped(observation, self.shape), reward_number(reward), bool(terminated), is_cut_off
+        if (
+            type(observation) is not np.ndarray
+            or observation.shape != self.shape
+            or observation.dtype is not self._dtype  # equal types need not be identical: then it is checked once more
+        ):
+            observation = shaped(observation, self.shape)
+        if type(reward) is not float or not -LARGEST <= reward <= LARGEST:
+            reward = reward_number(reward)
+        return observation, reward, terminated, truncated or len(self.actions) == self._time_limit
 
     def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
         """Play `episode` again with `actions`; return its last observation."""
@@ -101,8 +110,14 @@ def _numbered_actions(start: int, count: int, dtype: np.dtype[Any]) -> Sequence[
     return tuple(dtype.type(start + number) for number in range(count))
 
 
-def _actions(space: gymnasium.spaces.Discrete[Any]) -> Sequence[Any]:
-    """Return what the environment is given as actions 0, 1, …: NumPy's integers, as `space.sample()` returns."""
+def _actions(env: Any) -> Sequence[Any]:
+    """Return what an environment is given as actions 0, 1, …: NumPy's integers, as `action_space.sample()` returns.
+
+    Gymnasium's own environments are given Python's, which they compute with faster, to the same bits.
+    """
+    space = env.action_space
+    if type(env).__module__.startswith("gymnasium.envs.") and space.start == 0:
+        return range(int(space.n))
     return _numbered_actions(int(space.start), int(space.n), space.dtype)
 
 
@@ -127,7 +142,9 @@ class GymnasiumEnvs:
                 self._reset(i)
             check_finite(self.observations)
         except Exception as error:
-            raise EnvironmentFailed(f"{spec.name} failed at its first reset: {in_words(error)}") from error
+            message = f"{spec.name} failed at environment step 0, its first reset: {in_words(error)}"
+            raise EnvironmentFailed(message) from error
+        self._check = finite_check(next_observation)
         rows = next_observation.reshape(len(self._envs), -1)
         self._rows = [row.reshape(env.shape) for row, env in zip(rows, self._envs, strict=True)]
         """Every environment's part of the next observation, in the shape of its observations."""
@@ -137,18 +154,17 @@ class GymnasiumEnvs:
         rewards, ended = self._none_ended.reward.reshape(-1), []
         for i, (env, row, action) in enumerate(zip(self._envs, self._rows, actions.ravel().tolist(), strict=True)):
             observation, rewards[i], terminated, truncated = env.step(action)
-            np.copyto(row, observation, casting="same_kind")  # at once: another environment may share the array
+            row[...] = observation  # at once: another environment may share the array
             if terminated or truncated:
                 ended.append((i, terminated, truncated))
-        next_observation = self._none_ended.next_observation
-        check_finite(next_observation)
+        self._check()
         if not ended:
-            self.observations = next_observation
+            self.observations = self._none_ended.next_observation
             return self._none_ended
         self._start_next(ended)
         return self._some_ended
 
-    def _start_next(self, ended: Sequence[tuple[int, bool, bool]]) -> None:
+    def _start_next(self, ended: Sequence[tuple[int, Any, Any]]) -> None:
         """Set the flags and start the next episode of every (environment, terminated, truncated) in `ended`."""
         next_observation, _, terminated, truncated, *_ = self._some_ended
         terminated[...] = truncated[...] = False
@@ -166,8 +182,7 @@ class GymnasiumEnvs:
 
     def _observe(self, i: int, observation: np.ndarray) -> None:
         """Make `observation` what environment number i is acted on next."""
-        row = self.observations.reshape(len(self._envs), -1)[i].reshape(observation.shape)
-        np.copyto(row, observation, casting="same_kind")
+        self.observations.reshape(len(self._envs), -1)[i] = observation.ravel()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Return every environment's episode and actions since its reset, and the observations to check against."""
