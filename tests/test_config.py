@@ -57,6 +57,10 @@ configs = st.builds(
     block_width=st.none() | st.integers(1, 64),
     arms=arms,
     env_modules=st.lists(names, max_size=2).map(tuple),
+    env_args=st.dictionaries(
+        names, st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | names, max_size=2
+    ),
+    flatten=st.booleans(),
 )
 
 
@@ -74,9 +78,11 @@ def test_configurations_are_equal_if_and_only_if_their_hashes_are(one: Config, o
 
 
 def test_settings_added_later_leave_earlier_hashes_as_they_were() -> None:
+    """Studies find the folders of their populations by them."""
     assert Config().content_hash() == "b800ac469415451a"
     assert Config(env="CartPole-v1", seeds=3, eval_every=100).content_hash() == "4bc3086503a33eba"
-    assert Config(eval_max_steps=10).content_hash() != Config().content_hash()
+    changed = (Config(eval_max_steps=10), Config(flatten=True), Config(env_args={"a": 0}))
+    assert len({config.content_hash() for config in (Config(), *changed)}) == 4
 
 
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text()

@@ -25,7 +25,7 @@ from softstep.validation import check_fields, overlay
 SCHEMA = 1
 """Version of `config.json` and of the run folder that holds it."""
 
-ADDED_FIELDS = frozenset({"eval_max_steps"})
+ADDED_FIELDS = frozenset({"env_args", "eval_max_steps", "flatten"})
 """Fields that the first configurations lacked: at their defaults they do not count in the content hash, so that the
 folders of earlier studies are found again."""
 
@@ -43,6 +43,9 @@ Options = Annotated[dict[str, Annotated[float, Meta(ge=0, le=_LARGEST)]], Meta(t
 Probability = Annotated[float, Meta(ge=0, le=1, title="a probability")]
 Discount = Annotated[float, Meta(ge=0, le=1, title="in [0, 1]")]
 Decay = Annotated[float, Meta(gt=0, le=1, title="in (0, 1]")]
+_Integer, _Float = Annotated[int, Meta(ge=-(2**53), le=2**53)], Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+EnvArgument = _Integer | _Float | bool | str | None
+EnvArguments = Annotated[dict[str, EnvArgument], Meta(title="finite numbers, words, true, false or null")]
 Return = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST, title="a finite return")]
 Name = Annotated[str, Meta(min_length=1, title="a name of at least one character")]
 
@@ -115,6 +118,10 @@ class Config:
     """Environment: a Gymnasium id, `gymnax:ID` (runs inside the compiled loop) or `envpool:ID`."""
     env_modules: tuple[str, ...] = ()
     """Modules to import that register your own environments (--env-module)."""
+    env_args: EnvArguments = field(default_factory=dict)
+    """Arguments of `gymnasium.make`, by name (--env-arg KEY=VALUE)."""
+    flatten: bool = False
+    """Flatten Discrete, Tuple, Dict and other observations into numbers, by Gymnasium's FlattenObservation."""
     seed: NonNegativeInt = 0
     """Seed of the first agent."""
     seeds: PositiveInt = 1
@@ -328,6 +335,9 @@ class Config:
             for name, value in dataclasses.asdict(decoded).items()
             if name not in ADDED_FIELDS or getattr(decoded, name) != getattr(default, name)
         }
+        if "env_args" in counted:  # these are not decoded as floats
+            numbers = {name: float(value) for name, value in self.env_args.items() if isinstance(value, (int, float))}
+            counted["env_args"] = counted["env_args"] | numbers
         canonical = json.dumps(counted, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

@@ -20,7 +20,9 @@ def near(word: str, known: list[str]) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """Return the class of an error and its message, if it has one, on one line of moderate length."""
+    """Return the class of an error and its message, if it has one, on one line; of a BadValue the message alone."""
+    if isinstance(error, BadValue):
+        return str(error)
     message = textwrap.shorten(str(error), MAX_QUOTED, placeholder=" …")
     return ": ".join(filter(None, [type(error).__name__, message]))
 
@@ -28,6 +30,14 @@ def in_words(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """Return the message of one of the errors below with its notes, such as the path of a log."""
     return " ".join([str(error), *getattr(error, "__notes__", ())])
+
+
+class BadValue(ValueError):
+    """A number or a shape that an environment must not return; the text begins with `its`."""
+
+
+class NotFinite(BadValue):
+    """A number that is NaN or infinite, None, or beyond float32."""
 
 
 class StoreError(RuntimeError):

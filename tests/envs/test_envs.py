@@ -18,7 +18,7 @@ from support import Tape, advance, make_driver, remembered, small
 
 from softstep import envs
 from softstep.config import Config
-from softstep.errors import ConfigError, EnvironmentFailed
+from softstep.errors import ConfigError, EnvironmentFailed, NotFinite
 from softstep.training.replay_rows import unpack_rows
 from softstep.transition import Transition
 
@@ -212,6 +212,32 @@ def test_the_step_on_which_envpool_only_resets_is_not_a_transition(monkeypatch: 
     np.testing.assert_array_equal(rows.next_observation, rows.observation + np.array([0, 1]))
     np.testing.assert_array_equal(rows.discount == 0, rows.action == 3)
     assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in finished)
+
+
+@pytest.mark.parametrize("quantity", ["reward", "observation"])
+def test_a_number_of_envpool_that_is_none_ends_the_run(quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Faulty(FakePool):
+        def step(self, actions: np.ndarray) -> tuple[object, ...]:
+            observations, rewards, *rest = super().step(actions)
+            bad = np.where(self.t == 2, np.nan, 0)
+            if quantity == "reward":
+                return observations, rewards + bad, *rest
+            return observations + bad[:, None], rewards, *rest
+
+    class Fake:
+        def make(self, name: str, num_envs: int, **options: object) -> FakePool:
+            return Faulty(num_envs)
+
+    monkeypatch.setattr("softstep.envs.envpool_maker._import_envpool", Fake)
+    spec = envs.EnvSpec("Fake", "envpool", 2, 4, exactly_resumable=False)
+    host = envs.make_host(spec, [0], 2)
+    host.step(np.zeros((1, 2), int))
+    with pytest.raises(NotFinite, match=f"its {quantity} holds nan"):
+        host.step(np.zeros((1, 2), int))
+    evaluation, running = envs.make_evaluation(spec, 1, [0, 1]), np.ones((1, 2), bool)
+    evaluation.step(np.zeros((1, 2), int), running)
+    with pytest.raises(NotFinite, match=f"its {quantity} holds nan"):
+        evaluation.step(np.zeros((1, 2), int), running)
 
 
 # ---- environments that cannot be used ----

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.envs.box2d import lunar_lander as original
+from gymnasium.wrappers import TimeLimit
 
+from softstep import envs
+from softstep.envs import lunar_lander
 from softstep.envs.gymnasium_maker import OneEnv
-from softstep.envs.lunar_lander import LunarLander, fast_equivalent
+from softstep.envs.lunar_lander import fast_equivalent, faster_lander
 
 
 def gymnasium_lander(**options: Any) -> Any:
@@ -28,7 +33,7 @@ def play(seed: int, skill: float) -> str:
 
     `skill` is the probability that an action is the environment's own heuristic, not random.
     """
-    ours, theirs, rng = LunarLander(), gymnasium_lander(), np.random.default_rng(seed)
+    ours, theirs, rng = faster_lander()(), gymnasium_lander(), np.random.default_rng(seed)
     observation, _ = theirs.reset(seed=seed)
     np.testing.assert_array_equal(ours.reset(seed=seed)[0], observation)
     for _ in range(1_000):
@@ -49,7 +54,7 @@ def test_every_step_of_whole_episodes_equals_gymnasium() -> None:
 
 
 def test_a_reset_without_a_seed_continues_the_same_random_numbers() -> None:
-    ours, theirs = LunarLander(), gymnasium_lander()
+    ours, theirs = faster_lander()(), gymnasium_lander()
     for seed in (3, None, None):
         np.testing.assert_array_equal(ours.reset(seed=seed)[0], theirs.reset(seed=seed)[0])
         for action in (2, 1, 3, 0) * 5:
@@ -59,14 +64,23 @@ def test_a_reset_without_a_seed_continues_the_same_random_numbers() -> None:
 def test_gravity_is_kept() -> None:
     theirs = gymnasium_lander(gravity=-4.0)
     ours = fast_equivalent(theirs)
-    assert type(ours) is LunarLander
+    assert type(ours) is faster_lander()
     ours.reset(seed=0)
     theirs.reset(seed=0)
     assert_same_step(ours.step(0), theirs.step(0))
 
 
+def make_one(name: str = "LunarLander-v3", **options: Any) -> OneEnv:
+    return OneEnv(envs.EnvSpec(name, "gymnasium", 8, 4, exactly_resumable=True, arguments=options), 0, 0)
+
+
+def is_fast(env: OneEnv) -> bool:
+    return type(env._env) is faster_lander()
+
+
 def test_training_uses_the_faster_one() -> None:
-    assert type(OneEnv("LunarLander-v3", 0, 0)._env) is LunarLander
+    assert is_fast(make_one())
+    assert is_fast(make_one(gravity=-4.0, wind_power=3.0))
 
 
 @pytest.mark.parametrize("options", [{"continuous": True}, {"enable_wind": True}, {"render_mode": "rgb_array"}])
@@ -75,9 +89,124 @@ def test_an_environment_with_other_options_is_not_replaced(options: dict[str, An
     assert fast_equivalent(env) is env
 
 
-def test_a_users_subclass_is_not_replaced() -> None:
-    class Own(original.LunarLander):
-        pass
+# ---- whatever has been changed is not replaced ----
 
-    env = Own()
-    assert fast_equivalent(env) is env
+CONSTANTS = [name for name, value in vars(original).items() if type(value) in (int, float, list) and name.isupper()]
+METHODS = [
+    (cls, name)
+    for cls in (original.LunarLander, original.ContactDetector)
+    for name, value in vars(cls).items()
+    if callable(value)
+]
+
+
+def assert_steps_are_gymnasiums(name: str = "LunarLander-v3") -> None:
+    """Assert that training steps this lander with Gymnasium's own code, to the same rows."""
+    ours, theirs = make_one(name), gymnasium.make(name, disable_env_checker=True)
+    assert not is_fast(ours)
+    np.testing.assert_array_equal(ours.start(1), theirs.reset(seed=1)[0])
+    for action in (2, 1, 3, 0) * 10:
+        step = theirs.step(action)
+        assert_same_step(ours.step(action), step[:4])
+        if step[2]:
+            break
+
+
+def test_there_are_constants_and_methods() -> None:
+    assert {"FPS", "MAIN_ENGINE_POWER", "LANDER_POLY", "INITIAL_RANDOM"} <= {*CONSTANTS}
+    assert {name for _, name in METHODS} >= {"__init__", "reset", "step", "BeginContact", "EndContact"}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_with_any_other_constant_gymnasium_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = getattr(original, name)
+    other = value[::-1] if isinstance(value, list) else type(value)(value * 2)
+    monkeypatch.setattr(original, name, other)
+    assert_steps_are_gymnasiums()
+
+
+@pytest.mark.parametrize(("cls", "name"), METHODS, ids=str)
+def test_with_any_other_method_gymnasium_steps(cls: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = getattr(cls, name)
+
+    def method(self: Any, *arguments: Any, **options: Any) -> Any:
+        return before(self, *arguments, **options)
+
+    monkeypatch.setattr(cls, name, method)
+    assert_steps_are_gymnasiums()
+
+
+def test_a_new_method_or_a_helper_in_the_module_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(original.LunarLander, "__getattr__", lambda self, name: 0, raising=False)
+        assert not is_fast(make_one())
+    with monkeypatch.context() as patch:
+        patch.setattr(original, "abs", lambda number: 0, raising=False)
+        assert not is_fast(make_one())
+    with monkeypatch.context() as patch:
+        patch.setattr(original.LunarLander.step, "__defaults__", (1,))
+        assert not is_fast(make_one())
+    assert is_fast(make_one())
+
+
+class Wrapped(gymnasium.Wrapper[Any, Any, Any, Any]):
+    def step(self, action: Any) -> Any:
+        observation, reward, *rest = super().step(action)
+        return observation, 2 * reward, *rest
+
+
+class Slower(TimeLimit):
+    """A subclass of a wrapper that softstep replaces."""
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *rest = super().step(action)
+        return observation, reward - 1, *rest
+
+
+def patched() -> Any:
+    env: Any = original.LunarLander()
+    step = env.step
+    env.step = lambda action: step(3 - action)
+    return env
+
+
+class Own(original.LunarLander):
+    pass
+
+
+LANDERS: dict[str, Any] = {
+    "Wrapped": lambda: Wrapped(original.LunarLander()),
+    "Slower": lambda: Slower(original.LunarLander(), 30),
+    "Patched": patched,
+    "Own": Own,
+    "AlreadyReset": lambda: (env := original.LunarLander(), env.reset(seed=7))[0],
+}
+
+
+@pytest.mark.parametrize("name", LANDERS)
+def test_a_wrapped_or_patched_lander_is_not_replaced(name: str) -> None:
+    gymnasium.register(f"{name}Lander-v0", lambda **options: LANDERS[name](), max_episode_steps=1000)
+    assert_steps_are_gymnasiums(f"{name}Lander-v0")
+
+
+def test_a_source_that_is_not_known_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("softstep.envs.lunar_lander.SOURCE_HASH", "another version")
+    lunar_lander._shipped.cache_clear()
+    try:
+        assert_steps_are_gymnasiums()
+    finally:
+        lunar_lander._shipped.cache_clear()
+
+
+def test_box2d_is_imported_for_the_lander_only() -> None:
+    code = """
+import sys
+from softstep import envs
+from softstep.config import Config
+for env in ("CartPole-v1", "gymnax:CartPole-v1"):
+    envs.describe(Config(env=env))
+host = envs.make_host(envs.describe(Config(env="CartPole-v1")), [0], 1)
+host.step(host.observations[..., 0].astype(int))
+assert "Box2D" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
 
 from softstep import presets
-from softstep.config import Arm, Change, Config
+from softstep.config import Arm, Change, Config, EnvArguments
 from softstep.errors import ConfigError
 
 Switch = tyro.conf.FlagCreatePairsOff[bool]
@@ -76,6 +77,7 @@ class Settings(Config):
     env: tyro.conf.Suppress[str] = "LunarLander-v3"
     env_modules: Annotated[tuple[str, ...], tyro.conf.arg(name="env-module")] = ()
     """Python modules to import because they register environments of your own."""
+    env_args: tyro.conf.Suppress[EnvArguments] = field(default_factory=dict)
     arms: tyro.conf.Suppress[tuple[Arm, ...]] = ()
     changes: tyro.conf.Suppress[tuple[Change, ...]] = ()
 
@@ -95,6 +97,8 @@ class RunArguments:
     settings: Annotated[Settings, tyro.conf.arg(name="")]
     env: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[ENV]")] = None
     """Environment: a Gymnasium id (LunarLander-v3), gymnax:ID or envpool:ID. Not needed with --config or --resume."""
+    env_arg: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")] = ()
+    """Argument that Gymnasium passes to the environment, such as gravity=-5.0; repeat the flag for several."""
     preset: PresetName | None = None
     """Named settings to start from (`softstep presets` describes them); --config and other flags override them."""
     config: Annotated[Path | None, File] = None
@@ -145,6 +149,7 @@ class RunArguments:
         values = {field.name: getattr(self.settings, field.name) for field in dataclasses.fields(Config)}
         if self.env is not None:
             values["env"] = self.env
+        values["env_args"] = {**self.settings.env_args, **dict(map(environment_argument, self.env_arg))}
         return Config(**values)
 
     def refuse_env(self) -> None:
@@ -163,6 +168,24 @@ def refuse_beside_resume(given: Sequence[str], honoured: Collection[str]) -> Non
     ignored = [flag for flag in dict.fromkeys(given) if flag not in honoured]
     if ignored and "--resume" in given:
         raise ConfigError(f"--resume keeps the settings that were chosen at the start: leave out {', '.join(ignored)}")
+
+
+WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}
+"""Values that are no text, in small or capital letters: `False`, as Python writes it, must not become a true word."""
+
+
+def environment_argument(text: str) -> tuple[str, bool | int | float | str | None]:
+    """Return name and value of an argument KEY=VALUE; the value is a scalar of JSON or TOML, and else text."""
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise ConfigError(f"--env-arg {text!r} is not of the form KEY=VALUE, for example gravity=-5.0")
+    if value.lower() in WORDS:
+        return name, WORDS[value.lower()]
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return name, kind(value)
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return name, value[1:-1] if quoted else value
 
 
 def _defaults(arguments: list[str], preset: str | None) -> Config:

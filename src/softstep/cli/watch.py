@@ -33,9 +33,7 @@ class Watch(PlainCommand):
         out = self.out or self.run / f"watch-{self.agent}-{self.seed}.gif"
         file = out.absolute()  # the environment's code may change the working directory
         policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
-        episode = softstep.landing_gif(
-            policy.q_values, policy.spec.name, file, self.seed, max_steps=self.eval_max_steps
-        )
+        episode = softstep.landing_gif(policy.q_values, policy.spec, file, self.seed, max_steps=self.eval_max_steps)
         if not (episode["terminated"] or episode["truncated"]):
             warnings.warn(
                 f"the episode had not ended after {self.eval_max_steps} steps and was cut (--eval-max-steps sets the"

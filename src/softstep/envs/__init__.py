@@ -16,6 +16,7 @@ from softstep.envs.contract import Maker as Maker
 from softstep.envs.contract import Step as Step
 from softstep.envs.contract import episode_seed as episode_seed
 from softstep.envs.contract import split_id as split_id
+from softstep.envs.gymnasium_maker import make_gymnasium as make_gymnasium
 from softstep.envs.gymnax_maker import GymnaxHostEnvs as GymnaxHostEnvs
 from softstep.envs.gymnax_maker import make_compiled as make_compiled
 from softstep.envs.makers import describe as describe

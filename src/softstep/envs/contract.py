@@ -16,12 +16,15 @@ observation of the new episode.
 
 Axes: W agents of a block, E environments per agent, K evaluation episodes per agent, O numbers of an observation.
 Observations are flattened to float32.
+
+Observations and rewards are finite. Environments stepped on the host raise `checks.NotFinite` where they are not;
+compiled ones cannot raise, so whoever runs them checks the results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -45,9 +48,15 @@ class EnvSpec:
     observation_size: int
     """O: length of the flattened observation."""
     num_actions: int
-    """A: actions are 0, 1, …, A − 1."""
+    """A: actions are 0, 1, …, A − 1; the environment is given them with `first_action` added."""
     exactly_resumable: bool
     """Whether an episode replays bit for bit from its seed and actions, or its state can be saved."""
+    first_action: int = 0
+    """The environment's own number of action 0."""
+    flatten: bool = False
+    """Whether Gymnasium's FlattenObservation turns its observations into one vector."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `gymnasium.make`."""
 
 
 class Step(NamedTuple):
@@ -75,7 +84,7 @@ class HostEnvs(Protocol):
     """The observations to act on next, after any reset."""
 
     def step(self, actions: Int[np.ndarray, "W E"], keys: Any = None) -> Step:
-        """Take one action in every environment.
+        """Take one action in every environment; raise `checks.BadValue` for what one of them must not return.
 
         `keys` (W, E) are the random keys of this step; makers with their own random state ignore them. The returned
         arrays may be overwritten by the next call.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from softstep.envs.checks import check_finite
 from softstep.envs.contract import EVALUATION_INSTANCES, EnvSpec, Step, episode_seed
 from softstep.errors import ConfigError, near
 
@@ -49,7 +50,9 @@ class EnvPoolEnvs:
         self.observations = self._shaped(observations)
 
     def _shaped(self, observations: np.ndarray) -> np.ndarray:
-        return observations.reshape(*self._shape, -1).astype(np.float32)
+        shaped = observations.reshape(*self._shape, -1).astype(np.float32)
+        check_finite(shaped)
+        return shaped
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """Take one step of the whole pool; it is not valid in environments that only reset."""
@@ -59,9 +62,11 @@ class EnvPoolEnvs:
         self._resetting = (terminated | truncated) & valid
         self.observations = self._shaped(observations)
         terminated, truncated = terminated.astype(bool) & valid, truncated.astype(bool) & valid
+        rewards = np.where(valid, rewards, 0).astype(np.float32)
+        check_finite(rewards, "reward")
         return Step(
             self.observations,
-            np.where(valid, rewards, 0).astype(np.float32),
+            rewards,
             terminated,
             truncated & ~terminated,
             some_ended=bool(self._resetting.any()),
@@ -116,9 +121,11 @@ class EnvPoolEvaluation:
         playing = self.playing[:, self._group]
         result = self._pool.step(actions[:, self._group].ravel().astype(np.int32))
         self._observe(result[0])
+        check_finite(self.observations[self.playing])
         rewards, terminated, truncated = (a.reshape(playing.shape) for a in result[1:4])
         all_rewards, ended = np.zeros(self.playing.shape), np.zeros(self.playing.shape, bool)
         all_rewards[:, self._group] = np.where(playing, rewards, 0.0)
+        check_finite(all_rewards, "reward")
         ended[:, self._group] = (terminated | truncated).astype(bool) & playing
         return all_rewards, ended
 

@@ -3,48 +3,76 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
+import dataclasses
+import functools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.wrappers import OrderEnforcing, TimeLimit
+from gymnasium.wrappers import FlattenObservation, OrderEnforcing, TimeLimit
 
+from softstep.envs.checks import LARGEST, check_finite, check_first, finite_check, reward_number, shaped
 from softstep.envs.contract import EVALUATION_INSTANCES, EnvSpec, Step, episode_seed
 from softstep.envs.lunar_lander import fast_equivalent
-from softstep.errors import ConfigError, EnvironmentFailed, in_words, near
+from softstep.envs.probing import replays_exactly
+from softstep.errors import BadValue, ConfigError, EnvironmentFailed, in_words, near
 from softstep.user_code import close, guarded, import_env_modules
+
+_OUR_ARGUMENTS = ("id", "disable_env_checker", "render_mode")
+"""Arguments of `gymnasium.make` that softstep sets itself."""
 
 
 class OneEnv:
     """One environment, with what is needed to replay its episode."""
 
-    def __init__(self, name: str, seed: int, index: int) -> None:
-        self._env, self._time_limit = _make(name)
+    def __init__(self, spec: EnvSpec, seed: int, index: int) -> None:
+        env, self._time_limit = _without_replaced_wrappers(_make(spec))
+        self._env, self._actions = fast_equivalent(env), _actions(env)
+        if spec.flatten:
+            self._env = FlattenObservation(self._env)
         self._seed, self._index = seed, index
         self.episode = 0
         """Number of the episode being played, or to be started by `reset`."""
         self.actions: list[int] = []
         """The actions since the last reset: with the episode's seed, the whole state."""
+        self.shape: tuple[int, ...] = ()
+        self._dtype: np.dtype[Any] | None = None
+        """Shape and type of the first observation of all; the others must have its shape."""
 
     def reset(self) -> np.ndarray:
         """Start episode number `self.episode`; return its first observation."""
         return self.start(episode_seed(self._seed, self._index, self.episode))
 
     def start(self, seed: int) -> np.ndarray:
-        """Start an episode from `seed`; return its first observation."""
+        """Start an episode from `seed`; return its first observation, which may be overwritten later."""
         self.actions = []
         with np.errstate():  # what the environment sets with numpy.seterr must not make our own arithmetic raise
             observation, _ = self._env.reset(seed=seed)
-        return np.asarray(observation)
+        observation = np.asarray(observation)
+        if self._dtype is None:
+            check_first(observation, self._env.observation_space.shape)
+            self.shape, self._dtype = observation.shape, observation.dtype
+        return shaped(observation, self.shape)
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
-        """Take one action; return the observation before any reset, the reward, terminated and truncated."""
+    def step(self, action: int) -> tuple[np.ndarray, float, Any, Any]:
+        """Take action number 0, 1, …; return the observation before any reset, reward, terminated and truncated.
+
+        The flags are whatever the environment takes for true or false. It may overwrite the observation later, which is
+        to be copied before any environment does anything.
+        """
         self.actions.append(action)
-        observation, reward, terminated, truncated, _ = self._env.step(action)
-        return np.asarray(observation), reward, terminated, truncated or len(self.actions) == self._time_limit
+        observation, reward, terminated, truncated, _ = self._env.step(self._actions[action])
+        if (
+            type(observation) is not np.ndarray
+            or observation.shape != self.shape
+            or observation.dtype is not self._dtype  # equal types need not be identical: then it is checked once more
+        ):
+            observation = shaped(observation, self.shape)
+        if type(reward) is not float or not -LARGEST <= reward <= LARGEST:
+            reward = reward_number(reward)
+        return observation, reward, terminated, truncated or len(self.actions) == self._time_limit
 
     def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
         """Play `episode` again with `actions`; return its last observation."""
@@ -59,16 +87,42 @@ class OneEnv:
         close(self._env)
 
 
-def _make(name: str) -> tuple[Any, int | None]:
-    """Make the environment without the wrappers that `OneEnv` replaces; return it and its time limit in steps."""
+def make_gymnasium(spec: EnvSpec, **options: Any) -> Any:
+    """Make the environment with all of Gymnasium's wrappers; `options` are further arguments of `gymnasium.make`."""
+    env = _make(spec, **options)
+    return FlattenObservation(env) if spec.flatten else env
+
+
+def _make(spec: EnvSpec, **options: Any) -> Any:
     with np.errstate():  # as in `OneEnv.start`
-        env, limit = gymnasium.make(name, disable_env_checker=True), None
-    while isinstance(env, (TimeLimit, OrderEnforcing)):
+        return gymnasium.make(spec.name, **{"disable_env_checker": True, **spec.arguments, **options})
+
+
+def _without_replaced_wrappers(env: Any) -> tuple[Any, int | None]:
+    """Return the environment without the wrappers that `OneEnv` replaces, and its time limit in steps."""
+    limit = None
+    while type(env) in (TimeLimit, OrderEnforcing):  # a subclass may do something else
         if isinstance(env, TimeLimit):
             steps: int = env._max_episode_steps
             limit = steps if limit is None else min(limit, steps)
         env = env.env
-    return fast_equivalent(env), limit
+    return env, limit
+
+
+@functools.cache
+def _numbered_actions(start: int, count: int, dtype: np.dtype[Any]) -> Sequence[Any]:
+    return tuple(dtype.type(start + number) for number in range(count))
+
+
+def _actions(env: Any) -> Sequence[Any]:
+    """Return what an environment is given as actions 0, 1, …: NumPy's integers, as `action_space.sample()` returns.
+
+    Gymnasium's own environments are given Python's, which they compute with faster, to the same bits.
+    """
+    space = env.action_space
+    if type(env).__module__.startswith("gymnasium.envs.") and space.start == 0:
+        return range(int(space.n))
+    return _numbered_actions(int(space.start), int(space.n), space.dtype)
 
 
 class GymnasiumEnvs:
@@ -76,7 +130,7 @@ class GymnasiumEnvs:
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> None:
         self.spec = spec
-        self._envs = [OneEnv(spec.name, seed, index) for seed in seeds for index in range(num_envs)]
+        self._envs = [OneEnv(spec, seed, index) for seed in seeds for index in range(num_envs)]
         self._shape = (len(seeds), num_envs)
         shape, flags = (*self._shape, spec.observation_size), [np.zeros(self._shape, bool) for _ in range(4)]
         next_observation, rewards = np.empty(shape, np.float32), np.empty(self._shape, np.float32)
@@ -86,27 +140,35 @@ class GymnasiumEnvs:
         """The step returned when an episode ended; shares all but the flags with the other."""
         self._after_reset = np.empty(shape, np.float32)
         """The observations to act on after a step that ended an episode."""
-        first = [env.reset() for env in self._envs]
-        self._observes_vectors = first[0].ndim == 1
-        self.observations = np.array(first, np.float32).reshape(shape)
+        self.observations = self._after_reset
+        try:
+            for i in range(len(self._envs)):
+                self._reset(i)
+            check_finite(self.observations)
+        except Exception as error:
+            message = f"{spec.name} failed at environment step 0, its first reset: {in_words(error)}"
+            raise EnvironmentFailed(message) from error
+        self._check = finite_check(next_observation)
+        rows = next_observation.reshape(len(self._envs), -1)
+        self._rows = [row.reshape(env.shape) for row, env in zip(rows, self._envs, strict=True)]
+        """Every environment's part of the next observation, in the shape of its observations."""
 
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """Step every environment, and reset those that ended; the next call overwrites the arrays."""
-        rewards, observations, ended = self._none_ended.reward.reshape(-1), [], []
-        for i, (env, action) in enumerate(zip(self._envs, actions.ravel().tolist(), strict=True)):
+        rewards, ended = self._none_ended.reward.reshape(-1), []
+        for i, (env, row, action) in enumerate(zip(self._envs, self._rows, actions.ravel().tolist(), strict=True)):
             observation, rewards[i], terminated, truncated = env.step(action)
-            observations.append(observation if self._observes_vectors else observation.ravel())
+            row[...] = observation  # at once: another environment may share the array
             if terminated or truncated:
                 ended.append((i, terminated, truncated))
-        next_observation = self._none_ended.next_observation
-        np.concatenate(observations, out=next_observation.reshape(-1), casting="same_kind")
+        self._check()
         if not ended:
-            self.observations = next_observation
+            self.observations = self._none_ended.next_observation
             return self._none_ended
-        self._reset(ended)
+        self._start_next(ended)
         return self._some_ended
 
-    def _reset(self, ended: Sequence[tuple[int, bool, bool]]) -> None:
+    def _start_next(self, ended: Sequence[tuple[int, Any, Any]]) -> None:
         """Set the flags and start the next episode of every (environment, terminated, truncated) in `ended`."""
         next_observation, _, terminated, truncated, *_ = self._some_ended
         terminated[...] = truncated[...] = False
@@ -115,7 +177,12 @@ class GymnasiumEnvs:
         for i, is_terminated, is_truncated in ended:
             terminated.flat[i], truncated.flat[i] = is_terminated, is_truncated
             self._envs[i].episode += 1
-            self._observe(i, self._envs[i].reset())
+            self._reset(i)
+        check_finite(self.observations)
+
+    def _reset(self, i: int) -> None:
+        """Start environment number i's episode; its observation is acted on next."""
+        self._observe(i, self._envs[i].reset())
 
     def _observe(self, i: int, observation: np.ndarray) -> None:
         """Make `observation` what environment number i is acted on next."""
@@ -181,17 +248,18 @@ class GymnasiumEvaluation:
         for _ in range(agents * min(len(seeds), EVALUATION_INSTANCES)):
             try:
                 self._start_next()
-            except Exception:
-                if self._envs:
+            except Exception as error:
+                if self._envs and not isinstance(error, BadValue):
                     break
                 raise
 
     def _start_next(self, used: OneEnv | None = None) -> None:
         """Start the episode that has waited longest, in the environment `used` or a new one."""
         w, k = self._waiting[0]
-        env = used or OneEnv(self._spec.name, 0, 0)
+        env = used or OneEnv(self._spec, 0, 0)
         try:
             self.observations[w, k] = np.ravel(env.start(self._seeds[k]))
+            check_finite(self.observations[w, k])
         except BaseException:
             with contextlib.suppress(Exception):  # what failed first is what counts
                 env.close()
@@ -202,11 +270,11 @@ class GymnasiumEvaluation:
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step the environments that are playing; return rewards and whether episodes ended."""
         rewards, ended = np.zeros(self.playing.shape), np.zeros(self.playing.shape, bool)
-        with guarded(f"{self._spec.name} failed in an evaluation", EnvironmentFailed):
-            for w, k in np.argwhere(self.playing).tolist():
-                observation, rewards[w, k], terminated, truncated = self._envs[w, k].step(int(actions[w, k]))
-                self.observations[w, k] = np.ravel(observation)
-                ended[w, k] = terminated or truncated
+        for w, k in np.argwhere(self.playing).tolist():
+            observation, rewards[w, k], terminated, truncated = self._envs[w, k].step(int(actions[w, k]))
+            self.observations[w, k] = np.ravel(observation)
+            ended[w, k] = terminated or truncated
+        check_finite(self.observations[self.playing])
         return rewards, ended
 
     def leave(self, over: np.ndarray) -> None:
@@ -226,22 +294,30 @@ class GymnasiumEvaluation:
             env.close()
 
 
-def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
+def describe(
+    name: str, modules: Sequence[str] = (), *, arguments: Mapping[str, Any] | None = None, flatten: bool = False
+) -> EnvSpec:
     """Check that a deep Q-network can act in the environment, and return its fixed properties.
 
-    A short episode is played twice to find out whether it replays exactly.
+    Some episodes are played twice to find out whether they replay exactly.
 
     Args:
         name: Gymnasium's id.
         modules: modules to import first, which register environments.
+        arguments: further arguments of `gymnasium.make`.
+        flatten: flatten its observations with Gymnasium's FlattenObservation.
 
     Raises:
         ConfigError: a module or the environment cannot be used.
     """
     import_env_modules(modules)
     _check_registered(name)
-    with guarded(f"env = {name!r} cannot be made"):
-        env = gymnasium.make(name, disable_env_checker=True)
+    unknown = EnvSpec(
+        name, "gymnasium", 0, 0, exactly_resumable=False, flatten=flatten, arguments=_checked(arguments or {})
+    )
+    given = f" with env_args = {dict(arguments)}" if arguments else ""
+    with guarded(f"env = {name!r} cannot be made{given}"):
+        env = _make(unknown)
         observation, action = env.observation_space, env.action_space
     close(env)
     if not isinstance(action, gymnasium.spaces.Discrete):
@@ -249,15 +325,37 @@ def describe(name: str, modules: Sequence[str] = ()) -> EnvSpec:
             f"env = {name!r} has {type(action).__name__} actions: deep Q-learning needs Discrete ones"
             f"{near(name, [name.replace('Continuous', '')]) if 'Continuous' in name else ''}"
         )
-    if not isinstance(observation, gymnasium.spaces.Box):
+    size, count = _observation_size(name, observation, flatten=flatten), int(action.n)
+    spec = dataclasses.replace(unknown, observation_size=size, num_actions=count, first_action=int(action.start))
+    with guarded(f"env = {name!r} fails in its first steps"):
+        exact = replays_exactly(lambda: OneEnv(spec, 0, 0), count)
+    return dataclasses.replace(spec, exactly_resumable=exact)
+
+
+def _checked(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments; raise ConfigError for those that softstep sets itself."""
+    for name in _OUR_ARGUMENTS:
+        if name in arguments:
+            raise ConfigError(f"env_args may not hold {name!r}, because softstep sets it itself: leave it out")
+    return arguments
+
+
+def _observation_size(name: str, space: gymnasium.Space[Any], *, flatten: bool) -> int:
+    """Return how many numbers the network observes; raise ConfigError if it cannot observe the space."""
+    if isinstance(space, gymnasium.spaces.Box):
+        return int(np.prod(space.shape))
+    kind = type(space).__name__
+    if not space.is_np_flattenable:
         raise ConfigError(
-            f"env = {name!r} has {type(observation).__name__} observations: a Box is needed"
-            " (--flatten, or a wrapper in a module of your own, registered under another id and named by --env-module)"
+            f"env = {name!r} has {kind} observations of no fixed size: a Box is needed (wrap the environment in a module"
+            " of your own, registered under another id and named by --env-module)"
         )
-    if action.start != 0:
-        raise ConfigError(f"env = {name!r} numbers its actions from {action.start}: they must start at 0")
-    size = int(np.prod(observation.shape))
-    return EnvSpec(name, "gymnasium", size, int(action.n), _replays_exactly(name, int(action.n)))
+    if flatten:
+        return int(gymnasium.spaces.flatdim(space))
+    raise ConfigError(
+        f"env = {name!r} has {kind} observations, and a Box is needed: --flatten (flatten = true) makes them one of"
+        f" size {gymnasium.spaces.flatdim(space)}, with Gymnasium's FlattenObservation"
+    )
 
 
 def _check_registered(name: str) -> None:
@@ -272,43 +370,3 @@ def _check_registered(name: str) -> None:
         f"env = {name!r} is not registered with Gymnasium{hint}"
         " (an environment of your own is registered by the module that --env-module names)"
     )
-
-
-def _replays_exactly(name: str, num_actions: int, steps: int = 40) -> bool:
-    """Return whether a used environment and a fresh one play the same episode from the same seed and actions."""
-    actions = np.random.default_rng(0).integers(num_actions, size=steps).tolist()
-    with guarded(f"env = {name!r} fails in its first steps"), contextlib.ExitStack() as made:
-        used = made.enter_context(contextlib.closing(OneEnv(name, 0, 0)))
-        fresh = _second(name)
-        if fresh is None:
-            used.replay(0, actions[:1])
-            return False
-        made.enter_context(contextlib.closing(fresh))
-        used.replay(0, _until_end(used, 0, actions))
-        played = _until_end(used, 1, actions)
-        return np.array_equal(used.replay(1, played), fresh.replay(1, played), equal_nan=True)
-
-
-def _second(name: str) -> OneEnv | None:
-    """Make the environment while there is another; return None, with a warning, if there can be only one."""
-    try:
-        return OneEnv(name, 0, 0)
-    except Exception as error:
-        warnings.warn(
-            f"{name} cannot be made twice at a time ({in_words(error)}): it serves one agent with num_envs = 1 and"
-            " eval_every = 0, and its runs are not exactly resumable",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-
-
-def _until_end(env: OneEnv, episode: int, actions: list[int]) -> list[int]:
-    """Play `episode`; return the leading `actions` up to its end."""
-    env.episode = episode
-    env.reset()
-    for count, action in enumerate(actions, 1):
-        _, _, terminated, truncated = env.step(action)
-        if terminated or truncated:
-            return actions[:count]
-    return actions

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
+from softstep.envs.checks import check_finite
 from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
 from softstep.errors import ConfigError, near
 from softstep.jax_settings.pinned import pinned
@@ -106,7 +107,10 @@ class GymnaxHostEnvs:
         self.observations = np.array(result.observation)
         terminated, truncated = np.asarray(result.terminated), np.asarray(result.truncated)
         some_ended = bool((terminated | truncated).any())
-        return Step(np.asarray(result.next_observation), np.asarray(result.reward), terminated, truncated, some_ended)
+        next_observation, reward = np.asarray(result.next_observation), np.asarray(result.reward)
+        check_finite(next_observation)
+        check_finite(reward, "reward")
+        return Step(next_observation, reward, terminated, truncated, some_ended)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Return the state's arrays and the observations."""

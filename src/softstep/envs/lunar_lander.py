@@ -7,23 +7,36 @@ Observations, rewards and ends equal those of Gymnasium 1.3 bit for bit.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import importlib
+import importlib.abc
+import importlib.util
 import math
-from typing import Any
+import sys
+from collections.abc import Mapping
+from types import FunctionType, GetSetDescriptorType, ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymnasium.envs.box2d import lunar_lander as original
-from gymnasium.envs.box2d.lunar_lander import (
-    FPS,
-    LEG_DOWN,
-    MAIN_ENGINE_POWER,
-    MAIN_ENGINE_Y_LOCATION,
-    SCALE,
-    SIDE_ENGINE_AWAY,
-    SIDE_ENGINE_HEIGHT,
-    SIDE_ENGINE_POWER,
-    VIEWPORT_H,
-    VIEWPORT_W,
-)
+
+if TYPE_CHECKING:
+    from gymnasium.envs.box2d.lunar_lander import ContactDetector as _ContactDetector
+    from gymnasium.envs.box2d.lunar_lander import LunarLander as _Original
+else:  # Gymnasium's module imports Box2D, which only the lander needs
+    _ContactDetector = _Original = object
+
+MODULE = "gymnasium.envs.box2d.lunar_lander"
+"""Gymnasium's module of the lander."""
+
+SOURCE_HASH = "1935836fc6395a9f20a700211de62d73450657b12ac34ee2d2be377cdbc2a14d"
+"""SHA-256 of that module's source in Gymnasium 1.3, from which the steps and constants below are taken."""
+
+FPS, SCALE = 50, 30.0
+MAIN_ENGINE_POWER, MAIN_ENGINE_Y_LOCATION = 13.0, 4
+SIDE_ENGINE_POWER, SIDE_ENGINE_HEIGHT, SIDE_ENGINE_AWAY = 0.6, 14, 12
+LEG_DOWN = 18
+VIEWPORT_W, VIEWPORT_H = 600, 400
 
 HALF_WIDTH, HALF_HEIGHT = VIEWPORT_W / SCALE / 2, VIEWPORT_H / SCALE / 2
 
@@ -31,7 +44,7 @@ DRAWS = 64
 """Random numbers drawn at a time; a step uses two."""
 
 
-class Contacts(original.ContactDetector):
+class FasterContacts(_ContactDetector):
     """Records what touches the ground; reads each of a contact's bodies from Box2D only once."""
 
     def BeginContact(self, contact: Any) -> None:
@@ -57,8 +70,10 @@ class Contacts(original.ContactDetector):
         """Do nothing, likewise."""
 
 
-class LunarLander(original.LunarLander):
-    """Lunar Lander with discrete actions, without wind and rendering."""
+class FasterSteps(_Original):
+    """Lunar Lander with discrete actions, without wind and rendering; `faster_lander` puts it before Gymnasium's."""
+
+    contact_detector: type[FasterContacts]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -74,7 +89,7 @@ class LunarLander(original.LunarLander):
             generator.advance(-len(self._dispersions))  # back to where Gymnasium's generator would be
         self._dispersions = []
         result = super().reset(seed=seed, options=options)
-        self.world.contactListener_keepref = Contacts(self)  # Box2D itself holds no reference
+        self.world.contactListener_keepref = self.contact_detector(self)  # Box2D itself holds no reference
         self.world.contactListener = self.world.contactListener_keepref
         return result
 
@@ -132,9 +147,84 @@ class LunarLander(original.LunarLander):
 
 
 def fast_equivalent(env: Any) -> Any:
-    """Return the faster `LunarLander` in place of Gymnasium's where the two are equal, else `env` itself."""
-    if type(env) is not original.LunarLander:
+    """Return the faster lander in place of Gymnasium's where the two are equal, else `env` itself."""
+    module = sys.modules.get(MODULE)
+    if module is None or type(env) is not getattr(module, "LunarLander", None):
         return env
     if env.continuous or env.enable_wind or env.render_mode is not None:
         return env
-    return LunarLander(gravity=env.gravity)
+    if not (_is_genuine(module) and _is_as_constructed(env)):
+        return env
+    return faster_lander()(gravity=env.gravity)
+
+
+@functools.cache
+def faster_lander() -> type[FasterSteps]:
+    """Return the class of the faster lander, a subclass of Gymnasium's."""
+    original = importlib.import_module(MODULE)
+    contacts = type("Contacts", (FasterContacts, original.ContactDetector), {})
+    return type("LunarLander", (FasterSteps, original.LunarLander), {"contact_detector": contacts})
+
+
+@functools.cache
+def _shipped() -> ModuleType | None:
+    """Return Gymnasium's module executed anew from its file, or None if the source is not the one known here."""
+    spec = importlib.util.find_spec(MODULE)
+    if spec is None or spec.origin is None or not isinstance(spec.loader, importlib.abc.InspectLoader):
+        return None
+    source = spec.loader.get_source(MODULE)
+    if source is None or hashlib.sha256(source.encode()).hexdigest() != SOURCE_HASH:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _is_genuine(module: ModuleType) -> bool:
+    """Return whether the module's constants, functions and classes are those that Gymnasium ships."""
+    shipped = _shipped()
+    return shipped is not None and _same_names(_own(vars(module)), _own(vars(shipped)))
+
+
+def _own(names: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a module's names without those that Python gives to every module."""
+    return {name: value for name, value in names.items() if not name.startswith("__")}
+
+
+def _same_names(present: Mapping[str, Any], shipped: Mapping[str, Any]) -> bool:
+    return present.keys() == shipped.keys() and all(_same(present[name], shipped[name]) for name in shipped)
+
+
+def _same(present: Any, shipped: Any) -> bool:
+    """Return whether two values mean the same: functions of the same code, classes of the same contents."""
+    if present is shipped:
+        return True
+    if type(present) is not type(shipped):
+        return False
+    if isinstance(shipped, FunctionType):
+        return (present.__code__, present.__defaults__, present.__kwdefaults__) == (
+            shipped.__code__,
+            shipped.__defaults__,
+            shipped.__kwdefaults__,
+        )
+    if isinstance(shipped, type):
+        ours = shipped.__module__ == MODULE
+        return ours and _foreign_bases(present) == _foreign_bases(shipped) and _same_names(vars(present), vars(shipped))
+    if isinstance(shipped, GetSetDescriptorType):  # `__dict__` and `__weakref__` of a class
+        return True
+    return isinstance(shipped, (int, float, str, list, tuple, dict, type(None))) and present == shipped
+
+
+def _foreign_bases(cls: type) -> list[type]:
+    return [base for base in cls.__mro__ if base.__module__ != MODULE]
+
+
+_WITHOUT_WIND = {"wind_power", "turbulence_power"}
+"""Attributes that mean nothing without wind."""
+
+
+def _is_as_constructed(env: Any) -> bool:
+    """Return whether nobody has changed the lander since it was constructed."""
+    fresh, given = vars(type(env)(gravity=env.gravity)), {k: v for k, v in vars(env).items() if k != "spec"}
+    plain = {k for k, v in fresh.items() if isinstance(v, (bool, int, float, str, type(None)))} - _WITHOUT_WIND
+    return given.keys() == fresh.keys() and all(_same(given[name], fresh[name]) for name in plain)

@@ -23,12 +23,15 @@ def describe(config: Config) -> EnvSpec:
         ConfigError: the environment does not exist or cannot be used.
     """
     maker, name = split_id(config.env)
+    if maker == "gymnasium":
+        with unpinned():
+            return describe_gymnasium(name, config.env_modules, arguments=config.env_args, flatten=config.flatten)
+    for setting, given in (("env_args", config.env_args), ("flatten", config.flatten)):
+        if given:
+            raise ConfigError(f"{setting} = {given} is for Gymnasium's environments: leave it out for {config.env}")
     if maker == "gymnax":
         return make_compiled(name).spec
-    if maker == "envpool":
-        return describe_envpool(name)
-    with unpinned():
-        return describe_gymnasium(name, config.env_modules)
+    return describe_envpool(name)
 
 
 def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:

@@ -11,6 +11,7 @@ import numpy as np
 
 from softstep import conventions
 from softstep.conventions.translation import Translation
+from softstep.envs import make_gymnasium
 from softstep.errors import ConfigError
 from softstep.policies.exported_policy import ExportedPolicy
 from softstep.training.exploration import exploration_arrays
@@ -45,7 +46,7 @@ def sb3_archive(exported: ExportedPolicy) -> Archive:
         raise ConfigError("export --to sb3 needs stable-baselines3: pip install 'softstep[sb3]'") from None
     policy, config = exported.policy, exported.config
     try:
-        env = gymnasium.make(policy.spec.name)
+        env = make_gymnasium(policy.spec)
     except gymnasium.error.Error as error:
         raise ConfigError(
             f"export --to sb3 needs {policy.spec.name} in Gymnasium: {error}; use torch, onnx or jax"

@@ -66,8 +66,8 @@ class Policy:
         return self._q_values(flat)
 
     def __call__(self, observation: Any) -> int:
-        """Return the action with the largest value."""
-        return int(np.argmax(self.q_values(observation)))
+        """Return the action with the largest value, as the environment numbers it."""
+        return self.spec.first_action + int(np.argmax(self.q_values(observation)))
 
 
 @pinned()

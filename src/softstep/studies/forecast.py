@@ -18,7 +18,7 @@ from softstep.runs import worker_env
 from softstep.studies.agents import study_agents
 from softstep.studies.populations import pack_populations
 from softstep.studies.spec import Spec
-from softstep.training.replay_rows import row_width
+from softstep.training.replay_rows import replay_bytes
 
 TRIAL_SHARE = 0.04
 """Share of a run's environment steps that a trial takes."""
@@ -135,8 +135,8 @@ def _run_trial(config: Config, workers: int) -> _Trial:
 
 def _replay_megabytes(config: Config, steps: int) -> float:
     """Return the size of a block's replay after `steps` environment steps."""
-    rows = min(steps, config.memory_size + config.steps_per_iteration)
-    return config.width * rows * row_width(envs.describe(config).observation_size) * 4 / 1e6
+    share = min(1, steps / (config.memory_size + config.steps_per_iteration))
+    return share * replay_bytes(config, envs.describe(config).observation_size) / 1e6
 
 
 def _peak_child_megabytes() -> float:

@@ -55,7 +55,8 @@ def cell_config(cell: Cell, base: Config) -> Config:
     for axis, value in cell.items():
         if axis not in DATA_AXES:
             head, _, tail = axis.partition(".")
-            nested[head] = nested.get(head, {}) | {tail: value} if tail else value
+            inherited = getattr(base, head) if isinstance(getattr(base, head), Mapping) else {}
+            nested[head] = nested.get(head, inherited) | {tail: value} if tail else value
     return Config.from_mapping(nested, base, source="axes")
 
 

@@ -22,7 +22,7 @@ from softstep.runs import checkpoints, run_folder, worker_env
 from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.worker_pool import SAVE_PATIENCE, RunView, finished_outcomes
-from softstep.training.replay_rows import row_width
+from softstep.training.replay_rows import replay_bytes
 from softstep.worker.run_block import execute_block
 from softstep.worker.stop import StopRequest
 
@@ -99,8 +99,7 @@ def connect(workers: int | None = None) -> ModuleType:
 
 def block_bytes(config: Config) -> int:
     """Return the memory that a block's task declares: the worker itself and a full replay."""
-    width = row_width(envs.describe(config).observation_size)
-    return BASE_BYTES + config.width * (config.memory_size + config.steps_per_iteration) * width * 4
+    return BASE_BYTES + replay_bytes(config, envs.describe(config).observation_size)
 
 
 def train_block(folder: str, block: int) -> dict[str, Any]:

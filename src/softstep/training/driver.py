@@ -47,6 +47,13 @@ class Driver(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Raise EnvironmentFailed if a replay row written since the last check holds a number that is not finite.
+
+        To be called before anything learned from these rows is recorded, evaluated or saved.
+        """
+        ...
+
     def minibatch(self, random_bits: Any) -> Any:
         """Return the replay rows (1, W, B, width) that `random_bits` pick."""
         ...

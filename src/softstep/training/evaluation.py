@@ -63,8 +63,13 @@ def make_evaluate(
 
         def evaluate_compiled(params: Any, number: int, episodes: int) -> GreedyEpisodes:
             keys = jax.vmap(jax.random.key)(jnp.array(evaluation_seeds(number, episodes), jnp.uint32))
-            played = rollout(params, keys, min(config.eval_max_steps, LARGEST_COUNT))
-            return GreedyEpisodes(*(np.asarray(array)[:agents] for array in played))
+            returns, cut = (
+                np.asarray(array)[:agents] for array in rollout(params, keys, min(config.eval_max_steps, LARGEST_COUNT))
+            )
+            if not np.isfinite(returns).all():
+                wrong = returns[~np.isfinite(returns)][0]
+                raise EnvironmentFailed(f"{config.env} failed in an evaluation: the return of an episode is {wrong}")
+            return GreedyEpisodes(returns, cut)
 
         return evaluate_compiled
 
@@ -121,12 +126,14 @@ def play_on_host(
     Raises:
         EnvironmentFailed: the environment raised.
     """
-    envs = _of_environment(spec, make_evaluation, spec, agents, seeds)
+    step, envs = 0, make_evaluation(spec, agents, seeds)
     try:
         totals, lengths = np.zeros((agents, len(seeds))), np.zeros((agents, len(seeds)), int)
         cut = np.zeros((agents, len(seeds)), bool)
         while envs.playing.any():
-            rewards, ended = _of_environment(spec, envs.step, values(envs.observations).argmax(-1))
+            step, actions = step + 1, values(envs.observations).argmax(-1)
+            with guarded(f"{spec.name} failed at step {step} of evaluation episodes", EnvironmentFailed):
+                rewards, ended = envs.step(actions)
             totals += rewards
             lengths += envs.playing
             endless = envs.playing & ~ended & (lengths >= max_steps)
@@ -136,16 +143,6 @@ def play_on_host(
         return GreedyEpisodes(totals, cut)
     finally:
         envs.close()
-
-
-def _of_environment(spec: EnvSpec, call: Callable[..., Any], *arguments: Any) -> Any:
-    """Return `call(*arguments)`; an exception of the environment's becomes EnvironmentFailed."""
-    try:
-        return call(*arguments)
-    except EnvironmentFailed:
-        raise
-    except Exception as error:
-        raise EnvironmentFailed(f"{spec.name} failed in an evaluation: {type(error).__name__}: {error}") from error
 
 
 def play_compiled(env: CompiledEnv, block: Block, params: Any, keys: Array, max_steps: Any) -> GreedyEpisodes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from softstep.config import Config
 from softstep.envs import CompiledEnv
+from softstep.errors import EnvironmentFailed
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState, padded_agents
 from softstep.training.driver import finished_episodes, replay_capacity
@@ -48,7 +49,7 @@ class FusedDriver:
     def __init__(self, config: Config, block: Block, env: CompiledEnv, cache: ProgramCache | None = None) -> None:
         self._config, self._block, self._agents, self.inputs = config, block, len(block.agents), block.inputs
         programs = (cache or ProgramCache()).get(_fused_programs, config, block, env)
-        reset, self._run, self._sample, self._rows_at = programs
+        reset, self._run, self._sample, self._rows_at, self._finite_at = programs
         env_state, observations = reset(block.reset_keys())
         width = row_width(env.spec.observation_size)
         slots = replay_capacity(config) + config.steps_per_iteration
@@ -59,7 +60,7 @@ class FusedDriver:
         initial = statistics, np.int32(0), geometric_decay(config, self._exploration)
         statistics, written, self._decay = jax.device_put(initial)
         self._loop = LoopState(block.init(), DeviceReplay(ring, written), env_state, observations, statistics)
-        self.iteration = 0
+        self.iteration, self._checked = 0, self.written()
         self._iteration_seconds = 0.0
         """Time of one iteration in the last call."""
 
@@ -82,6 +83,9 @@ class FusedDriver:
         config, started = self._config, time.monotonic()
         if count * self._iteration_seconds > seconds:
             count = max(1, int(seconds / self._iteration_seconds))
+        unchecked = int(self._loop.replay.written) - int(self._checked[0])
+        if unchecked + count * config.steps_per_iteration > replay_capacity(config):
+            self.check()
         scheduled = schedules(config, self._exploration, self.iteration, DRAWN_AHEAD)
         draws = self._block.draw(self.iteration)
         self._loop, ended = self._run(self._loop, draws, scheduled, self._decay, count, self.inputs, learning=learning)
@@ -99,13 +103,32 @@ class FusedDriver:
         """Return the replay rows that `random_bits` pick."""
         return self._sample(self._loop.replay, random_bits, self._loop.replay.written)
 
+    def check(self) -> None:
+        """Raise EnvironmentFailed if a row written since the last check holds a number that is not finite.
+
+        A separate program looks for it: within the loop it might change the last bits of the results.
+        """
+        at, _ = self._slots_since(self._checked)
+        if not self._finite_at(self._loop.replay.rows, at)[: self._agents].all():
+            env_steps = self.iteration * self._config.steps_per_iteration
+            refuse_bad_rows(self._config, self.new_rows(self._checked), env_steps)
+        self._checked = self.written()
+
     def new_rows(self, mark: np.ndarray, until: np.ndarray | None = None) -> list[np.ndarray]:
         """Return the rows each agent wrote between two counts."""
+        at, count = self._slots_since(mark, until)
+        return list(np.asarray(self._rows_at(self._loop.replay.rows, at))[: self._agents, :count])
+
+    def _slots_since(self, mark: np.ndarray, until: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+        """Return the slots of the rows written between two counts and their number.
+
+        They are repeated up to a multiple of 1024, so that few programs are compiled; without any, slot 0 is.
+        """
         slots = self._loop.replay.rows.shape[1]
         total = int(self._loop.replay.written if until is None else until[0])
         at = np.arange(max(int(mark[0]), total - replay_capacity(self._config)), total) % slots
         padded = np.resize(at, max(1, -(-len(at) // 1024)) * 1024) if len(at) else np.zeros(1024, int)
-        return list(np.asarray(self._rows_at(self._loop.replay.rows, padded))[: self._agents, : len(at)])
+        return padded, len(at)
 
     def written(self) -> np.ndarray:
         """Return the number of rows ever written."""
@@ -127,7 +150,7 @@ class FusedDriver:
             ring[slot, np.arange(total - len(newest), total) % ring.shape[1]] = newest
         loop = self._read_numbered(arrays) if "carry/000" in arrays else self._read(arrays)
         self._loop = loop._replace(replay=DeviceReplay(jnp.array(ring), jnp.int32(total)))
-        self.iteration = iteration
+        self.iteration, self._checked = iteration, self.written()
         return 0
 
     def _read(self, arrays: dict[str, np.ndarray]) -> LoopState:
@@ -150,12 +173,16 @@ class FusedDriver:
 
 
 def _fused_programs(config: Config, block: Block, env: CompiledEnv) -> tuple[Callable[..., Any], ...]:
-    """Compile the environments' first reset, `run_iterations`, `replay.sample`, and reading rows at given slots."""
+    """Compile the environments' first reset, `run_iterations`, `replay.sample`, and two programs on rows at some slots.
+
+    The first of the two returns the rows, the second says whether each agent's are finite.
+    """
     return (
         jax.jit(jax.vmap(jax.vmap(env.reset))),
         jax.jit(partial(run_iterations, config, block, env), static_argnames="learning", donate_argnums=0),
         jax.jit(partial(sample, capacity=replay_capacity(config))),
         jax.jit(lambda rows, at: rows[:, at]),
+        jax.jit(lambda rows, at: jnp.isfinite(rows[:, at]).all((1, 2))),
     )
 
 
@@ -232,3 +259,25 @@ def _vector_step(
     statistics, closed = close_episodes(jnp, decay, statistics, step.terminated | step.truncated)
     after = loop._replace(env_state=step.state, observations=step.observation, statistics=statistics)
     return after, (rows, closed)
+
+
+def refuse_bad_rows(config: Config, rows: Sequence[np.ndarray], env_steps: int) -> None:
+    """Raise EnvironmentFailed for a number that is not finite in the agents' newest replay rows.
+
+    Args:
+        config: the run's configuration.
+        rows: each agent's rows, oldest first.
+        env_steps: the environment step of the last ones.
+    """
+    for agent in rows:
+        bad = np.argwhere(~np.isfinite(agent))
+        if not len(bad):
+            continue
+        row, column = bad[0].tolist()
+        scaled = "" if config.reward_scale == 1 else f", times reward_scale = {config.reward_scale},"
+        quantity = f"reward{scaled}" if column == (agent.shape[1] - 3) // 2 + 1 else "observation"
+        step = env_steps - (len(agent) - row - 1) // config.num_envs * config.num_envs
+        raise EnvironmentFailed(
+            f"{config.env} failed at environment step {step}: its {quantity} is {agent[row, column]}, which is not a"
+            " finite number of float32"
+        )

@@ -152,10 +152,21 @@ class HostDriver:
             if self._decay is not None:
                 greedy = HostEpsilonGreedy(uniform, self._epsilon(linear_epsilon))
         self._count_steps(reward[counted:], valid[counted:])
-        reward *= np.float32(config.reward_scale)
+        self._scale(reward)
         for v, kept in enumerate(valid):
             self._ring.write(rows[v], kept)
         return finished
+
+    def _scale(self, reward: np.ndarray) -> None:
+        """Multiply the iteration's rewards by `reward_scale`, in place."""
+        scale = self._config.reward_scale
+        reward *= np.float32(scale)
+        if scale > 1 and not np.isfinite(reward).all():
+            at = self.iteration * self._config.steps_per_iteration
+            raise EnvironmentFailed(
+                f"{self._config.env} failed after environment step {at}: its reward times reward_scale = {scale} is"
+                " beyond float32"
+            )
 
     def _epsilon(self, linear: Any) -> Any:
         """Return ε, broadcastable to (V, W, E); `linear` (V, W) is that of the linear schedule."""
@@ -180,6 +191,9 @@ class HostDriver:
         except (Exception, SystemExit) as error:
             message = f"{self._config.env} failed at environment step {at}: {in_words(error)}"
             raise EnvironmentFailed(message) from error
+
+    def check(self) -> None:
+        """Do nothing: environments on the host refuse such numbers themselves, and `_scale` what becomes of them."""
 
     def minibatch(self, random_bits: Any) -> np.ndarray:
         """Return the replay rows that `random_bits` pick."""

@@ -185,6 +185,8 @@ def _record_if_due(trainer: Trainer, hooks: Hooks) -> None:
     if rows and not (is_last and config.eval_every > 0 and all(math.isnan(row.eval_return) for row in rows)):
         return
     evaluated = not rows and _evaluation_due(trainer)
+    if evaluated or is_last or _due(config, config.record_every, trainer.env_steps):
+        trainer.driver.check()
     if not rows and (evaluated or _due(config, config.record_every, trainer.env_steps)):
         rows = record(trainer, _evaluate(trainer, hooks) if evaluated else None)
     if is_last:
@@ -351,6 +353,7 @@ def _snapshot(trainer: Trainer) -> Snapshot:
 
 def _save(trainer: Trainer, hooks: Hooks, snapshot: Snapshot, mark: np.ndarray) -> np.ndarray:
     """Pass a snapshot to the hooks with the rows since `mark`; return the new mark."""
+    trainer.driver.check()
     rows = trainer.driver.new_rows(mark, snapshot.written)
     hooks.on_checkpoint(snapshot._replace(new_rows=rows))
     return snapshot.written

@@ -16,6 +16,11 @@ def row_width(observation_size: int) -> int:
     return 2 * observation_size + 3
 
 
+def replay_bytes(config: Config, observation_size: int) -> int:
+    """Return the size of the rings of a block's W agents."""
+    return config.width * (config.memory_size + config.steps_per_iteration) * row_width(observation_size) * 4
+
+
 def columns(rows: Any, observation_size: int) -> tuple[Any, Any, Any, Any, Any]:
     """Split rows (..., 2·O + 3) into observation, action, reward, discount and next observation.
 

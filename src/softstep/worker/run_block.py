@@ -11,9 +11,11 @@ from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Outcome, Restored, Snapshot
 from softstep.runs import checkpoints, registration
 from softstep.runs.checkpoints import CheckpointWriter
+from softstep.runs.memory import check_replay_fits
 from softstep.runs.run_folder import RunFolder
 from softstep.training.loop import run_block
 from softstep.training.program_cache import ProgramCache
+from softstep.training.replay_rows import replay_bytes, row_width
 from softstep.user_code import import_env_modules
 
 
@@ -44,6 +46,9 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache 
     with hooks.abandonable():
         checkpoint = checkpoints.read_checkpoint(run, block)
     restored = None
+    if block == 0 and checkpoint is None:  # once, because nothing is lost yet
+        size = spec.observation_size
+        check_replay_fits(run.config, row_width(size) * 4, replay_bytes(run.config, size))
     if checkpoint is not None:
         checkpoints.delete_checkpoints_after(run, block, checkpoint.env_steps)
         restored = Restored(checkpoint.arrays, checkpoint.rows)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
 from PIL import Image
 
+from softstep.envs import EnvSpec, make_gymnasium
 from softstep.errors import ConfigError, EnvironmentFailed
 from softstep.report.media.episode_frame import EpisodeStep, FrameRenderer
 from softstep.report.shared.output_file import check_output, write_output
@@ -55,7 +55,7 @@ class Episode(NamedTuple):
 
 def landing_gif(
     q_values: Callable[[np.ndarray], np.ndarray],
-    env_id: str,
+    env_id: str | EnvSpec,
     out: Path,
     seed: int = 0,
     fps: int = 30,
@@ -65,7 +65,7 @@ def landing_gif(
 
     Args:
         q_values: Returns the action values (A,) of an observation (O,).
-        env_id: The environment's id.
+        env_id: The environment's id, or the description of an environment with arguments (`policy.spec`).
         out: The file to write.
         seed: Seed of the episode.
         fps: Frames per second of play, approximately; fewer if there would be more than `MAX_FRAMES` or `MAX_BYTES`.
@@ -82,7 +82,8 @@ def landing_gif(
         raise ConfigError(f"fps = {fps} and max_steps = {max_steps} must be at least 1")
     out = check_output(Path(out))
     episode = play(q_values, env_id, seed, fps, max_steps)
-    renderer = FrameRenderer(env_id, action_names(env_id, len(episode.steps[0].q_values)), episode.steps)
+    name = _description(env_id).name
+    renderer = FrameRenderer(name, action_names(name, len(episode.steps[0].q_values)), episode.steps)
     shown = sorted(episode.pictures)
     content = _encode(renderer, episode, shown)
     while len(content) > MAX_BYTES and len(shown) > 2:
@@ -101,19 +102,23 @@ def landing_gif(
 
 
 def play(
-    q_values: Callable[[np.ndarray], np.ndarray], env_id: str, seed: int = 0, fps: int = 30, max_steps: int = 1_000
+    q_values: Callable[[np.ndarray], np.ndarray],
+    env_id: str | EnvSpec,
+    seed: int = 0,
+    fps: int = 30,
+    max_steps: int = 1_000,
 ) -> Episode:
     """Play one greedy episode.
 
     Args:
         q_values: Returns the action values (A,) of an observation (O,).
-        env_id: The environment's id.
+        env_id: The environment's id, or its description.
         seed: Seed of the episode.
         fps: Pictures per second of play, approximately; fewer if there would be more than about `MAX_FRAMES`.
         max_steps: Steps after which the episode ends.
     """
     with _headless():
-        env = _make(env_id)
+        env = _make(_description(env_id))
         try:
             return _play(q_values, env, seed, fps, max_steps)
         finally:
@@ -166,8 +171,13 @@ def _every_other(shown: Sequence[int]) -> list[int]:
     return [*shown[:-1:2], shown[-1]]
 
 
-def _make(env_id: str) -> Any:
+def _description(env: str | EnvSpec) -> EnvSpec:
+    return EnvSpec(env, "gymnasium", 0, 0, exactly_resumable=False) if isinstance(env, str) else env
+
+
+def _make(spec: EnvSpec) -> Any:
     """Make an environment that draws; an id with a module in front is rejected, because Gymnasium would import it."""
+    env_id = spec.name
     if ":" in env_id:
         raise ConfigError(
             f"env = {env_id!r} cannot be watched: only Gymnasium's environments draw pictures; give a bare id"
@@ -176,7 +186,7 @@ def _make(env_id: str) -> Any:
     with guarded(f"env = {env_id!r} cannot be watched"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the errors below say the same
         try:
-            env = gymnasium.make(env_id, render_mode="rgb_array")
+            env = make_gymnasium(spec, render_mode="rgb_array")
         except TypeError as error:
             if "render_mode" in str(error):
                 raise no_pictures from None
