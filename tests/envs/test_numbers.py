@@ -20,7 +20,7 @@ from softstep.comparison.run_comparison import compare
 from softstep.config import Config
 from softstep.envs.checks import LARGEST, check_finite, finite_check, reward_number
 from softstep.errors import BadValue, EnvironmentFailed, NotFinite
-from softstep.training.evaluation import host_returns
+from softstep.training.evaluation import play_on_host
 from softstep.worker.in_process import run_blocks_here
 
 NAN = float("nan")
@@ -147,7 +147,7 @@ def test_an_evaluation_ends_at_the_number(name: str) -> None:
     before, cls.now = cls.now, property(lambda self: self.t == 4)  # an evaluation plays one episode
     try:
         with pytest.raises(EnvironmentFailed, match=rf"{name}-v0 failed at step \d of .*: its (reward|observation)"):
-            host_returns(spec, lambda o: np.zeros((*o.shape[:2], 2)), 2, [1, 2])
+            play_on_host(spec, lambda o: np.zeros((*o.shape[:2], 2)), 2, [1, 2], 100)
     finally:
         cls.now = before
 

@@ -347,8 +347,8 @@ def _observation_size(name: str, space: gymnasium.Space[Any], *, flatten: bool) 
     kind = type(space).__name__
     if not space.is_np_flattenable:
         raise ConfigError(
-            f"env = {name!r} has {kind} observations of no fixed size: a Box is needed (wrap the environment in a module"
-            " of your own, registered under another id and named by --env-module)"
+            f"env = {name!r} has {kind} observations of no fixed size: a Box is needed (wrap the environment in a"
+            " module of your own, registered under another id and named by --env-module)"
         )
     if flatten:
         return int(gymnasium.spaces.flatdim(space))

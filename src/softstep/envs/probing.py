@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from softstep.errors import BadValue, NotFinite
+
 STEPS = 600
 """Steps that are played twice, over as many episodes as they last."""
 
@@ -145,6 +147,3 @@ def _untouched_random_streams() -> Iterator[None]:
     finally:
         random.setstate(state)
         np.random.set_state(numpy_state)  # noqa: NPY002
-
-
-from softstep.errors import BadValue, NotFinite
