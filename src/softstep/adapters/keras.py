@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-import random
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -29,6 +27,7 @@ from keras.src.backend import in_stateless_scope
 from keras.src.models.functional import Functional
 
 from softstep.adapters.functions import global_variables
+from softstep.adapters.random_numbers import random_numbers_restored
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.target import TargetUpdate, blend
 
@@ -237,7 +236,7 @@ def _current(wide: Any, weight: Any) -> Any:
 def _copied(online: keras.Model) -> keras.Model:
     """Return a second model with the structure of `online`. Raises ValueError if Keras cannot make one."""
     failures = []
-    with _random_numbers_restored():
+    with random_numbers_restored():
         for copy_model in (keras.models.clone_model, _clone_with_lambdas, copy.deepcopy):
             try:
                 module = copy_model(online)
@@ -261,9 +260,10 @@ def _clone_with_lambdas(model: keras.Model) -> keras.Model:
 
     def clone_layer(layer: Any) -> Any:
         if isinstance(layer, keras.layers.Lambda):
-            used = global_variables(layer.function) | dict(inspect.getclosurevars(layer.function).nonlocals)
+            own_kinds = (keras.layers.Layer, keras.Variable)
+            used = global_variables(layer.function, own_kinds) | dict(inspect.getclosurevars(layer.function).nonlocals)
             for name, value in used.items():
-                if isinstance(value, (keras.layers.Layer, keras.Variable)):
+                if isinstance(value, own_kinds):
                     raise ValueError(f"the function of layer {layer.name!r} uses {name!r}")
             return keras.layers.Lambda(
                 layer.function,
@@ -278,17 +278,6 @@ def _clone_with_lambdas(model: keras.Model) -> keras.Model:
         return layer.__class__.from_config(layer.get_config())
 
     return keras.models.clone_model(model, clone_function=clone_layer)
-
-
-@contextmanager
-def _random_numbers_restored() -> Iterator[None]:
-    """Restore the global random states: the initial weights of a copy are drawn and then overwritten."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def _normalizations(model: keras.Model) -> list[Any]:

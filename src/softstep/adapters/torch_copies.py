@@ -114,7 +114,7 @@ def _referents(value: Any) -> list[Any]:
         return [value.__self__, value.__func__]
     if isinstance(value, types.FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
-        variables = [v for v in global_variables(value).values() if isinstance(v, (nn.Module, Tensor))]
+        variables = global_variables(value, (nn.Module, Tensor)).values()
         return [*cells, *variables, value.__defaults__, value.__kwdefaults__, value.__dict__]
     if isinstance(value, functools.partial):
         return [value.func, value.args, value.keywords]

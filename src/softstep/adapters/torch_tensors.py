@@ -35,6 +35,11 @@ def named_tensors(tensors: Tensors) -> dict[str, Tensor]:
     return {str(i): tensor for i, tensor in enumerate(tensors)}
 
 
+def parameter_names(module: nn.Module) -> set[str]:
+    """Return the names of what a module registers as parameters, which `functional_call` replaces by plain tensors."""
+    return {plain_name(name) for name, _ in unwrapped(module).named_parameters(remove_duplicate=False)}
+
+
 def plain_name(name: str) -> str:
     """Return the name of a tensor or submodule without the wrappers of its blocks."""
     for wrapper in BLOCK_WRAPPERS:
