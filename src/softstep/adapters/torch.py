@@ -27,6 +27,7 @@ from softstep.adapters.torch_noise import noise_buffers
 from softstep.adapters.torch_pairs import Pairs, WatchedPairs, pair, watched_pairs
 from softstep.adapters.torch_tensors import (
     Tensors,
+    are_equal,
     describe,
     is_narrow,
     local_part,
@@ -139,7 +140,7 @@ class Target(TargetNetwork):
         narrow = {name: t for name, t in zip(pairs.names, pairs.target, strict=True) if is_narrow(t)}
         self._wide = {name: self._wide_value(name, t) for name, t in narrow.items()}
         wide = [self._wide.get(name, t) for name, t in zip(pairs.names, pairs.target, strict=True)]
-        _blend(wide, [q.to(w.dtype) for q, w in zip(pairs.online, wide, strict=True)], self.update.tau)
+        _blend_widened(wide, pairs.online, self.update.tau)
         torch._foreach_copy_(pairs.target, wide)
         _copy_buffers(pairs)
 
@@ -154,7 +155,7 @@ class Target(TargetNetwork):
             return widened(narrow)
         wide = wide.to(narrow.device)
         rounded = wide.to(narrow.dtype)
-        if not is_compiling() and narrow.device.type == "cpu" and torch.equal(rounded, narrow):
+        if not is_compiling() and narrow.device.type == "cpu" and are_equal(rounded, narrow):
             return wide  # on other devices the question would wait for the device
         return torch.where(rounded == narrow, wide, widened(narrow))
 
@@ -244,6 +245,15 @@ def _blend(target: list[Tensor], online: list[Tensor], tau: float) -> None:
         torch._foreach_copy_(target, online)
     else:
         lerp_all(target, online, tau)
+
+
+def _blend_widened(wide: list[Tensor], online: list[Tensor], tau: float) -> None:
+    """Blend tensors that may be wider than those of the online network."""
+    if tau < 1 and not is_compiling() and all(tensor.device.type == "cpu" for tensor in wide):
+        for old, new in zip(wide, online, strict=True):  # one at a time, so that the widened copy stays in the cache
+            old.lerp_(new.to(old.dtype), tau)
+    else:
+        _blend(wide, [new.to(old.dtype) for old, new in zip(wide, online, strict=True)], tau)
 
 
 def _copy_buffers(pairs: Pairs) -> None:

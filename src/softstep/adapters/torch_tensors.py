@@ -65,6 +65,18 @@ def widened(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.complex64 if tensor.is_complex() else torch.float32)
 
 
+def are_equal(old: Tensor, new: Tensor) -> bool:
+    """Return whether two tensors of the same dtype and shape are equal, comparing 64 bits at a time where possible.
+
+    torch.equal reads narrow numbers one by one. Bits tell more: 0 and −0 differ, and NaN equals itself.
+    """
+    per_word = 8 // old.element_size()
+    is_aligned = old.is_contiguous() and new.is_contiguous() and not old.is_complex() and old.numel() % per_word == 0
+    if is_aligned and per_word > 1 and old.storage_offset() % per_word == new.storage_offset() % per_word == 0:
+        return torch.equal(old.view(-1).view(torch.int64), new.view(-1).view(torch.int64))
+    return torch.equal(old, new)
+
+
 def check_initialized(name: str, tensor: Tensor) -> None:
     """Raise ValueError if a tensor of a lazy layer has no shape yet."""
     if isinstance(tensor, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)):
