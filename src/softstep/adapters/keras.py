@@ -16,8 +16,10 @@ With JAX a traced function cannot assign to variables, and being traced raises R
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import sys
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,13 +28,14 @@ import numpy as np
 from keras.src.backend import in_stateless_scope
 from keras.src.models.functional import Functional
 
-from softstep.adapters.functions import global_variables
+from softstep.adapters.functions import global_variables, reaches
 from softstep.adapters.random_numbers import random_numbers_restored
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.target import TargetUpdate, blend
 
 ROUNDING = {"bfloat16": (2.0**-8, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}
 """Unit roundoff and smallest normal number of each dtype narrower than float32."""
+FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 
 
 def soft_update(target: keras.Model, online: keras.Model, tau: Any) -> None:
@@ -82,8 +85,8 @@ class Target(TargetNetwork):
                 are overwritten.
 
         Raises:
-            ValueError: `online` is not built or cannot be copied, or `module` shares a weight with it or has another
-                structure.
+            ValueError: `online` is not built or cannot be copied; `module` shares a weight with it or has another
+                structure; or a function in the target refers to a layer of `online`.
         """
         _check_built(online)
         self._count: Any = 0
@@ -92,6 +95,7 @@ class Target(TargetNetwork):
         super().__init__(_copied(online) if module is None else module, update)
         self._online = online
         hard_update(self.module, online)
+        _check_answers_are_own(self.module, online)
         pairs = _pairs(self.module, online)
         self._wide = [_widened(old) if is_blended else None for old, _, is_blended in pairs]
 
@@ -278,6 +282,39 @@ def _clone_with_lambdas(model: keras.Model) -> keras.Model:
         return layer.__class__.from_config(layer.get_config())
 
     return keras.models.clone_model(model, clone_function=clone_layer)
+
+
+def _check_answers_are_own(target: keras.Model, online: keras.Model) -> None:
+    """Raise ValueError if a function that a layer of the target holds or calls refers to the online model.
+
+    A layer's configuration hands the same functions to its copy. If one closes over an online layer, the copy answers
+    with the online model's weights.
+    """
+    kinds = (keras.layers.Layer, keras.Variable)
+    foreign = {id(part) for part in (*online._flatten_layers(), *online.weights)}
+    foreign -= {id(layer) for layer in online._flatten_layers() if not layer.weights}
+
+    def is_foreign(value: Any) -> bool:
+        parts = value._flatten_layers() if isinstance(value, keras.layers.Layer) else [value]
+        return any(id(part) in foreign for part in parts)
+
+    visited: set[int] = set()
+    for layer in target._flatten_layers():
+        held = {name: value for name, value in vars(layer).items() if _may_hold_functions(value)}
+        for name, function in {"call": type(layer).call, **held}.items():
+            if reaches(function, kinds, is_foreign, visited):
+                raise ValueError(
+                    f"{name!r} of the target's layer {layer.name!r} refers to the online model and answers with its"
+                    " weights: build a second model with functions of its own, and pass it as Target(online, update,"
+                    " module=second)"
+                )
+
+
+def _may_hold_functions(value: Any) -> bool:
+    if isinstance(value, (list, tuple, dict)):
+        parts = value.values() if isinstance(value, dict) else value
+        return any(isinstance(part, FUNCTIONS) for part in parts)
+    return isinstance(value, FUNCTIONS)
 
 
 def _normalizations(model: keras.Model) -> list[Any]:
