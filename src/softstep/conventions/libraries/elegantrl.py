@@ -18,8 +18,8 @@ OFF_POLICY = Library(
     meaning=_read,
     write=_write,
     remarks=(
-        "the pace grows with the replay buffer: buffer size · repeat_times / batch_size gradient steps every horizon_len"
-        " steps, so give env_steps_per_gradient_step for the size you mean",
+        "the pace grows with the replay buffer: buffer size · repeat_times / batch_size gradient steps every"
+        " horizon_len steps, so give env_steps_per_gradient_step for the size you mean",
     ),
     without_effect=("state_value_tau",),
 )
