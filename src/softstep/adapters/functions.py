@@ -8,6 +8,16 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+
+
+def may_hold_functions(value: Any) -> bool:
+    """Return whether an attribute is a function or a container of functions."""
+    if isinstance(value, (list, tuple, dict)):
+        parts = value.values() if isinstance(value, dict) else value
+        return any(isinstance(part, FUNCTIONS) for part in parts)
+    return isinstance(value, FUNCTIONS)
+
 
 def global_variables(function: types.FunctionType, kinds: tuple[type, ...]) -> dict[str, Any]:
     """Return the global variables of certain types that a function reads, by name.

@@ -16,10 +16,8 @@ With JAX a traced function cannot assign to variables, and being traced raises R
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import sys
-import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,14 +26,13 @@ import numpy as np
 from keras.src.backend import in_stateless_scope
 from keras.src.models.functional import Functional
 
-from softstep.adapters.functions import global_variables, reaches
+from softstep.adapters.functions import global_variables, may_hold_functions, reaches
 from softstep.adapters.random_numbers import random_numbers_restored
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.target import TargetUpdate, blend
 
 ROUNDING = {"bfloat16": (2.0**-8, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}
 """Unit roundoff and smallest normal number of each dtype narrower than float32."""
-FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 
 
 def soft_update(target: keras.Model, online: keras.Model, tau: Any) -> None:
@@ -300,7 +297,7 @@ def _check_answers_are_own(target: keras.Model, online: keras.Model) -> None:
 
     visited: set[int] = set()
     for layer in target._flatten_layers():
-        held = {name: value for name, value in vars(layer).items() if _may_hold_functions(value)}
+        held = {name: value for name, value in vars(layer).items() if may_hold_functions(value)}
         for name, function in {"call": type(layer).call, **held}.items():
             if reaches(function, kinds, is_foreign, visited):
                 raise ValueError(
@@ -308,13 +305,6 @@ def _check_answers_are_own(target: keras.Model, online: keras.Model) -> None:
                     " weights: build a second model with functions of its own, and pass it as Target(online, update,"
                     " module=second)"
                 )
-
-
-def _may_hold_functions(value: Any) -> bool:
-    if isinstance(value, (list, tuple, dict)):
-        parts = value.values() if isinstance(value, dict) else value
-        return any(isinstance(part, FUNCTIONS) for part in parts)
-    return isinstance(value, FUNCTIONS)
 
 
 def _normalizations(model: keras.Model) -> list[Any]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
-import types
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from softstep.adapters.functions import reaches
+from softstep.adapters.functions import may_hold_functions, reaches
 from softstep.adapters.torch_tensors import check_initialized, named_tensors, unwrapped
+
+OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
+"""Attributes that every module has; most are hooks that have no effect on answers."""
 
 
 def frozen_copy(online: nn.Module) -> nn.Module:
@@ -92,5 +93,5 @@ def _functions(module: nn.Module) -> Iterator[tuple[str, Any]]:
     for attribute, value in list(vars(module).items()):
         if attribute in ("_forward_hooks", "_forward_pre_hooks"):
             yield from ((attribute, hook) for hook in value.values())
-        elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
+        elif attribute not in OWN_ATTRIBUTES and may_hold_functions(value):
             yield attribute, value
