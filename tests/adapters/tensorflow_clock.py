@@ -134,7 +134,39 @@ def check_normalization() -> None:
     np.testing.assert_allclose(target(data), online(data), rtol=1e-5)
 
 
+def check_mirrored(update: TargetUpdate, dtype: str, *, in_replicas: bool) -> None:
+    """Count in the graph of a strategy with two replicas, called once per replica or outside of them."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        online = model(dtype)
+        target = Target(online, update)
+    before = target.module.get_weights()
+
+    def learn_in_replica() -> None:
+        for weight in online.weights:
+            weight.assign(weight.value + tf.ones((), weight.dtype))
+        if in_replicas:
+            target.step()
+
+    @tf.function
+    def learn() -> None:
+        strategy.run(learn_in_replica)
+        if not in_replicas:
+            target.step()
+
+    with strategy.scope():
+        for _ in range(STEPS):
+            learn()
+    check(target, before, 1e-5 if dtype == "float32" else 0.01)
+
+
 def main() -> None:
+    processor = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+    for update in RULES:
+        for dtype in ("float32", "bfloat16"):
+            for in_replicas in (False, True):
+                check_mirrored(update, dtype, in_replicas=in_replicas)
     compilers: list[Callable[[Any], Any]] = [lambda function: function, tf.function, tf.function(jit_compile=True)]
     for update in RULES:
         for compiler in compilers:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -77,6 +78,19 @@ def add_by_a_hook(online: nn.Module) -> None:
 
 def hide_in_a_default(online: nn.Module) -> None:
     online.forward = lambda x, layers=[*online]: layers[0](x)
+
+
+class AppliesFunctions(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.functions[0](x)
+
+
+@pytest.mark.parametrize("container", [list, tuple, lambda functions: dict(enumerate(functions))])
+def test_functions_in_a_container_are_looked_at(container: Callable[[list], Any]) -> None:
+    online = AppliesFunctions(nn.Linear(2, 3))
+    online.functions = container([lambda x, layer=online[0]: layer(x)])
+    with pytest.raises(ValueError, match="'functions' of the target refers to the online network"):
+        Target(online, HALF)
 
 
 @pytest.mark.parametrize(

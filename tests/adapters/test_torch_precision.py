@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from softstep.adapters.torch import Target, hard_update, soft_update
+from softstep.adapters.torch_tensors import are_equal
 from softstep.target import TargetUpdate
 
 STEPS, TAU = 700, 0.005
@@ -164,3 +165,19 @@ def test_every_form_of_a_narrow_network_warns_when_it_would_stall(as_tensors: Ca
     target, online = online_at(8), online_at(9)
     with pytest.warns(RuntimeWarning, match="follows in float32"):
         soft_update(as_tensors(target), as_tensors(online), 0.001)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(), (3,), (4,), (16, 2), (5, 3), (0, 4)], ids=str)
+@pytest.mark.parametrize("offset", [0, 1], ids=["aligned", "slice"])
+def test_tensors_are_compared_in_every_place(dtype: torch.dtype, shape: tuple[int, ...], offset: int) -> None:
+    count = torch.Size(shape).numel()
+    old = torch.randn(count + offset).to(dtype)[offset:].view(shape)
+    assert are_equal(old, old.clone())
+    for changed in range(count):
+        new = old.clone()
+        new.view(-1)[changed] += 1
+        assert not are_equal(old, new)
+    transposed = torch.randn(4, 2).to(dtype).T
+    assert are_equal(transposed, transposed.clone())
+    assert not are_equal(transposed, transposed + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from softstep import conventions
 from softstep.conventions.libraries.ema_with_warmup import calls_until_decay
 from softstep.conventions.reading import complete
+from softstep.errors import ConfigError
 
 BY_HAND: list[tuple[str, dict[str, Any], float, float, float]] = [
     # library, settings, τ, period, environment steps per gradient step
@@ -45,6 +47,23 @@ BY_HAND: list[tuple[str, dict[str, Any], float, float, float]] = [
     ("byol", {}, 0.01, 1, 1),
     ("moco", {}, 1e-3, 1, 1),
     ("dino", {}, 4e-3, 1, 1),
+    ("pfrl", {}, 1, 10_000, 1),
+    ("pfrl", {"soft_update_tau": 0.1}, 1, 10_000, 1),
+    ("pfrl", {"target_update_method": "soft", "target_update_interval": 8, "update_interval": 4}, 0.01, 2, 4),
+    ("pfrl", {"target_update_interval": 8, "update_interval": 4, "n_times_update": 3}, 1, 6, 4 / 3),
+    ("pfrl-sac", {"update_interval": 2}, 0.005, 1, 2),
+    ("di-engine", {}, 1, 100, 8 / 3),
+    ("di-engine", {"update_per_collect": 10, "n_sample": 64}, 1, 100, 6.4),
+    ("di-engine-sac", {}, 0.005, 1, 1),
+    ("stoix", {}, 0.005, 1, 128),
+    ("stoix", {"epochs": 1, "rollout_length": 1, "total_num_envs": 8}, 0.005, 1, 8),
+    ("brax", {}, 0.005, 1, 1),
+    ("brax", {"grad_updates_per_step": 64, "num_envs": 128, "action_repeat": 2}, 0.005, 1, 4),
+    ("elegantrl", {}, 0.005, 1, 1),
+    ("coax", {"tau": 0.02}, 0.02, 1, 1),
+    ("corl", {}, 0.005, 1, 1),
+    ("corl-td3-bc", {}, 0.005, 2, 1),
+    ("corl-cql", {"target_update_period": 3}, 0.005, 3, 1),
 ]
 
 
@@ -97,6 +116,43 @@ def test_agilerl_rounds_the_ratio_of_learn_step_and_environments(learn_step: int
             learned += num_envs // learn_step
     meaning = conventions.read("agilerl", {"learn_step": learn_step, "num_envs": num_envs})
     assert 1200 * num_envs / learned == pytest.approx(float(meaning.env_steps_per_gradient_step), rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("interval", "round_length", "repetitions"), [(8, 1, 1), (8, 4, 1), (8, 4, 3), (6, 3, 2), (5, 5, 4)]
+)
+def test_pfrl_counts_transitions_and_moves_before_the_gradient_steps(
+    interval: int, round_length: int, repetitions: int
+) -> None:
+    """The loop of dqn.py:515-549 and replay_buffer.py:344-347, written out."""
+    gradient_steps, moves = 0, list[int]()
+    for t in range(1, 241):
+        if t % interval == 0:
+            moves.append(gradient_steps)
+        if t % round_length == 0:
+            gradient_steps += repetitions
+    settings = {
+        "target_update_interval": interval, "update_interval": round_length, "n_times_update": repetitions
+    }  # fmt: skip
+    meaning = conventions.read("pfrl", settings)
+    assert {after - before for before, after in itertools.pairwise(moves)} == {meaning.period}
+    assert 240 / gradient_steps == pytest.approx(float(meaning.env_steps_per_gradient_step))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"target_update_interval": 10, "update_interval": 4}, "must be a multiple of update_interval = 4"),
+     ({"target_update_method": "both"}, "'both' is not a number or 'hard', 'soft'")],
+)  # fmt: skip
+def test_pfrl_refuses_what_its_assertions_refuse(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        conventions.read("pfrl", settings)
+
+
+def test_a_weight_of_pfrl_without_its_method_gets_a_warning() -> None:
+    assert any("has no effect" in warning for warning in conventions.cautions("pfrl", {"soft_update_tau": 0.1}))
+    soft = {"soft_update_tau": 0.1, "target_update_method": "soft", "target_update_interval": 1}
+    assert conventions.cautions("pfrl", soft) == []
 
 
 @pytest.mark.parametrize(

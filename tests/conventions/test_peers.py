@@ -14,6 +14,8 @@ from observing import assert_agrees, moved_fractions
 from benchmarks import peers
 from softstep import conventions
 from softstep.conventions import Meaning
+from softstep.conventions.libraries.ema_with_warmup import calls_until_decay
+from softstep.conventions.reading import complete
 
 PROGRAMS = Path(__file__).parent / "peers"
 
@@ -22,10 +24,12 @@ pytestmark = pytest.mark.heavy
 
 def observe(peer: str, *arguments: str) -> dict[str, list[np.ndarray]]:
     """Run the program of a library in its environment and return the parameter vectors it prints."""
-    command = [str(peers.python(peer)), str(PROGRAMS / f"{peer}_dqn.py"), *arguments]
+    (program,) = PROGRAMS.glob(f"{peer}_*.py")
+    command = [str(peers.python(peer)), str(program), *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    return {name: [np.array(vector) for vector in vectors] for name, vectors in json.loads(result.stdout).items()}
+    printed = json.loads(result.stdout.splitlines()[-1])  # after what the library logs
+    return {name: [np.array(vector) for vector in vectors] for name, vectors in printed.items()}
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,61 @@ def test_tianshou_copies_on_the_clock_of_gradient_steps_one_step_late(frequency:
         expected = observed["online"][last_copy - 1] if last_copy else start
         np.testing.assert_allclose(observed["used"][k], expected, atol=1e-7)
     assert float(meaning.period) == frequency
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"polyak": 0.1, "target_update_interval": 3},
+     {"polyak": 0.2, "target_update_interval": 4, "gradient_steps": 3},
+     {"polyak": 1, "target_update_interval": 5, "update_interval": 2}],
+    ids=str,
+)  # fmt: skip
+def test_skrl_weighs_the_new_and_counts_gradient_steps(settings: dict[str, Any]) -> None:
+    observed = observe("skrl", json.dumps(settings), "60")
+    meaning = conventions.read("skrl", settings)
+    assert len(observed["online"]) == 60 * meaning.gradient_steps
+    assert_agrees(moved_fractions(observed["online"], observed["target"]), meaning)
+
+
+@pytest.mark.parametrize("interval", [1, 3, 7])
+def test_d3rlpy_copies_on_the_clock_of_gradient_steps_beginning_with_the_first(interval: int) -> None:
+    observed = observe("d3rlpy", "DQN", json.dumps({"target_update_interval": interval}), "30")
+    fractions = moved_fractions(observed["online"], observed["target"])
+    assert_agrees(fractions, conventions.read("d3rlpy", {"target_update_interval": interval}))
+    assert [k for k, fraction in enumerate(fractions) if fraction] == list(range(0, 30, interval))
+
+
+def test_the_sac_of_d3rlpy_weighs_the_new_at_every_gradient_step() -> None:
+    observed = observe("d3rlpy", "SAC", json.dumps({"tau": 0.1}), "20")
+    assert_agrees(moved_fractions(observed["online"], observed["target"]), conventions.read("d3rlpy-sac", {"tau": 0.1}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"decay": 0.8}, {"decay": 0.8, "use_ema_warmup": True}, {"decay": 0.5, "update_after_step": 3}],
+    ids=str,
+)
+def test_the_average_of_diffusers_starts_low_and_then_weighs_the_old(settings: dict[str, Any]) -> None:
+    given = settings | {"use_ema_warmup": str(settings.get("use_ema_warmup", False))}
+    observed = observe("diffusers", json.dumps(settings), "60")
+    fractions = moved_fractions(observed["online"], observed["target"])
+    complete_settings = complete("diffusers", given)
+    start = int(calls_until_decay(complete_settings) + complete_settings["update_after_step"]) + 2
+    assert fractions[0] == pytest.approx(1)
+    assert all(fraction > 1.001 * (1 - settings["decay"]) for fraction in fractions[: start - 2])
+    assert_agrees(fractions[start:], conventions.read("diffusers", given))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "name", "settings"),
+    [
+        ("QRDQN", "sb3-qrdqn", {"tau": 0.1, "target_update_interval": 8, "train_freq": 4}),
+        ("QRDQN", "sb3-qrdqn", {"tau": 0.2, "target_update_interval": 2, "train_freq": 8, "gradient_steps": 4}),
+        ("QRDQN", "sb3-qrdqn", {"tau": 0.1, "target_update_interval": 12, "train_freq": 2, "n_envs": 2}),
+        ("TQC", "sb3-tqc", {"tau": 0.1, "gradient_steps": 4, "target_update_interval": 3}),
+    ],
+    ids=str,
+)
+def test_sb3_contrib_moves_as_stable_baselines3_does(algorithm: str, name: str, settings: dict[str, Any]) -> None:
+    observed = observe("sb3_contrib", algorithm, json.dumps(settings), "160")
+    assert_agrees(moved_fractions(observed["online"], observed["target"]), conventions.read(name, settings))

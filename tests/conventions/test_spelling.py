@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,16 @@ def test_a_section_of_a_yaml_file_is_read(tmp_path: Path, capsys: pytest.Capture
     assert merged["settings"] == {"target_update_interval": 2560, "train_freq": 256, "gradient_steps": 128}
     overridden = converted(capsys, "--from", "sb3", "--file", path, "--entry", "CartPole-v1", "gradient_steps=64")
     assert overridden["period"] == 64
+
+
+def test_without_pyyaml_the_error_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "dqn.yml"
+    path.write_text(DQN_YML)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert main(["convert", "--from", "sb3", "--file", str(path), "--entry", "CartPole-v1"]) == 2
+    assert "pip install 'softstep[yaml]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

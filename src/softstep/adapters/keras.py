@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-import random
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -28,7 +26,8 @@ import numpy as np
 from keras.src.backend import in_stateless_scope
 from keras.src.models.functional import Functional
 
-from softstep.adapters.functions import global_variables
+from softstep.adapters.functions import global_variables, may_hold_functions, reaches
+from softstep.adapters.random_numbers import random_numbers_restored
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.target import TargetUpdate, blend
 
@@ -83,8 +82,8 @@ class Target(TargetNetwork):
                 are overwritten.
 
         Raises:
-            ValueError: `online` is not built or cannot be copied, or `module` shares a weight with it or has another
-                structure.
+            ValueError: `online` is not built or cannot be copied; `module` shares a weight with it or has another
+                structure; or a function in the target refers to a layer of `online`.
         """
         _check_built(online)
         self._count: Any = 0
@@ -93,6 +92,7 @@ class Target(TargetNetwork):
         super().__init__(_copied(online) if module is None else module, update)
         self._online = online
         hard_update(self.module, online)
+        _check_answers_are_own(self.module, online)
         pairs = _pairs(self.module, online)
         self._wide = [_widened(old) if is_blended else None for old, _, is_blended in pairs]
 
@@ -237,7 +237,7 @@ def _current(wide: Any, weight: Any) -> Any:
 def _copied(online: keras.Model) -> keras.Model:
     """Return a second model with the structure of `online`. Raises ValueError if Keras cannot make one."""
     failures = []
-    with _random_numbers_restored():
+    with random_numbers_restored():
         for copy_model in (keras.models.clone_model, _clone_with_lambdas, copy.deepcopy):
             try:
                 module = copy_model(online)
@@ -261,9 +261,10 @@ def _clone_with_lambdas(model: keras.Model) -> keras.Model:
 
     def clone_layer(layer: Any) -> Any:
         if isinstance(layer, keras.layers.Lambda):
-            used = global_variables(layer.function) | dict(inspect.getclosurevars(layer.function).nonlocals)
+            own_kinds = (keras.layers.Layer, keras.Variable)
+            used = global_variables(layer.function, own_kinds) | dict(inspect.getclosurevars(layer.function).nonlocals)
             for name, value in used.items():
-                if isinstance(value, (keras.layers.Layer, keras.Variable)):
+                if isinstance(value, own_kinds):
                     raise ValueError(f"the function of layer {layer.name!r} uses {name!r}")
             return keras.layers.Lambda(
                 layer.function,
@@ -280,15 +281,30 @@ def _clone_with_lambdas(model: keras.Model) -> keras.Model:
     return keras.models.clone_model(model, clone_function=clone_layer)
 
 
-@contextmanager
-def _random_numbers_restored() -> Iterator[None]:
-    """Restore the global random states: the initial weights of a copy are drawn and then overwritten."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+def _check_answers_are_own(target: keras.Model, online: keras.Model) -> None:
+    """Raise ValueError if a function that a layer of the target holds or calls refers to the online model.
+
+    A layer's configuration hands the same functions to its copy. If one closes over an online layer, the copy answers
+    with the online model's weights.
+    """
+    kinds = (keras.layers.Layer, keras.Variable)
+    foreign = {id(part) for part in (*online._flatten_layers(), *online.weights)}
+    foreign -= {id(layer) for layer in online._flatten_layers() if not layer.weights}
+
+    def is_foreign(value: Any) -> bool:
+        parts = value._flatten_layers() if isinstance(value, keras.layers.Layer) else [value]
+        return any(id(part) in foreign for part in parts)
+
+    visited: set[int] = set()
+    for layer in target._flatten_layers():
+        held = {name: value for name, value in vars(layer).items() if may_hold_functions(value)}
+        for name, function in {"call": type(layer).call, **held}.items():
+            if reaches(function, kinds, is_foreign, visited):
+                raise ValueError(
+                    f"{name!r} of the target's layer {layer.name!r} refers to the online model and answers with its"
+                    " weights: build a second model with functions of its own, and pass it as Target(online, update,"
+                    " module=second)"
+                )
 
 
 def _normalizations(model: keras.Model) -> list[Any]:

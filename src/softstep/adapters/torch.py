@@ -23,19 +23,24 @@ from torch import Tensor, nn
 
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.adapters.torch_copies import frozen_copy
+from softstep.adapters.torch_noise import noise_buffers
 from softstep.adapters.torch_pairs import Pairs, WatchedPairs, pair, watched_pairs
 from softstep.adapters.torch_tensors import (
     Tensors,
+    are_equal,
     describe,
     is_narrow,
     local_part,
     named_tensors,
+    parameter_names,
     plain_name,
     unwrapped,
     widened,
 )
 from softstep.target import TargetUpdate
 
+is_compiling, is_grad_enabled = torch.compiler.is_compiling, torch.is_grad_enabled
+set_grad_enabled, lerp_all = torch._C._set_grad_enabled, torch._foreach_lerp_
 WORST_STALL = 0.01
 """Relative gap between T and Q above which a target that no longer moves causes a warning."""
 
@@ -50,7 +55,7 @@ def soft_update(target: Tensors, online: Tensors, tau: float) -> None:
     """
     if type(tau) is not float or not 0 < tau <= 1:
         tau = TargetUpdate(tau).tau  # raises ValueError
-    if not torch.compiler.is_compiling():
+    if not is_compiling():
         if isinstance(target, nn.Module) and isinstance(online, nn.Module):
             pairs = watched_pairs(target, online)
         else:
@@ -82,8 +87,9 @@ class Target(TargetNetwork):
         online: the network to follow, possibly compiled or data-parallel.
         update: how far and how often the target follows.
         module: a network of your own to use instead of a copy of `online`, which it is set equal to.
-        own_buffers: names of the buffers that the target keeps for itself, for example its noise. A name without dots
-            stands for that buffer in every layer.
+        own_buffers: names of the buffers that the target keeps for itself. A name without dots stands for that buffer
+            in every layer. By default they are the noise of noisy layers: the buffers that a layer's `reset_noise` or
+            `sample_noise` draws anew. An empty list copies all buffers.
 
     Raises:
         ValueError: `online` has no parameters, cannot be copied, or differs from `module`; or the target would answer
@@ -96,11 +102,11 @@ class Target(TargetNetwork):
         update: TargetUpdate,
         *,
         module: nn.Module | None = None,
-        own_buffers: Iterable[str] = (),
+        own_buffers: Iterable[str] | None = None,
     ) -> None:
         super().__init__(frozen_copy(online) if module is None else module, update)
         self._online = online
-        self._own_buffers = _full_names(own_buffers, online)
+        self._own_buffers = noise_buffers(online) if own_buffers is None else _full_names(own_buffers, online)
         self._wide: dict[str, Tensor] = {}
         self._watched: WatchedPairs | None = WatchedPairs(self.module, online, self._own_buffers)
         if not self._watched.pairs.target:
@@ -116,7 +122,7 @@ class Target(TargetNetwork):
         return self.__dict__ | {"_watched": None}
 
     def _update_module(self) -> None:
-        if torch.compiler.is_compiling():
+        if is_compiling():
             with torch.no_grad():
                 self._follow(pair(self.module, self._online, self._own_buffers))
             return
@@ -134,7 +140,7 @@ class Target(TargetNetwork):
         narrow = {name: t for name, t in zip(pairs.names, pairs.target, strict=True) if is_narrow(t)}
         self._wide = {name: self._wide_value(name, t) for name, t in narrow.items()}
         wide = [self._wide.get(name, t) for name, t in zip(pairs.names, pairs.target, strict=True)]
-        _blend(wide, [q.to(w.dtype) for q, w in zip(pairs.online, wide, strict=True)], self.update.tau)
+        _blend_widened(wide, pairs.online, self.update.tau)
         torch._foreach_copy_(pairs.target, wide)
         _copy_buffers(pairs)
 
@@ -149,13 +155,13 @@ class Target(TargetNetwork):
             return widened(narrow)
         wide = wide.to(narrow.device)
         rounded = wide.to(narrow.dtype)
-        if not torch.compiler.is_compiling() and narrow.device.type == "cpu" and torch.equal(rounded, narrow):
+        if not is_compiling() and narrow.device.type == "cpu" and are_equal(rounded, narrow):
             return wide  # on other devices the question would wait for the device
         return torch.where(rounded == narrow, wide, widened(narrow))
 
     def _refresh_wide(self) -> None:
         """Bring the float32 values up to date with the copy as it is now."""
-        learned = {plain_name(name) for name, _ in unwrapped(self._online).named_parameters(remove_duplicate=False)}
+        learned = parameter_names(self._online)
         narrow: dict[int, tuple[str, Tensor]] = {}
         for name, tensor in named_tensors(self.module).items():
             if name in learned and is_narrow(tensor):
@@ -208,14 +214,27 @@ def _check_module_state(own: Mapping[str, Any], state: Mapping[str, Any]) -> Non
 
 def _move(pairs: Pairs, tau: float) -> None:
     """Blend and copy without gradients. `torch.no_grad()` alone takes a tenth of the time of a small update."""
-    was_enabled = torch.is_grad_enabled()
-    torch._C._set_grad_enabled(False)
+    was_enabled = is_grad_enabled()
+    set_grad_enabled(False)
     try:
+        if pairs.is_batched:
+            _move_one_by_one(pairs, tau)
+            return
         _blend(pairs.target, pairs.online, tau)
         if pairs.copied_to:
             _copy_buffers(pairs)
     finally:
-        torch._C._set_grad_enabled(was_enabled)
+        set_grad_enabled(was_enabled)
+
+
+def _move_one_by_one(pairs: Pairs, tau: float) -> None:
+    for old, new in zip(pairs.target, pairs.online, strict=True):
+        if tau == 1:
+            old.copy_(new)
+        else:
+            old.lerp_(new, tau)
+    for old, new in zip(pairs.copied_to, pairs.copied_from, strict=True):
+        old.copy_(new)
 
 
 def _blend(target: list[Tensor], online: list[Tensor], tau: float) -> None:
@@ -225,7 +244,16 @@ def _blend(target: list[Tensor], online: list[Tensor], tau: float) -> None:
     if tau == 1:
         torch._foreach_copy_(target, online)
     else:
-        torch._foreach_lerp_(target, online, tau)
+        lerp_all(target, online, tau)
+
+
+def _blend_widened(wide: list[Tensor], online: list[Tensor], tau: float) -> None:
+    """Blend tensors that may be wider than those of the online network."""
+    if tau < 1 and not is_compiling() and all(tensor.device.type == "cpu" for tensor in wide):
+        for old, new in zip(wide, online, strict=True):  # one at a time, so that the widened copy stays in the cache
+            old.lerp_(new.to(old.dtype), tau)
+    else:
+        _blend(wide, [new.to(old.dtype) for old, new in zip(wide, online, strict=True)], tau)
 
 
 def _copy_buffers(pairs: Pairs) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
-import types
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from softstep.adapters.functions import global_variables
+from softstep.adapters.functions import may_hold_functions, reaches
 from softstep.adapters.torch_tensors import check_initialized, named_tensors, unwrapped
+
+OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
+"""Attributes that every module has; most are hooks that have no effect on answers."""
 
 
 def frozen_copy(online: nn.Module) -> nn.Module:
@@ -70,10 +71,15 @@ def check_answers_are_own(target: nn.Module, online: nn.Module) -> None:
     online = unwrapped(online)
     foreign = {id(tensor) for tensor in named_tensors(online).values()}
     foreign |= {id(m) for m in online.modules() if any(True for _ in itertools.chain(m.parameters(), m.buffers()))}
+
+    def is_foreign(value: nn.Module | Tensor) -> bool:
+        parts = value.modules() if isinstance(value, nn.Module) else [value]
+        return any(id(part) in foreign for part in parts)
+
     visited: set[int] = set()
     for name, module in target.named_modules():
         for attribute, function in _functions(module):
-            if _reaches(function, foreign, visited):
+            if reaches(function, (nn.Module, Tensor), is_foreign, visited):
                 raise ValueError(
                     f"{'.'.join(filter(None, (name, attribute)))!r} of the target refers to the online network and"
                     " answers with its weights: make the Target before you wrap, compile or hook it, or use"
@@ -87,37 +93,5 @@ def _functions(module: nn.Module) -> Iterator[tuple[str, Any]]:
     for attribute, value in list(vars(module).items()):
         if attribute in ("_forward_hooks", "_forward_pre_hooks"):
             yield from ((attribute, hook) for hook in value.values())
-        elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
+        elif attribute not in OWN_ATTRIBUTES and may_hold_functions(value):
             yield attribute, value
-
-
-def _reaches(function: Any, foreign: set[int], visited: set[int]) -> bool:
-    """Return whether a function refers to a foreign module or tensor through closures, arguments or methods."""
-    pending = [function]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, nn.Module):
-            if any(id(module) in foreign for module in value.modules()):
-                return True
-        elif isinstance(value, Tensor):
-            if id(value) in foreign:
-                return True
-        elif id(value) not in visited:
-            visited.add(id(value))
-            pending += _referents(value)
-    return False
-
-
-def _referents(value: Any) -> list[Any]:
-    """Return what a function, or a container in its closure, refers to."""
-    if isinstance(value, types.MethodType):
-        return [value.__self__, value.__func__]
-    if isinstance(value, types.FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
-        variables = [v for v in global_variables(value).values() if isinstance(v, (nn.Module, Tensor))]
-        return [*cells, *variables, value.__defaults__, value.__kwdefaults__, value.__dict__]
-    if isinstance(value, functools.partial):
-        return [value.func, value.args, value.keywords]
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else []

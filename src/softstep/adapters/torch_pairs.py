@@ -6,14 +6,16 @@ integers are copied.
 
 from __future__ import annotations
 
-import itertools
-import operator
 import weakref
 from collections.abc import Collection, Mapping
+from itertools import chain
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_batchedtensor
+from torch.compiler import is_compiling
 
 from softstep.adapters.torch_copies import check_answers_are_own
 from softstep.adapters.torch_tensors import (
@@ -25,6 +27,7 @@ from softstep.adapters.torch_tensors import (
     local_part,
     memory_range,
     named_tensors,
+    parameter_names,
     plain_name,
     unwrapped,
 )
@@ -32,7 +35,7 @@ from softstep.adapters.torch_tensors import (
 COMPARED = ("shape", "dtype", "device", "layout", "placements")
 """Properties that two corresponding tensors share; `placements` is how a DTensor is sharded."""
 
-
+data_ptr = Tensor.data_ptr
 _END = object()
 """Follows the members of all modules, so that a comparison in step notices a member more or less."""
 
@@ -48,6 +51,8 @@ class Pairs(NamedTuple):
     copied_from: list[Tensor]
     narrow_dtype: torch.dtype | None
     """A dtype below float32 among the blended tensors, if there is one."""
+    is_batched: bool
+    """Whether they are inside `torch.vmap`, which has no rules for functions over lists of tensors."""
 
 
 class WatchedPairs:
@@ -81,11 +86,11 @@ class WatchedPairs:
         registries: list[dict[str, Any]] = [d for m in modules for d in (m._parameters, m._buffers, m._modules)]
         self._empty_registries = [registry for registry in registries if not registry]
         self._live_members = [*(registry.values() for registry in registries if registry), (_END,)]
-        self._paired_members = [*itertools.chain.from_iterable(self._live_members)]
+        self._paired_members = [*chain.from_iterable(self._live_members)]
         tensors = [*paired.target, *paired.online, *paired.copied_to, *paired.copied_from]
         self._sharded = [(tensor, local_part(tensor)) for tensor in tensors if local_part(tensor) is not tensor]
         self._placed = [local_part(tensor) for tensor in tensors if memory_range(tensor) is not None]
-        self._addresses = [*map(Tensor.data_ptr, self._placed)]
+        self._addresses = [*map(data_ptr, self._placed)]
 
     def are_valid_for(self, target: nn.Module, online: nn.Module) -> bool:
         """Return whether these modules were paired, and still have the same tensors and submodules."""
@@ -93,8 +98,8 @@ class WatchedPairs:
             self._target() is target
             and self._online() is online
             and not any(self._empty_registries)
-            and all(map(operator.is_, itertools.chain.from_iterable(self._live_members), self._paired_members))
-            and [*map(Tensor.data_ptr, self._placed)] == self._addresses
+            and all(map(is_, chain.from_iterable(self._live_members), self._paired_members))
+            and [*map(data_ptr, self._placed)] == self._addresses
             and (not self._sharded or all(local_part(tensor) is part for tensor, part in self._sharded))
         )
 
@@ -123,7 +128,8 @@ def pair(target: Tensors, online: Tensors, own_buffers: Collection[str] = ()) ->
         for tensors in (target, online)
     )
     _check_names(old, new)
-    pairs = Pairs([], [], [], [], [], None)
+    learned = parameter_names(online) if isinstance(online, nn.Module) else new
+    pairs = Pairs([], [], [], [], [], None, False)
     seen: dict[int, Tensor] = {}
     for name, tensor in old.items():
         source = new[name]
@@ -135,8 +141,7 @@ def pair(target: Tensors, online: Tensors, own_buffers: Collection[str] = ()) ->
             continue
         seen[id(tensor)] = source
         _check_pair(name, tensor, source)
-        is_learned = isinstance(source, nn.Parameter) or not isinstance(online, nn.Module)
-        if is_learned and (source.is_floating_point() or source.is_complex()):
+        if name in learned and (source.is_floating_point() or source.is_complex()):
             pairs.names.append(name)
             pairs.target.append(tensor)
             pairs.online.append(source)
@@ -145,7 +150,10 @@ def pair(target: Tensors, online: Tensors, own_buffers: Collection[str] = ()) ->
             pairs.copied_from.append(source)
     if not seen:
         raise ValueError("the networks have no parameters or buffers: there is nothing to follow")
-    return pairs._replace(narrow_dtype=next((tensor.dtype for tensor in pairs.target if is_narrow(tensor)), None))
+    return pairs._replace(
+        narrow_dtype=next((tensor.dtype for tensor in pairs.target if is_narrow(tensor)), None),
+        is_batched=not is_compiling() and any(map(is_batchedtensor, seen.values())),
+    )
 
 
 def _adopt_buffers(target: nn.Module, online: nn.Module, own_buffers: Collection[str]) -> None:

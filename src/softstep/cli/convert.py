@@ -171,8 +171,13 @@ def _width() -> int:
 
 
 def _default(setting: Setting) -> str:
+    return "?" if setting.default is None else _written(setting, setting.default, digits=6)
+
+
+def _written(setting: Setting, value: float, digits: int = 10) -> str:
+    """Return the value as the library writes it: a word, or a number."""
     words = {number: word for word, number in setting.words.items()}
-    return "?" if setting.default is None else words.get(setting.default, format(setting.default, "g"))
+    return words.get(value, format(value, f".{digits}g"))
 
 
 def _print_meaning(console: Console, meaning: Meaning) -> None:
@@ -196,8 +201,9 @@ def _print_translations(console: Console, translations: list[Translation]) -> No
         if settings is None:
             console.print(f"  {name:{_width()}} [dim]– {why}[/dim]", soft_wrap=True)
             continue
-        values = " ".join(f"{key}={value:.10g}" for key, value in settings.items())
-        agreement = how + (", one step older" if softstep.conventions.LIBRARIES[name].older else "")
+        library = softstep.conventions.LIBRARIES[name]
+        values = " ".join(f"{key}={_written(library.settings[key], value)}" for key, value in settings.items())
+        agreement = how + (", one step older" if library.older else "")
         console.print(f"  {name:{_width()}} {values}  [dim]({agreement})[/dim]", soft_wrap=True)
 
 

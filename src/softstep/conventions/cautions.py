@@ -177,6 +177,16 @@ def _tianshou(settings: Settings, total_steps: int | None) -> Iterator[str]:
         yield "target_update_freq = 0 means no target network"
 
 
+def _pfrl(settings: Settings, total_steps: int | None) -> Iterator[str]:
+    library = get_library("pfrl")
+    is_hard = settings["target_update_method"] == library.settings["target_update_method"].words["hard"]
+    if is_hard and settings["soft_update_tau"] != library.settings["soft_update_tau"].default:
+        yield (
+            f"soft_update_tau = {settings['soft_update_tau']:g} has no effect with target_update_method = hard,"
+            " the default: set target_update_method=soft"
+        )
+
+
 def _format(value: float) -> str:
     return f"{value:,.4g}" if value < 10_000 else f"{value:,.0f}"
 
@@ -193,4 +203,5 @@ _LIBRARY_CAUTIONS: Mapping[str, Callable[[Settings, int | None], Iterator[str]]]
     "timm": _warmup,
     "sb3-qrdqn": _sb3_dqn,
     "sb3-tqc": _sb3_sac,
+    "pfrl": _pfrl,
 }

@@ -57,7 +57,7 @@ def _yaml(text: str) -> Any:
     try:
         import yaml  # type: ignore[import-untyped]
     except ImportError:
-        raise ConfigError("reading YAML files needs PyYAML: pip install pyyaml") from None
+        raise ConfigError("reading YAML files needs PyYAML: pip install 'softstep[yaml]'") from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
