@@ -82,7 +82,10 @@ def throughput(blocks: Sequence[Timeline], warm: int, workers: int) -> tuple[flo
     """
     if workers == 1:
         windows = [(block, block.time_at(warm), block.end) for block in blocks]
-        return sum(b.agent_steps(t0, t1) for b, t0, t1 in windows), sum(t1 - t0 for _, t0, t1 in windows)
+        seconds = sum(t1 - t0 for _, t0, t1 in windows)
+        if seconds <= 0:
+            raise ValueError("the only progress after the warm-up was the end: request more steps")
+        return sum(b.agent_steps(t0, t1) for b, t0, t1 in windows), seconds
     busy = min(workers, len(blocks))
     first = sorted(blocks, key=lambda block: block.seconds[0])[:busy]
     begin, end = max(block.time_at(warm) for block in first), sorted(block.end for block in blocks)[-busy]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import capacity, cartpole, fast, lander, ours, peers, table
+from benchmarks import capacity, cartpole, fast, floor, lander, machine, measure, ours, peers, recipe, registers, table
 from benchmarks.__main__ import BENCHMARKS, main
 
 
@@ -86,10 +86,19 @@ def test_throughput_refuses_windows_that_do_not_overlap() -> None:
         ours.throughput([_timeline(4, 0.0, 100.0), _timeline(4, 60.0, 100.0)], warm=100, workers=2)
 
 
-@pytest.mark.parametrize("name", ["sb3", "rejax"])
+def test_throughput_refuses_a_warm_up_that_lasts_to_the_end() -> None:
+    with pytest.raises(ValueError, match="more steps"):
+        ours.throughput([_timeline(1, 0.0, 100.0)], warm=400, workers=1)
+
+
+@pytest.mark.parametrize("name", ["sb3", "rejax", "recipe"])
 def test_peers_are_pinned(name: str) -> None:
     pins = peers.pins(name)
-    expected = {"sb3": {"stable-baselines3": "2.9.2"}, "rejax": {"rejax": "0.1.3", "gymnax": "0.0.9"}}[name]
+    expected = {
+        "sb3": {"stable-baselines3": "2.9.2"},
+        "rejax": {"rejax": "0.1.3", "gymnax": "0.0.9"},
+        "recipe": {"flashbax": "0.1.3", "gymnax": "1.0.1"},
+    }[name]
     assert expected.items() <= pins.items()
     assert len(peers.fingerprint(name)) == 64
 
@@ -109,6 +118,14 @@ def test_peers_get_the_same_work() -> None:
         [64, 64],
         8_000,
     )
+    request = recipe.peer_request(8, recipe.FULL)
+    assert (request["train_every"], request["tau"], request["hidden"], request["memory_size"], request["agents"]) == (
+        1,
+        0.005,
+        [64, 64],
+        10_000,
+        8,
+    )
     assert json.loads(json.dumps(fast.peer_request(240.0)))["solve_at"] == 220
 
 
@@ -122,6 +139,45 @@ def test_fast_counts_an_unsolved_seed_as_infinitely_slow() -> None:
     median, in_time, worst = fast.rows(seeds, {"seconds": 240.0, "solved": False})
     assert (median.ours.high, in_time.ours.median, worst.ours.median) == (math.inf, 1.0, 150.0)
     assert [row.met for row in (median, in_time, worst)] == [False, False, False]
+
+
+def test_a_floor_divides_by_the_fastest_product_of_each_round() -> None:
+    samples = {
+        floor.PREFIX + "NumPy": [{"rate": 200e9}, {"rate": 110e9}, {"rate": 230e9}],
+        floor.PREFIX + "registers": [{"rate": 266e9}, {"rate": 120e9}, {"rate": 220e9}],
+        "8 agents": [{"rate": 1.0}] * 3,
+    }
+    fastest = floor.fastest(samples)
+    assert (fastest.product, fastest.rates) == ("registers", [266e9, 120e9, 230e9])
+    assert [row.label for row in floor.rows(samples)] == ["NumPy", "registers"]
+    work = cartpole.population(8, 1, one_core=True)
+    assert floor.update_operations(work) == 2 * 64 * (4 * (4 * 64 + 64 * 64 + 64 * 2) - 4 * 64)
+    at_floor = [flops / floor.update_operations(work) for flops in fastest.rates]
+    assert floor.times_floor(work, at_floor, fastest) == pytest.approx([1, 1, 1])
+
+
+def test_the_register_loop_runs() -> None:
+    assert registers.measure(0.01) > 0
+
+
+def test_variables_that_change_a_librarys_speed_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert not machine.environment(one_thread=False).keys() & {"OPENBLAS_CORETYPE", "OMP_NUM_THREADS"}
+    assert machine.environment(one_thread=True)["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_result_names_its_commit_and_whether_the_machine_was_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    saved = []
+    for busy in ([0.01, 0.02], [0.01, 0.5]):
+        result = measure.Result("work", "Work", [], {}, busy=busy)
+        saved.append(json.loads(result.save(quick=False).read_text()))
+    assert [content["quiet"] for content in saved] == [True, False]
+    assert saved[0]["commit"] == machine.commit(measure.ROOT)
+    assert machine.commit(tmp_path) == "unknown"
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
