@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks import capacity, cartpole, fast, floor, lander, machine, measure, ours, peers, recipe, registers, table
 from benchmarks.__main__ import BENCHMARKS, main
+from softstep import presets
+from softstep.training.loop import GATE_WINDOW
 
 
 def test_rate_row_compares_pair_by_pair() -> None:
@@ -126,7 +128,13 @@ def test_peers_get_the_same_work() -> None:
         10_000,
         8,
     )
-    assert json.loads(json.dumps(fast.peer_request(240.0)))["solve_at"] == 220
+
+
+def test_both_sides_of_fast_stop_by_the_same_rule() -> None:
+    request, preset = json.loads(json.dumps(fast.peer_request(3, 240.0))), presets.get("fast")
+    settings = ("double_q", "eval_every", "eval_episodes", "eval_gate", "eval_network", "solve_at")
+    assert [request[name] for name in settings] == [getattr(preset, name) for name in settings]
+    assert (request["seed"], request["gate_window"]) == (3, GATE_WINDOW)
 
 
 def test_the_end_event_is_found_among_the_lines_of_a_run() -> None:
@@ -136,9 +144,16 @@ def test_the_end_event_is_found_among_the_lines_of_a_run() -> None:
 
 def test_fast_counts_an_unsolved_seed_as_infinitely_slow() -> None:
     seeds = [{"seconds": 20.0, "solved": True, "judge": 240.0}, {"seconds": 80.0, "solved": False, "judge": 150.0}]
-    median, in_time, worst = fast.rows(seeds, {"seconds": 240.0, "solved": False})
-    assert (median.ours.high, in_time.ours.median, worst.ours.median) == (math.inf, 1.0, 150.0)
-    assert [row.met for row in (median, in_time, worst)] == [False, False, False]
+    median, in_time, judged, returns, _ = fast.rows(seeds, [{"seconds": 240.0, "solved": False}])
+    assert (median.ours.high, in_time.ours.median, judged.ours.median, returns.ours.low) == (math.inf, 1.0, 1.0, 150.0)
+    assert [row.met for row in (median, in_time, judged)] == [False, False, False]
+
+
+def test_fast_compares_medians_of_different_numbers_of_seeds() -> None:
+    ours_seeds = [{"seconds": s, "solved": True, "judge": 240.0} for s in (10.0, 20.0, 30.0)]
+    median, *_ = fast.rows(ours_seeds, [{"seconds": s, "solved": True} for s in (150.0, 300.0)])
+    assert median.judged == pytest.approx(225 / 20)
+    assert median.met
 
 
 def test_a_floor_divides_by_the_fastest_product_of_each_round() -> None:
@@ -202,7 +217,7 @@ def test_both_sides_of_the_lander_learn_after_every_fourth_step() -> None:
     work = lander.config(8_000, 8)
     assert (work.steps_per_iteration, work.updates, work.target.period) == (4, 1, 1)
     assert cartpole.peer_settings(work)["train_every"] == 4
-    assert fast.peer_request(240.0)["train_every"] == 4
+    assert fast.peer_request(0, 240.0)["train_every"] == 4
 
 
 def test_runs_of_different_capacities_differ_only_in_capacity() -> None:
