@@ -18,7 +18,8 @@ NOTES = [
     "environment steps/s of all agents together; 64-64, batch 64, Adam, a gradient step and a soft update per four",
     "environment steps on both sides, no evaluations; ours with default records and checkpoints. The `lab` preset",
     "takes its gradient steps four at a time; the other rows take them one at a time, as the peer does.",
-    "bare stepping: random actions and nothing else, in one process per core; leaner: softstep.envs.lunar_lander.",
+    "bare stepping: random actions and nothing else, resets included, in one process per core; leaner: the step of",
+    "softstep.envs.lunar_lander.",
     "as shipped: the whole machine, default threads on each side. core for core: one core, one thread on both sides.",
 ]
 

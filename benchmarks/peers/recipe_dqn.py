@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flashbax
@@ -65,18 +65,6 @@ class Agent(NamedTuple):
     steps: jax.Array
 
 
-class Recipe(NamedTuple):
-    """The parts of the program, as pure functions of one agent; the caller vmaps."""
-
-    init: Callable[[jax.Array], Agent]
-    explore: Callable[[Agent, int], Agent]
-    """(agent, steps) → the agent after random steps without learning."""
-    learn: Callable[[Agent, int], Agent]
-    """(agent, steps) → the agent after steps with an update and a soft update each."""
-    evaluate: Callable[[Agent, int], jax.Array]
-    """(agent, steps) → mean return of the greedy policy's episodes that end within `steps` steps."""
-
-
 def make_learner(request: dict[str, Any], params: Any, actions: int) -> Learner:
     """Return a learner at these parameters."""
     network = QNetwork(request["hidden"], actions)
@@ -99,71 +87,73 @@ def update(learner: Learner, first: TimeStep, second: TimeStep, request: dict[st
     return Learner(online, optax.incremental_update(online.params, learner.target, request["tau"]))
 
 
-def make_recipe(request: dict[str, Any]) -> Recipe:
-    """Return the recipe for `request`."""
-    env, env_params = gymnax.make(request["env"])
-    actions = env.action_space(env_params).n
-    batch, end = request["batch_size"], request["exploration_end"]
-    replay = flashbax.make_flat_buffer(
-        max_length=request["memory_size"], min_length=batch, sample_batch_size=batch, add_batch_size=1
-    )
+class Recipe:
+    """Pure functions of one agent; the caller vmaps."""
 
-    def init(key: jax.Array) -> Agent:
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.request, batch = request, request["batch_size"]
+        self.env, self.env_params = gymnax.make(request["env"])
+        self.actions = self.env.action_space(self.env_params).n
+        self.replay = flashbax.make_flat_buffer(
+            max_length=request["memory_size"], min_length=batch, sample_batch_size=batch, add_batch_size=1
+        )
+
+    def init(self, key: jax.Array) -> Agent:
+        """Return a new agent."""
         key, network_key, reset_key = jax.random.split(key, 3)
-        observation, env_state = env.reset(reset_key, env_params)
-        params = QNetwork(request["hidden"], actions).init(network_key, observation)
+        observation, env_state = self.env.reset(reset_key, self.env_params)
+        params = QNetwork(self.request["hidden"], self.actions).init(network_key, observation)
         no_step = TimeStep(observation, jnp.zeros((), jnp.int32), jnp.zeros(()), jnp.zeros(()))
-        learner = make_learner(request, params, actions)
-        return Agent(learner, replay.init(no_step), env_state, observation, key, jnp.zeros((), jnp.int32))
+        learner = make_learner(self.request, params, self.actions)
+        return Agent(learner, self.replay.init(no_step), env_state, observation, key, jnp.zeros((), jnp.int32))
 
-    def act(agent: Agent, key: jax.Array, epsilon: jax.Array | float) -> jax.Array:
-        explore_key, action_key = jax.random.split(key)
+    def explore(self, agent: Agent, steps: int) -> Agent:
+        """Return the agent after random steps without learning."""
+        return jax.lax.scan(lambda agent, _: (self._store(*self._interact(agent, 1.0)), None), agent, None, steps)[0]
+
+    def learn(self, agent: Agent, steps: int) -> Agent:
+        """Return the agent after steps with an update and a soft update each."""
+        return jax.lax.scan(self._learn_step, agent, None, steps)[0]
+
+    def evaluate(self, agent: Agent, steps: int) -> jax.Array:
+        """Return the mean return of the greedy policy's episodes that end within `steps` steps."""
+        key, reset_key = jax.random.split(agent.key)
+        observation, env_state = self.env.reset(reset_key, self.env_params)
+        start = agent._replace(env_state=env_state, observation=observation, key=key), jnp.zeros(())
+
+        def one_step(carry: tuple[Agent, jax.Array], _: None) -> tuple[tuple[Agent, jax.Array], Any]:
+            agent, step = self._interact(carry[0], 0.0)
+            total = carry[1] + step.reward
+            return (agent, total * (1 - step.done)), (total * step.done, step.done)
+
+        _, (returns, ends) = jax.lax.scan(one_step, start, None, steps)
+        return returns.sum() / ends.sum()
+
+    def _interact(self, agent: Agent, epsilon: jax.Array | float) -> tuple[Agent, TimeStep]:
+        key, explore_key, action_key, step_key = jax.random.split(agent.key, 4)
         values = agent.learner.online.apply_fn(agent.learner.online.params, agent.observation)
-        random_action = jax.random.randint(action_key, (), 0, actions)
-        return jnp.where(jax.random.uniform(explore_key) < epsilon, random_action, values.argmax().astype(jnp.int32))
-
-    def interact(agent: Agent, epsilon: jax.Array | float) -> tuple[Agent, TimeStep]:
-        key, action_key, step_key = jax.random.split(agent.key, 3)
-        action = act(agent, action_key, epsilon)
-        observation, env_state, reward, terminated, truncated, _ = env.step(
-            step_key, agent.env_state, action, env_params
+        random_action = jax.random.randint(action_key, (), 0, self.actions)
+        explores = jax.random.uniform(explore_key) < epsilon
+        action = jnp.where(explores, random_action, values.argmax().astype(jnp.int32))
+        observation, env_state, reward, terminated, truncated, _ = self.env.step(
+            step_key, agent.env_state, action, self.env_params
         )
         done = jnp.logical_or(terminated, truncated).astype(jnp.float32)
         step = TimeStep(agent.observation, action, jnp.asarray(reward, jnp.float32), done)
         moved = agent._replace(env_state=env_state, observation=observation, key=key, steps=agent.steps + 1)
         return moved, step
 
-    def store(agent: Agent, step: TimeStep) -> Agent:
-        return agent._replace(replay=replay.add(agent.replay, jax.tree.map(lambda x: x[None], step)))
+    def _store(self, agent: Agent, step: TimeStep) -> Agent:
+        return agent._replace(replay=self.replay.add(agent.replay, jax.tree.map(lambda x: x[None], step)))
 
-    def explore_step(agent: Agent, _: None) -> tuple[Agent, None]:
-        return store(*interact(agent, 1.0)), None
-
-    def learn_step(agent: Agent, _: None) -> tuple[Agent, None]:
-        epsilon = jnp.maximum(end, 1 + (end - 1) * agent.steps / request["exploration_steps"])
-        agent = store(*interact(agent, epsilon))
+    def _learn_step(self, agent: Agent, _: None) -> tuple[Agent, None]:
+        end = self.request["exploration_end"]
+        epsilon = jnp.maximum(end, 1 + (end - 1) * agent.steps / self.request["exploration_steps"])
+        agent = self._store(*self._interact(agent, epsilon))
         key, sample_key = jax.random.split(agent.key)
-        pairs = replay.sample(agent.replay, sample_key).experience
-        return agent._replace(learner=update(agent.learner, pairs.first, pairs.second, request), key=key), None
-
-    def evaluation_step(carry: tuple[Agent, jax.Array], _: None) -> tuple[tuple[Agent, jax.Array], Any]:
-        agent, step = interact(carry[0], 0.0)
-        total = carry[1] + step.reward
-        return (agent, total * (1 - step.done)), (total * step.done, step.done)
-
-    def evaluate(agent: Agent, steps: int) -> jax.Array:
-        key, reset_key = jax.random.split(agent.key)
-        observation, env_state = env.reset(reset_key, env_params)
-        start = agent._replace(env_state=env_state, observation=observation, key=key), jnp.zeros(())
-        _, (returns, ends) = jax.lax.scan(evaluation_step, start, None, steps)
-        return returns.sum() / ends.sum()
-
-    return Recipe(
-        init,
-        lambda agent, steps: jax.lax.scan(explore_step, agent, None, steps)[0],
-        lambda agent, steps: jax.lax.scan(learn_step, agent, None, steps)[0],
-        evaluate,
-    )
+        pairs = self.replay.sample(agent.replay, sample_key).experience
+        learner = update(agent.learner, pairs.first, pairs.second, self.request)
+        return agent._replace(learner=learner, key=key), None
 
 
 def trained(recipe: Recipe, request: dict[str, Any], steps: int) -> Agent:
@@ -178,7 +168,7 @@ def trained(recipe: Recipe, request: dict[str, Any], steps: int) -> Agent:
 
 def speed(request: dict[str, Any]) -> dict[str, Any]:
     """Measure the agent-steps per second of `agents` agents, all of them learning, in a compiled program."""
-    recipe, steps, agents = make_recipe(request), request["steps"], request["agents"]
+    recipe, steps, agents = Recipe(request), request["steps"], request["agents"]
     state = jax.block_until_ready(trained(recipe, request, request["warm"]))
     learn = functools.partial(recipe.learn, steps=steps)
     compiled = jax.jit(learn if agents == 1 else jax.vmap(learn)).lower(state).compile()
@@ -192,7 +182,7 @@ def speed(request: dict[str, Any]) -> dict[str, Any]:
 
 def solve(request: dict[str, Any]) -> dict[str, Any]:
     """Return the greedy policies' mean returns after `steps` steps of learning."""
-    recipe = make_recipe(request)
+    recipe = Recipe(request)
     agents = trained(recipe, request, request["steps"])
     returns = jax.jit(jax.vmap(functools.partial(recipe.evaluate, steps=10_000)))(agents)
     return {"returns": returns.tolist()}
