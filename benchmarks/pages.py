@@ -252,6 +252,15 @@ class Saved:
             raise ValueError(f"{self._content['benchmark']} has no row {label!r}: {', '.join(self._rows)}")
         raise NotMeasured(label)  # an old file, from before the row existed
 
+    def missed(self) -> list[str]:
+        """Return the rows that missed their requirement, with both numbers."""
+        return [
+            f"{row['label']} ({format_number((row['ratio'] or row['ours'])['median'])}, {row['sense']}"
+            f" {format_number(row['required'])} required)"
+            for row in self._content["rows"]
+            if row["met"] is False
+        ]
+
     def circumstances(self) -> str:
         """Return day, machine, commit, and whether the machine was quiet."""
         content, machine = self._content, self._content["machine"]
@@ -294,7 +303,7 @@ def fill(templates: Sequence[str], results: Results) -> list[str]:
 
 
 def readme(results: Results) -> str:
-    """Return README's table, and where and when its numbers were measured."""
+    """Return README's table, where and when its numbers were measured, and which requirements were missed."""
     lines, used = ["| work | ours | peer | ratio |", "|---|---|---|---|"], set[str]()
     for work, *templates in README_LINES:
         try:
@@ -303,7 +312,8 @@ def readme(results: Results) -> str:
         except NotMeasured:
             cells = [NOT_MEASURED, "", ""]
         lines.append("| " + " | ".join([work, *cells]) + " |")
-    return "\n".join([*lines, "", *_circumstances(results, used)])
+    missed = [f"* Missed by `{name}`: {row}." for name in sorted(used) for row in results[name].missed()]
+    return "\n".join([*lines, "", *_circumstances(results, used), *missed])
 
 
 def conformance(results: Results) -> str:

@@ -72,6 +72,13 @@ def test_the_page_says_where_and_when(cartpole: dict[str, Any], content: dict[st
     assert page.endswith(f"{text}.")
 
 
+def test_a_missed_requirement_is_named(cartpole: dict[str, Any]) -> None:
+    row = cartpole["rows"][0]
+    row["required"], row["met"] = 12.0, False
+    page = pages.readme(pages.Results({"cartpole": pages.Saved(cartpole)}))
+    assert page.endswith("* Missed by `cartpole`: as shipped: rejax (9.89, at least 12 required).")
+
+
 def test_a_page_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="benchmarks: begin"):
         pages.split("no table here")
