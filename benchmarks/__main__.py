@@ -13,6 +13,7 @@ from benchmarks.measure import ROOT, BenchmarkError, Result
 BENCHMARKS = {
     "startup": "import, --help, and the first gradient step of a second start",
     "cartpole": "agent-steps/s on CartPole beside rejax and stable-baselines3",
+    "recipe": "agent-steps/s on CartPole beside flax, optax and flashbax in one jitted scan (PureJaxRL's shape)",
     "lander": "environment steps/s on Lunar Lander beside stable-baselines3",
     "checkpoint": "the cost of checkpoints",
     "capacity": "the cost of a step against replay capacity, and peak memory",
@@ -20,6 +21,7 @@ BENCHMARKS = {
     "study": "populations of 8 to 256 agents beside rejax; Lander populations; the arithmetic lower bound",
     "adapters": "a soft update of a PyTorch network beside four alternatives",
     "fast": "time until Lunar Lander is solved with --preset fast, 10 seeds, judged on 100 fresh episodes",
+    "demo": "`softstep compare LunarLander-v3 --preset demo`, from the command to its report",
 }
 """Name and purpose of each benchmark, in the order in which they run."""
 
@@ -28,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the requested benchmarks and return the exit code: 1 if one failed, 2 for an unknown name, else 0."""
     arguments = _parser().parse_args(argv)
     if arguments.list:
-        print("\n".join(f"{name:11} {purpose}" for name, purpose in BENCHMARKS.items()))
+        print("\n".join(f"{name:10} {purpose}" for name, purpose in BENCHMARKS.items()))
         return 0
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:
@@ -66,7 +68,8 @@ def _run(name: str, *, quick: bool) -> bool:
     except (BenchmarkError, OSError) as error:
         print(f"\n{name} FAILED: {error}", file=sys.stderr)
         return False
-    result.busy = busy
+    result.busy = [busy, machine.busy_share()]
+    warning = machine.warning(max(result.busy), load)
     print(f"\n{result.text()}")
     if warning:
         print(warning)

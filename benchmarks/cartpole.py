@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(rounds=3, ours=60_000, warm=8_000, rejax=10_000, sb3=4_000)
-QUICK = Size(rounds=1, ours=4_000, warm=2_000, rejax=500, sb3=500)
+QUICK = Size(rounds=1, ours=8_000, warm=2_000, rejax=500, sb3=500)
 
 
 def config(steps: int, *, one_core: bool = False) -> Config:
@@ -55,6 +56,12 @@ def config(steps: int, *, one_core: bool = False) -> Config:
         gradient_steps=1,
         hidden=(64, 64),
     )
+
+
+def population(agents: int, steps: int, *, one_core: bool = False) -> Config:
+    """Return softstep's work in blocks of eight agents, or of four if only eight agents share the whole machine."""
+    width = None if agents == 1 else 4 if agents == 8 and not one_core else 8
+    return dataclasses.replace(config(steps), seeds=agents, block_width=width)
 
 
 def peer_settings(ours: Config) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from benchmarks.table import Row, spread
 from softstep.config import Config
 
 CHECKPOINT_EVERY = 10_000
-MAX_PERCENT = 2.0
+MAX_PERCENT = 1.0
 """Most that checkpoints may take, in per cent of run time."""
 
 NOTES = [

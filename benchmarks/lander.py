@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from functools import partial
 from typing import Any, NamedTuple
 
-from benchmarks import measure
+from benchmarks import machine, measure
 from benchmarks.cartpole import peer_settings
 from benchmarks.measure import Result, Sample, rates
-from benchmarks.table import Row, rate_row
+from benchmarks.table import Row, rate_row, ratios, spread
 from softstep import presets
 from softstep.config import Config
 
 NOTES = [
     "environment steps/s of all agents together; 64-64, batch 64, Adam, a gradient step and a soft update per four",
-    "environment steps on both sides, no evaluations; ours with default records and checkpoints. The judged rows use",
-    "the `lab` preset unchanged, which takes its gradient steps four at a time; the other rows take them one at a",
-    "time, as the peer does.",
+    "environment steps on both sides, no evaluations; ours with default records and checkpoints. The `lab` preset",
+    "takes its gradient steps four at a time; the other rows take them one at a time, as the peer does.",
+    "bare stepping: random actions and nothing else, resets included, in one process per core; leaner: the step of",
+    "softstep.envs.lunar_lander.",
     "as shipped: the whole machine, default threads on each side. core for core: one core, one thread on both sides.",
 ]
 
 PEER = "stable-baselines3"
 
-REQUIRED = {("as shipped", 1): 20.0, ("as shipped", 8): 30.0}
-"""Required ratios by mode and number of agents."""
+BARE = {"leaner": "bare stepping, leaner", "gymnasium": "bare stepping, Gymnasium's"}
+"""Names of the sides that only step environments, by their lander."""
+
+MAX_TIMES_BARE = 1.3
+"""Most that a step of a population may cost, relative to stepping alone."""
 
 
 class Size(NamedTuple):
@@ -34,10 +39,11 @@ class Size(NamedTuple):
     ours: int
     warm: int
     sb3: int
+    bare_seconds: float
 
 
-FULL = Size(rounds=3, ours=60_000, warm=12_000, sb3=6_000)
-QUICK = Size(rounds=1, ours=4_000, warm=1_000, sb3=1_000)
+FULL = Size(rounds=3, ours=60_000, warm=12_000, sb3=6_000, bare_seconds=5.0)
+QUICK = Size(rounds=1, ours=10_000, warm=1_000, sb3=1_000, bare_seconds=0.5)
 
 
 def config(steps: int, agents: int) -> Config:
@@ -56,19 +62,48 @@ def update_interval() -> str:
     return f"{lab.updates} gradient steps per {lab.steps_per_iteration}"
 
 
+def required_ratios() -> dict[tuple[str, str], float]:
+    """Return the required ratios by mode and name of our side."""
+    return {
+        ("as shipped", _name(1)): 20.0,
+        ("as shipped", f"{_name(1)}, {update_interval()}"): 20.0,
+        ("as shipped", f"{_name(8)}, {update_interval()}"): 30.0,
+    }
+
+
 def run(*, quick: bool) -> Result:
-    """Compare one agent and eight with the peer, as shipped and core for core."""
+    """Compare one agent and eight with the peer, as shipped and core for core, and eight with bare stepping."""
     size, samples, rows = QUICK if quick else FULL, dict[str, list[Sample]](), list[Row]()
     for mode, one_core in (("as shipped", False), ("core for core", True)):
-        mode_samples = measure.alternate(_sides(size, one_core=one_core), size.rounds)
+        bare_sides = {} if one_core else _bare_sides(size)
+        mode_samples = measure.alternate(_sides(size, one_core=one_core) | bare_sides, size.rounds)
         samples |= {f"{name}, {mode}": side_samples for name, side_samples in mode_samples.items()}
         peer = rates(mode_samples.pop(PEER))
-        required = {f"{_name(agents)}, {update_interval()}": REQUIRED.get((mode, agents)) for agents in (1, 8)}
+        bare = {name: rates(mode_samples.pop(name)) for name in bare_sides}
         rows += [
-            rate_row(f"{mode}: {name} / {PEER}", rates(side_samples), peer, required.get(name))
+            rate_row(f"{mode}: {name} / {PEER}", rates(side_samples), peer, required_ratios().get((mode, name)))
             for name, side_samples in mode_samples.items()
         ]
+        if bare:
+            rows += _bare_rows(bare, rates(mode_samples[f"{_name(8)}, {update_interval()}"]))
     return Result("lander", "LunarLander-v3, the lab's network and ratio", rows, samples, NOTES)
+
+
+def _bare_rows(bare: dict[str, list[float]], population: list[float]) -> list[Row]:
+    """Return rows for stepping alone, and for the population beside the faster of the two."""
+    fastest = [max(pair) for pair in zip(*bare.values(), strict=True)]
+    times = spread(ratios(fastest, population))
+    label = f"as shipped: a step of {_name(8)}, {update_interval()} / the fastest bare step"
+    return [
+        *(Row(name, "steps/s", spread(side_rates)) for name, side_rates in bare.items()),
+        Row(label, "×", times, required=MAX_TIMES_BARE, sense="at most"),
+    ]
+
+
+def _bare_sides(size: Size) -> dict[str, Any]:
+    program = [sys.executable, "-m", "benchmarks.bare_lander"]
+    shared = {"processes": len(machine.cores()), "seconds": size.bare_seconds}
+    return {name: partial(measure.run_request, program, shared | {"lander": lander}) for lander, name in BARE.items()}
 
 
 def _name(agents: int) -> str:

@@ -17,7 +17,9 @@ OURS = ("softstep", "jax", "jaxlib", "numpy", "optax", "equinox", "gymnax", "gym
 BUSY = 0.1
 """Share of processor time in use by other processes above which timings come with a warning."""
 
-_THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS", "JAX_PLATFORMS")
+_THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_OTHERS = ("XLA_FLAGS", "JAX_PLATFORMS", "OPENBLAS_CORETYPE")
+"""Variables besides numbers of threads that change how fast a library computes."""
 
 
 def cores() -> list[int]:
@@ -33,9 +35,9 @@ def can_pin() -> bool:
 
 
 def environment(*, one_thread: bool) -> dict[str, str]:
-    """Return the environment variables without those that set thread counts, or with thread counts set to one."""
-    kept = {name: value for name, value in os.environ.items() if name not in _THREADS}
-    return kept | (dict.fromkeys(_THREADS[:4], "1") if one_thread else {})
+    """Return the environment variables without those that set speeds, or with thread counts set to one."""
+    kept = {name: value for name, value in os.environ.items() if name not in (*_THREADS, *_OTHERS)}
+    return kept | (dict.fromkeys(_THREADS, "1") if one_thread else {})
 
 
 def pin_to(core: int) -> None:
@@ -77,6 +79,19 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             installed[name] = "not installed"
     return installed
+
+
+def commit(root: Path) -> str:
+    """Return the commit of the repository at `root`, with a + if files differ from it, or unknown."""
+    git = ["git", "-C", str(root)]
+    try:
+        head, changes = (
+            subprocess.run([*git, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", ":!benchmarks/results"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+" if changes else "")
 
 
 def busy_share(seconds: float = 1.0) -> float:

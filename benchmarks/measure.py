@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks import machine, peers
@@ -38,7 +39,8 @@ class Result:
     rows: list[Row]
     samples: Mapping[str, Sequence[Sample]]
     notes: list[str] = field(default_factory=list)
-    busy: float = 0.0
+    busy: Sequence[float] = ()
+    """Shares of the processors that other processes used before the benchmark and after it."""
 
     def text(self) -> str:
         """Return the table followed by its notes."""
@@ -51,8 +53,11 @@ class Result:
             "benchmark": self.name,
             "title": self.title,
             "quick": quick,
+            "commit": machine.commit(ROOT),
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "machine": machine.describe() | {"busy_before": round(self.busy, 3), "load": os.getloadavg()},
+            "machine": machine.describe() | {"load": os.getloadavg()},
+            "busy": [round(share, 3) for share in self.busy],
+            "quiet": max(self.busy) < machine.BUSY,
             "versions": machine.versions(),
             "rows": [row.as_dict() for row in self.rows],
             "notes": self.notes,
@@ -128,21 +133,50 @@ def rejax(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
     return run_request([str(peers.python("rejax")), str(peers.HERE / "rejax_dqn.py")], request, one_core=one_core)
 
 
-def run_request(program: Sequence[str], request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
+def recipe(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
+    """Sample the recipe of flax, optax and flashbax, with XLA's default threads or with one."""
+    program = [str(peers.python("recipe")), str(peers.HERE / "recipe_dqn.py")]
+    return run_request(program, {"do": "speed"} | dict(request), one_core=one_core)
+
+
+def run_request(
+    program: Sequence[str],
+    request: Mapping[str, Any],
+    *,
+    one_core: bool = False,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Sample:
     """Run a program on a request and return the JSON object in its last line of output."""
-    command = [*program, json.dumps(request)]
-    return json.loads(run(command, one_core=one_core).stdout.strip().splitlines()[-1])
+    completed = run([*program, json.dumps(request)], one_core=one_core, variables=variables)
+    return json.loads(completed.stdout.strip().splitlines()[-1])
 
 
 def run(
-    command: Sequence[str], *, one_core: bool = False, accept: Sequence[int] = (0,)
+    command: Sequence[str],
+    *,
+    one_core: bool = False,
+    accept: Sequence[int] = (0,),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to completion, with all cores and default threads, or on one core with one thread."""
+    """Run a command to completion.
+
+    Args:
+        command: The command line.
+        one_core: Run it on one core with one thread, not with all cores and default threads.
+        accept: Exit codes that are no failure.
+        variables: Further environment variables.
+
+    Returns:
+        The completed process, with its output.
+
+    Raises:
+        BenchmarkError: It exited with another code.
+    """
     core = machine.cores()[-1]
     completed = subprocess.run(
         command,
         cwd=ROOT,
-        env=machine.environment(one_thread=one_core),
+        env=machine.environment(one_thread=one_core) | dict(variables),
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-Unit = Literal["µs per agent-step", "steps/s", "s", "%", "MB", "count", "return", "×"]
+Unit = Literal["µs per agent-step", "steps/s", "s", "%", "MB", "count", "return", "×", "µs", "GFLOP/s per core"]
 
 HEAD = ("", "ours", "peer", "ratio", "required", "")
 

@@ -1,11 +1,12 @@
 """stable-baselines3's DQN on Gymnasium; prints one JSON line.
 
 This program runs in an environment created from sb3.txt and does not import softstep. `speed` measures environment
-steps per second during learning; `solve` trains until a greedy evaluation reaches a return or a time limit passes.
+steps per second during learning; `solve` trains until greedy evaluations reach a return or a time limit passes.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import json
 import sys
@@ -22,11 +23,26 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.utils import LinearSchedule
 
 
+class DoubleDQN(DQN):
+    """DQN with double Q-learning: the online network chooses the next action, the target network values it."""
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """Take gradient steps as DQN does, with the chosen actions' values in the place of all values."""
+        target = self.q_net_target
+        self.q_net_target = lambda observations: target(observations).gather(
+            1, self.q_net(observations).argmax(1, keepdim=True)
+        )
+        try:
+            super().train(gradient_steps, batch_size)
+        finally:
+            self.q_net_target = target
+
+
 def make_agent(request: dict[str, Any], env: Any) -> DQN:
     """Return a DQN with the requested settings: a gradient step and soft update per `train_every` environment steps."""
     rate, final = request["learning_rate"], request.get("learning_rate_decay", 1.0)
     share = min(1.0, request.get("learning_rate_decay_steps", 1) / request["total_steps"])
-    return DQN(
+    return (DoubleDQN if request.get("double_q") else DQN)(
         "MlpPolicy",
         env,
         learning_rate=LinearSchedule(rate, rate * final, share),
@@ -61,9 +77,10 @@ def speed(request: dict[str, Any]) -> dict[str, Any]:
 
 
 class UntilSolved(BaseCallback):
-    """A callback that evaluates greedily every `eval_every` steps once training returns pass the gate.
+    """A callback that stops training when the task is solved or the time limit has passed.
 
-    It stops training when the task is solved or the time limit has passed.
+    It evaluates greedily every `eval_every` steps once the last `gate_window` training returns pass the gate. The task
+    is solved when two evaluations in a row of one policy reach `solve_at`, the second one on further episodes.
     """
 
     def __init__(self, request: dict[str, Any], start: float) -> None:
@@ -78,18 +95,25 @@ class UntilSolved(BaseCallback):
             return False
         if self.num_timesteps % self._request["eval_every"] or not self._gate_is_open():
             return True
-        mean, _ = evaluate_policy(self.model, self._eval_env, n_eval_episodes=self._request["eval_episodes"])
-        self.best = max(self.best, float(mean))
-        self.solved = mean >= self._request["solve_at"]
+        first = self._evaluate()
+        self.best = max(self.best, first)
+        self.solved = first >= self._request["solve_at"] and self._evaluate() >= self._request["solve_at"]
         return not self.solved
 
+    def _evaluate(self) -> float:
+        policy = copy.deepcopy(self.model.policy)
+        if self._request["eval_network"] == "target":
+            policy.q_net.load_state_dict(self.model.q_net_target.state_dict())
+        mean, _ = evaluate_policy(policy, self._eval_env, n_eval_episodes=self._request["eval_episodes"])
+        return float(mean)
+
     def _gate_is_open(self) -> bool:
-        recent = [episode["r"] for episode in list(self.model.ep_info_buffer)[-20:]]
+        recent = [episode["r"] for episode in list(self.model.ep_info_buffer)[-self._request["gate_window"] :]]
         return bool(recent) and float(np.mean(recent)) >= self._request["eval_gate"]
 
 
 def solve(request: dict[str, Any]) -> dict[str, Any]:
-    """Measure the wall time until a greedy evaluation reaches `solve_at`; returns are reported unscaled."""
+    """Measure the wall time until greedy evaluations reach `solve_at`; returns are reported unscaled."""
     start, scale = time.perf_counter(), request["reward_scale"]
     monitored = Monitor(gymnasium.make(request["env"]))
     agent = make_agent(request, gymnasium.wrappers.TransformReward(monitored, lambda reward: reward * scale))

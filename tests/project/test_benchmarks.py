@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import capacity, cartpole, fast, lander, ours, peers, table
+from benchmarks import capacity, cartpole, fast, floor, lander, machine, measure, ours, peers, recipe, registers, table
 from benchmarks.__main__ import BENCHMARKS, main
+from softstep import presets
+from softstep.training.loop import GATE_WINDOW
 
 
 def test_rate_row_compares_pair_by_pair() -> None:
@@ -92,10 +94,14 @@ def test_throughput_refuses_a_run_too_short_to_time(warm: int) -> None:
         ours.throughput([_timeline(4, 0.0, 100.0)], warm=warm, workers=1)
 
 
-@pytest.mark.parametrize("name", ["sb3", "rejax"])
+@pytest.mark.parametrize("name", ["sb3", "rejax", "recipe"])
 def test_peers_are_pinned(name: str) -> None:
     pins = peers.pins(name)
-    expected = {"sb3": {"stable-baselines3": "2.9.2"}, "rejax": {"rejax": "0.1.3", "gymnax": "0.0.9"}}[name]
+    expected = {
+        "sb3": {"stable-baselines3": "2.9.2"},
+        "rejax": {"rejax": "0.1.3", "gymnax": "0.0.9"},
+        "recipe": {"flashbax": "0.1.3", "gymnax": "1.0.1"},
+    }[name]
     assert expected.items() <= pins.items()
     assert len(peers.fingerprint(name)) == 64
 
@@ -115,7 +121,21 @@ def test_peers_get_the_same_work() -> None:
         [64, 64],
         8_000,
     )
-    assert json.loads(json.dumps(fast.peer_request(240.0)))["solve_at"] == 220
+    request = recipe.peer_request(8, recipe.FULL)
+    assert (request["train_every"], request["tau"], request["hidden"], request["memory_size"], request["agents"]) == (
+        1,
+        0.005,
+        [64, 64],
+        10_000,
+        8,
+    )
+
+
+def test_both_sides_of_fast_stop_by_the_same_rule() -> None:
+    request, preset = json.loads(json.dumps(fast.peer_request(3, 240.0))), presets.get("fast")
+    settings = ("double_q", "eval_every", "eval_episodes", "eval_gate", "eval_network", "solve_at")
+    assert [request[name] for name in settings] == [getattr(preset, name) for name in settings]
+    assert (request["seed"], request["gate_window"]) == (3, GATE_WINDOW)
 
 
 def test_the_end_event_is_found_among_the_lines_of_a_run() -> None:
@@ -125,9 +145,55 @@ def test_the_end_event_is_found_among_the_lines_of_a_run() -> None:
 
 def test_fast_counts_an_unsolved_seed_as_infinitely_slow() -> None:
     seeds = [{"seconds": 20.0, "solved": True, "judge": 240.0}, {"seconds": 80.0, "solved": False, "judge": 150.0}]
-    median, in_time, worst = fast.rows(seeds, {"seconds": 240.0, "solved": False})
-    assert (median.ours.high, in_time.ours.median, worst.ours.median) == (math.inf, 1.0, 150.0)
-    assert [row.met for row in (median, in_time, worst)] == [False, False, False]
+    median, in_time, judged, returns, _ = fast.rows(seeds, [{"seconds": 240.0, "solved": False}])
+    assert (median.ours.high, in_time.ours.median, judged.ours.median, returns.ours.low) == (math.inf, 1.0, 1.0, 150.0)
+    assert [row.met for row in (median, in_time, judged)] == [False, False, False]
+
+
+def test_fast_compares_medians_of_different_numbers_of_seeds() -> None:
+    ours_seeds = [{"seconds": s, "solved": True, "judge": 240.0} for s in (10.0, 20.0, 30.0)]
+    median, *_ = fast.rows(ours_seeds, [{"seconds": s, "solved": True} for s in (150.0, 300.0)])
+    assert median.judged == pytest.approx(225 / 20)
+    assert median.met
+
+
+def test_a_floor_divides_by_the_fastest_product_of_each_round() -> None:
+    samples = {
+        floor.PREFIX + "NumPy": [{"rate": 200e9}, {"rate": 110e9}, {"rate": 230e9}],
+        floor.PREFIX + "registers": [{"rate": 266e9}, {"rate": 120e9}, {"rate": 220e9}],
+        "8 agents": [{"rate": 1.0}] * 3,
+    }
+    fastest = floor.fastest(samples)
+    assert (fastest.product, fastest.rates) == ("registers", [266e9, 120e9, 230e9])
+    assert [row.label for row in floor.rows(samples)] == ["NumPy", "registers"]
+    work = cartpole.population(8, 1, one_core=True)
+    assert floor.update_operations(work) == 2 * 64 * (4 * (4 * 64 + 64 * 64 + 64 * 2) - 4 * 64)
+    at_floor = [flops / floor.update_operations(work) for flops in fastest.rates]
+    assert floor.times_floor(work, at_floor, fastest) == pytest.approx([1, 1, 1])
+
+
+def test_the_register_loop_runs() -> None:
+    assert registers.measure(0.01) > 0
+
+
+def test_variables_that_change_a_librarys_speed_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert not machine.environment(one_thread=False).keys() & {"OPENBLAS_CORETYPE", "OMP_NUM_THREADS"}
+    assert machine.environment(one_thread=True)["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_result_names_its_commit_and_whether_the_machine_was_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    saved = []
+    for busy in ([0.01, 0.02], [0.01, 0.5]):
+        result = measure.Result("work", "Work", [], {}, busy=busy)
+        saved.append(json.loads(result.save(quick=False).read_text()))
+    assert [content["quiet"] for content in saved] == [True, False]
+    assert saved[0]["commit"] == machine.commit(measure.ROOT)
+    assert machine.commit(tmp_path) == "unknown"
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -152,7 +218,7 @@ def test_both_sides_of_the_lander_learn_after_every_fourth_step() -> None:
     work = lander.config(8_000, 8)
     assert (work.steps_per_iteration, work.updates, work.target.period) == (4, 1, 1)
     assert cartpole.peer_settings(work)["train_every"] == 4
-    assert fast.peer_request(240.0)["train_every"] == 4
+    assert fast.peer_request(0, 240.0)["train_every"] == 4
 
 
 def test_runs_of_different_capacities_differ_only_in_capacity() -> None:

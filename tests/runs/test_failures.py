@@ -29,8 +29,8 @@ class Ends(CartPoleEnv):
             raise self.error("so long")
         return super().step(action)
 
-gymnasium.register("Early-v0", Ends, kwargs={"after": 150, "error": ValueError})
-gymnasium.register("Late-v0", Ends, kwargs={"after": 250, "error": ValueError})
+gymnasium.register("EndsEarly-v0", Ends, kwargs={"after": 150, "error": ValueError})
+gymnasium.register("EndsLate-v0", Ends, kwargs={"after": 250, "error": ValueError})
 gymnasium.register("Odd-v0", Ends, kwargs={"after": 150, "error": Stop})
 """
 
@@ -49,7 +49,7 @@ def config(env: str) -> Config:
 @pytest.mark.parametrize(
     ("env", "kind", "words"),
     [
-        ("Early-v0", EnvironmentFailed, "Early-v0 failed at environment step 151: ValueError: so long"),
+        ("EndsEarly-v0", EnvironmentFailed, "EndsEarly-v0 failed at environment step 151: ValueError: so long"),
         ("Odd-v0", WorkerFailed, "the worker of block 0 failed: Stop: so long"),
     ],
 )
@@ -64,7 +64,7 @@ def test_a_failure_before_the_first_checkpoint_leaves_the_folder_free(
 
 def test_a_failure_after_a_checkpoint_keeps_it_and_logs_the_traceback_beside_it(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed) as caught:
-        api.train(config("Late-v0"), tmp_path / "run")
+        api.train(config("EndsLate-v0"), tmp_path / "run")
     log = tmp_path / "run" / "error.log"
     assert one_line(caught.value).endswith(f"ValueError: so long (traceback: {log})")
     assert 'raise self.error("so long")' in log.read_text()

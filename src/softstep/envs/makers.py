@@ -11,7 +11,7 @@ from softstep.envs.envpool_maker import describe as describe_envpool
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
 from softstep.envs.gymnax_maker import make_compiled
 from softstep.envs.own_settings import make_unpinned, make_unpinned_evaluation
-from softstep.errors import EnvironmentFailed
+from softstep.errors import ConfigError, EnvironmentFailed
 from softstep.jax_settings.pinned import unpinned
 from softstep.user_code import guarded
 

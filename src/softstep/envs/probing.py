@@ -78,7 +78,9 @@ def _play_first(env: Playable, actions: list[int]) -> list[_Episode]:
             for action in actions[used:]:
                 try:
                     episodes[-1].steps.append(_take(env, action))
-                except Exception as error:
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # of the user's code, which raises whatever it likes
                     if used + len(episodes[-1].steps) < FIRST_STEPS or isinstance(error, BadValue):
                         raise
                     return episodes
@@ -111,7 +113,9 @@ def _plays_episode(env: Playable, episode: _Episode, actions: list[int]) -> bool
             _draw_from_global_streams()
             if _take(env, action) != expected:
                 return False
-    except Exception:  # the first time it did not fail
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # the first time it did not fail
         return False
     return True
 

@@ -19,6 +19,7 @@ from softstep.learner.networks import Network, Params, numpy_q_values
 from softstep.learner.update import LearnerState
 from softstep.training.block import Block
 from softstep.training.program_cache import ProgramCache
+from softstep.user_code import guarded
 
 _EVALUATION = 0x50F75
 """The stream of evaluation seeds, separate from every agent's."""
@@ -139,7 +140,8 @@ def play_on_host(
             endless = envs.playing & ~ended & (lengths >= max_steps)
             cut |= endless
             if (over := ended | endless).any():
-                _of_environment(spec, envs.leave, over)
+                with guarded(f"{spec.name} failed at the start of an evaluation episode", EnvironmentFailed):
+                    envs.leave(over)
         return GreedyEpisodes(totals, cut)
     finally:
         envs.close()

@@ -182,6 +182,8 @@ def _record_if_due(trainer: Trainer, hooks: Hooks) -> None:
     config, records, count = trainer.config, trainer.history.records, len(trainer.block.agents)
     is_last = trainer.driver.iteration == config.iterations
     rows = records[-count:] if records and records[-1].env_steps == trainer.env_steps else []
+    if trainer.env_steps == 0:
+        return
     if rows and not (is_last and config.eval_every > 0 and all(math.isnan(row.eval_return) for row in rows)):
         return
     evaluated = not rows and _evaluation_due(trainer)
