@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from softstep.errors import StoreError
 
 
@@ -63,7 +61,7 @@ def plain_value(value: Any) -> Any:
         return {str(key): plain_value(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain_value(part) for part in value]
-    if isinstance(value, np.generic):
+    if hasattr(value, "dtype"):  # NumPy's numbers, whose float64 is a float as well
         return plain_value(value.item())
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None

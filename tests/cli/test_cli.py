@@ -159,7 +159,9 @@ def help_text(command: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_every_field_of_the_configuration_is_a_flag_with_its_docstring(capsys):
     text = help_text("train", capsys)
     fields = field_docstrings(softstep.config)
-    flags = {f"--{name}": doc for name, doc in fields["Config"].items() if name not in ("env", "arms", "changes")}
+    flags = {
+        f"--{name}": doc for name, doc in fields["Config"].items() if name not in ("env", "arms", "changes", "env_args")
+    }
     nested = {"--target": None, "--exploration": None, "--env_modules": None}
     flags = {name: doc for name, doc in flags.items() if name not in nested}
     flags |= {f"--exploration.{name}": doc for name, doc in fields["Exploration"].items()}
@@ -277,7 +279,7 @@ def test_a_failing_environment_keeps_the_checkpoint_and_exits_with_code_1(tmp_pa
     assert "failed at environment step 1501" in done.stderr
     assert "the motor is on fire" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "(traceback: run/error.log)" in done.stderr
+    assert f"(traceback: {tmp_path}/run/error.log)" in done.stderr
     assert 'raise ValueError("the motor is on fire")' in (tmp_path / "run" / "error.log").read_text()
     assert list((tmp_path / "run").glob("checkpoint-*-000000001000.safetensors"))
 
@@ -361,7 +363,7 @@ def test_commands_and_experiments_write_json_by_the_strict_writer():
     package = Path(inspect.getfile(softstep)).parent
     paths = [path for folder in ("cli", "studies", "runs") for path in (package / folder).glob("*.py")]
     others = {path.name for path in paths if "json.dump" in path.read_text(encoding="utf-8")}
-    assert others == {"checkpoints.py", "worker_pool.py"}  # metadata without floats; orders to workers
+    assert others == {"checkpoints.py", "registration.py", "worker_pool.py"}  # no floats; orders to workers
 
 
 def test_eval_counts_the_episodes_that_it_cuts(finished, capsys):

@@ -9,7 +9,7 @@ import pytest
 
 from softstep.cli import stop_signals
 from softstep.cli.stop_signals import StopSignals
-from softstep.runs.worker_env import STOP_SIGNALS
+from softstep.runs.signals import STOP_SIGNALS
 
 
 @pytest.fixture(autouse=True)

@@ -234,10 +234,10 @@ def test_a_number_of_envpool_that_is_none_ends_the_run(quantity: str, monkeypatc
     host.step(np.zeros((1, 2), int))
     with pytest.raises(NotFinite, match=f"its {quantity} holds nan"):
         host.step(np.zeros((1, 2), int))
-    evaluation, running = envs.make_evaluation(spec, 1, [0, 1]), np.ones((1, 2), bool)
-    evaluation.step(np.zeros((1, 2), int), running)
+    evaluation = envs.make_evaluation(spec, 1, [0, 1])
+    evaluation.step(np.zeros((1, 2), int))
     with pytest.raises(NotFinite, match=f"its {quantity} holds nan"):
-        evaluation.step(np.zeros((1, 2), int), running)
+        evaluation.step(np.zeros((1, 2), int))
 
 
 # ---- environments that cannot be used ----

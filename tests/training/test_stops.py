@@ -91,7 +91,7 @@ def undisturbed() -> Tape:
     return run(small(**SETTINGS))
 
 
-@pytest.mark.parametrize("steps", [*range(40, 48), 200, 333, 500])
+@pytest.mark.parametrize("steps", [40, 41, 333])
 def test_a_stop_inside_a_slow_iteration_loses_only_that_iteration(
     undisturbed: Tape, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from softstep.runs.worker_env import STOP_SIGNALS
+from softstep.runs.signals import STOP_SIGNALS
 
 REPEAT_SECONDS = 1.0
 """Signals within this time after the first belong to it: `timeout` sends one to the command and one to its group."""

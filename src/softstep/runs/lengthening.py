@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from softstep.errors import ConfigError, StoreError
+from softstep.files import json_text
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.run_folder import RunFolder, read_summary
 
@@ -45,5 +45,5 @@ def write_length(run: RunFolder) -> None:
     summary = {**(read_summary(run) or {}), "finished": False}
     summary["lengthened_from"] = [*summary.get("lengthened_from", []), before]
     # The summary first: a run that is killed in between is unfinished, whatever its length.
-    run_folder.write_results(run, {"summary.json": json.dumps(summary, indent=2).encode()})
+    run_folder.write_results(run, {"summary.json": json_text(summary, indent=2).encode()})
     run_folder.write_results(run, {"config.json": run.config.to_json().encode()})

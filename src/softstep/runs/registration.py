@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from softstep.files import json_text
 from softstep.runs import run_folder
 from softstep.runs.run_folder import RunFolder
 
@@ -43,7 +44,7 @@ def registration(env: str) -> dict[str, Any] | None:
 def files(env: str) -> dict[str, bytes]:
     """Return `registration.json` for a run that this process starts, by name; empty if nothing is registered here."""
     here = registration(env)
-    return {} if here is None else {REGISTRATION_FILE: json.dumps(here, indent=2).encode()}
+    return {} if here is None else {REGISTRATION_FILE: json_text(here, indent=2).encode()}
 
 
 def record(run: RunFolder) -> None:

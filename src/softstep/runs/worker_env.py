@@ -21,9 +21,7 @@ from softstep import user_code
 from softstep.files import cache_folder
 from softstep.jax_settings import table
 from softstep.kernels import switch
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The signals that ask a process to end: Ctrl-C, `kill` or a scheduler, and a closed terminal."""
+from softstep.runs.signals import STOP_SIGNALS
 
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Environment variables of a one-thread process; XLA's CPU client sizes its thread pool by NPROC."""

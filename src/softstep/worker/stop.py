@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from softstep.records.events import Abandoned
-from softstep.runs.worker_env import STOP_SIGNALS
+from softstep.runs.signals import STOP_SIGNALS
 from softstep.worker.stdio import discard_prints
 
 PATIENCE = 60.0
