@@ -28,7 +28,7 @@ HONOURED = {
     "study run": {*BESIDE_RESUME, "--out"},
 }
 SWITCHES = {"--json", "--tensorboard", "--no-tensorboard"}
-OTHER_NAMES = {"env", "env-modules", "arms", "changes"}
+OTHER_NAMES = {"env", "env-modules", "env-args", "arms", "changes"}
 """Fields of the configuration whose flag has another name, and those that have none."""
 
 
