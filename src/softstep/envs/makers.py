@@ -54,5 +54,5 @@ def make_evaluation(spec: EnvSpec, agents: int, seeds: Sequence[int]) -> Evaluat
     """
     if spec.maker == "envpool":
         return EnvPoolEvaluation(spec, agents, seeds)
-    with guarded(f"{spec.name} cannot be made {agents * len(seeds)} times for an evaluation", EnvironmentFailed):
+    with guarded(f"{spec.name} cannot be made for an evaluation", EnvironmentFailed):
         return make_unpinned_evaluation(spec, agents, seeds)
