@@ -14,7 +14,7 @@ from benchmarks.cartpole import peer_settings
 from benchmarks.measure import ROOT, SOFTSTEP, Result, Sample, print_part, summary
 from benchmarks.table import Row, format_number, spread
 from softstep import presets
-from softstep.training.loop import GATE_WINDOW
+from softstep.training.recording import GATE_WINDOW
 
 ENV = "LunarLander-v3"
 PEER = "stable-baselines3"

@@ -46,21 +46,21 @@ def sample(config: Config) -> dict[str, Any]:
     from softstep.worker.run_block import execute_block
 
     blocking, writing = (
-        TimedFunction(loop._checkpoint, time.perf_counter),
+        TimedFunction(loop.checkpoint, time.perf_counter),
         TimedFunction(checkpoints.CheckpointWriter._save, time.thread_time),
     )
-    loop._checkpoint = blocking  # type: ignore[assignment]
+    loop.checkpoint = blocking  # type: ignore[assignment]
     checkpoints.CheckpointWriter._save = lambda *arguments: writing(*arguments)  # type: ignore[method-assign]
     RUNS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RUNS) as folder:
         outcome = execute_block(run_folder.create(Path(folder) / "run", config), 0, Hooks())
-    # without the first checkpoint, which includes compilation, and the final one
-    seconds = sum(blocking.seconds[1:-1]) + sum(writing.seconds[1:-1])
-    share = (len(blocking.seconds) - 2) * config.checkpoint_every / outcome.env_steps
+    # without the first checkpoint, which includes compilation, and the writing of the final one
+    seconds = sum(blocking.seconds[1:]) + sum(writing.seconds[1:-1])
+    share = (len(blocking.seconds) - 1) * config.checkpoint_every / outcome.env_steps
     return {
         "seconds": outcome.train_seconds,
         "percent": 100 * seconds / (share * outcome.train_seconds),
-        "checkpoints": len(blocking.seconds),
+        "checkpoints": len(blocking.seconds) + 1,
     }
 
 

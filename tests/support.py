@@ -10,14 +10,15 @@ import numpy as np
 from softstep import envs
 from softstep.config import Agent, Config
 from softstep.learner.update import make_learner
-from softstep.records.events import FinishedEpisode
+from softstep.records.events import FinishedEpisode, Hooks, Outcome, Record, Restored, Snapshot
 from softstep.training.block import make_block
 from softstep.training.driver import Driver, replay_capacity
 from softstep.training.fused_driver import FusedDriver
 from softstep.training.host_driver import HostDriver
-from softstep.training.loop import Hooks, Outcome, Record, Restored, Snapshot, run_block, warmup
+from softstep.training.loop import run_block
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD
+from softstep.training.trainer import warmup
 
 
 def small(**changes: Any) -> Config:

@@ -368,6 +368,6 @@ def test_an_attribute_with_the_name_of_a_global_network_is_not_that_network(monk
 def test_a_forward_that_reads_the_network_from_a_global_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Named()
     monkeypatch.setitem(globals(), "everywhere", network)
-    network.forward = lambda x: everywhere.online(x)  # type: ignore[name-defined]
+    network.forward = lambda x: everywhere.online(x)  # noqa: F821 (a global of this module)
     with pytest.raises(ValueError, match="refers to the online network"):
         Target(network, TargetUpdate(0.5))

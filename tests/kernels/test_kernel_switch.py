@@ -18,7 +18,7 @@ from softstep.cli.main import main
 from softstep.errors import ConfigError
 from softstep.kernels import native, support, switch
 from softstep.runs import run_folder, versions, worker_env
-from softstep.training.loop import warmup
+from softstep.training.trainer import warmup
 
 HOST = {"env": "CartPole-v1", "batch_size": 16, "learning_starts": 16}
 """A run that acts, differentiates and steps by kernels when it may."""

@@ -21,7 +21,7 @@ from support import advance, make_driver, small
 from softstep.kernels import native, support, xla_call
 from softstep.kernels.emit import Emitter
 from softstep.kernels.llvm_types import INT, Registers, Signature, declare_function
-from softstep.training.loop import warmup
+from softstep.training.trainer import warmup
 
 HEADER = Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"
 

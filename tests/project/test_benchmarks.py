@@ -12,7 +12,7 @@ import pytest
 from benchmarks import capacity, cartpole, fast, floor, lander, machine, measure, ours, peers, recipe, registers, table
 from benchmarks.__main__ import BENCHMARKS, main
 from softstep import presets
-from softstep.training.loop import GATE_WINDOW
+from softstep.training.recording import GATE_WINDOW
 
 
 def test_rate_row_compares_pair_by_pair() -> None:

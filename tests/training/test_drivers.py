@@ -12,8 +12,8 @@ from softstep.config import Config, Exploration
 from softstep.training.driver import replay_capacity
 from softstep.training.episode_statistics import add_rewards, close_episodes, initial_statistics
 from softstep.training.exploration import epsilon_greedy, exploration_arrays, geometric_decay
-from softstep.training.loop import warmup
 from softstep.training.schedules import schedules
+from softstep.training.trainer import warmup
 
 
 @pytest.mark.parametrize("xp", [np, jnp])

@@ -19,9 +19,9 @@ from softstep.learner.update import make_learner
 from softstep.target import TargetUpdate
 from softstep.training.block import make_block
 from softstep.training.host_driver import HostDriver
-from softstep.training.loop import warmup
 from softstep.training.probe import make_probe, reference_q_values
 from softstep.training.td_target_drift import add_step, initial_drift, summarize
+from softstep.training.trainer import warmup
 
 
 @given(st.integers(0, 10**6), st.integers(1, 30), st.floats(-6, 3))

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from softstep.training.evaluation import evaluation_seeds, host_q_values
-from softstep.training.loop import Trainer
+from softstep.training.trainer import Trainer
 
 STEPS_PER_SECOND = 50
 """Environment steps played per second: the natural pace of both environments."""

@@ -14,8 +14,8 @@ from softstep.records.history import History
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.checkpoints import CheckpointWriter
 from softstep.runs.tables import make_tables, write_tables
-from softstep.training import loop
-from softstep.training.loop import Trainer
+from softstep.training.recording import record
+from softstep.training.trainer import Trainer, snapshot_arrays
 
 
 def save_run(trainer: Trainer, path: Path) -> None:
@@ -32,7 +32,7 @@ def save_run(trainer: Trainer, path: Path) -> None:
     with run_folder.locked(path), _final_record(trainer):
         driver, writer = trainer.driver, CheckpointWriter(folder, 0)
         try:
-            arrays = loop.snapshot_arrays(trainer)
+            arrays = snapshot_arrays(trainer)
             writer.write(trainer.env_steps, arrays, driver.new_rows(np.zeros_like(driver.written())))
         finally:
             writer.close()
@@ -48,7 +48,7 @@ def _final_record(trainer: Trainer) -> Iterator[None]:
     count = len(history.records)
     try:
         if not history.records or history.records[-1].env_steps < trainer.env_steps:
-            loop.record(trainer)
+            record(trainer)
         yield
     finally:
         del history.records[count:]

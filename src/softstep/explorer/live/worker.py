@@ -22,7 +22,8 @@ from softstep.explorer.live.save_run import save_run
 from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Record
 from softstep.target import TargetUpdate
-from softstep.training import loop
+from softstep.training.loop import run_to_next_event
+from softstep.training.trainer import apply_changes, make_trainer, restart_from, snapshot_arrays
 from softstep.worker.stdio import Commands, open_pipes, read_commands
 from softstep.worker.stop import WorkerStop
 
@@ -38,8 +39,8 @@ class LiveAgent:
 
     def __init__(self, config: Config, send: Any) -> None:
         self._send, self._hooks = send, Hooks(on_records=self._send_records)
-        self.trainer = loop.make_trainer(config, config.blocks()[0], envs.describe(config))
-        self._initial = config, loop.snapshot_arrays(self.trainer)
+        self.trainer = make_trainer(config, config.blocks()[0], envs.describe(config))
+        self._initial = config, snapshot_arrays(self.trainer)
         self._display = PolicyDisplay(self.trainer)
         self.paused = True
         self._chunk, self._pending = 1, dict[str, Change]()
@@ -80,7 +81,7 @@ class LiveAgent:
             dataclasses.replace(arm, learning_rate=agents[arm.name].learning_rate, target=agents[arm.name].target)
             for arm in config.arms
         ]
-        loop.restart_from(self.trainer, dataclasses.replace(config, arms=tuple(arms)), arrays)
+        restart_from(self.trainer, dataclasses.replace(config, arms=tuple(arms)), arrays)
         self._display.restart()
         self._send("reset")
         self._send_frame(0.0)
@@ -110,7 +111,7 @@ class LiveAgent:
 
     def _train(self, iterations: int) -> None:
         self._apply_changes()
-        loop.run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._hooks)
+        run_to_next_event(self.trainer, self.trainer.driver.iteration + iterations, self._hooks)
 
     def _apply_changes(self) -> None:
         """Write the queued changes into the configuration at the current step, and let them take effect."""
@@ -121,7 +122,7 @@ class LiveAgent:
         self._pending.clear()
         config = self.trainer.config
         self.trainer.config = dataclasses.replace(config, changes=(*config.changes, *changes))
-        loop.apply_changes(self.trainer)
+        apply_changes(self.trainer)
         for change in changes:
             self._send("changed", **dataclasses.asdict(change))
 
