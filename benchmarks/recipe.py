@@ -67,7 +67,7 @@ def run(*, quick: bool) -> Result:
 def _sides(size: Size, *, one_core: bool) -> dict[str, Any]:
     sides: dict[str, Any] = {}
     for agents in size.populations:
-        # enough steps that a block goes on for some time after its first progress
+        # enough steps for a block to run a while after its first report of progress
         steps = size.warm + max(2 * size.warm, size.agent_steps // agents)
         work = cartpole.population(agents, steps, one_core=one_core)
         sides[f"softstep, {agents}"] = partial(measure.ours, work, warm=size.warm, one_core=one_core)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torchrl.modules import NoisyLinear
 
-from softstep.adapters.random_numbers import random_numbers_restored
+from softstep.random_streams import random_streams_restored
 from softstep.adapters.torch import Target
 from softstep.target import TargetUpdate
 
@@ -139,7 +139,7 @@ def test_random_numbers_are_restored_after_an_error_too() -> None:
         np.random.random()  # noqa: NPY002
         raise KeyError
 
-    with pytest.raises(KeyError), random_numbers_restored():
+    with pytest.raises(KeyError), random_streams_restored():
         draw_and_fail()
     assert random.getstate() == states[0]
     assert np.array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002

@@ -27,7 +27,7 @@ from keras.src.backend import in_stateless_scope
 from keras.src.models.functional import Functional
 
 from softstep.adapters.functions import global_variables, may_hold_functions, reaches
-from softstep.adapters.random_numbers import random_numbers_restored
+from softstep.random_streams import random_streams_restored
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.target import TargetUpdate, blend
 
@@ -237,7 +237,7 @@ def _current(wide: Any, weight: Any) -> Any:
 def _copied(online: keras.Model) -> keras.Model:
     """Return a second model with the structure of `online`. Raises ValueError if Keras cannot make one."""
     failures = []
-    with random_numbers_restored():
+    with random_streams_restored():
         for copy_model in (keras.models.clone_model, _clone_with_lambdas, copy.deepcopy):
             try:
                 module = copy_model(online)

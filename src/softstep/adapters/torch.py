@@ -89,7 +89,7 @@ class Target(TargetNetwork):
         module: a network of your own to use instead of a copy of `online`, which it is set equal to.
         own_buffers: names of the buffers that the target keeps for itself. A name without dots stands for that buffer
             in every layer. By default they are the noise of noisy layers: the buffers that a layer's `reset_noise` or
-            `sample_noise` draws anew. An empty list copies all buffers.
+            `sample_noise` redraws. An empty list copies all buffers.
 
     Raises:
         ValueError: `online` has no parameters, cannot be copied, or differs from `module`; or the target would answer

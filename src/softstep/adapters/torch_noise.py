@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from softstep.adapters.random_numbers import random_numbers_restored
+from softstep.random_streams import random_streams_restored
 from softstep.adapters.torch_copies import frozen_copy
 from softstep.adapters.torch_tensors import plain_name, unwrapped
 
@@ -14,7 +14,7 @@ REDRAWING = ("reset_noise", "sample_noise")
 
 
 def noise_buffers(network: nn.Module) -> frozenset[str]:
-    """Return the full names of the buffers whose values a layer's own method draws anew.
+    """Return the full names of the buffers whose values a layer's own method redraws.
 
     The methods are tried on copies of the layers, and the random numbers of the run are restored. A method that needs
     arguments, or a layer that cannot be copied, has no such buffers.
@@ -32,7 +32,7 @@ def _redrawn(layer: nn.Module, method: str) -> list[str]:
     """Return the names of the floating-point buffers of a layer that the method changes."""
     devices = {buffer.device.index for buffer in layer.buffers() if buffer.device.type == "cuda"}
     try:
-        with random_numbers_restored(), torch.random.fork_rng(devices=sorted(devices)), torch.no_grad():
+        with random_streams_restored(), torch.random.fork_rng(devices=sorted(devices)), torch.no_grad():
             probe = frozen_copy(layer)
             before = {name: buffer.clone() for name, buffer in probe.named_buffers(remove_duplicate=False)}
             getattr(type(probe), method)(probe)  # an attribute of the instance could belong to another layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -74,14 +75,6 @@ class OneEnv:
             reward = reward_number(reward)
         return observation, reward, terminated, truncated or len(self.actions) == self._time_limit
 
-    def replay(self, episode: int, actions: Sequence[int]) -> np.ndarray:
-        """Play `episode` again with `actions`; return its last observation."""
-        self.episode = episode
-        observation = self.reset()
-        for action in actions:
-            observation, *_ = self.step(action)
-        return observation
-
     def close(self) -> None:
         """Close the environment."""
         close(self._env)
@@ -130,7 +123,17 @@ class GymnasiumEnvs:
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> None:
         self.spec = spec
-        self._envs = [OneEnv(spec, seed, index) for seed in seeds for index in range(num_envs)]
+        self._envs = list[OneEnv]()
+        with contextlib.ExitStack() as undo:  # if one cannot be made or reset, those that can are closed
+            undo.callback(self.close)
+            for seed, index in itertools.product(seeds, range(num_envs)):
+                self._envs.append(OneEnv(spec, seed, index))
+            self._prepare(seeds, num_envs)
+            undo.pop_all()
+
+    def _prepare(self, seeds: Sequence[int], num_envs: int) -> None:
+        """Make the arrays that every step returns, and reset every environment."""
+        spec = self.spec
         self._shape = (len(seeds), num_envs)
         shape, flags = (*self._shape, spec.observation_size), [np.zeros(self._shape, bool) for _ in range(4)]
         next_observation, rewards = np.empty(shape, np.float32), np.empty(self._shape, np.float32)
@@ -208,7 +211,9 @@ class GymnasiumEnvs:
         for i, (env, episode, actions) in enumerate(zip(self._envs, snapshot["episode"].tolist(), parts, strict=True)):
             if not (self.spec.exactly_resumable and self._replays(i, episode, actions.tolist(), observed[i])):
                 cut.flat[i], env.episode = True, episode + 1
-                self._observe(i, env.reset())
+                with guarded(f"{self.spec.name} failed at a reset, when the run was resumed", EnvironmentFailed):
+                    self._observe(i, env.reset())
+                    check_finite(self.observations)
         return cut
 
     def _replays(self, i: int, episode: int, actions: list[int], observed: np.ndarray) -> bool:
@@ -251,6 +256,7 @@ class GymnasiumEvaluation:
             except Exception as error:
                 if self._envs and not isinstance(error, BadValue):
                     break
+                self.close()
                 raise
 
     def _start_next(self, used: OneEnv | None = None) -> None:

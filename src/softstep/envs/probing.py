@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from softstep.errors import BadValue, NotFinite
+from softstep.random_streams import random_streams_restored
 
 STEPS = 600
 """Steps that are played twice, over as many episodes as they last."""
@@ -62,7 +63,7 @@ def replays_exactly(make: Callable[[], Playable], num_actions: int) -> bool:
         num_actions: number of its actions.
     """
     actions = np.random.default_rng(0).integers(num_actions, size=STEPS).tolist()
-    with _untouched_random_streams():
+    with random_streams_restored():
         first = _play_first(make(), actions)
         return _plays_again(make(), first, actions)
 
@@ -140,14 +141,3 @@ def _digest(array: np.ndarray) -> int:
 def _draw_from_global_streams() -> None:
     np.random.random()  # noqa: NPY002 (this stream is meant)
     random.random()
-
-
-@contextlib.contextmanager
-def _untouched_random_streams() -> Iterator[None]:
-    """Put the global random streams back to where they were."""
-    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
