@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torchrl.modules import NoisyLinear
 
-from softstep.random_streams import random_streams_restored
 from softstep.adapters.torch import Target
+from softstep.random_streams import random_streams_restored
 from softstep.target import TargetUpdate
 
 QUARTER = TargetUpdate(0.25)

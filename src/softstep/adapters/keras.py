@@ -27,8 +27,8 @@ from keras.src.backend import in_stateless_scope
 from keras.src.models.functional import Functional
 
 from softstep.adapters.functions import global_variables, may_hold_functions, reaches
-from softstep.random_streams import random_streams_restored
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
+from softstep.random_streams import random_streams_restored
 from softstep.target import TargetUpdate, blend
 
 ROUNDING = {"bfloat16": (2.0**-8, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from softstep.random_streams import random_streams_restored
 from softstep.adapters.torch_copies import frozen_copy
 from softstep.adapters.torch_tensors import plain_name, unwrapped
+from softstep.random_streams import random_streams_restored
 
 REDRAWING = ("reset_noise", "sample_noise")
 """Names of methods by which noisy layers draw new noise (Fortunato et al. 2017, in most implementations)."""
