@@ -54,3 +54,11 @@ class WorkerFailed(RuntimeError):
 
 class WorkerTraceback(Exception):
     """The traceback of an error in a worker process, as text: the cause of the error that its parent raises."""
+
+
+class Abandoned(BaseException):
+    """Work that a request to stop interrupted: a `BaseException`, which environments let pass."""
+
+
+INTERRUPTIONS = (KeyboardInterrupt, Abandoned)
+"""What may be raised inside the user's code without being an error of it."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from softstep.errors import ConfigError, EnvironmentFailed, in_words
+from softstep.errors import INTERRUPTIONS, ConfigError, EnvironmentFailed, in_words
 
 _VARIABLE = "SOFTSTEP_SEARCH_PATH"
 
@@ -59,8 +59,8 @@ def import_user_module(name: str, setting: str) -> ModuleType:
 def guarded(what: str, kind: type[Exception] = ConfigError) -> Iterator[None]:
     """Turn every error that the user's code raises inside `with` into one line, with the original as its cause.
 
-    Ctrl-C and errors that are such lines already pass through. What the code sets with `numpy.seterr` ends with it, so
-    that our own arithmetic does not raise.
+    Ctrl-C, a request to stop and errors that are such lines already pass through. What the code sets with
+    `numpy.seterr` ends with it, so that our own arithmetic does not raise.
 
     Args:
         what: what fails, the beginning of the line.
@@ -69,7 +69,7 @@ def guarded(what: str, kind: type[Exception] = ConfigError) -> Iterator[None]:
     try:
         with np.errstate():
             yield
-    except (KeyboardInterrupt, ConfigError, EnvironmentFailed):
+    except (*INTERRUPTIONS, ConfigError, EnvironmentFailed):
         raise
     except BaseException as error:  # SystemExit, and whatever else is no Exception, among them
         raise kind(f"{what}: {in_words(error)}") from error

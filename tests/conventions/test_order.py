@@ -79,7 +79,7 @@ def test_a_hard_copy_is_used_at_once_unless_the_values_come_first(order: Order, 
         np.testing.assert_array_equal(saw_t[k], saw_q[k - age])
 
 
-def test_convert_calls_only_libraries_older_that_compute_the_values_first() -> None:
+def test_older_are_only_the_libraries_that_compute_the_values_first() -> None:
     assert [name for name, library in conventions.LIBRARIES.items() if library.older] == ["tianshou"]
 
 

@@ -13,6 +13,7 @@ from counting import Counting, named
 from softstep import envs
 from softstep.config import Config
 from softstep.envs import probing
+from softstep.random_streams import random_streams_restored
 
 
 class Drawing(Counting):
@@ -74,7 +75,7 @@ def test_numpys_global_stream_is_left_as_it_was() -> None:
 def test_both_global_streams_are_put_back() -> None:
     """The checks of shapes in these tests draw from Python's stream, so that a whole probing cannot be compared."""
     random.seed(5)
-    with probing._untouched_random_streams():
+    with random_streams_restored():
         probing._draw_from_global_streams()
         random.seed(6)
     assert random.random() == random.Random(5).random()

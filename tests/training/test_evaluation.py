@@ -15,7 +15,7 @@ from softstep import envs
 from softstep.config import Config
 from softstep.learner.networks import make_network
 from softstep.learner.update import make_learner
-from softstep.training import evaluation, loop
+from softstep.training import evaluation, trainer
 from softstep.training.block import make_block
 from softstep.training.evaluation import GreedyEpisodes, evaluation_seeds, make_evaluate
 
@@ -97,7 +97,7 @@ def scripted(
         evaluations.append(number)
         return uncut(np.tile(np.array([returns.get(number, [0.0, 0.0])]).T, (1, episodes)))
 
-    monkeypatch.setattr(loop, "make_evaluate", lambda *arguments: evaluate)
+    monkeypatch.setattr(trainer, "make_evaluate", lambda *arguments: evaluate)
     tape = Tape(small(seeds=2, eval_every=100, eval_episodes=2, **changes))
     return tape, tape.run(), evaluations
 
@@ -139,7 +139,7 @@ def test_the_configured_network_is_evaluated(monkeypatch: pytest.MonkeyPatch, ne
         evaluated.append([np.asarray(leaf) for leaf in params])
         return uncut(np.zeros((1, episodes)))
 
-    monkeypatch.setattr(loop, "make_evaluate", lambda *arguments: evaluate)
+    monkeypatch.setattr(trainer, "make_evaluate", lambda *arguments: evaluate)
     tape = Tape(small(eval_every=400, eval_network=network))
     tape.run()
     q_network = make_network(tape.config, 4, 2)

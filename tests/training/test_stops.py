@@ -14,7 +14,8 @@ from support import Tape, small
 
 from softstep import envs
 from softstep.config import Config
-from softstep.records.events import Abandoned, Hooks, Outcome, Restored
+from softstep.errors import Abandoned
+from softstep.records.events import Hooks, Outcome, Restored
 from softstep.training import loop
 
 

@@ -53,13 +53,14 @@ class SlowAndMortal(Slow):
 
 
 class SlowToEvaluate(Counting):
-    """Is fast in training, and takes 0.3 s per step in evaluations, which begin after 400 steps of training."""
+    """Takes 0.3 s per step if it is made once the file `training` exists: for an evaluation."""
 
-    steps = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = Path("training").exists()
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        SlowToEvaluate.steps += 1
-        if SlowToEvaluate.steps > 500:  # with those that try the environment
+        if self.is_slow:
             Path("evaluating").touch()
             time.sleep(0.3)
         return super().step(action)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support import small
 
-from softstep.records.events import Abandoned, Hooks
+from softstep.errors import Abandoned
+from softstep.records.events import Hooks
 from softstep.records.history import History
 from softstep.runs import checkpoints, run_folder
 from softstep.training import loop

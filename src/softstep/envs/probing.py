@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from softstep.errors import BadValue, NotFinite
+from softstep.errors import INTERRUPTIONS, BadValue, NotFinite
 from softstep.random_streams import random_streams_restored
 
 STEPS = 600
@@ -79,7 +79,7 @@ def _play_first(env: Playable, actions: list[int]) -> list[_Episode]:
             for action in actions[used:]:
                 try:
                     episodes[-1].steps.append(_take(env, action))
-                except KeyboardInterrupt:
+                except INTERRUPTIONS:
                     raise
                 except BaseException as error:  # of the user's code, which raises whatever it likes
                     if used + len(episodes[-1].steps) < FIRST_STEPS or isinstance(error, BadValue):
@@ -114,7 +114,7 @@ def _plays_episode(env: Playable, episode: _Episode, actions: list[int]) -> bool
             _draw_from_global_streams()
             if _take(env, action) != expected:
                 return False
-    except KeyboardInterrupt:
+    except INTERRUPTIONS:
         raise
     except BaseException:  # the first time it did not fail
         return False

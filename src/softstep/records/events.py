@@ -95,10 +95,6 @@ class Outcome(NamedTuple):
     """Evaluation episodes that had not ended within `eval_max_steps` steps, since the start of the run."""
 
 
-class Abandoned(BaseException):
-    """Raised inside `Hooks.abandonable` once a stop is requested; a `BaseException`, which environments let pass."""
-
-
 @dataclass(frozen=True)
 class Hooks:
     """Callbacks of a block's run, and the question whether to stop."""

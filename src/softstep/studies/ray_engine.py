@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from softstep import envs
 from softstep.config import Config
-from softstep.errors import ConfigError, EnvironmentFailed, WorkerFailed, one_line
-from softstep.records.events import Abandoned, Hooks, Outcome, Progress
+from softstep.errors import Abandoned, ConfigError, EnvironmentFailed, WorkerFailed, one_line
+from softstep.records.events import Hooks, Outcome, Progress
 from softstep.runs import checkpoints, run_folder, worker_env
 from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder

@@ -18,7 +18,8 @@ import numpy as np
 
 from softstep import envs
 from softstep.config import Agent, Config
-from softstep.records.events import Abandoned, Hooks, Outcome, Progress, Restored, Snapshot
+from softstep.errors import Abandoned
+from softstep.records.events import Hooks, Outcome, Progress, Restored, Snapshot
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD
 from softstep.training.recording import is_due, mean_return, record_if_due

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from softstep.config import Config
+from softstep.errors import Abandoned
 from softstep.learner.networks import Params
-from softstep.records.events import Abandoned, Hooks, Record
+from softstep.records.events import Hooks, Record
 from softstep.records.history import RETURN_WINDOW
 from softstep.training.block import reset_record_sums
 from softstep.training.evaluation import evaluated_network, warn_of_cut_episodes

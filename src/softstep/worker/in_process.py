@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from softstep.config import Config
-from softstep.records.events import Abandoned, Hooks, Outcome
+from softstep.errors import Abandoned
+from softstep.records.events import Hooks, Outcome
 from softstep.runs import api
 from softstep.runs.api import Run
 from softstep.runs.run_folder import RunFolder

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softstep.errors import ConfigError, EnvironmentFailed, StoreError, in_words
-from softstep.records.events import Abandoned, Hooks, Progress
+from softstep.errors import Abandoned, ConfigError, EnvironmentFailed, StoreError, in_words
+from softstep.records.events import Hooks, Progress
 from softstep.runs import run_folder
 from softstep.runs.descriptors import make_private
 from softstep.training.program_cache import ProgramCache

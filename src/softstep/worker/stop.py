@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from softstep.records.events import Abandoned
+from softstep.errors import Abandoned
 from softstep.runs.signals import STOP_SIGNALS
 from softstep.worker.stdio import discard_prints
 

@@ -72,7 +72,6 @@ DQN = Library(
         "target_update_method is hard by default, and soft_update_tau then has no effect",
         "a soft update averages the buffers too (copy_param.py:9-21)",
     ),
-    older=True,
 )
 
 SAC = Library(
