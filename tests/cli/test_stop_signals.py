@@ -14,9 +14,15 @@ from softstep.runs.signals import STOP_SIGNALS
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    """Begin with Python's own handlers, which a background job or `nohup` takes away, and expect them back."""
+    inherited = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    own = dict.fromkeys(STOP_SIGNALS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    for number, handler in own.items():
+        signal.signal(number, handler)
     yield
-    assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before
+    assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == own
+    for number, handler in inherited.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

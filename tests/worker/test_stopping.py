@@ -220,6 +220,8 @@ def test_a_study_and_a_comparison_are_stopped_alike(tmp_path: Path) -> None:
 
 
 SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs begin without it
 import jax, softstep, sys
 from softstep.runs.api import SilentView
 jax.devices()  # so that softstep trains in this process
