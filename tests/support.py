@@ -8,9 +8,10 @@ import jax
 import numpy as np
 
 from softstep import envs
-from softstep.config import Agent, Config
-from softstep.learner.update import make_learner
+from softstep.config import Config
+from softstep.learner.algorithms import make_learner
 from softstep.records.events import FinishedEpisode, Hooks, Outcome, Record, Restored, Snapshot
+from softstep.settings import Agent
 from softstep.training.block import make_block
 from softstep.training.driver import Driver, replay_capacity
 from softstep.training.fused_driver import FusedDriver

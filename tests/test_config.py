@@ -15,8 +15,9 @@ from beartype.door import is_bearable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softstep.config import Arm, Change, Config, Exploration
+from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.settings import Arm, Change, Exploration
 from softstep.target import TargetUpdate
 
 shares = st.floats(0, 1, exclude_min=True) | st.just(1)

@@ -15,19 +15,16 @@ if TYPE_CHECKING:
     from softstep.comparison import equivalence as equivalence
     from softstep.comparison.run_comparison import compare as compare
     from softstep.comparison.run_comparison import resume_comparison as resume_comparison
-    from softstep.config import Agent as Agent
-    from softstep.config import Arm as Arm
     from softstep.config import Config as Config
-    from softstep.config import Exploration as Exploration
     from softstep.envs import describe as describe
     from softstep.errors import ConfigError as ConfigError
     from softstep.errors import EnvironmentFailed as EnvironmentFailed
     from softstep.errors import StoreError as StoreError
     from softstep.explorer.http.server import explore as explore
     from softstep.explorer.static_site.export import export_explorer as export_explorer
-    from softstep.learner.update import Hyper as Hyper
-    from softstep.learner.update import Learner as Learner
-    from softstep.learner.update import make_learner as make_learner
+    from softstep.learner.algorithms import make_learner as make_learner
+    from softstep.learner.contract import Hyper as Hyper
+    from softstep.learner.contract import Learner as Learner
     from softstep.policies.evaluation import evaluate as evaluate
     from softstep.policies.export import export_policy as export_policy
     from softstep.policies.policy import Policy as Policy
@@ -39,6 +36,9 @@ if TYPE_CHECKING:
     from softstep.runs.api import Run as Run
     from softstep.runs.api import resume as resume
     from softstep.runs.api import train as train
+    from softstep.settings import Agent as Agent
+    from softstep.settings import Arm as Arm
+    from softstep.settings import Exploration as Exploration
     from softstep.studies import ray_engine as ray_engine
     from softstep.studies.forecast import forecast_study as forecast_study
     from softstep.studies.run_study import Study as Study
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
     from softstep.transition import Transition as Transition
 
 _PUBLIC = {
-    "Agent": "config",
-    "Arm": "config",
+    "Agent": "settings",
+    "Arm": "settings",
     "Config": "config",
     "ConfigError": "errors",
     "EnvironmentFailed": "errors",
-    "Exploration": "config",
-    "Hyper": "learner.update",
-    "Learner": "learner.update",
+    "Exploration": "settings",
+    "Hyper": "learner.contract",
+    "Learner": "learner.contract",
     "Policy": "policies.policy",
     "Run": "runs.api",
     "Spec": "studies.spec",
@@ -75,7 +75,7 @@ _PUBLIC = {
     "forecast_study": "studies.forecast",
     "landing_gif": "report.media.episode_gif",
     "load": "policies.policy",
-    "make_learner": "learner.update",
+    "make_learner": "learner.algorithms",
     "presets": "presets",
     "ray_engine": "studies.ray_engine",
     "report_study": "report.study.page",

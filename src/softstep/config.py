@@ -10,22 +10,51 @@ import hashlib
 import itertools
 import json
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
-
-from msgspec import Meta
+from typing import Any, Literal
 
 from softstep.errors import ConfigError, near
 from softstep.files import json_text
+from softstep.settings import (
+    Agent,
+    Arm,
+    Change,
+    Decay,
+    Discount,
+    EnvArguments,
+    Exploration,
+    NonNegativeFloat,
+    NonNegativeInt,
+    Options,
+    PositiveFloat,
+    PositiveInt,
+    Return,
+    Weight,
+)
 from softstep.target import TargetUpdate
 from softstep.validation import check_fields, overlay
 
 SCHEMA = 1
 """Version of `config.json` and of the run folder that holds it."""
 
-ADDED_FIELDS = frozenset({"env_args", "eval_max_steps", "flatten"})
+_ACTOR_FIELDS = frozenset({"actor_learning_rate", "actor_tau", "temperature_learning_rate"})
+
+ADDED_FIELDS = _ACTOR_FIELDS | {
+    "action_noise",
+    "algorithm",
+    "env_args",
+    "eval_max_steps",
+    "flatten",
+    "n_step",
+    "normalization",
+    "policy_delay",
+    "target_entropy",
+    "target_noise",
+    "target_noise_clip",
+    "target_scope",
+    "temperature",
+}
 """Fields that the first configurations lacked: at their defaults they do not count in the content hash, so that the
 folders of earlier studies are found again."""
 
@@ -33,81 +62,6 @@ RUN_BLOCK_WIDTH = 4
 """Default W, agents per block, of a run with several agents; a single agent has a block of width 1."""
 STUDY_BLOCK_WIDTH = 8
 """Default W of a study, the same for every cell, so that cells and seeds added later fit the compiled programs."""
-
-# Types of the fields: their bounds, and the words for these in error messages.
-_LARGEST = sys.float_info.max
-PositiveInt = Annotated[int, Meta(ge=1, title="at least 1")]
-NonNegativeInt = Annotated[int, Meta(ge=0, title="at least 0")]
-PositiveFloat = Annotated[float, Meta(gt=0, le=_LARGEST, title="a finite number above 0")]
-Options = Annotated[dict[str, Annotated[float, Meta(ge=0, le=_LARGEST)]], Meta(title="finite numbers, at least 0")]
-Probability = Annotated[float, Meta(ge=0, le=1, title="a probability")]
-Discount = Annotated[float, Meta(ge=0, le=1, title="in [0, 1]")]
-Decay = Annotated[float, Meta(gt=0, le=1, title="in (0, 1]")]
-_Integer, _Float = Annotated[int, Meta(ge=-(2**53), le=2**53)], Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
-EnvArgument = _Integer | _Float | bool | str | None
-EnvArguments = Annotated[dict[str, EnvArgument], Meta(title="finite numbers, words, true, false or null")]
-Return = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST, title="a finite return")]
-Name = Annotated[str, Meta(min_length=1, title="a name of at least one character")]
-
-
-@dataclass(frozen=True)
-class Exploration:
-    """ε-greedy exploration: with probability ε, the action is drawn uniformly at random."""
-
-    schedule: Literal["linear", "geometric"] = "linear"
-    """How ε falls: linear in environment steps, or geometric, by a factor at the end of every episode."""
-    start: Probability = 1.0
-    """ε at the first step (probability)."""
-    end: Probability = 0.02
-    """ε at the end, its lowest value (probability)."""
-    steps: PositiveInt = 30_000
-    """Environment steps over which ε falls from start to end (linear only)."""
-    decay: Decay = 0.995
-    """Factor on ε at the end of every episode (geometric only)."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "exploration.")
-        if self.end > self.start:
-            raise ConfigError(f"exploration.end = {self.end} must be at most exploration.start = {self.start}")
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to set α and the target, with a name; a field that is None takes the run's value."""
-
-    name: Name
-    """Label in tables and figures."""
-    learning_rate: PositiveFloat | None = None
-    """α, the size of a gradient step."""
-    target: TargetUpdate | None = None
-    """How the target network follows the online network."""
-    gamma: Discount | None = None
-    """γ, the discount per environment step."""
-    exploration: Exploration | None = None
-    """How often the agent acts at random; the schedule must be the run's."""
-    blended: bool = False
-    """Blend one network with itself: after `target.period` gradient steps, W ← c·W + (1−c)·W_new; the next steps
-    start from W (with more than one step, this is Lookahead)."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "arm.")
-
-
-@dataclass(frozen=True)
-class Change:
-    """Settings changed mid-run; a field that is None leaves its setting as it is."""
-
-    env_steps: NonNegativeInt
-    """The change holds in every iteration that starts at or after this many environment steps of the agent."""
-    arm: str | None = None
-    """Name of the arm to change; None changes every arm."""
-    learning_rate: PositiveFloat | None = None
-    """α, the size of a gradient step."""
-    target: TargetUpdate | None = None
-    """How the target network follows the online network."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "change.")
 
 
 @dataclass(frozen=True)
@@ -118,6 +72,8 @@ class Config:
     """Environment: a Gymnasium id, `gymnax:ID` (runs inside the compiled loop) or `envpool:ID`."""
     env_modules: tuple[str, ...] = ()
     """Modules to import that register your own environments (--env-module)."""
+    algorithm: Literal["dqn", "ddpg", "td3", "sac"] = "dqn"
+    """Learner: deep Q-learning for discrete actions; DDPG, TD3 or SAC for continuous ones."""
     env_args: EnvArguments = field(default_factory=dict)
     """Arguments of `gymnasium.make`, by name (--env-arg KEY=VALUE)."""
     flatten: bool = False
@@ -158,18 +114,42 @@ class Config:
     """Options of the optimizer by name, for example `eps 1e-5 b2 0.99`."""
     max_grad_norm: PositiveFloat | None = None
     """Clip the gradient to this global norm; None never clips."""
+    n_step: PositiveInt = 1
+    """Steps of reward in a TD target before it bootstraps (deep Q-learning); fewer at the end of an episode."""
+    target_scope: Literal["all", "last-layer"] = "all"
+    """What has a target network (deep Q-learning): all of Q, or its last layer, on features shared with Q."""
     loss: Literal["mse", "huber"] = "mse"
     """Loss of the TD error: mean squared error, or Huber with threshold 1."""
     double_q: bool = False
     """Double Q-learning: choose the next action with the online network, value it with the target network."""
     hidden: tuple[PositiveInt, ...] = (64, 64)
     """Widths of the MLP's hidden layers (units)."""
+    normalization: Literal["none", "layer"] = "none"
+    """Normalization in the MLP of deep Q-learning: none, or LayerNorm before each ReLU."""
     network: str | None = None
     """Your own network: `module:function`, called with (key, observation_size, num_actions)."""
     initializer: Literal["fan_in", "glorot"] = "fan_in"
     """Initial weights of the MLP: U(±1/√n_in) as in PyTorch, or Glorot uniform with zero biases as in Keras."""
     exploration: Exploration = field(default_factory=Exploration)
     """How often the agent acts at random."""
+    actor_learning_rate: PositiveFloat | None = None
+    """α of the actor (DDPG, TD3, SAC); None takes `learning_rate`, which is that of the critics."""
+    actor_tau: Weight | None = None
+    """τ of the actor's target (DDPG, TD3); None takes the critics' `target.tau`, 1 is an actor without a target."""
+    policy_delay: PositiveInt | None = None
+    """Gradient steps of the critics to one of the actor; None means 2 for TD3, else 1."""
+    temperature: PositiveFloat = 1.0
+    """Weight of the entropy at the first gradient step (SAC)."""
+    temperature_learning_rate: NonNegativeFloat | None = None
+    """α of the temperature's logarithm (SAC); None takes `learning_rate`, 0 keeps the temperature."""
+    target_entropy: Return | None = None
+    """Entropy that the temperature steers to (SAC; nats); None means minus the number of action components."""
+    action_noise: NonNegativeFloat = 0.1
+    """Exploration of DDPG and TD3: standard deviation of the noise on actions in [−1, 1]."""
+    target_noise: NonNegativeFloat = 0.2
+    """TD3's noise on the target actor's actions (standard deviation)."""
+    target_noise_clip: NonNegativeFloat = 0.5
+    """Largest magnitude of that noise."""
     time_limit_is_terminal: bool = False
     """Treat a time limit as a terminal state, as the course lab does, instead of bootstrapping through it."""
     record_every: PositiveInt = 5_000
@@ -211,6 +191,17 @@ class Config:
                 f"batch_size = {self.batch_size} is larger than memory_size = {self.memory_size}:"
                 " lower the batch or raise the memory"
             )
+        if self.continuous:
+            self._check_actor_critic()
+        self._check_network()
+        rows = self.memory_size // self.steps_per_iteration * self.steps_per_iteration  # whole iterations
+        if self.n_step > 1 and self.n_step * self.num_envs > rows:
+            raise ConfigError(
+                f"n_step = {self.n_step} in num_envs = {self.num_envs} environments needs {self.n_step * self.num_envs}"
+                f" transitions, more than memory_size = {self.memory_size} keeps ({rows}): raise the memory"
+            )
+        if self.n_step > 1 and self.env.startswith("envpool:"):
+            raise ConfigError(f"n_step = {self.n_step} cannot be used with EnvPool, whose resets are steps too: use 1")
         longer, shorter = max(self.train_every, self.num_envs), min(self.train_every, self.num_envs)
         if longer % shorter:
             raise ConfigError(
@@ -233,6 +224,44 @@ class Config:
             raise ConfigError(f"changes name an arm {name!r} that is not in the run{near(str(name), names)}")
         if any(later.env_steps < earlier.env_steps for earlier, later in itertools.pairwise(self.changes)):
             raise ConfigError("changes are not in order of time: sort them by env_steps")
+
+    def _check_actor_critic(self) -> None:
+        """Raise ConfigError for settings that DDPG, TD3 and SAC do not have."""
+        default = Config()
+        settings = ("double_q", "network", "normalization", "n_step", "target_scope")
+        for name in (name for name in settings if getattr(self, name) != getattr(default, name)):
+            raise ConfigError(f"{name} cannot be used with algorithm = {self.algorithm!r}: leave it out")
+        for arm in (arm for arm in self.arms if arm.blended):
+            raise ConfigError(f"arm {arm.name!r} is blended, which algorithm = {self.algorithm!r} does not have")
+        if self.algorithm == "sac" and self.eval_network == "target":
+            raise ConfigError("eval_network = 'target': SAC's actor has no target; use 'online'")
+
+    def _check_network(self) -> None:
+        """Raise ConfigError for settings of the MLP that do not fit the network or the arms."""
+        if self.target_scope != "all" and any(arm.blended for arm in self.arms):
+            raise ConfigError(f"target_scope = {self.target_scope!r} does not fit blended arms, which have one network")
+        if self.network is None:
+            return
+        for name, value in (("normalization", self.normalization), ("target_scope", self.target_scope)):
+            if value not in ("none", "all"):
+                raise ConfigError(
+                    f"{name} = {value!r} is a setting of the MLP, which network = {self.network!r} replaces"
+                )
+
+    def require_q_network(self, what: str) -> None:
+        """Raise ConfigError, naming `what`, unless the agents are deep Q-learners."""
+        if self.continuous:
+            raise ConfigError(f"{what} is for deep Q-learning so far, and algorithm = {self.algorithm!r}")
+
+    @property
+    def continuous(self) -> bool:
+        """Whether actions are continuous: an actor chooses them, and critics value them."""
+        return self.algorithm != "dqn"
+
+    @property
+    def actor_period(self) -> int:
+        """Gradient steps of the critics to one of the actor."""
+        return self.policy_delay or (2 if self.algorithm == "td3" else 1)
 
     @property
     def vector_steps(self) -> int:
@@ -283,10 +312,23 @@ class Config:
                 gamma=self.gamma if arm.gamma is None else arm.gamma,
                 exploration=arm.exploration or self.exploration,
                 blended=arm.blended,
+                **self._actor_settings(arm),
             )
             for arm in arms
             for s in range(self.seeds)
         )
+
+    def _actor_settings(self, arm: Arm) -> dict[str, float]:
+        """Return an arm's settings of actor and temperature: its own, else the run's, else α of the run and its τ."""
+        if not self.continuous:
+            return {}
+        followed = {
+            "actor_learning_rate": self.learning_rate,
+            "temperature_learning_rate": self.learning_rate,
+            "actor_tau": (arm.target or self.target).tau,
+        }
+        choices = {name: (getattr(arm, name), getattr(self, name), value) for name, value in followed.items()}
+        return {name: next(v for v in values if v is not None) for name, values in choices.items()}
 
     def blocks(self) -> tuple[tuple[Agent, ...], ...]:
         """Return the agents in order, in groups of at most W."""
@@ -335,32 +377,12 @@ class Config:
             for name, value in dataclasses.asdict(decoded).items()
             if name not in ADDED_FIELDS or getattr(decoded, name) != getattr(default, name)
         }
+        counted["arms"] = [
+            {name: value for name, value in arm.items() if name not in _ACTOR_FIELDS or value is not None}
+            for arm in counted["arms"]
+        ]
         if "env_args" in counted:  # these are not decoded as floats
             numbers = {name: float(value) for name, value in self.env_args.items() if isinstance(value, (int, float))}
             counted["env_args"] = counted["env_args"] | numbers
         canonical = json.dumps(counted, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Agent:
-    """One learner of a run: its arm, its seed and its own settings."""
-
-    arm: str
-    seed: int
-    learning_rate: float
-    target: TargetUpdate
-    gamma: float
-    exploration: Exploration
-    blended: bool = False
-    """Whether `target` blends the one network with itself instead of following it."""
-
-
-def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
-    """Return the agent after the changes for its arm."""
-    for change in changes:
-        if change.arm in (None, agent.arm):
-            rate = agent.learning_rate if change.learning_rate is None else change.learning_rate
-            target = agent.target if change.target is None else change.target
-            agent = dataclasses.replace(agent, learning_rate=rate, target=target)
-    return agent

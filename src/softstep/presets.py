@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from softstep.config import Config, Exploration
+from softstep.config import Config
 from softstep.errors import ConfigError, near
+from softstep.settings import Exploration
 from softstep.target import TargetUpdate
 
 _MAIN_ARMS = ("soft", "smaller-alpha", "same-alpha")

@@ -19,7 +19,7 @@ from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.learner.networks import make_network
 from softstep.target import TargetUpdate
-from softstep.training.replay_rows import columns
+from softstep.training.replay_rows import RowLayout
 from softstep.transition import Transition
 
 UPDATES = (1, 2, 3, 10, 100)
@@ -146,7 +146,7 @@ def test_recorded_transitions_follow_the_environment(env: str) -> None:
     config = replace(CONFIG, env=env, reward_scale=0.5)
     spec = envs.describe(config)
     rows = record_transitions(config, spec, seed=3)
-    observation, action, reward, discount, next_observation = columns(rows, spec.observation_size)
+    observation, action, reward, discount, next_observation = RowLayout(spec.observation_size).columns(rows)
     assert len(rows) == MIN_TRANSITIONS
     assert set(action) == {0, 1}
     assert abs(action.mean() - 0.5) < 0.05

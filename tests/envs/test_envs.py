@@ -19,7 +19,7 @@ from support import Tape, advance, make_driver, remembered, small
 from softstep import envs
 from softstep.config import Config
 from softstep.errors import ConfigError, EnvironmentFailed, NotFinite
-from softstep.training.replay_rows import unpack_rows
+from softstep.training.replay_rows import RowLayout
 from softstep.transition import Transition
 
 O = 4  # noqa: E741 (CartPole's observation)
@@ -31,7 +31,7 @@ def transitions(config: Config, iterations: int) -> Transition:
     advance(driver, config, iterations)
     size = envs.describe(config).observation_size
     driver.close()
-    return unpack_rows(remembered(driver)[0], size)
+    return RowLayout(size).unpack(remembered(driver)[0], 1.0)
 
 
 # ---- gymnax's CartPole against Gymnasium's, one transition at a time ----
@@ -207,7 +207,7 @@ def test_the_step_on_which_envpool_only_resets_is_not_a_transition(monkeypatch: 
     monkeypatch.setattr(envs, "describe", lambda config: spec)
     driver = make_driver(small(env="envpool:Fake", num_envs=2, memory_size=600, learning_starts=600))
     finished = advance(driver, small(num_envs=2, learning_starts=600), 300)
-    rows = unpack_rows(remembered(driver)[0], 2)
+    rows = RowLayout(2).unpack(remembered(driver)[0], 1.0)
     assert 200 < len(rows.reward) < 600
     np.testing.assert_array_equal(rows.next_observation, rows.observation + np.array([0, 1]))
     np.testing.assert_array_equal(rows.discount == 0, rows.action == 3)

@@ -147,7 +147,7 @@ def test_an_evaluation_ends_at_the_number(name: str) -> None:
     before, cls.now = cls.now, property(lambda self: self.t == 4)  # an evaluation plays one episode
     try:
         with pytest.raises(EnvironmentFailed, match=rf"^{name}-v0 .*evaluation.*: its (reward|observation)"):
-            play_on_host(spec, lambda o: np.zeros((*o.shape[:2], 2)), 2, [1, 2], 100)
+            play_on_host(spec, lambda o: np.zeros(o.shape[:2], int), 2, [1, 2], 100)
     finally:
         cls.now = before
 

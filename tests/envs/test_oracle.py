@@ -14,7 +14,7 @@ from softstep import envs
 from softstep.comparison import random_minibatches
 from softstep.config import Config
 from softstep.envs import episode_seed
-from softstep.training.replay_rows import unpack_rows
+from softstep.training.replay_rows import RowLayout
 
 
 @counting.named("StartsAtOne", limit=5)
@@ -84,7 +84,7 @@ def check_rows(config: Config, seed: int, rows: np.ndarray) -> None:
     """Assert that an agent's replay rows, from its first step on, are Gymnasium's."""
     ended = 0
     for index in range(config.num_envs):
-        row = unpack_rows(rows[index :: config.num_envs], (rows.shape[1] - 3) // 2)
+        row = RowLayout((rows.shape[1] - 3) // 2).unpack(rows[index :: config.num_envs], 1.0)
         ours = row.observation, row.reward, row.discount, row.next_observation
         for column, expected in zip(ours, by_hand(config, seed, index, row.action), strict=True):
             np.testing.assert_array_equal(column, expected)

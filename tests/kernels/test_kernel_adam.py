@@ -12,12 +12,15 @@ import numpy as np
 import optax
 import pytest
 
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.kernels import support
 from softstep.kernels.adam import Constants, adam_step
+from softstep.learner.algorithms import make_learner
+from softstep.learner.contract import Hyper, Learner, LearnerState
 from softstep.learner.networks import from_builder
+from softstep.learner.q_learning import build_learner
 from softstep.learner.target_update import update_target
-from softstep.learner.update import Hyper, Learner, LearnerState, build_learner, make_learner
+from softstep.settings import Arm
 from softstep.transition import Transition
 
 SHAPES = ((33, 5), (33,), (3, 33), (16,), (2, 8, 4), (1,), ())

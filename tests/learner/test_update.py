@@ -13,10 +13,12 @@ import numpy as np
 import optax
 import pytest
 
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.learner.algorithms import make_learner
+from softstep.learner.contract import Hyper, Learner, LearnerState, target_gap
 from softstep.learner.optimizers import optimizer_by_name
-from softstep.learner.update import Hyper, Learner, LearnerState, make_learner, target_gap
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 from softstep.transition import Transition
 

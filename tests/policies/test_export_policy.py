@@ -22,10 +22,11 @@ from stable_baselines3.common.env_util import make_vec_env
 import softstep
 from softstep import conventions
 from softstep.cli.main import main
-from softstep.config import Arm, Change, Config, Exploration
+from softstep.config import Config
 from softstep.policies import export_sb3
 from softstep.policies.exported_policy import ExportedPolicy
 from softstep.policies.policy import Policy
+from softstep.settings import Arm, Change, Exploration
 
 OBSERVATIONS = np.random.default_rng(0).normal(0, 2, (1000, 4)).astype(np.float32)
 

@@ -15,7 +15,18 @@ import softstep
 PACKAGE = Path(softstep.__file__).parent
 ROOT = Path(__file__).parents[2]
 FLOORS = (
-    {"target", "config", "presets", "transition", "errors", "files", "random_streams", "user_code", "validation"},
+    {
+        "target",
+        "config",
+        "settings",
+        "presets",
+        "transition",
+        "errors",
+        "files",
+        "random_streams",
+        "user_code",
+        "validation",
+    },
     {"theory", "conventions", "records", "stats"},
     {"kernels", "learner", "envs", "jax_settings"},
     {"training", "runs"},

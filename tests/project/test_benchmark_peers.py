@@ -15,7 +15,8 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
 from benchmarks import cartpole, fast, peers, recipe
 from benchmarks.peers import sb3_dqn
-from softstep.learner.update import Hyper, make_learner
+from softstep.learner.algorithms import make_learner
+from softstep.learner.contract import Hyper
 from softstep.transition import Transition
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import polars as pl
 import pytest
 
-from softstep.config import Arm, Config
+from softstep.config import Config
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 
 SETTINGS = {

@@ -13,10 +13,11 @@ from support import Tape, small
 
 import softstep
 import softstep.runs.api
-from softstep.config import Config, Exploration
+from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run
+from softstep.settings import Exploration
 from softstep.training.program_cache import ProgramCache
 from softstep.worker.in_process import run_blocks_here
 

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box
 from support import small
 
 from softstep.config import Config
+from softstep.envs import EnvSpec
 from softstep.errors import ConfigError
 from softstep.runs import memory
 from softstep.runs.api import train
@@ -41,13 +42,17 @@ def test_pictures_with_the_default_memory_are_refused_and_leave_no_folder(
     assert "are 75.1 GiB, and 16.0 GiB are available: lower --memory-size" in message
     assert not (tmp_path / "run").exists()
     named = int(re.findall(r"\d+$", message)[0])
-    assert replay_bytes(Config(env="Pixels-v0", memory_size=named), 210 * 160 * 3) < 16 * 2**30
+    assert replay_bytes(Config(env="Pixels-v0", memory_size=named), spec_of(210 * 160 * 3)) < 16 * 2**30
+
+
+def spec_of(observation_size: int) -> EnvSpec:
+    return EnvSpec("Pixels-v0", "gymnasium", observation_size, 2, exactly_resumable=True)
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 9])
 def test_the_limit_is_the_size_of_a_block(seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(seeds=seeds)
-    size = replay_bytes(config, 4)
+    size = replay_bytes(config, spec_of(4))
     assert size == config.width * (64 + 2) * 11 * 4
     monkeypatch.setattr(memory, "available_bytes", lambda: size)
     memory.check_replay_fits(config, 44, size)

@@ -16,8 +16,9 @@ import optax
 import pytest
 
 from softstep import theory
+from softstep.learner.contract import Hyper, LearnerState
 from softstep.learner.networks import Network
-from softstep.learner.update import Hyper, LearnerState, build_learner
+from softstep.learner.q_learning import build_learner
 from softstep.target import TargetUpdate
 from softstep.theory import problems
 from softstep.theory.mdp import MDP

@@ -17,8 +17,9 @@ import probes  # noqa: F401 (registers them)
 import pytest
 from support import Tape, advance, agent_bits, make_driver, of_agent, remembered, small
 
-from softstep.config import Agent, Arm, Config, Exploration
+from softstep.config import Config
 from softstep.records.events import FinishedEpisode
+from softstep.settings import Agent, Arm, Exploration
 from softstep.target import TargetUpdate
 from softstep.training.driver import Driver
 from softstep.training.program_cache import ProgramCache

@@ -94,7 +94,7 @@ def play(env: str, agents: int, episodes: int, max_steps: int = 1000) -> tuple[n
     def values(observations: np.ndarray) -> np.ndarray:
         return np.tile(np.eye(2)[np.arange(agents) % 2][:, None], (1, observations.shape[1], 1))
 
-    played = play_on_host(spec, values, agents, evaluation_seeds(0, episodes), max_steps)
+    played = play_on_host(spec, lambda o: values(o).argmax(-1), agents, evaluation_seeds(0, episodes), max_steps)
     assert Lottery.alive == 0
     return np.asarray(played.returns), np.asarray(played.cut)
 
@@ -123,11 +123,11 @@ def test_queued_episodes_pay_what_they_pay_alone(agents: int, episodes: int, all
 def test_one_simulator_plays_every_episode() -> None:
     spec = envs.describe(Config(env="EvaluatedLottery-v0"))
     Lottery.allowed = 1
-    played = play_on_host(spec, lambda o: np.zeros((2, o.shape[1], 2)), 2, evaluation_seeds(0, 3), 100)
+    played = play_on_host(spec, lambda o: np.zeros((2, o.shape[1]), int), 2, evaluation_seeds(0, 3), 100)
     np.testing.assert_array_equal(played.returns, [[by_hand(0, seed) for seed in evaluation_seeds(0, 3)]] * 2)
     Lottery.allowed = 0
     with pytest.raises(EnvironmentFailed, match="cannot be made for an evaluation: OSError: address already in use"):
-        play_on_host(spec, lambda o: np.zeros((2, o.shape[1], 2)), 2, evaluation_seeds(0, 3), 100)
+        play_on_host(spec, lambda o: np.zeros((2, o.shape[1]), int), 2, evaluation_seeds(0, 3), 100)
 
 
 def test_an_environment_that_does_not_replay_is_made_anew_for_every_episode() -> None:

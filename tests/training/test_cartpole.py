@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support import Tape
 
-from softstep.config import Config, Exploration
+from softstep.config import Config
+from softstep.settings import Exploration
 from softstep.target import TargetUpdate
 
 

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 from support import Tape, advance, make_driver, small
 
-from softstep.config import Agent, Arm, Change, Config, Exploration, changed
+from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.settings import Agent, Arm, Change, Exploration, changed
 from softstep.target import TargetUpdate
 from softstep.training.block import block_hyper
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from support import advance, make_driver, small
 
-from softstep.config import Config, Exploration
+from softstep.config import Config
+from softstep.settings import Exploration
 from softstep.training.driver import replay_capacity
 from softstep.training.episode_statistics import add_rewards, close_episodes, initial_statistics
 from softstep.training.exploration import epsilon_greedy, exploration_arrays, geometric_decay

@@ -13,8 +13,8 @@ from support import Tape, small
 
 from softstep import envs
 from softstep.config import Config
+from softstep.learner.algorithms import make_learner
 from softstep.learner.networks import make_network
-from softstep.learner.update import make_learner
 from softstep.training import evaluation, trainer
 from softstep.training.block import make_block
 from softstep.training.evaluation import GreedyEpisodes, evaluation_seeds, make_evaluate

@@ -9,8 +9,8 @@ import probes  # noqa: F401 (registers them)
 import pytest
 from support import Tape, small
 
-from softstep.config import Exploration
 from softstep.learner.networks import make_network, numpy_q_values
+from softstep.settings import Exploration
 from softstep.target import TargetUpdate
 from softstep.training.evaluation import evaluated_parameters
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from support import Tape, small
 
 from softstep import envs
-from softstep.config import Arm, Config
-from softstep.learner.update import make_learner
+from softstep.config import Config
+from softstep.learner.algorithms import make_learner
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 from softstep.training.block import make_block
 from softstep.training.host_driver import HostDriver

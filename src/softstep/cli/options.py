@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from softstep import presets
-from softstep.config import Arm, Change, Config, EnvArguments
+from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.settings import Arm, Change, EnvArguments
 
 Switch = tyro.conf.FlagCreatePairsOff[bool]
 """A flag without a `--no-` twin."""

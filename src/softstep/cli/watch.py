@@ -10,6 +10,7 @@ from typing import Annotated
 import softstep
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.options import File, PlainCommand, RunPath, Trust, TrustFlags
+from softstep.runs import run_folder
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Watch(PlainCommand):
         """Play the episode, write the GIF, print its return and return the exit code."""
         out = self.out or self.run / f"watch-{self.agent}-{self.seed}.gif"
         file = out.absolute()  # the environment's code may change the working directory
+        run_folder.open_run(self.run).config.require_q_network("watch")
         policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
         episode = softstep.landing_gif(policy.q_values, policy.spec, file, self.seed, max_steps=self.eval_max_steps)
         if not (episode["terminated"] or episode["truncated"]):

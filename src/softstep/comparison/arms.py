@@ -11,7 +11,8 @@ best-soft       α,        τ is the best of six on the same other seeds
 
 from __future__ import annotations
 
-from softstep.config import Arm, Config
+from softstep.config import Config
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 
 ARMS = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")

@@ -16,9 +16,10 @@ from softstep.comparison.arms import (
     make_arm,
 )
 from softstep.comparison.scores import ReturnCriteria, return_criteria
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.errors import ConfigError, near
 from softstep.files import json_text
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 
 PLAN_FILE = "comparison.json"
@@ -43,6 +44,7 @@ class ComparisonPlan:
     """Return that a diverged agent scores; None takes the one declared for the environment."""
 
     def __post_init__(self) -> None:
+        self.config.require_q_network("compare")
         _ = self.criteria  # missing criteria are reported before hours of training, not after
         if self.config.target.kind != "soft":
             raise ConfigError(

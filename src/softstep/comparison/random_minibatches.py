@@ -12,7 +12,7 @@ from jaxtyping import Float
 from softstep import envs
 from softstep.config import Config
 from softstep.errors import EnvironmentFailed
-from softstep.training.replay_rows import columns, discounts, row_width, unpack_rows
+from softstep.training.replay_rows import RowLayout, discounts
 from softstep.transition import Transition
 from softstep.user_code import guarded
 
@@ -34,7 +34,7 @@ def draw_minibatches(config: Config, spec: envs.EnvSpec, count: int, seed: int) 
     """
     rows = record_transitions(config, spec, seed)
     picks = np.random.default_rng([seed, 1]).integers(len(rows), size=(count, config.batch_size))
-    return unpack_rows(rows[picks], spec.observation_size)
+    return RowLayout(spec.observation_size).unpack(rows[picks], config.gamma)
 
 
 def record_transitions(config: Config, spec: envs.EnvSpec, seed: int) -> Float[np.ndarray, "N width"]:
@@ -46,13 +46,13 @@ def record_transitions(config: Config, spec: envs.EnvSpec, seed: int) -> Float[n
     Raises:
         EnvironmentFailed: the environment raises.
     """
-    rng, shape = np.random.default_rng(seed), (1, config.num_envs)
+    rng, shape, layout = np.random.default_rng(seed), (1, config.num_envs), RowLayout(spec.observation_size)
     host, step_keys = _make_host(config, spec, seed)
     rows: list[np.ndarray] = []
     count = 0
     while count < MIN_TRANSITIONS:
-        new_rows = np.empty((*shape, row_width(spec.observation_size)), np.float32)
-        observation, action, reward, discount, next_observation = columns(new_rows, spec.observation_size)
+        new_rows = np.empty((*shape, layout.width), np.float32)
+        observation, action, reward, discount, next_observation = layout.columns(new_rows)
         actions = rng.integers(spec.num_actions, size=shape)
         observation[...], action[...] = host.observations, actions
         with guarded(f"{config.env} failed under random actions", EnvironmentFailed):

@@ -11,11 +11,12 @@ from softstep.comparison.first_steps import check_replay
 from softstep.comparison.folders import check_new_comparison, comparison_folder, read_plan, selection_folder
 from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
 from softstep.comparison.scores import scores_by_seed
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.runs import api as runs
 from softstep.runs import checkpoints
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
+from softstep.settings import Arm
 
 StartRun = Callable[[Config, Path, Mapping[str, bytes]], Run]
 """Train a configuration in a new run folder that also receives the given files."""

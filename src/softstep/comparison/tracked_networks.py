@@ -18,9 +18,10 @@ from jaxtyping import Array, Float
 
 from softstep.config import Config
 from softstep.learner import losses
+from softstep.learner.contract import Hyper, Learner, LearnerState
 from softstep.learner.networks import Network, Params, flatten_parameters
 from softstep.learner.optimizers import optimizer_by_name
-from softstep.learner.update import Hyper, Learner, LearnerState, build_learner
+from softstep.learner.q_learning import build_learner
 from softstep.transition import Transition
 
 

@@ -38,6 +38,23 @@ EVALUATION_INSTANCES = 10
 """Most environments per agent that an evaluation on the host holds at a time; further episodes wait for one."""
 
 
+class ActionBounds(NamedTuple):
+    """The range of a continuous action. Learners and replay know actions in [−1, 1] only."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def scale(self, xp: Any, actions: Any) -> Any:
+        """Return what the environment takes for actions (…, A) in [−1, 1]: low + (a + 1)/2·(high − low), in float32.
+
+        Args:
+            xp: `numpy` or `jax.numpy`.
+            actions: actions in [−1, 1].
+        """
+        low, high = (xp.asarray(bound, xp.float32) for bound in self)
+        return low + xp.float32(0.5) * (actions + xp.float32(1)) * (high - low)
+
+
 @dataclass(frozen=True)
 class EnvSpec:
     """The fixed properties of an environment."""
@@ -48,11 +65,14 @@ class EnvSpec:
     observation_size: int
     """O: length of the flattened observation."""
     num_actions: int
-    """A: actions are 0, 1, …, A − 1; the environment is given them with `first_action` added."""
+    """A: actions are 0, 1, …, A − 1, or vectors of A components; a discrete environment is given them with
+    `first_action` added."""
     exactly_resumable: bool
     """Whether an episode replays bit for bit from its seed and actions, or its state can be saved."""
     first_action: int = 0
     """The environment's own number of action 0."""
+    action_bounds: ActionBounds | None = None
+    """The range of continuous actions; None for discrete ones."""
     flatten: bool = False
     """Whether Gymnasium's FlattenObservation turns its observations into one vector."""
     arguments: Mapping[str, Any] = field(default_factory=dict)

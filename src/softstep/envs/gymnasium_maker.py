@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import FlattenObservation, OrderEnforcing, TimeLimit
 
+from softstep.envs.actions import actions_to_try, box_bounds, check_bounds, native_actions
 from softstep.envs.checks import LARGEST, check_finite, check_first, finite_check, reward_number, shaped
 from softstep.envs.contract import EVALUATION_INSTANCES, EnvSpec, Step, episode_seed
 from softstep.envs.lunar_lander import fast_equivalent
@@ -30,13 +30,13 @@ class OneEnv:
 
     def __init__(self, spec: EnvSpec, seed: int, index: int) -> None:
         env, self._time_limit = _without_replaced_wrappers(_make(spec))
-        self._env, self._actions = fast_equivalent(env), _actions(env)
+        self._env, self._actions = fast_equivalent(env), native_actions(env)
         if spec.flatten:
             self._env = FlattenObservation(self._env)
         self._seed, self._index = seed, index
         self.episode = 0
         """Number of the episode being played, or to be started by `reset`."""
-        self.actions: list[int] = []
+        self.actions: list[Any] = []
         """The actions since the last reset: with the episode's seed, the whole state."""
         self.shape: tuple[int, ...] = ()
         self._dtype: np.dtype[Any] | None = None
@@ -57,8 +57,10 @@ class OneEnv:
             self.shape, self._dtype = observation.shape, observation.dtype
         return shaped(observation, self.shape)
 
-    def step(self, action: int) -> tuple[np.ndarray, float, Any, Any]:
-        """Take action number 0, 1, …; return the observation before any reset, reward, terminated and truncated.
+    def step(self, action: Any) -> tuple[np.ndarray, float, Any, Any]:
+        """Take action number 0, 1, …, or one (A,) in [−1, 1].
+
+        Returns: the observation before any reset, reward, terminated and truncated.
 
         The flags are whatever the environment takes for true or false. It may overwrite the observation later, which is
         to be copied before any environment does anything.
@@ -102,22 +104,6 @@ def _without_replaced_wrappers(env: Any) -> tuple[Any, int | None]:
     return env, limit
 
 
-@functools.cache
-def _numbered_actions(start: int, count: int, dtype: np.dtype[Any]) -> Sequence[Any]:
-    return tuple(dtype.type(start + number) for number in range(count))
-
-
-def _actions(env: Any) -> Sequence[Any]:
-    """Return what an environment is given as actions 0, 1, …: NumPy's integers, as `action_space.sample()` returns.
-
-    Gymnasium's own environments are given Python's, which they compute with faster, to the same bits.
-    """
-    space = env.action_space
-    if type(env).__module__.startswith("gymnasium.envs.") and space.start == 0:
-        return range(int(space.n))
-    return _numbered_actions(int(space.start), int(space.n), space.dtype)
-
-
 class GymnasiumEnvs:
     """E Gymnasium environments for each agent's seed."""
 
@@ -159,7 +145,7 @@ class GymnasiumEnvs:
     def step(self, actions: np.ndarray, keys: Any = None) -> Step:
         """Step every environment, and reset those that ended; the next call overwrites the arrays."""
         rewards, ended = self._none_ended.reward.reshape(-1), []
-        for i, (env, row, action) in enumerate(zip(self._envs, self._rows, actions.ravel().tolist(), strict=True)):
+        for i, (env, row, action) in enumerate(zip(self._envs, self._rows, self._each(actions), strict=True)):
             observation, rewards[i], terminated, truncated = env.step(action)
             row[...] = observation  # at once: another environment may share the array
             if terminated or truncated:
@@ -170,6 +156,13 @@ class GymnasiumEnvs:
             return self._none_ended
         self._start_next(ended)
         return self._some_ended
+
+    def _each(self, actions: np.ndarray) -> list[Any]:
+        """Return every environment's action, to keep: a number, or a copy of its row (A,)."""
+        if self.spec.action_bounds is None:
+            numbers: list[Any] = actions.ravel().tolist()
+            return numbers
+        return list(np.array(actions, np.float32).reshape(len(self._envs), -1))
 
     def _start_next(self, ended: Sequence[tuple[int, Any, Any]]) -> None:
         """Set the flags and start the next episode of every (environment, terminated, truncated) in `ended`."""
@@ -196,9 +189,16 @@ class GymnasiumEnvs:
         return {
             "episode": np.array([env.episode for env in self._envs], np.int64),
             "length": np.array([len(env.actions) for env in self._envs], np.int64),
-            "actions": np.array([a for env in self._envs for a in env.actions], np.int64),
+            "actions": self._actions_so_far(),
             "observations": self.observations.copy(),
         }
+
+    def _actions_so_far(self) -> np.ndarray:
+        """Return the actions of all running episodes, environment by environment: numbers (N,), or float32 (N, A)."""
+        actions = [action for env in self._envs for action in env.actions]
+        if self.spec.action_bounds is None:
+            return np.array(actions, np.int64)
+        return np.array(actions, np.float32).reshape(-1, self.spec.num_actions)
 
     def restore(self, snapshot: dict[str, np.ndarray]) -> np.ndarray:
         """Replay every unfinished episode; where that fails, or leads elsewhere, start the next episode instead.
@@ -209,14 +209,18 @@ class GymnasiumEnvs:
         parts = np.split(snapshot["actions"], np.cumsum(lengths)[:-1])
         observed = snapshot["observations"].reshape(len(self._envs), -1)
         for i, (env, episode, actions) in enumerate(zip(self._envs, snapshot["episode"].tolist(), parts, strict=True)):
-            if not (self.spec.exactly_resumable and self._replays(i, episode, actions.tolist(), observed[i])):
+            if not (self.spec.exactly_resumable and self._replays(i, episode, self._split(actions), observed[i])):
                 cut.flat[i], env.episode = True, episode + 1
                 with guarded(f"{self.spec.name} failed at a reset, when the run was resumed", EnvironmentFailed):
                     self._observe(i, env.reset())
                     check_finite(self.observations)
         return cut
 
-    def _replays(self, i: int, episode: int, actions: list[int], observed: np.ndarray) -> bool:
+    def _split(self, actions: np.ndarray) -> list[Any]:
+        """Return the actions of a snapshot one by one, as `OneEnv.step` takes them."""
+        return actions.tolist() if self.spec.action_bounds is None else list(actions)
+
+    def _replays(self, i: int, episode: int, actions: list[Any], observed: np.ndarray) -> bool:
         """Replay a running episode in environment number i; return whether it leads to what was observed then."""
         env, ended = self._envs[i], False
         env.episode = episode
@@ -276,8 +280,10 @@ class GymnasiumEvaluation:
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step the environments that are playing; return rewards and whether episodes ended."""
         rewards, ended = np.zeros(self.playing.shape), np.zeros(self.playing.shape, bool)
+        discrete = self._spec.action_bounds is None
         for w, k in np.argwhere(self.playing).tolist():
-            observation, rewards[w, k], terminated, truncated = self._envs[w, k].step(int(actions[w, k]))
+            action = actions[w, k].item() if discrete else actions[w, k].copy()
+            observation, rewards[w, k], terminated, truncated = self._envs[w, k].step(action)
             self.observations[w, k] = np.ravel(observation)
             ended[w, k] = terminated or truncated
         check_finite(self.observations[self.playing])
@@ -326,16 +332,21 @@ def describe(
         env = _make(unknown)
         observation, action = env.observation_space, env.action_space
     close(env)
-    if not isinstance(action, gymnasium.spaces.Discrete):
-        raise ConfigError(
-            f"env = {name!r} has {type(action).__name__} actions: deep Q-learning needs Discrete ones"
-            f"{near(name, [name.replace('Continuous', '')]) if 'Continuous' in name else ''}"
-        )
-    size, count = _observation_size(name, observation, flatten=flatten), int(action.n)
-    spec = dataclasses.replace(unknown, observation_size=size, num_actions=count, first_action=int(action.start))
+    size = _observation_size(name, observation, flatten=flatten)
+    spec = dataclasses.replace(unknown, observation_size=size, **_action_properties(name, action))
     with guarded(f"env = {name!r} fails in its first steps"):
-        exact = replays_exactly(lambda: OneEnv(spec, 0, 0), count)
+        exact = replays_exactly(lambda: OneEnv(spec, 0, 0), actions_to_try(spec.num_actions, spec.action_bounds))
     return dataclasses.replace(spec, exactly_resumable=exact)
+
+
+def _action_properties(name: str, space: gymnasium.Space[Any]) -> dict[str, Any]:
+    """Return the fields of an `EnvSpec` that describe actions; raise ConfigError for spaces that cannot be used."""
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return {"num_actions": int(space.n), "first_action": int(space.start)}
+    if isinstance(space, gymnasium.spaces.Box):
+        bounds = check_bounds(name, box_bounds(space))
+        return {"num_actions": len(bounds.low), "action_bounds": bounds}
+    raise ConfigError(f"env = {name!r} has {type(space).__name__} actions: Discrete or Box ones are needed")
 
 
 def _checked(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

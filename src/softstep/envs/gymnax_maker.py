@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
+from softstep.envs.actions import check_bounds
 from softstep.envs.checks import check_finite
-from softstep.envs.contract import CompiledEnv, CompiledStep, EnvSpec, Step
+from softstep.envs.contract import ActionBounds, CompiledEnv, CompiledStep, EnvSpec, Step
 from softstep.errors import ConfigError, near
 from softstep.jax_settings.pinned import pinned
 from softstep.user_code import guarded
@@ -46,7 +47,7 @@ def make_compiled(name: str) -> CompiledEnv:
     """Make the gymnax environment `name`.
 
     Raises:
-        ConfigError: gymnax does not have it, or its actions are not discrete.
+        ConfigError: gymnax does not have it, or its actions are neither discrete nor in finite bounds.
     """
     gymnax = _import_gymnax()
     if name not in gymnax.registered_envs:
@@ -56,10 +57,7 @@ def make_compiled(name: str) -> CompiledEnv:
     with guarded(f"env = 'gymnax:{name}' cannot be made"):
         env, params = gymnax.make(name)
         space = env.action_space(params)
-    if not hasattr(space, "n"):
-        raise ConfigError(
-            f"env = 'gymnax:{name}' has {type(space).__name__} actions: deep Q-learning needs Discrete ones"
-        )
+    bounds = None if hasattr(space, "n") else check_bounds(f"gymnax:{name}", _box_bounds(space))
 
     def reset(key: PRNGKeyArray) -> tuple[Any, Array]:
         observation, state = env.reset(key, params)
@@ -71,6 +69,7 @@ def make_compiled(name: str) -> CompiledEnv:
 
     def step(randomness: Any, state: Any, action: Array) -> CompiledStep:
         key, (first_state, first_observation) = randomness
+        action = action if bounds is None else bounds.scale(jnp, action).reshape(space.shape)
         observation, state, reward, terminated, _ = env.step_env(key, state, action, params)
         terminated = jnp.asarray(terminated, bool)
         truncated = jnp.asarray(env.is_truncated(state, params), bool) & ~terminated
@@ -80,15 +79,22 @@ def make_compiled(name: str) -> CompiledEnv:
             jax.tree.map(partial(jax.lax.select, ended), first_state, state),
             jnp.where(ended, first_observation, next_observation),
             next_observation,
-            jnp.asarray(reward, jnp.float32),
+            jnp.asarray(reward, jnp.float32).reshape(()),
             terminated,
             truncated,
         )
 
     with guarded(f"env = 'gymnax:{name}' cannot be reset"):
         _, observation = jax.eval_shape(lambda: reset(jax.random.key(0)))
-    spec = EnvSpec(name, "gymnax", observation.size, int(space.n), exactly_resumable=True)
+    count = int(space.n) if bounds is None else len(bounds.low)
+    spec = EnvSpec(name, "gymnax", observation.size, count, exactly_resumable=True, action_bounds=bounds)
     return CompiledEnv(spec, reset, draw_randomness, step)
+
+
+def _box_bounds(space: Any) -> ActionBounds:
+    """Return the range of each component of one of gymnax's continuous actions."""
+    low, high = (np.broadcast_to(np.asarray(bound, np.float32), space.shape) for bound in (space.low, space.high))
+    return ActionBounds(tuple(low.ravel().tolist()), tuple(high.ravel().tolist()))
 
 
 class GymnaxHostEnvs:

@@ -20,8 +20,28 @@ def describe(config: Config) -> EnvSpec:
     """Check the configured environment and return its fixed properties.
 
     Raises:
-        ConfigError: the environment does not exist or cannot be used.
+        ConfigError: the environment does not exist, or cannot be used with the algorithm.
     """
+    spec = _describe(config)
+    if spec.action_bounds is None and config.continuous:
+        raise ConfigError(
+            f"algorithm = {config.algorithm!r} needs continuous actions, but env = {config.env!r} has"
+            f" {spec.num_actions} discrete ones: use algorithm = 'dqn', or an environment with Box actions"
+        )
+    if spec.action_bounds is not None and not config.continuous:
+        raise ConfigError(
+            f"algorithm = 'dqn' needs discrete actions, but env = {config.env!r} has continuous ones:"
+            f" use algorithm = 'sac', 'td3' or 'ddpg'{_discrete_sibling(config.env)}"
+        )
+    return spec
+
+
+def _discrete_sibling(env: str) -> str:
+    """Return a suggestion for an id that names the continuous version of another."""
+    return f"; did you mean {env.replace('Continuous', '')!r}?" if "Continuous" in env else ""
+
+
+def _describe(config: Config) -> EnvSpec:
     maker, name = split_id(config.env)
     if maker == "gymnasium":
         with unpinned():

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from softstep.errors import INTERRUPTIONS, BadValue, NotFinite
 from softstep.random_streams import random_streams_restored
-
-STEPS = 600
-"""Steps that are played twice, over as many episodes as they last."""
 
 FIRST_STEPS = 40
 """Steps that must not fail; a later failure ends the playing and is left to the run, which can name its step."""
@@ -33,7 +30,7 @@ class Playable(Protocol):
         """Start episode number `episode`; return its first observation."""
         ...
 
-    def step(self, action: int) -> tuple[np.ndarray, Any, Any, Any]:
+    def step(self, action: Any) -> tuple[np.ndarray, Any, Any, Any]:
         """Take one action; return observation, reward, terminated and truncated."""
         ...
 
@@ -51,7 +48,7 @@ class _Episode(NamedTuple):
     """What `_take` returned at every step."""
 
 
-def replays_exactly(make: Callable[[], Playable], num_actions: int) -> bool:
+def replays_exactly(make: Callable[[], Playable], actions: Sequence[Any]) -> bool:
     """Return whether a second environment plays the same episodes as the first, bit for bit.
 
     The second one plays them in reverse order, and other code draws from the global random streams meanwhile: neither
@@ -60,15 +57,14 @@ def replays_exactly(make: Callable[[], Playable], num_actions: int) -> bool:
 
     Args:
         make: makes one environment; its exceptions pass through.
-        num_actions: number of its actions.
+        actions: actions that are played, over as many episodes as they last.
     """
-    actions = np.random.default_rng(0).integers(num_actions, size=STEPS).tolist()
     with random_streams_restored():
         first = _play_first(make(), actions)
         return _plays_again(make(), first, actions)
 
 
-def _play_first(env: Playable, actions: list[int]) -> list[_Episode]:
+def _play_first(env: Playable, actions: Sequence[Any]) -> list[_Episode]:
     """Play episodes 0, 1, … until the actions are used up or the time is over."""
     episodes = list[_Episode]()
     deadline, used = time.monotonic() + SECONDS, 0
@@ -91,7 +87,7 @@ def _play_first(env: Playable, actions: list[int]) -> list[_Episode]:
     return episodes
 
 
-def _plays_again(env: Playable, episodes: list[_Episode], actions: list[int]) -> bool:
+def _plays_again(env: Playable, episodes: list[_Episode], actions: Sequence[Any]) -> bool:
     """Return whether `env` plays the same episodes, the last one first, while others draw random numbers."""
     end = sum(len(episode.steps) for episode in episodes)
     with contextlib.closing(env):
@@ -104,7 +100,7 @@ def _plays_again(env: Playable, episodes: list[_Episode], actions: list[int]) ->
     return True
 
 
-def _plays_episode(env: Playable, episode: _Episode, actions: list[int]) -> bool:
+def _plays_episode(env: Playable, episode: _Episode, actions: Sequence[Any]) -> bool:
     """Return whether `env` plays the episode whose number it has."""
     _draw_from_global_streams()
     try:
@@ -121,7 +117,7 @@ def _plays_episode(env: Playable, episode: _Episode, actions: list[int]) -> bool
     return True
 
 
-def _take(env: Playable, action: int) -> tuple[Any, ...]:
+def _take(env: Playable, action: Any) -> tuple[Any, ...]:
     """Take a step; return a hash of its observation, its reward, and whether the episode ended.
 
     An episode ends at a reward that is no number: the run that meets it will name the step.

@@ -57,7 +57,7 @@ def adam_step(
     Args:
         constants: β₁, β₂, ε and ε_root.
         online: Q.
-        target: T.
+        target: T; empty, (), for a network without a target.
         mu: μ, the first moments.
         nu: ν, the second moments.
         gradient: g.
@@ -75,45 +75,50 @@ def adam_step(
         "copies": tau == 1,
         "moves": fire,
     }
-    step = _jax_function(tuple(array.shape for array in online), constants)
+    step = _jax_function(tuple(array.shape for array in online), constants, bool(target))
     packed = jnp.stack([jnp.asarray(scalars[name], jnp.float32) for name in SCALARS])
     *arrays, checks = step(*online, *target, *mu, *nu, *gradient, packed)
-    q, t, m, v = (tuple(arrays[n : n + len(online)]) for n in range(0, len(arrays), len(online)))
-    return q, t, m, v, jnp.sum(checks) == 0
+    q, *t, m, v = (tuple(arrays[n : n + len(online)]) for n in range(0, len(arrays), len(online)))
+    return q, t[0] if t else (), m, v, jnp.sum(checks) == 0
 
 
 @functools.cache
-def _jax_function(shapes: tuple[ArrayShape, ...], constants: Constants) -> Callable[..., Any]:
+def _jax_function(shapes: tuple[ArrayShape, ...], constants: Constants, has_target: bool) -> Callable[..., Any]:
     return xla_call.jax_function(
         "adam",
-        (shapes, constants),
-        signature(shapes),
-        lambda module, registers: emit(module, shapes, constants, registers),
-        in_place=4 * len(shapes),
+        (shapes, constants, has_target),
+        signature(shapes, has_target),
+        lambda module, registers: emit(module, shapes, constants, has_target, registers),
+        in_place=(3 + has_target) * len(shapes),
     )
 
 
-def signature(shapes: tuple[ArrayShape, ...]) -> Signature:
-    """Return (Q…, T…, μ…, ν…, ∂Q…, scalars) → (Q…, T…, μ…, ν…, checks).
+def signature(shapes: tuple[ArrayShape, ...], has_target: bool) -> Signature:
+    """Return (Q…, T…, μ…, ν…, ∂Q…, scalars) → (Q…, T…, μ…, ν…, checks); without T if there is no target.
 
     The checks sum to 0 if all of Q is finite, else to NaN.
     """
-    return Signature([*shapes * 5, (len(SCALARS),)], [*shapes * 4, (CHECKS,)])
+    kept = 3 + has_target
+    return Signature([*shapes * (kept + 1), (len(SCALARS),)], [*shapes * kept, (CHECKS,)])
 
 
-def emit(module: ir.Module, shapes: tuple[ArrayShape, ...], constants: Constants, registers: Registers) -> None:
+def emit(
+    module: ir.Module, shapes: tuple[ArrayShape, ...], constants: Constants, has_target: bool, registers: Registers
+) -> None:
     """Emit the function `adam` into the module; it may write its results over what it reads.
 
     Args:
         module: the module to add to.
         shapes: shapes of the parameters.
         constants: β₁, β₂, ε and ε_root.
+        has_target: whether there is a T.
         registers: the CPU's registers.
     """
-    count, function = len(shapes), declare_function(module, "adam", signature(shapes), noalias=False)
+    count, function = len(shapes), declare_function(module, "adam", signature(shapes, has_target), noalias=False)
     code = Emitter(function, registers)
     build = code.builder
-    inputs, (scalars, *outputs, check) = function.args[: 5 * count], function.args[5 * count :]
+    read = (4 + has_target) * count
+    inputs, (scalars, *outputs, check) = function.args[:read], function.args[read:]
     code.store(code.constant(0.0, CHECKS), check, INT(0))
     for n, shape in enumerate(shapes):
 
@@ -136,22 +141,23 @@ def _emit_step(
 
     Args:
         code: the emitter.
-        vectors: Q, T, μ, ν and ∂Q.
+        vectors: Q, T (if there is one), μ, ν and ∂Q.
         scalar: `SCALARS` by name, in every lane of a vector.
         constants: β₁, β₂, ε and ε_root.
         width: length of the vectors.
 
-    Returns: Q, T, μ and ν after the step.
+    Returns: all but ∂Q after the step.
     """
     build = code.builder
     b1, b2, eps, eps_root = (code.constant(value, width) for value in constants)
     rest1, rest2, zero = (code.constant(value, width) for value in (1 - constants.b1, 1 - constants.b2, 0.0))
-    q, t, mu, nu, g = vectors
+    q, *target, mu, nu, g = vectors
     mu = build.fadd(build.fmul(rest1, g), build.fmul(b1, mu))
     nu = build.fadd(build.fmul(rest2, build.fmul(g, g)), build.fmul(b2, nu))
     root = code.square_root(build.fadd(build.fmul(nu, scalar["correction"]), eps_root))
     q = build.fsub(q, build.fdiv(build.fmul(mu, scalar["rate"]), build.fadd(root, eps)))
-    blended = build.fadd(t, build.fmul(scalar["tau"], build.fsub(q, t)))
-    moved = build.select(build.fcmp_ordered(">", scalar["copies"], zero), q, blended)
-    t = build.select(build.fcmp_ordered(">", scalar["moves"], zero), moved, t)
-    return [q, t, mu, nu]
+    for n, t in enumerate(target):
+        blended = build.fadd(t, build.fmul(scalar["tau"], build.fsub(q, t)))
+        moved = build.select(build.fcmp_ordered(">", scalar["copies"], zero), q, blended)
+        target[n] = build.select(build.fcmp_ordered(">", scalar["moves"], zero), moved, t)
+    return [q, *target, mu, nu]

@@ -96,7 +96,7 @@ class Emitter:
             right = self._load(kind, self._element(b, k, column))
             for row, total in zip(rows, sums, strict=True):
                 left = self._broadcast(self._load(FLOAT, self._element(a, row, k)), kind)
-                new_sums.append(self.builder.call(self._intrinsic("fma", kind, 3), [left, right, total]))
+                new_sums.append(self.builder.call(self.intrinsic("fma", kind, 3), [left, right, total]))
         for row, total in zip(rows, new_sums, strict=True):
             value = total if finish is None else finish(total, row, column)
             self.builder.store(value, self._element(c, row, column), align=4)
@@ -160,7 +160,7 @@ class Emitter:
         numbers = [self._load(kind, self._element(a, i, j)) for i in rows]
         if weights is None:
             return list(map(self.builder.fadd, sums, numbers))
-        weight, fma = self.load(weights, j, width), self._intrinsic("fma", kind, 3)
+        weight, fma = self.load(weights, j, width), self.intrinsic("fma", kind, 3)
         return [self.builder.call(fma, [number, weight, total]) for number, total in zip(numbers, sums, strict=True)]
 
     def transpose(self, rows: int, columns: int, a: Matrix, c: Matrix) -> None:
@@ -224,7 +224,7 @@ class Emitter:
 
     def square_root(self, value: ir.Value) -> ir.Value:
         """Emit √value, correctly rounded."""
-        return self.builder.call(self._intrinsic("sqrt", value.type, 1), [value])
+        return self.builder.call(self.intrinsic("sqrt", value.type, 1), [value])
 
     def positive_part(self, value: ir.Value) -> ir.Value:
         """Emit max(0, value); NaN stays NaN."""
@@ -271,7 +271,7 @@ class Emitter:
         """Emit a vector of these lanes, counted through `a` and then `b`."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), list(lanes)))
 
-    def _intrinsic(self, name: str, kind: ir.Type, arguments: int) -> ir.Function:
+    def intrinsic(self, name: str, kind: ir.Type, arguments: int) -> ir.Function:
         """Return LLVM's function of this name for numbers, or for vectors of them."""
         module = self.builder.module
         full = f"llvm.{name}.f32" if kind is FLOAT else f"llvm.{name}.v{kind.count}f32"

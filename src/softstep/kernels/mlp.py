@@ -1,7 +1,7 @@
 """The MLP of a Q-network as machine code of our own, for one core of a CPU.
 
 XLA spends a third of an update of small layers between its matrix products: on rearranging arrays, on passes for biases
-and ReLUs, and on products too narrow for its kernels. Here each of the two passes over a batch is one function, emitted
+and ReLUs, and on products too narrow for its kernels. Here each pass over a batch is one function, emitted
 for the network's sizes (`mlp_passes`), compiled by LLVM (`native`) and called by XLA (`xla_call`). Any other network,
 device or dtype is left to XLA.
 """
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from softstep.kernels import mlp_passes, xla_call
@@ -49,21 +48,15 @@ def _forward(params: Params, observations: Array) -> tuple[Array, tuple[Params, 
 
 
 def _backward(residuals: tuple[Params, Array, list[Array]], gradient: Array) -> tuple[Params, Array]:
+    """Compute ∂/∂W and ∂/∂X by a pass each; XLA drops the one that is not used."""
     params, observations, activations = residuals
-    *gradients, _ = _pass("backward", _shape(params, observations))(*params, observations, *activations, gradient.T)
-    return tuple(gradients), _observation_gradient(params, activations, gradient)
+    shape = _shape(params, observations)
+    *gradients, _ = _pass("backward", shape)(*params, observations, *activations, gradient.T)
+    inputs, _ = _pass("input_gradient", shape)(*params, *activations, gradient.T)
+    return tuple(gradients), inputs
 
 
 mlp.defvjp(_forward, _backward)
-
-
-def _observation_gradient(params: Params, activations: list[Array], gradient: Array) -> Array:
-    """Compute ∂/∂X in XLA, which drops it unless it is used; learning needs ∂/∂W alone."""
-    for weight, activation in zip(reversed(params[::2]), reversed(activations), strict=True):
-        gradient = gradient @ weight
-        if activation is not activations[0]:
-            gradient = jnp.where(activation.T > 0, gradient, 0)
-    return gradient
 
 
 def _shape(params: Params, observations: Array) -> MLPShape:

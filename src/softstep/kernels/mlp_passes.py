@@ -1,10 +1,11 @@
-"""The two passes of an MLP over a batch as LLVM code, each one function for one agent.
+"""The passes of an MLP over a batch as LLVM code, each one function for one agent.
 
 Activations are stored feature by feature, (J, B). A product reads its left factor one number at a time, so W as stored
 serves both W·H and Wᵀ·G. Only the weights' gradient needs activations sample by sample.
 
     forward    H₀ = Xᵀ,  Hₗ = max(0, Wₗ·Hₗ₋₁ + bₗ),  values = W·H + b
     backward   ∂Wₗ = Gₗ·Hₗ₋₁ᵀ,  ∂bₗ = Gₗ·1,  Gₗ₋₁ = Wₗᵀ·Gₗ where Hₗ₋₁ > 0, else 0
+    inputs     ∂X = G₀ᵀ with the same G, without the condition on H₀: what an actor learns from its critic
 """
 
 from __future__ import annotations
@@ -98,8 +99,33 @@ def emit_backward(module: ir.Module, shape: MLPShape, registers: Registers) -> N
     emit.builder.ret_void()
 
 
+def input_gradient_signature(shape: MLPShape) -> Signature:
+    """Return (parameters…, activations…, ∂values (A, B)) → (∂observations (B, O), working memory)."""
+    reads = [*shape.parameters, *shape.activations, (shape.sizes[-1], shape.batch)]
+    return Signature(reads, [(shape.batch, shape.sizes[0]), (2, max(shape.sizes) * shape.batch)])
+
+
+def emit_input_gradient(module: ir.Module, shape: MLPShape, registers: Registers) -> None:
+    """Emit the function `input_gradient` into the module."""
+    function = declare_function(module, "input_gradient", input_gradient_signature(shape))
+    emit, batch, count, depth = Emitter(function, registers), shape.batch, len(shape.parameters), len(shape.layers)
+    parameters, rest = function.args[:count], function.args[count:]
+    activations, gradient, inputs, memory = rest[:depth], rest[depth], rest[depth + 1], rest[depth + 2]
+    buffers = [emit.address(memory, n * max(shape.sizes) * batch) for n in range(2)]
+    for n in reversed(range(depth)):
+        fan_in, fan_out = shape.layers[n]
+        weight, below = Matrix(parameters[2 * n], fan_in).transposed, buffers[n % 2]
+        active = emit.where_positive(Matrix(activations[n], batch)) if n > 0 else None
+        size = (fan_in, batch, fan_out)
+        emit.product(size, weight, Matrix(gradient, batch), Matrix(below, batch), finish=active)
+        gradient = below
+    emit.transpose(shape.sizes[0], batch, Matrix(gradient, batch), Matrix(inputs, shape.sizes[0]))
+    emit.builder.ret_void()
+
+
 PASSES: Mapping[str, tuple[Callable[[MLPShape], Signature], Callable[[ir.Module, MLPShape, Registers], None]]] = {
     "forward": (forward_signature, emit_forward),
     "backward": (backward_signature, emit_backward),
+    "input_gradient": (input_gradient_signature, emit_input_gradient),
 }
 """Signature and emitter of each pass, by the name of its function."""

@@ -1,7 +1,7 @@
 """The two-network learner: pure `init` and `update`, its networks, losses and optimizers."""
 
-from softstep.learner.update import Hyper as Hyper
-from softstep.learner.update import Learner as Learner
-from softstep.learner.update import LearnerState as LearnerState
-from softstep.learner.update import build_learner as build_learner
-from softstep.learner.update import make_learner as make_learner
+from softstep.learner.algorithms import make_learner as make_learner
+from softstep.learner.contract import Hyper as Hyper
+from softstep.learner.contract import Learner as Learner
+from softstep.learner.contract import LearnerState as LearnerState
+from softstep.learner.q_learning import build_learner as build_learner

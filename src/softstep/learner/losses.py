@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -27,6 +29,10 @@ def selected_value(values: Float[Array, " A"], action: Array) -> Float[Array, ""
     Returns: values[action], as a masked sum: its gradient is a mask, which is much cheaper on a CPU than a scatter.
     """
     return jnp.sum(jnp.where(jnp.arange(values.shape[-1]) == action, values, 0))
+
+
+Loss = Callable[[Array], Array]
+"""TD errors → losses."""
 
 
 def squared(td_error: Float[Array, ...]) -> Float[Array, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -20,14 +21,21 @@ from softstep.user_code import guarded, import_user_module
 
 
 class MLP(eqx.Module):
-    """Fully connected layers with ReLU between them; the last layer is linear."""
+    """Fully connected layers with ReLU between them; the last layer is linear.
 
+    With `normalization` "layer", each ReLU is preceded by LayerNorm: (x − mean)/√(variance + 10⁻⁵)·scale + shift, over
+    the units of the layer. Sources: Ba et al. 2016; Gallici et al. 2025 (PQN), who do without a target network by it.
+    """
+
+    norms: tuple[eqx.nn.LayerNorm, ...]
     layers: tuple[eqx.nn.Linear, ...]
+    """After the norms, so that the last layer's arrays are the last parameters."""
 
     def __init__(
         self,
         sizes: Sequence[int],
         initializer: Literal["fan_in", "glorot"] = "fan_in",
+        normalization: Literal["none", "layer"] = "none",
         *,
         key: PRNGKeyArray,
     ) -> None:
@@ -39,12 +47,14 @@ class MLP(eqx.Module):
         keys = jax.random.split(key, len(sizes) - 1)
         layers = [eqx.nn.Linear(i, o, key=k) for i, o, k in zip(sizes[:-1], sizes[1:], keys, strict=True)]
         self.layers = tuple(map(_glorot, layers, keys) if initializer == "glorot" else layers)
+        self.norms = tuple(map(eqx.nn.LayerNorm, sizes[1:-1])) if normalization == "layer" else ()
 
     def __call__(self, observation: Float[Array, " O"]) -> Float[Array, " A"]:
         """Return Q(s, ·)."""
         x = observation
-        for layer in self.layers[:-1]:
-            x = jax.nn.relu(layer(x))
+        for n, layer in enumerate(self.layers[:-1]):
+            x = layer(x)
+            x = jax.nn.relu(self.norms[n](x) if self.norms else x)
         return self.layers[-1](x)
 
 
@@ -71,7 +81,10 @@ class Network(NamedTuple):
 def make_network(config: Config, observation_size: int, num_actions: int) -> Network:
     """Build the configured network: the MLP, or the user's own."""
     if config.network is None:
-        return mlp_network((observation_size, *config.hidden, num_actions), config.initializer)
+        sizes = (observation_size, *config.hidden, num_actions)
+        if config.normalization == "none":
+            return mlp_network(sizes, config.initializer)
+        return from_builder(lambda key: MLP(sizes, config.initializer, config.normalization, key=key))
     build = _import_function(config.network)
     with guarded(f"network = {config.network!r} fails"):
         network = from_builder(lambda key: build(key, observation_size, num_actions))
@@ -141,6 +154,14 @@ def _import_function(path: str) -> Callable[..., Any]:
 def flatten_parameters(params: Params) -> Float[Array, " N"]:
     """Concatenate all parameters into one vector, so that the host reads them in a single transfer."""
     return jnp.concatenate([leaf.ravel() for leaf in params])
+
+
+def unflatten_parameters(network: Network, packed: Float[Array, " N"]) -> Params:
+    """Return the parameters that `flatten_parameters` has concatenated."""
+    shapes = [leaf.shape for leaf in jax.eval_shape(network.init, jax.random.key(0))]
+    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+    parts = zip(shapes, [0, *ends], ends, strict=False)
+    return tuple(packed[start:end].reshape(shape) for shape, start, end in parts)
 
 
 def numpy_q_values(sizes: Sequence[int]) -> Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]:

@@ -43,7 +43,9 @@ class OptimizerStep(NamedTuple):
     init: Callable[[Params], Any]
     """Online parameters → optimizer state."""
     step_and_blend: Callable[..., Stepped]
-    """(online, target, opt_state, gradient, learning_rate, tau, fire) → `Stepped`."""
+    """(online, target, opt_state, gradient, learning_rate, tau, fire) → `Stepped`.
+
+    The target of a network without one is empty, ()."""
 
 
 def make_optimizer_step(

@@ -18,7 +18,7 @@ def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
     0 · NaN would poison a target that must not move.
 
     Args:
-        target: parameters of T.
+        target: parameters of T; empty, (), for a network without a target.
         online: the *new* parameters of Q.
         tau: weight of the new parameters, in (0, 1].
         fire: whether the update is due.
@@ -28,4 +28,4 @@ def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
         updated = blend(old, new, tau, where=jnp.where) if jnp.issubdtype(old.dtype, jnp.inexact) else new
         return jnp.where(fire, updated, old)
 
-    return jax.tree.map(update_leaf, target, online)
+    return jax.tree.map(update_leaf, target, online) if target != () else ()

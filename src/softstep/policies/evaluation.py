@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from softstep import envs
-from softstep.config import Agent
 from softstep.errors import ConfigError
 from softstep.jax_settings.pinned import pinned
-from softstep.learner.update import make_learner
+from softstep.learner.algorithms import make_learner
 from softstep.policies.policy import describe_environment, read_parameters
 from softstep.runs import run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
+from softstep.settings import Agent
 from softstep.stats import ReturnStatistics, return_statistics
 from softstep.training.block import make_block
 from softstep.training.evaluation import GreedyEpisodes, make_evaluate, warn_of_cut_episodes

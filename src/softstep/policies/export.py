@@ -56,6 +56,7 @@ def export_policy(
     """
     path = Path(run.path if isinstance(run, Run) else run).absolute()
     out = Path(out).absolute() if out is not None else path / _DEFAULT_NAMES[to].format(agent)
+    run_folder.open_run(path).config.require_q_network("export")
     policy = load(path, agent, trusted=trusted)
     layers = policy.layers
     if layers is None:

@@ -8,8 +8,9 @@ import numpy as np
 import safetensors.numpy
 
 import softstep
-from softstep.config import Agent, Config, changed
+from softstep.config import Config
 from softstep.policies.policy import Layers, Policy
+from softstep.settings import Agent, changed
 
 
 class ExportedPolicy(NamedTuple):

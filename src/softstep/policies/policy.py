@@ -12,13 +12,15 @@ import numpy as np
 from jaxtyping import Float
 
 from softstep import envs
-from softstep.config import Agent
 from softstep.errors import ConfigError, StoreError
 from softstep.jax_settings.pinned import pinned
-from softstep.learner.networks import Network, make_network, numpy_q_values
+from softstep.learner.algorithms import make_acting_network, make_head
+from softstep.learner.heads import ARGMAX, Head
+from softstep.learner.networks import Network, numpy_q_values
 from softstep.runs import checkpoints, registration, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
+from softstep.settings import Agent
 from softstep.training.evaluation import evaluated_parameters
 
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -28,7 +30,15 @@ Layers = Sequence[tuple[np.ndarray, np.ndarray]]
 class Policy:
     """A greedy policy: `policy(observation) → action`."""
 
-    def __init__(self, agent: Agent, spec: envs.EnvSpec, network: Network, params: Any, hidden: Sequence[int]) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        spec: envs.EnvSpec,
+        network: Network,
+        params: Any,
+        hidden: Sequence[int],
+        head: Head = ARGMAX,
+    ) -> None:
         """Make a policy of a network's parameters.
 
         Args:
@@ -37,16 +47,17 @@ class Policy:
             network: the network's functions.
             params: its parameters.
             hidden: sizes of the hidden layers of an MLP.
+            head: what its outputs mean as an action.
         """
-        self.agent, self.spec = agent, spec
+        self.agent, self.spec, self.head = agent, spec, head
         self._mlp_params = params if network.plain_mlp else None
         if network.plain_mlp:
             packed = np.concatenate([np.ravel(leaf) for leaf in params])[None]
-            q_values = numpy_q_values((spec.observation_size, *hidden, spec.num_actions))(packed)
-            self._q_values = lambda observation: q_values(observation[None, None])[0, 0]
+            outputs = numpy_q_values((spec.observation_size, *hidden, head.outputs(spec.num_actions)))(packed)
+            self._outputs = lambda observation: outputs(observation[None, None])[0, 0]
         else:
             apply = jax.jit(network.apply)
-            self._q_values = pinned()(lambda observation: np.asarray(apply(params, observation)))
+            self._outputs = pinned()(lambda observation: np.asarray(apply(params, observation)))
 
     @property
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]] | None:
@@ -56,18 +67,26 @@ class Policy:
         return list(zip(self._mlp_params[::2], self._mlp_params[1::2], strict=True))
 
     def q_values(self, observation: Any) -> Float[np.ndarray, " A"]:
-        """Return Q(s, ·), shape (A,); raise ValueError if the observation has the wrong size."""
+        """Return Q(s, ·), shape (A,); raise ValueError for an actor, or if the observation has the wrong size."""
+        if self.head.kind != "argmax":
+            raise ValueError(f"agent of {self.spec.name}: an actor has no action values; call the policy itself")
+        return self._checked_outputs(observation)
+
+    def _checked_outputs(self, observation: Any) -> np.ndarray:
         flat = np.ravel(np.asarray(observation, np.float32))
         if flat.shape != (self.spec.observation_size,):
             raise ValueError(
                 f"observation of size {flat.size}: {self.spec.name} has observations of size"
                 f" {self.spec.observation_size}"
             )
-        return self._q_values(flat)
+        return self._outputs(flat)
 
-    def __call__(self, observation: Any) -> int:
-        """Return the action with the largest value, as the environment numbers it."""
-        return self.spec.first_action + int(np.argmax(self.q_values(observation)))
+    def __call__(self, observation: Any) -> Any:
+        """Return the greedy action as the environment takes it: its number, or an array (A,) within its bounds."""
+        action = self.head.greedy(np, self._checked_outputs(observation))
+        if self.spec.action_bounds is not None:
+            return self.spec.action_bounds.scale(np, action)
+        return self.spec.first_action + int(action)
 
 
 @pinned()
@@ -91,10 +110,10 @@ def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) 
     if not 0 <= agent < config.num_agents:
         raise ConfigError(f"agent = {agent} is not in the run: it has agents 0 to {config.num_agents - 1}")
     spec = describe_environment(folder)
-    network = make_network(config, spec.observation_size, spec.num_actions)
+    network = make_acting_network(config, spec.observation_size, spec.num_actions)
     block, slot = divmod(agent, config.width)
     params = tuple(leaf[slot] for leaf in read_parameters(folder, network, block))
-    return Policy(config.blocks()[block][slot], spec, network, params, config.hidden)
+    return Policy(config.blocks()[block][slot], spec, network, params, config.hidden, make_head(config))
 
 
 def describe_environment(folder: RunFolder) -> envs.EnvSpec:

@@ -136,7 +136,7 @@ def _run_trial(config: Config, workers: int) -> _Trial:
 def _replay_megabytes(config: Config, steps: int) -> float:
     """Return the size of a block's replay after `steps` environment steps."""
     share = min(1, steps / (config.memory_size + config.steps_per_iteration))
-    return share * replay_bytes(config, envs.describe(config).observation_size) / 1e6
+    return share * replay_bytes(config, envs.describe(config)) / 1e6
 
 
 def _peak_child_megabytes() -> float:

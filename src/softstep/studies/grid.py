@@ -11,8 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 
 _EXPLORATION_FIELDS = ("start", "end", "steps", "decay")
@@ -46,7 +47,7 @@ def cell_arm(cell: Cell, base: Config) -> Arm:
     target = TargetUpdate(tau, cell.get("target.period", base.target.period))
     changes = {name: cell[f"exploration.{name}"] for name in _EXPLORATION_FIELDS if f"exploration.{name}" in cell}
     exploration = dataclasses.replace(base.exploration, **changes) if changes else None
-    return Arm(cell_name(cell), cell.get("learning_rate"), target, cell.get("gamma"), exploration)
+    return Arm(cell_name(cell), cell.get("learning_rate"), target, gamma=cell.get("gamma"), exploration=exploration)
 
 
 def cell_config(cell: Cell, base: Config) -> Config:

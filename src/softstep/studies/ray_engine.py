@@ -99,7 +99,7 @@ def connect(workers: int | None = None) -> ModuleType:
 
 def block_bytes(config: Config) -> int:
     """Return the memory that a block's task declares: the worker itself and a full replay."""
-    return BASE_BYTES + replay_bytes(config, envs.describe(config).observation_size)
+    return BASE_BYTES + replay_bytes(config, envs.describe(config))
 
 
 def train_block(folder: str, block: int) -> dict[str, Any]:

@@ -14,12 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, UInt32
 
-from softstep.config import Agent, Config
-from softstep.learner.update import Hyper, Learner, LearnerState
+from softstep.config import Config
+from softstep.kernels.acting import Actor, explore_in_xla
+from softstep.kernels.support import kernels_supported
+from softstep.learner.contract import Hyper, Learner, LearnerState, UpdateNoise
+from softstep.learner.heads import LOG_SD_MAX, LOG_SD_MIN
+from softstep.learner.networks import unflatten_parameters
+from softstep.settings import Agent
 from softstep.training.measures import Measures, measure
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import Draws, draw, key_for, measure_bits, reset_keys
-from softstep.training.replay_rows import unpack_rows
+from softstep.training.replay_rows import RowLayout, row_layout
 from softstep.training.td_target_drift import Probe, TdTargetDrift, add_step, initial_drift, probe_targets, summarize
 
 
@@ -49,10 +54,17 @@ class Block(NamedTuple):
     agents: tuple[Agent, ...]
     inputs: BlockInputs
     init: Callable[[], BlockState]
-    learn: Callable[[BlockState, Any, Any, BlockInputs], BlockState]
-    """(state, minibatches (U, W, B, width), factor on α, inputs) → state after U gradient steps; drivers compile it."""
-    q_values: Callable[[Any, Any], Float[Array, "W E A"]]
-    """(online parameters, observations (W, E, O)) → action values."""
+    layout: RowLayout
+    """Where the parts of a transition stand in a replay row."""
+    learn: Callable[..., BlockState]
+    """(state, minibatches (U, W, B, width), factor on α, inputs, noise = None) → state after U gradient steps; drivers
+    compile it. `noise` is an `UpdateNoise` with leaves (U, W, B, A)."""
+    outputs: Callable[[Any, Any], Float[Array, "W E outputs"]]
+    """(parameters of the acting network, observations (W, E, O)) → its outputs: action values, or an actor's."""
+    unpack_parameters: Callable[[Any], Any]
+    """Parameters (W, N) of the acting network, packed into one vector per agent → its parameters."""
+    explore: Callable[[Any, Any, Any], Float[Array, "W E A"]]
+    """(packed parameters of actors (W, N), observations (W, E, O), normal numbers (W, E, A)) → continuous actions."""
     draw: Callable[[Any], Draws]
     """first iteration → the randomness of the next `DRAWN_AHEAD` iterations."""
     reset_keys: Callable[[], Key[Array, "W E"]]
@@ -67,8 +79,11 @@ class BlockPrograms(NamedTuple):
     """The programs that the blocks of a configuration share, compiled except for `learn`; see `Block`."""
 
     init: Callable[[BlockInputs], BlockState]
-    learn: Callable[[BlockState, Any, Any, BlockInputs], BlockState]
-    q_values: Callable[[Any, Any], Float[Array, "W E A"]]
+    layout: RowLayout
+    learn: Callable[..., BlockState]
+    outputs: Callable[[Any, Any], Float[Array, "W E outputs"]]
+    unpack_parameters: Callable[[Any], Any]
+    explore: Callable[[Any, Any, Any], Float[Array, "W E A"]]
     draw: Callable[[Array | np.ndarray, Any], Draws]
     reset_keys: Callable[[Array | np.ndarray], Key[Array, "W E"]]
     measure_bits: Callable[[Array | np.ndarray, Any], UInt32[Array, "1 W B"]]
@@ -91,7 +106,7 @@ def make_block(
         learner: the learner that all agents share.
         agents: the block's agents.
         observation_size: O.
-        num_actions: A.
+        num_actions: A, the number of discrete actions, or of components of a continuous one.
         probe: the agents' probes (P, …); without one, Δy is measured at records only.
         cache: programs of the other blocks of this configuration.
     """
@@ -102,8 +117,11 @@ def make_block(
         agents=tuple(agents),
         inputs=inputs,
         init=partial(programs.init, inputs),
+        layout=programs.layout,
         learn=programs.learn,
-        q_values=programs.q_values,
+        outputs=programs.outputs,
+        unpack_parameters=programs.unpack_parameters,
+        explore=programs.explore,
         draw=partial(programs.draw, inputs.seeds),
         reset_keys=partial(programs.reset_keys, inputs.seeds),
         measure_bits=partial(programs.measure_bits, inputs.seeds),
@@ -121,6 +139,9 @@ def make_programs(config: Config, learner: Learner, observation_size: int, num_a
         num_actions: A.
     """
 
+    layout = row_layout(config, observation_size, num_actions)
+    unpack = jax.vmap(lambda rows, hyper: layout.unpack(rows, hyper.gamma))
+
     def init(inputs: BlockInputs) -> BlockState:
         keys = jax.vmap(lambda seed: key_for(seed, "init"))(inputs.seeds)
         initial = jax.vmap(learner.init)(keys)
@@ -131,30 +152,70 @@ def make_programs(config: Config, learner: Learner, observation_size: int, num_a
         assert inputs.probe is not None
         return jax.vmap(partial(probe_targets, learner))(state, inputs.probe, inputs.hyper)
 
-    def learn(state: BlockState, minibatches: Array, factor: Array, inputs: BlockInputs) -> BlockState:
-        hyper = inputs.hyper._replace(learning_rate=inputs.hyper.learning_rate * factor)
+    def learn(
+        state: BlockState, minibatches: Array, factor: Array, inputs: BlockInputs, noise: UpdateNoise | None = None
+    ) -> BlockState:
+        hyper = _scaled_rates(inputs.hyper, factor)
 
-        def gradient_step(state: BlockState, rows: Array) -> tuple[BlockState, None]:
-            new, loss = jax.vmap(learner.update)(state.learner, unpack_rows(rows, observation_size), hyper)
+        def gradient_step(state: BlockState, drawn: tuple[Array, UpdateNoise | None]) -> tuple[BlockState, None]:
+            rows, step_noise = drawn
+            count = state.learner.gradient_steps[0] + 1  # the same for all agents: one branch for the block
+            moves_actor = count % config.actor_period == 0 if config.continuous else None
+            update = jax.vmap(learner.update, in_axes=(0, 0, 0, 0, None))
+            new, loss = update(state.learner, unpack(rows, hyper), hyper, step_noise, moves_actor)
             drift = None if state.drift is None else add_step(state.drift, targets_of(new, inputs))
             return BlockState(new, state.loss_sum + loss, drift), None
 
-        return jax.lax.scan(gradient_step, state, minibatches)[0]
+        return jax.lax.scan(gradient_step, state, (minibatches, noise))[0]
 
     def measure_block(inputs: BlockInputs, state: BlockState, rows: Array) -> Measures:
-        batch = unpack_rows(rows, observation_size)
-        measures = jax.vmap(partial(measure, learner))(state.learner, batch, inputs.hyper)
+        measures = jax.vmap(partial(measure, learner))(state.learner, unpack(rows, inputs.hyper), inputs.hyper)
         return measures if state.drift is None else measures._replace(**summarize(state.drift))
 
     return BlockPrograms(
         init=jax.jit(init),
+        layout=layout,
         learn=learn,
-        q_values=jax.jit(jax.vmap(learner.network.batch)),
+        outputs=jax.jit(jax.vmap(learner.network.batch)),
+        unpack_parameters=jax.jit(jax.vmap(partial(unflatten_parameters, learner.network))),
+        explore=jax.jit(jax.vmap(_explorer(config, learner))),
         draw=jax.jit(partial(draw, config, num_actions)),
         reset_keys=jax.jit(partial(reset_keys, config)),
         measure_bits=jax.jit(partial(measure_bits, config)),
         measure=jax.jit(measure_block),
     )
+
+
+def explorer_shape(config: Config, learner: Learner) -> Actor:
+    """Return the actor of a continuous learner, as the kernels know it."""
+    shapes = [leaf.shape for leaf in jax.eval_shape(learner.network.init, jax.random.key(0))]
+    sizes = (shapes[0][1], *(shape[0] for shape in shapes[1::2]))
+    head = learner.head
+    if head.kind == "gaussian":
+        return Actor(sizes, sizes[-1] // 2, None, (LOG_SD_MIN, LOG_SD_MAX))
+    return Actor(sizes, sizes[-1], head.action_noise)
+
+
+def _explorer(config: Config, learner: Learner) -> Callable[[Any, Any, Any], Array]:
+    """Return one agent's function from packed parameters, observations (E, O) and noise (E, A) to actions (E, A).
+
+    Where kernels can be used it is the same code that acts on the host, for the same bits.
+    """
+    if config.continuous and kernels_supported():
+        return explore_in_xla(explorer_shape(config, learner), config.num_envs)
+
+    def explore(packed: Array, observations: Array, noise: Array) -> Array:
+        parameters = unflatten_parameters(learner.network, packed)
+        return learner.head.explore(learner.network.batch(parameters, observations), noise)
+
+    return explore
+
+
+def _scaled_rates(hyper: Hyper, factor: Array) -> Hyper:
+    """Return the settings with every α times `factor`."""
+    rates = ("learning_rate", "actor_learning_rate", "temperature_learning_rate")
+    scaled = {name: getattr(hyper, name) * factor for name in rates if getattr(hyper, name) is not None}
+    return hyper._replace(**scaled)
 
 
 def _block_inputs(config: Config, agents: Sequence[Agent], probe: Probe | None) -> BlockInputs:
@@ -184,13 +245,19 @@ def reset_record_sums(state: BlockState) -> BlockState:
 def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
     """Return the agents' settings as arrays (W,) on the device."""
     agents = padded_agents(config, agents)
-    hyper: Hyper = jax.device_put(
-        Hyper(
-            learning_rate=np.array([agent.learning_rate for agent in agents], np.float32),
-            tau=np.array([agent.target.tau for agent in agents], np.float32),
-            period=np.array([agent.target.period for agent in agents], np.int32),
-            gamma=np.array([agent.gamma for agent in agents], np.float32),
-            blended=np.array([agent.blended for agent in agents]),
-        )
+    hyper = Hyper(
+        learning_rate=np.array([agent.learning_rate for agent in agents], np.float32),
+        tau=np.array([agent.target.tau for agent in agents], np.float32),
+        period=np.array([agent.target.period for agent in agents], np.int32),
+        gamma=np.array([agent.gamma for agent in agents], np.float32),
+        blended=np.array([agent.blended for agent in agents]),
     )
-    return hyper
+    if config.continuous:
+        hyper = hyper._replace(
+            blended=None,
+            actor_learning_rate=np.array([agent.actor_learning_rate for agent in agents], np.float32),
+            temperature_learning_rate=np.array([agent.temperature_learning_rate for agent in agents], np.float32),
+            actor_tau=np.array([agent.actor_tau for agent in agents], np.float32),
+        )
+    on_device: Hyper = jax.device_put(hyper)
+    return on_device

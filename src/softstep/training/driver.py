@@ -19,6 +19,7 @@ from softstep.config import Config
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import BlockInputs, BlockState
 from softstep.training.episode_statistics import EndedEpisodes, EpisodeStatistics
+from softstep.training.replay import Window
 
 
 @runtime_checkable
@@ -55,7 +56,7 @@ class Driver(Protocol):
         ...
 
     def minibatch(self, random_bits: Any) -> Any:
-        """Return the replay rows (1, W, B, width) that `random_bits` pick."""
+        """Return the replay rows (1, W, B, width) that `random_bits` pick; n at a time with n-step returns."""
         ...
 
     def new_rows(self, mark: np.ndarray, until: np.ndarray | None = None) -> list[np.ndarray]:
@@ -88,6 +89,11 @@ class Driver(Protocol):
 def replay_capacity(config: Config) -> int:
     """Return the rows a ring remembers: `memory_size`, rounded down to whole iterations so that writes never wrap."""
     return max(1, config.memory_size // config.steps_per_iteration) * config.steps_per_iteration
+
+
+def replay_window(config: Config) -> Window:
+    """Return which rows of a ring may be drawn, and how many together."""
+    return Window(replay_capacity(config), config.n_step, config.num_envs)
 
 
 def finished_episodes(ended: EndedEpisodes, env_steps: int) -> list[FinishedEpisode]:

@@ -15,8 +15,8 @@ from jaxtyping import Array, Bool, Float
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, episode_seed, make_evaluation
 from softstep.errors import EnvironmentFailed
+from softstep.learner.contract import Learner, LearnerState
 from softstep.learner.networks import Network, Params, numpy_q_values
-from softstep.learner.update import LearnerState
 from softstep.training.block import Block
 from softstep.training.program_cache import ProgramCache
 from softstep.user_code import guarded
@@ -75,8 +75,9 @@ def make_evaluate(
         return evaluate_compiled
 
     def evaluate_host(params: Any, number: int, episodes: int) -> GreedyEpisodes:
-        values = host_q_values(config, block, spec, params)
-        return play_on_host(spec, values, agents, evaluation_seeds(number, episodes), config.eval_max_steps)
+        outputs, head = host_outputs(config, block, params), block.learner.head
+        seeds = evaluation_seeds(number, episodes)
+        return play_on_host(spec, lambda o: head.greedy(np, outputs(o)), agents, seeds, config.eval_max_steps)
 
     return evaluate_host
 
@@ -85,31 +86,33 @@ def _compiled_rollout(env: CompiledEnv, block: Block) -> Callable[..., Any]:
     return jax.jit(partial(play_compiled, env, block))
 
 
-def host_q_values(config: Config, block: Block, spec: EnvSpec, params: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from observations (W, E, O) to action values (W, E, A) of the real agents, on the host.
+def host_outputs(config: Config, block: Block, params: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from observations (W, E, O) to the acting networks' outputs, on the host.
 
     Args:
         config: the run's configuration.
         block: the agents' programs.
-        spec: the environment.
-        params: the networks' parameters, with a leading agent axis.
+        params: parameters of the acting networks, with a leading agent axis.
+
+    Returns: a function whose results (W, E, outputs) are of the real agents: action values, or an actor's outputs.
     """
     if block.learner.network.plain_mlp:
-        load = numpy_q_values((spec.observation_size, *config.hidden, spec.num_actions))
+        sizes = (params[0].shape[-1], *config.hidden, params[-1].shape[-1])
+        load = numpy_q_values(sizes)
         flat = np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in params], axis=1)
         return load(flat[: len(block.agents)])
 
     def values(observations: np.ndarray) -> np.ndarray:
         empty = config.width - len(block.agents)
         padded = np.pad(observations, [(0, empty), (0, 0), (0, 0)])
-        return np.asarray(block.q_values(params, padded))[: len(block.agents)]
+        return np.asarray(block.outputs(params, padded))[: len(block.agents)]
 
     return values
 
 
 def play_on_host(
     spec: EnvSpec,
-    values: Callable[[np.ndarray], np.ndarray],
+    act: Callable[[np.ndarray], np.ndarray],
     agents: int,
     seeds: Sequence[int],
     max_steps: int,
@@ -118,7 +121,7 @@ def play_on_host(
 
     Args:
         spec: the environment.
-        values: observations (W, E, O) → action values (W, E, A). They are always asked for all of an agent's
+        act: observations (W, E, O) → actions (W, E) or (W, E, A). They are always asked for all of an agent's
             episodes, because the last bits of a matrix product depend on its number of rows.
         agents: number of agents.
         seeds: one per episode.
@@ -132,7 +135,7 @@ def play_on_host(
         totals, lengths = np.zeros((agents, len(seeds))), np.zeros((agents, len(seeds)), int)
         cut = np.zeros((agents, len(seeds)), bool)
         while envs.playing.any():
-            step, actions = step + 1, values(envs.observations).argmax(-1)
+            step, actions = step + 1, act(envs.observations)
             with guarded(f"{spec.name} failed at step {step} of evaluation episodes", EnvironmentFailed):
                 rewards, ended = envs.step(actions)
             totals += rewards
@@ -166,7 +169,7 @@ def play_compiled(env: CompiledEnv, block: Block, params: Any, keys: Array, max_
     def step(loop: Any) -> Any:
         state, observation, running, totals, count = loop
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(plays, count)
-        actions = jnp.argmax(block.q_values(params, observation), axis=-1)
+        actions = block.learner.head.greedy(jnp, block.outputs(params, observation))
         randomness = jax.vmap(env.draw_randomness)(step_keys)  # the same for every agent
         out = jax.vmap(jax.vmap(env.step), in_axes=(None, 0, 0))(randomness, state, actions)
         totals = totals + jnp.where(running, out.reward, 0)
@@ -188,15 +191,18 @@ def warn_of_cut_episodes(env: str, cut: int, episodes: int, max_steps: int) -> N
         )
 
 
-def evaluated_network(config: Config, state: LearnerState) -> Params:
-    """Return the parameters that play greedily: those of Q or of its slow average T, as `eval_network` says."""
-    return state.online if config.eval_network == "online" else state.target
+def evaluated_network(config: Config, learner: Learner, state: LearnerState) -> Params:
+    """Return the parameters that play greedily: the acting network's in Q, or in T, as `eval_network` says."""
+    networks = state.online if config.eval_network == "online" else state.target
+    parameters: Params = learner.acting_parameters(networks)
+    return parameters
 
 
 def evaluated_parameters(config: Config, network: Network, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     """Read the parameters (W, ...) that play greedily from a checkpoint's arrays, without building their block."""
     if "learner/gradient_steps" in arrays:
-        return tuple(arrays[f"learner/{config.eval_network}/{name}"] for name in network.parameter_names)
+        folder = f"learner/{config.eval_network}/{'actor/' if config.continuous else ''}"
+        return tuple(arrays[folder + name] for name in network.parameter_names)
     # Version 1 numbered the leaves; a learner's state began with Q, followed by T.
     prefix, count = "block" if "block/000" in arrays else "carry", len(network.parameter_names)
     first = 0 if config.eval_network == "online" else count

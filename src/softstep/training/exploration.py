@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softstep.config import Config, Exploration
+from softstep.config import Config
+from softstep.settings import Exploration
 
 
 class ExplorationArrays(NamedTuple):

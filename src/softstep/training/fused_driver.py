@@ -15,9 +15,10 @@ import numpy as np
 from softstep.config import Config
 from softstep.envs import CompiledEnv
 from softstep.errors import EnvironmentFailed
+from softstep.learner.networks import flatten_parameters
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState, padded_agents
-from softstep.training.driver import finished_episodes, replay_capacity
+from softstep.training.driver import finished_episodes, replay_capacity, replay_window
 from softstep.training.episode_statistics import (
     EndedEpisodes,
     EpisodeStatistics,
@@ -28,7 +29,7 @@ from softstep.training.exploration import GeometricDecay, epsilon_greedy, explor
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD, Draws
 from softstep.training.replay import DeviceReplay, sample, write
-from softstep.training.replay_rows import make_rows, row_width
+from softstep.training.replay_rows import RowLayout
 from softstep.training.schedules import Schedules, schedules
 from softstep.training.snapshots import from_arrays, from_numbered_arrays, to_arrays
 
@@ -51,7 +52,7 @@ class FusedDriver:
         programs = (cache or ProgramCache()).get(_fused_programs, config, block, env)
         reset, self._run, self._sample, self._rows_at, self._finite_at = programs
         env_state, observations = reset(block.reset_keys())
-        width = row_width(env.spec.observation_size)
+        width = block.layout.width
         slots = replay_capacity(config) + config.steps_per_iteration
         ring = jax.device_put(np.zeros((config.width, slots, width), np.float32))
         explorations = [agent.exploration for agent in padded_agents(config, block.agents)]
@@ -111,7 +112,7 @@ class FusedDriver:
         at, _ = self._slots_since(self._checked)
         if not self._finite_at(self._loop.replay.rows, at)[: self._agents].all():
             env_steps = self.iteration * self._config.steps_per_iteration
-            refuse_bad_rows(self._config, self.new_rows(self._checked), env_steps)
+            refuse_bad_rows(self._config, self._block.layout, self.new_rows(self._checked), env_steps)
         self._checked = self.written()
 
     def new_rows(self, mark: np.ndarray, until: np.ndarray | None = None) -> list[np.ndarray]:
@@ -180,7 +181,7 @@ def _fused_programs(config: Config, block: Block, env: CompiledEnv) -> tuple[Cal
     return (
         jax.jit(jax.vmap(jax.vmap(env.reset))),
         jax.jit(partial(run_iterations, config, block, env), static_argnames="learning", donate_argnums=0),
-        jax.jit(partial(sample, capacity=replay_capacity(config))),
+        jax.jit(partial(sample, window=replay_window(config))),
         jax.jit(lambda rows, at: rows[:, at]),
         jax.jit(lambda rows, at: jnp.isfinite(rows[:, at]).all((1, 2))),
     )
@@ -216,18 +217,19 @@ def run_iterations(
     Returns: the state afterwards, and the episodes that ended (DRAWN_AHEAD, V, W, E).
     """
     step_randomness = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.draw_randomness))))(draws.env_keys)  # N, V, W, E
-    step = partial(_vector_step, config, block, env, decay)
 
     def iteration(n: Any, carry: tuple[LoopState, EndedEpisodes]) -> tuple[LoopState, EndedEpisodes]:
         loop, ended = carry
         draw, randomness = jax.tree.map(lambda a: a[n], (draws._replace(env_keys=None), step_randomness))
-        per_step = (draw._replace(replay_bits=None), randomness, scheduled.epsilon[n])
+        per_step = (draw._replace(replay_bits=None, update_noise=None), randomness, scheduled.epsilon[n])
+        act = _continuous(block, loop.state, learning) if config.continuous else partial(_epsilon_greedy, block)
+        step = partial(_vector_step, config, block, env, decay, act)
         after, (rows, closed) = jax.lax.scan(step, loop, per_step)
         new = jnp.moveaxis(rows, 0, 1).reshape(config.width, config.steps_per_iteration, -1)
         replay, state = write(loop.replay, new), loop.state
         if learning:  # read after the write: in the other order XLA copies the whole ring at every iteration
-            minibatches = sample(replay, draw.replay_bits, loop.replay.written, replay_capacity(config))
-            state = block.learn(state, minibatches, scheduled.learning_rate_factor[n], inputs)
+            minibatches = sample(replay, draw.replay_bits, loop.replay.written, replay_window(config))
+            state = block.learn(state, minibatches, scheduled.learning_rate_factor[n], inputs, draw.update_noise)
         ended = jax.tree.map(lambda all_, one: all_.at[n].set(one), ended, closed)
         return after._replace(state=state, replay=replay), ended
 
@@ -236,24 +238,50 @@ def run_iterations(
     return jax.lax.fori_loop(0, count, iteration, (loop, none))
 
 
+Act = Callable[[LoopState, Draws, Any], Any]
+"""(state, one vector step's randomness, ε (W,)) → actions (W, E) or (W, E, A)."""
+
+
+def _epsilon_greedy(block: Block, loop: LoopState, draw: Draws, epsilon: Any) -> Any:
+    """Return random actions with probability ε, else those with the largest value."""
+    values = block.outputs(loop.state.learner.online, loop.observations)
+    return epsilon_greedy(jnp, values, draw.explore < epsilon[:, None], draw.action)
+
+
+def _continuous(block: Block, state: BlockState, learning: bool) -> Act:
+    """Return how actors act in an iteration: at random until learning starts, then with their heads' noise."""
+    if not learning:
+        return lambda _loop, draw, _epsilon: draw.action
+    packed = jax.vmap(flatten_parameters)(block.learner.acting_parameters(state.learner.online))
+    return lambda loop, draw, _epsilon: block.explore(packed, loop.observations, draw.explore)
+
+
 def _vector_step(
     config: Config,
     block: Block,
     env: CompiledEnv,
     decay: GeometricDecay | None,
+    act: Act,
     loop: LoopState,
     drawn: tuple[Draws, Any, Any],
 ) -> tuple[LoopState, tuple[Any, EndedEpisodes]]:
-    """Step all environments once; `drawn` holds the step's randomness and the linear schedule's ε (W,).
+    """Step all environments once.
+
+    Args:
+        config: the run's configuration.
+        block: the agents' programs.
+        env: the compiled environment.
+        decay: how ε falls per episode under the geometric schedule; None under the linear schedule.
+        act: chooses the actions.
+        loop: the state before the step.
+        drawn: the step's randomness, that of the environments, and the linear schedule's ε (W,).
 
     Returns: the state afterwards, and the replay rows (W, E, width) with the episodes that ended.
     """
     draw, step_randomness, linear_epsilon = drawn
-    values = block.q_values(loop.state.learner.online, loop.observations)
-    epsilon = linear_epsilon if decay is None else loop.statistics.epsilon
-    actions = epsilon_greedy(jnp, values, draw.uniform < epsilon[:, None], draw.action)
+    actions = act(loop, draw, linear_epsilon if decay is None else loop.statistics.epsilon)
     step = jax.vmap(jax.vmap(env.step))(step_randomness, loop.env_state, actions)
-    rows = make_rows(config, loop.observations, actions, step)
+    rows = block.layout.rows(config, loop.observations, actions, step)
     returns, lengths = loop.statistics.returns + step.reward, loop.statistics.lengths + 1
     statistics = loop.statistics._replace(returns=returns, lengths=lengths)
     statistics, closed = close_episodes(jnp, decay, statistics, step.terminated | step.truncated)
@@ -261,11 +289,12 @@ def _vector_step(
     return after, (rows, closed)
 
 
-def refuse_bad_rows(config: Config, rows: Sequence[np.ndarray], env_steps: int) -> None:
+def refuse_bad_rows(config: Config, layout: RowLayout, rows: Sequence[np.ndarray], env_steps: int) -> None:
     """Raise EnvironmentFailed for a number that is not finite in the agents' newest replay rows.
 
     Args:
         config: the run's configuration.
+        layout: where the parts of a transition stand in a row.
         rows: each agent's rows, oldest first.
         env_steps: the environment step of the last ones.
     """
@@ -275,7 +304,7 @@ def refuse_bad_rows(config: Config, rows: Sequence[np.ndarray], env_steps: int) 
             continue
         row, column = bad[0].tolist()
         scaled = "" if config.reward_scale == 1 else f", times reward_scale = {config.reward_scale},"
-        quantity = f"reward{scaled}" if column == (agent.shape[1] - 3) // 2 + 1 else "observation"
+        quantity = f"reward{scaled}" if column == layout.reward_column else "observation"
         step = env_steps - (len(agent) - row - 1) // config.num_envs * config.num_envs
         raise EnvironmentFailed(
             f"{config.env} failed at environment step {step}: its {quantity} is {agent[row, column]}, which is not a"

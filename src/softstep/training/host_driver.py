@@ -11,26 +11,26 @@ import jax
 import numpy as np
 
 from softstep.config import Config
-from softstep.envs import EnvSpec, HostEnvs, Step
+from softstep.envs import HostEnvs, Step
 from softstep.errors import EnvironmentFailed, in_words
-from softstep.kernels.acting import make_actor
-from softstep.kernels.support import kernels_supported
-from softstep.learner.networks import flatten_parameters, numpy_q_values
+from softstep.learner.contract import UpdateNoise
+from softstep.learner.networks import flatten_parameters
 from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState
-from softstep.training.driver import finished_episodes, replay_capacity
+from softstep.training.driver import finished_episodes, replay_window
 from softstep.training.episode_statistics import (
     EpisodeStatistics,
     add_rewards,
     close_episodes,
     initial_statistics,
 )
-from softstep.training.exploration import HostEpsilonGreedy, exploration_arrays, geometric_decay
+from softstep.training.exploration import exploration_arrays, geometric_decay
+from softstep.training.host_acting import make_host_acting
 from softstep.training.merged_arrays import MergedArrays, make_merging
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import Draws
 from softstep.training.replay import HostReplay
-from softstep.training.replay_rows import columns, discounts, row_width
+from softstep.training.replay_rows import discounts
 from softstep.training.schedules import schedules
 from softstep.training.snapshots import from_arrays, from_numbered_arrays, to_arrays
 
@@ -60,15 +60,16 @@ class HostDriver:
         self._agents = len(block.agents)
         self._exploration = exploration_arrays([agent.exploration for agent in block.agents], config.num_envs)
         self._decay = geometric_decay(config, self._exploration)
-        self._load_actor = None if xla_acting else _actor(config, block, envs.spec)
-        self._width = row_width(envs.spec.observation_size)
-        self._ring = HostReplay(self._agents, replay_capacity(config), config.steps_per_iteration, self._width)
+        self._acting = make_host_acting(config, block, envs.spec, in_xla=xla_acting)
+        self._width, spare = block.layout.width, config.steps_per_iteration
+        self._ring = HostReplay(self._agents, replay_window(config), spare, self._width)
         self._lockstep = envs.spec.maker != "envpool"  # not every step of EnvPool is a transition
         state = block.init()
-        self._learn, self._merge, self._split = (cache or ProgramCache()).get(_merged_programs, block.learn, state)
+        programs = (cache or ProgramCache()).get(_merged_programs, block, state)
+        self._learn, self._merge, self._split, self._pack = programs
         self.state, self.statistics = state, initial_statistics(self._exploration, config.num_envs)
         self.iteration = 0
-        self._act_with(_acting_parameters(state))
+        self._acting.load(self._acting_parameters())
 
     @property
     def state(self) -> BlockState:
@@ -79,13 +80,9 @@ class HostDriver:
     def state(self, state: BlockState) -> None:
         self._merged: MergedArrays = self._merge(state)
 
-    def _act_with(self, parameters: Any) -> None:
-        """Act with these online parameters from now on; waits until they are computed."""
-        if self._load_actor is not None:
-            self._q_values = self._load_actor(np.asarray(parameters)[: self._agents])
-        else:
-            online = self.state.learner.online
-            self._q_values = lambda o: np.asarray(self._block.q_values(online, self._padded(o)))[: self._agents]
+    def _acting_parameters(self) -> np.ndarray:
+        """Return the current parameters (W, N) of the acting network; waits until they are computed."""
+        return np.asarray(self._pack(self.state))
 
     def _padded(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
         """Fill the block's empty slots with zeros."""
@@ -102,41 +99,41 @@ class HostDriver:
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
         scheduled = schedules(self._config, self._exploration, self.iteration, count)
         for n in range(count):
-            parameters = None
+            packed, draw = None, _iteration_draws(draws, n)
             if learning:
-                minibatches = self._padded(self._ring.sample(draws.replay_bits[n]), axis=1)
+                minibatches = self._padded(self._ring.sample(draw.replay_bits), axis=1)
                 factor = scheduled.learning_rate_factor[n]
-                self._merged, parameters = self._learn(self._merged, minibatches, factor, self.inputs)
-            keys = None if draws.env_keys is None else draws.env_keys[n]
-            finished += self._collect(draws.uniform[n], draws.action[n], keys, scheduled.epsilon[n])
-            if parameters is not None:
-                self._act_with(parameters)
+                noise = jax.tree.map(lambda numbers: self._padded(numbers, axis=1), draw.update_noise)
+                self._merged, packed = self._learn(self._merged, minibatches, factor, self.inputs, noise)
+            finished += self._collect(draw, scheduled.epsilon[n], learning=learning)
+            if packed is not None:
+                self._acting.load(np.asarray(packed))
             self.iteration += 1
             if time.monotonic() > deadline:
                 break
         return finished
 
-    def _collect(
-        self, uniform: np.ndarray, random_action: np.ndarray, keys: Any, linear_epsilon: Any
-    ) -> list[FinishedEpisode]:
+    def _collect(self, draw: Draws, linear_epsilon: Any, *, learning: bool) -> list[FinishedEpisode]:
         """Make the iteration's vector steps and store them.
 
         Args:
-            uniform: numbers (V, W, E) in [0, 1), compared with ε.
-            random_action: the actions (V, W, E) of those who explore.
-            keys: keys (V, W, E) for gymnax environments; None for others.
+            draw: the iteration's randomness.
             linear_epsilon: ε (V, W) under the linear schedule.
+            learning: whether learning has started.
 
         Returns: the episodes that finished.
         """
         config, finished = self._config, list[FinishedEpisode]()
         rows, valid, counted = self._new_rows(), list[np.ndarray](), 0
-        observation, action, reward, discount, next_observation = columns(rows, self._envs.observations.shape[-1])
+        layout, keys = self._block.layout, draw.env_keys
+        observation, action, reward, discount, next_observation = layout.columns(rows)
         discount[...] = 1
-        greedy = HostEpsilonGreedy(uniform, self._epsilon(linear_epsilon))
+        if layout.n_step > 1:
+            layout.ended(rows)[...] = 0
+        self._acting.begin(draw, self._epsilon(linear_epsilon), learning=learning)
         for v in range(config.vector_steps):
             at = (self.iteration * config.vector_steps + v + 1) * config.num_envs
-            actions = greedy.actions(v, random_action[v], self._envs.observations, self._q_values)
+            actions = self._acting.actions(v, self._envs.observations)
             observation[v], action[v] = self._envs.observations, actions
             step = self._step(at, actions, None if keys is None else keys[v])
             reward[v], next_observation[v] = step.reward, step.next_observation
@@ -147,10 +144,12 @@ class HostDriver:
             discount[v] = discounts(config, step)
             self._count_steps(reward[counted : v + 1], valid[counted:])
             ended = step.terminated | step.truncated
+            if layout.n_step > 1:
+                layout.ended(rows)[v] = ended
             self.statistics, closed = close_episodes(np, self._decay, self.statistics, ended)
             finished, counted = finished + finished_episodes(closed, at), v + 1
             if self._decay is not None:
-                greedy = HostEpsilonGreedy(uniform, self._epsilon(linear_epsilon))
+                self._acting.begin(draw, self._epsilon(linear_epsilon), learning=learning)
         self._count_steps(reward[counted:], valid[counted:])
         self._scale(reward)
         for v, kept in enumerate(valid):
@@ -231,7 +230,7 @@ class HostDriver:
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]
-        self._act_with(_acting_parameters(self.state))
+        self._acting.load(self._acting_parameters())
         return int(cut.sum())
 
     def close(self) -> None:
@@ -239,41 +238,36 @@ class HostDriver:
         self._envs.close()
 
 
-def _merged_programs(
-    learn: Callable[..., BlockState], like: BlockState
-) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Compile `learn` on merged states (which it consumes), `merge` and `split`."""
+def _merged_programs(block: Block, like: BlockState) -> tuple[Callable[..., Any], ...]:
+    """Compile learning on merged states (which it consumes), merging, splitting, and packing acting parameters."""
     merge, split = make_merging(like)
 
+    def pack(state: BlockState) -> Any:
+        return jax.vmap(flatten_parameters)(block.learner.acting_parameters(state.learner.online))
+
     def learn_merged(
-        merged: MergedArrays, minibatches: Any, factor: Any, inputs: BlockInputs
+        merged: MergedArrays, minibatches: Any, factor: Any, inputs: BlockInputs, noise: UpdateNoise | None
     ) -> tuple[MergedArrays, Any]:
-        state = learn(split(merged), minibatches, factor, inputs)
-        return merge(state), jax.vmap(flatten_parameters)(state.learner.online)
+        state = block.learn(split(merged), minibatches, factor, inputs, noise)
+        return merge(state), pack(state)
 
-    return jax.jit(learn_merged, donate_argnums=0), jax.jit(merge), jax.jit(split)
-
-
-_acting_parameters = jax.jit(lambda state: jax.vmap(flatten_parameters)(state.learner.online))
+    return jax.jit(learn_merged, donate_argnums=0), jax.jit(merge), jax.jit(split), jax.jit(pack)
 
 
-def _actor(config: Config, block: Block, spec: EnvSpec) -> Callable[[np.ndarray], Any] | None:
-    """Return a function from flattened parameters to the acting network; None if XLA must evaluate it."""
-    if not block.learner.network.plain_mlp:
-        return None
-    sizes = (spec.observation_size, *config.hidden, spec.num_actions)
-    if not kernels_supported():
-        return numpy_q_values(sizes)
-    return make_actor(sizes, len(block.agents), config.num_envs)
+def _iteration_draws(draws: Draws, n: int) -> Any:
+    """Return the randomness of iteration number n of those drawn ahead."""
+    noise = draws.update_noise
+    return Draws(
+        draws.explore[n],
+        draws.action[n],
+        draws.replay_bits[n],
+        None if noise is None else UpdateNoise(noise.action[n], noise.next_action[n]),
+        None if draws.env_keys is None else draws.env_keys[n],
+    )
 
 
 def _to_numpy(draws: Draws, agents: int) -> Any:
     """Copy the randomness of the real agents to the host; keys stay on the device."""
     keys = draws.env_keys
-    host = jax.tree.map(np.asarray, draws._replace(env_keys=None))
-    return Draws(
-        host.uniform[:, :, :agents],
-        host.action[:, :, :agents],
-        host.replay_bits[:, :, :agents],
-        None if keys is None else keys[:, :, :agents],
-    )
+    host = jax.tree.map(lambda numbers: np.asarray(numbers)[:, :, :agents], draws._replace(env_keys=None))
+    return host._replace(env_keys=None if keys is None else keys[:, :, :agents])

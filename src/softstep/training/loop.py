@@ -17,9 +17,10 @@ import jax
 import numpy as np
 
 from softstep import envs
-from softstep.config import Agent, Config
+from softstep.config import Config
 from softstep.errors import Abandoned
 from softstep.records.events import Hooks, Outcome, Progress, Restored, Snapshot
+from softstep.settings import Agent
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD
 from softstep.training.recording import is_due, mean_return, record_if_due

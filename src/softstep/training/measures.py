@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from softstep.learner.td_targets import bootstrapped_values
-from softstep.learner.update import Hyper, Learner, LearnerState, target_gap
+from softstep.learner.contract import Hyper, Learner, LearnerState, target_gap
 
 
 class Measures(NamedTuple):
@@ -27,7 +26,8 @@ def measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) -> 
     """Take one agent's measures on one minibatch.
 
     Δy is the change over the minibatch from the state's target network to the one after one more gradient step and
-    blend; that step is not kept. y is Q-learning's plain maximum, even with `double_q`.
+    blend; that step is not kept. y is Q-learning's plain maximum, even with `double_q`; with an actor, everything is
+    without noise.
 
     Args:
         learner: the learner that all agents share.
@@ -36,14 +36,11 @@ def measure(learner: Learner, state: LearnerState, batch: Any, hyper: Hyper) -> 
         hyper: the agent's settings.
     """
     after, _ = learner.update(state, batch, hyper)
-
-    def bootstrapped(params: Any) -> Array:
-        return bootstrapped_values(learner.network, params, hyper.gamma * batch.discount, batch.next_observation)
-
-    before = bootstrapped(state.target)
-    change = bootstrapped(after.target) - before
+    transitions = batch.discount, batch.next_observation
+    before = learner.measured_bootstrap(state, hyper, *transitions)
+    change = learner.measured_bootstrap(after, hyper, *transitions) - before
     return Measures(
-        q_mean=jnp.mean(jnp.max(learner.network.batch(state.online, batch.observation), axis=-1)),
+        q_mean=jnp.mean(learner.state_values(state.online, batch.observation)),
         y_drift=jnp.mean(jnp.abs(change)),
         y_rms=jnp.sqrt(jnp.mean(change**2)),
         y_p99=jnp.quantile(jnp.abs(change), 0.99),

@@ -69,7 +69,7 @@ def _transitions(
     steps = []
     try:
         for n in range(STEPS):
-            actions = np.array([[rng.integers(spec.num_actions)] for rng in rngs])
+            actions = np.array([[_random_action(spec, rng)] for rng in rngs])
             if player is not None:
                 explores = np.array([[rng.random() < EPSILON] for rng in rngs])
                 best = player(host_envs.observations.reshape(1, len(seeds), -1)).argmax(-1).reshape(actions.shape)
@@ -84,6 +84,12 @@ def _transitions(
     columns = [np.stack(column, axis=1) for column in zip(*steps, strict=True)]  # (W, STEPS, …)
     chosen = np.stack([rng.choice(STEPS, count, replace=False) for rng in rngs])
     return Probe(*(column[np.arange(len(seeds))[:, None], chosen] for column in columns))
+
+
+def _random_action(spec: envs.EnvSpec, rng: np.random.Generator) -> Any:
+    if spec.action_bounds is None:
+        return rng.integers(spec.num_actions)
+    return rng.uniform(-1, 1, spec.num_actions).astype(np.float32)
 
 
 def _environment(spec: envs.EnvSpec, seeds: Sequence[int]) -> envs.HostEnvs:

@@ -9,22 +9,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from softstep.config import Config
+from softstep.learner.contract import UpdateNoise
 
 DRAWN_AHEAD = 64
 """Number of iterations whose randomness is drawn in one call."""
 
-_PURPOSES = ("init", "reset", "act", "replay", "env", "measure")
+_PURPOSES = ("init", "reset", "act", "replay", "env", "measure", "update")
 
 
 class Draws(NamedTuple):
     """The randomness of N iterations."""
 
-    uniform: Float[Array, "N V W E"]
-    """Compared with ε."""
-    action: Int[Array, "N V W E"]
-    """The actions of those who explore."""
+    explore: Float[Array, "N V W E *A"]
+    """Uniform numbers to compare with ε, or, for continuous actions, standard normal numbers (N, V, W, E, A)."""
+    action: Int[Array, "N V W E"] | Float[Array, "N V W E A"]
+    """Uniformly random actions: integers, or continuous actions in [−1, 1]."""
     replay_bits: UInt32[Array, "N U W B"]
     """Random bits that pick minibatches."""
+    update_noise: UpdateNoise | None
+    """Standard normal numbers (N, U, W, B, A) for gradient steps; None for deep Q-learning."""
     env_keys: Any
     """Keys (N, V, W, E) for compiled environments; None for others."""
 
@@ -50,7 +53,7 @@ def draw(config: Config, num_actions: int, seeds: Array, first: Array) -> Draws:
 
     Args:
         config: the run's configuration.
-        num_actions: A.
+        num_actions: A, the number of discrete actions, or of components of a continuous one.
         seeds: the agents' seeds (W,).
         first: number of the first iteration.
     """
@@ -59,15 +62,28 @@ def draw(config: Config, num_actions: int, seeds: Array, first: Array) -> Draws:
     def draw_one(iteration: Array, seed: Array) -> Draws:
         explore_key, action_key = jax.random.split(jax.random.fold_in(key_for(seed, "act"), iteration))
         env_key = jax.random.fold_in(key_for(seed, "env"), iteration)
+        if config.continuous:
+            explore = jax.random.normal(explore_key, (*shape, num_actions))
+            action = jax.random.uniform(action_key, (*shape, num_actions), minval=-1.0)
+        else:
+            explore = jax.random.uniform(explore_key, shape)
+            action = jax.random.randint(action_key, shape, 0, num_actions)
         return Draws(
-            uniform=jax.random.uniform(explore_key, shape),
-            action=jax.random.randint(action_key, shape, 0, num_actions),
+            explore,
+            action,
+            update_noise=_update_noise(config, num_actions, seed, iteration) if config.continuous else None,
             replay_bits=_random_bits(seed, "replay", iteration, (config.updates, config.batch_size)),
             env_keys=jax.random.split(env_key, shape) if config.env.startswith("gymnax:") else None,
         )
 
     agents = jax.vmap(draw_one, in_axes=(None, 0), out_axes=1)
     return jax.vmap(agents, in_axes=(0, None))(first + jnp.arange(DRAWN_AHEAD), seeds)
+
+
+def _update_noise(config: Config, num_actions: int, seed: Array, iteration: Array) -> UpdateNoise:
+    """Draw standard normal numbers (U, B, A) for the gradient steps of one iteration."""
+    key = jax.random.fold_in(key_for(seed, "update"), iteration)
+    return UpdateNoise(*jax.random.normal(key, (2, config.updates, config.batch_size, num_actions)))
 
 
 def _random_bits(seed: Array, purpose: str, count: Array, shape: tuple[int, ...]) -> Array:

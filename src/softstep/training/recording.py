@@ -85,7 +85,7 @@ def _evaluate(trainer: Trainer, hooks: Hooks) -> np.ndarray:
     """Return each agent's mean greedy return (W,); one above `solve_at` is confirmed on a second set of episodes."""
     config, history, start_time = trainer.config, trainer.history, time.perf_counter()
     jax.block_until_ready(trainer.driver.state)
-    params = evaluated_network(config, trainer.driver.state.learner)
+    params = evaluated_network(config, trainer.block.learner, trainer.driver.state.learner)
     solved, cut = np.zeros(len(history.solved), bool), history.cut_episodes
     try:
         with hooks.abandonable():

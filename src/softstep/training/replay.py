@@ -1,4 +1,4 @@
-"""Uniform replay in rows of 2·O + 3 floats, one ring buffer per agent.
+"""Uniform replay in rows of floats (`replay_rows`), one ring buffer per agent.
 
 Row number n of a ring is stored at slot n % slots. A ring has more slots than the rows it remembers, by one iteration's
 rows, so that new rows can be written before the minibatch is drawn from the rows *visible* when the iteration began.
@@ -32,19 +32,39 @@ def write(replay: DeviceReplay, new: Float[Array, "W E width"]) -> DeviceReplay:
     return DeviceReplay(rows, replay.written + new.shape[1])
 
 
+class Window(NamedTuple):
+    """Which rows may be drawn, and how many are drawn together."""
+
+    capacity: int
+    """Rows that a ring remembers."""
+    n_step: int = 1
+    """Rows of one environment that are drawn together."""
+    num_envs: int = 1
+    """E: the next row of an environment lies E rows later."""
+
+    @property
+    def reach(self) -> int:
+        """Rows from the first of a draw to its last."""
+        return (self.n_step - 1) * self.num_envs
+
+
 def sample(
-    replay: DeviceReplay, random_bits: UInt32[Array, "U W B"], visible: Int[Array, ""], capacity: int
-) -> Float[Array, "U W B width"]:
-    """Return the rows that `random_bits` pick among the newest `capacity` of the first `visible` rows.
+    replay: DeviceReplay, random_bits: UInt32[Array, "U W B"], visible: Int[Array, ""], window: Window
+) -> Float[Array, "U W B *n width"]:
+    """Return the rows that `random_bits` pick among the newest of the first `visible` rows.
 
     Args:
         replay: the rings.
-        random_bits: one integer per drawn row.
+        random_bits: one integer per draw.
         visible: number of rows, counted from the first ever written, that may be drawn.
-        capacity: number of rows a ring remembers.
+        window: which of them, and how many are drawn together: with n-step returns (U, W, B, n, width).
     """
-    size = jnp.clip(visible, 1, capacity)
-    slot = (visible - size + (random_bits % size.astype(jnp.uint32)).astype(jnp.int32)) % replay.rows.shape[1]
+    size = jnp.clip(visible, 1, window.capacity)
+    starts = jnp.maximum(size - window.reach, 1)
+    first = visible - size + (random_bits % starts.astype(jnp.uint32)).astype(jnp.int32)
+    if window.n_step > 1:
+        first = first[..., None] + jnp.arange(window.n_step) * window.num_envs
+    slot = first % replay.rows.shape[1]
     gather = jax.vmap(lambda rows, i: rows.at[i].get(mode="promise_in_bounds"), in_axes=(0, 1), out_axes=1)
     return gather(replay.rows, slot)
 
@@ -55,16 +75,16 @@ class HostReplay:
     `written[w]` counts the rows ever written to ring w; row number n is stored at slot n % slots.
     """
 
-    def __init__(self, agents: int, capacity: int, spare: int, width: int) -> None:
+    def __init__(self, agents: int, window: Window, spare: int, width: int) -> None:
         """Allocate the rings.
 
         Args:
             agents: number of rings.
-            capacity: rows that a ring remembers.
+            window: how many rows a ring remembers, and how they are drawn.
             spare: further slots, for the rows of a running iteration.
             width: floats per row.
         """
-        self.capacity, self._slots = capacity, capacity + spare
+        self.capacity, self._window, self._slots = window.capacity, window, window.capacity + spare
         self.rows: Float[np.ndarray, "W slots width"] = np.zeros((agents, self._slots, width), np.float32)
         self.written: Int[np.ndarray, " W"] = np.zeros(agents, np.int64)
         self._offsets = (np.arange(agents) * self._slots)[None, :, None]
@@ -86,13 +106,18 @@ class HostReplay:
         """Write rows number, number + 1, … of an agent's ring."""
         self.rows[agent, (number + np.arange(len(rows))) % self._slots] = rows
 
-    def sample(self, random_bits: UInt32[np.ndarray, "U W B"]) -> Float[np.ndarray, "U W B width"]:
+    def sample(self, random_bits: UInt32[np.ndarray, "U W B"]) -> Float[np.ndarray, "U W B *n width"]:
         """Return the rows that `random_bits` pick, in fresh memory: an asynchronous update may still read the last."""
-        size = np.minimum(np.maximum(self.written, 1), self.capacity)
-        oldest = (self.written - size)[:, None]
-        slot = (oldest + random_bits % size.astype(np.uint32)[:, None]) % self._slots + self._offsets
-        width = self.rows.shape[-1]
-        return self.rows.reshape(-1, width).take(slot.ravel(), axis=0).reshape(*random_bits.shape, width)
+        window, width = self._window, self.rows.shape[-1]
+        size = np.minimum(np.maximum(self.written, 1), window.capacity)
+        starts = np.maximum(size - window.reach, 1) if window.reach else size
+        first = (self.written - size)[:, None] + random_bits % starts.astype(np.uint32)[:, None]
+        offsets = self._offsets
+        if window.n_step > 1:
+            first = first[..., None] + np.arange(window.n_step) * window.num_envs
+            offsets = offsets[..., None]
+        slot = first % self._slots + offsets
+        return self.rows.reshape(-1, width).take(slot.ravel(), axis=0).reshape(*slot.shape, width)
 
     def since(self, mark: Int[np.ndarray, " W"], until: Int[np.ndarray, " W"] | None = None) -> list[np.ndarray]:
         """Copy the rows each agent has written since its count stood at `mark`, oldest first.

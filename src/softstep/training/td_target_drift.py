@@ -1,6 +1,7 @@
 """How far the TD targets y move, measured at every gradient step on transitions that never change.
 
-y = r + γ·d·max_a T(s′, a)          on a frozen probe of P transitions, without double Q
+y = r + γ·d·max_a T(s′, a)          on a frozen probe of P transitions, without double Q; for an actor-critic learner
+                                    T(s′, a) of the greedy action, so that Δy includes the actor's move
 Δy = y after the gradient step and its blend − y before
 """
 
@@ -12,8 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from softstep.learner.td_targets import bootstrapped_values
-from softstep.learner.update import Hyper, Learner, LearnerState
+from softstep.learner.contract import Hyper, Learner, LearnerState
 
 BINS_PER_OCTAVE, LOWEST_POWER, HIGHEST_POWER = 16, -40, 24
 """The histogram of |Δy|: bins per factor of two between two powers of two; bin 0 holds everything smaller."""
@@ -52,8 +52,7 @@ def probe_targets(learner: Learner, state: LearnerState, probe: Probe, hyper: Hy
         probe: the agent's transitions.
         hyper: the agent's settings.
     """
-    discount = hyper.gamma * probe.discount
-    return probe.reward + bootstrapped_values(learner.network, state.target, discount, probe.next_observation)
+    return probe.reward + learner.measured_bootstrap(state, hyper, probe.discount, probe.next_observation)
 
 
 def initial_drift(y: Float[Array, "W P"]) -> TdTargetDrift:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from softstep import envs
-from softstep.config import Agent, Config, changed
-from softstep.learner.update import make_learner
+from softstep.config import Config
+from softstep.learner.algorithms import make_learner
 from softstep.records.events import Restored, Snapshot
 from softstep.records.history import History
+from softstep.settings import Agent, changed
 from softstep.training.block import Block, block_hyper, make_block
 from softstep.training.driver import Driver
 from softstep.training.evaluation import Evaluate, make_evaluate
@@ -22,7 +23,6 @@ from softstep.training.fused_driver import FusedDriver
 from softstep.training.host_driver import HostDriver
 from softstep.training.probe import make_probe
 from softstep.training.program_cache import ProgramCache
-from softstep.training.replay_rows import row_width
 
 CONTINUE = "continue/"
 """Put before the names of the arrays in `Trainer.continuation`."""
@@ -110,7 +110,7 @@ def snapshot_arrays(trainer: Trainer) -> dict[str, np.ndarray]:
 
 def restart_from(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]) -> None:
     """Reset a trainer to the snapshot `arrays` of its start, with the arms and changes of `config`."""
-    width = row_width(trainer.spec.observation_size)
+    width = trainer.block.layout.width
     restore(trainer, Restored(arrays, [np.empty((0, width), np.float32) for _ in trainer.block.agents]))
     trainer.config, trainer.agents, trainer.changes_applied = config, config.blocks()[0], 0
     trainer.driver.inputs = trainer.block.inputs._replace(hyper=block_hyper(config, trainer.agents))

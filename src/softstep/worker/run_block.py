@@ -15,7 +15,7 @@ from softstep.runs.memory import check_replay_fits
 from softstep.runs.run_folder import RunFolder
 from softstep.training.loop import run_block
 from softstep.training.program_cache import ProgramCache
-from softstep.training.replay_rows import replay_bytes, row_width
+from softstep.training.replay_rows import replay_bytes, row_layout
 from softstep.user_code import import_env_modules
 
 
@@ -47,8 +47,8 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache 
         checkpoint = checkpoints.read_checkpoint(run, block)
     restored = None
     if block == 0 and checkpoint is None:  # once, because nothing is lost yet
-        size = spec.observation_size
-        check_replay_fits(run.config, row_width(size) * 4, replay_bytes(run.config, size))
+        layout = row_layout(run.config, spec.observation_size, spec.num_actions)
+        check_replay_fits(run.config, layout.width * 4, replay_bytes(run.config, spec))
     if checkpoint is not None:
         checkpoints.delete_checkpoints_after(run, block, checkpoint.env_steps)
         restored = Restored(checkpoint.arrays, checkpoint.rows)

@@ -13,8 +13,9 @@ import pytest
 
 from softstep.comparison.arms import ARMS
 from softstep.comparison.scores import ReturnCriteria, scores_by_seed
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.report.comparison.judged_answer import HEADLINE, is_judged, judged_answer
+from softstep.settings import Arm
 from softstep.stats import paired_difference
 from softstep.target import TargetUpdate
 

@@ -17,13 +17,14 @@ import pytest
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.report.comparison import plotted_data
 from softstep.report.comparison.page import comparison_page
 from softstep.report.comparison.verdict_cards import interval_bar, verdict_card
 from softstep.report.comparison.verdict_text import SIGNS, verdict_table
 from softstep.report.shared.curves import bands
 from softstep.report.shared.palette import ARMS
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 
 ALL = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 from rich.console import Console
 
-from softstep.config import Arm, Config
+from softstep.config import Config
 from softstep.report.terminal.tables import echo_target, summary_table
+from softstep.settings import Arm
 from softstep.target import TargetUpdate
 
 

@@ -33,7 +33,7 @@ def _config_settings(meaning: Meaning) -> SettingsOrReason:
 CONFIG = Library(
     title="softstep",
     version="this version",
-    source="src/softstep/learner/update.py",
+    source="src/softstep/learner/q_learning.py",
     settings={
         "target.tau": weight(0.005),
         "target.period": Setting(1),

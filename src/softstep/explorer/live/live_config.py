@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from softstep import presets
-from softstep.config import Arm, Config, Exploration
+from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.settings import Arm, Exploration
 from softstep.target import TargetUpdate
 
 MAX_ARMS = 4

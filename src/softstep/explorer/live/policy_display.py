@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from softstep.training.evaluation import evaluation_seeds, host_q_values
+from softstep.training.evaluation import evaluation_seeds, host_outputs
 from softstep.training.trainer import Trainer
 
 STEPS_PER_SECOND = 50
@@ -141,7 +141,7 @@ class PolicyDisplay:
         self._next_refresh = now + REFRESH_SECONDS
         trainer = self._trainer
         online = trainer.driver.state.learner.online
-        self._network = host_q_values(trainer.config, trainer.block, trainer.spec, online)
+        self._network = host_outputs(trainer.config, trainer.block, online)
 
     def _q_values(self) -> np.ndarray:
         """Return the action values (W, A) of every arm at its player's observation."""

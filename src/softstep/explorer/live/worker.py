@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from softstep import envs
-from softstep.config import Change, Config
+from softstep.config import Config
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.explorer.live.policy_display import PolicyDisplay
 from softstep.explorer.live.save_run import save_run
 from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Record
+from softstep.settings import Change
 from softstep.target import TargetUpdate
 from softstep.training.loop import run_to_next_event
 from softstep.training.trainer import apply_changes, make_trainer, restart_from, snapshot_arrays

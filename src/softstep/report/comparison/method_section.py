@@ -7,11 +7,12 @@ from html import escape
 
 from softstep.comparison.judge import MIN_SEEDS
 from softstep.comparison.scores import ReturnCriteria
-from softstep.config import Agent, Config
+from softstep.config import Config
 from softstep.report.comparison.background import acting_part
 from softstep.report.shared.formatting import MISSING, format_count, format_setting, format_short
 from softstep.report.shared.markup import badge, bullets, section, table
 from softstep.report.shared.palette import ArmStyle
+from softstep.settings import Agent
 
 MEANINGS = {
     "soft": "a target network that keeps a share c of itself and takes a share 1 − c of the online network",

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from softstep.config import Agent, Config
+from softstep.config import Config
 from softstep.report.shared.curves import mean_sd, summaries
 from softstep.report.shared.formatting import (
     MISSING,
@@ -21,6 +21,7 @@ from softstep.report.shared.formatting import (
     format_two_digits,
 )
 from softstep.report.shared.palette import arm_styles
+from softstep.settings import Agent
 from softstep.target import TargetUpdate
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
-"""The two-network learner: a gradient step of Q, then a blend of T with the *new* Q. Pure functions on a plain pytree.
+"""Deep Q-learning with two networks: a gradient step of Q, then a blend of T with the *new* Q.
 
     Q ← Q + α·step(Q, T)
     T ← c·T + (1 − c)·Q        at every `period`-th gradient step,    c = 1 − τ
 
-The functions are written for one agent; `jax.vmap` makes a block of agents, with α, τ, period and γ as data.
+With a target for the last layer alone, T's other layers are always Q's (iS-QL with one head, Vincent et al. 2025,
+arXiv 2506.04398).
 
 A *blended* agent has a single network W instead: `period` gradient steps from W, each with the moving network as its
 own target, then W ← c·W + (1 − c)·W_new, and the next steps start from W. T holds W.
@@ -12,77 +13,19 @@ own target, then W ← c·W + (1 − c)·W_new, and the next steps start from W.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from softstep.config import Config
 from softstep.kernels.adam import Constants
 from softstep.learner import losses
-from softstep.learner.networks import Network, Params, make_network
-from softstep.learner.optimizers import (
-    MakeOptimizer,
-    make_optimizer_step,
-    optimizer_by_name,
-    plain_adam_constants,
-)
+from softstep.learner.contract import Hyper, Learner, LearnerState
+from softstep.learner.networks import Network, Params
+from softstep.learner.optimizers import MakeOptimizer, make_optimizer_step
 from softstep.learner.td_targets import bootstrapped_values
 from softstep.transition import Transition
-
-
-class Hyper(NamedTuple):
-    """The settings in which agents of one compiled program may differ."""
-
-    learning_rate: Float[Array | np.ndarray, ...] | float
-    """α."""
-    tau: Float[Array | np.ndarray, ...] | float
-    """Weight of the new parameters, in (0, 1]."""
-    period: Int[Array | np.ndarray, ...] | int
-    """Gradient steps from one target update to the next."""
-    gamma: Float[Array | np.ndarray, ...] | float
-    """Discount per step."""
-    blended: Bool[Array | np.ndarray, ...] | bool | None = None
-    """Whether the network is blended with itself; only for learners built for it."""
-
-
-class LearnerState(NamedTuple):
-    """The whole state of a learner."""
-
-    online: Params
-    target: Params
-    opt_state: Any
-    gradient_steps: Int[Array, ""]
-    diverged_at: Int[Array, ""]
-    """The first gradient step with a loss or parameters that are not finite; 0 if there was none."""
-
-
-class Learner(NamedTuple):
-    """A pair of pure functions on `LearnerState`, and the network they share."""
-
-    init: Callable[[PRNGKeyArray], LearnerState]
-    """key → state; the target starts as a copy of the online parameters, in float32 or wider."""
-    update: Callable[[LearnerState, Transition, Hyper], tuple[LearnerState, Float[Array, ""]]]
-    """(state, batch of B transitions, hyper) → (state after one gradient step and its blend, loss)."""
-    td_targets: Callable[[LearnerState, Transition, Hyper], Float[Array, " B"]]
-    """(state, batch, hyper) → y with the state's target network (and its online network, for double Q)."""
-    network: Network
-
-
-def make_learner(config: Config, observation_size: int, num_actions: int) -> Learner:
-    """Build the learner that `config` describes."""
-    return build_learner(
-        make_network(config, observation_size, num_actions),
-        optimizer_by_name(config.optimizer, config.optimizer_options),
-        loss=losses.squared if config.loss == "mse" else losses.huber,
-        double_q=config.double_q,
-        max_grad_norm=config.max_grad_norm,
-        blending=any(arm.blended for arm in config.arms),
-        adam=plain_adam_constants(config.optimizer, config.optimizer_options),
-    )
 
 
 def build_learner(
@@ -93,6 +36,7 @@ def build_learner(
     double_q: bool = False,
     max_grad_norm: float | None = None,
     blending: bool = False,
+    last_layer: bool = False,
     adam: Constants | None = None,
 ) -> Learner:
     """Build a learner from its parts.
@@ -104,6 +48,7 @@ def build_learner(
         double_q: select the next action with the online network.
         max_grad_norm: global norm to which gradients are clipped; None does not clip.
         blending: whether `Hyper.blended` is obeyed, which costs a pass over the parameters.
+        last_layer: whether only the network's last two arrays, weight and bias, have a target.
         adam: the constants of `optimizer` if that is optax's plain Adam, so that a kernel may take its steps.
     """
     optimizer_step = make_optimizer_step(optimizer, max_grad_norm, adam)
@@ -114,7 +59,7 @@ def build_learner(
         zeros = (jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))  # two: a donated buffer must not appear twice
         return LearnerState(online, target, optimizer_step.init(online), *zeros)
 
-    def td_targets(state: LearnerState, batch: Transition, hyper: Hyper) -> Float[Array, " B"]:
+    def td_targets(state: LearnerState, batch: Transition, hyper: Hyper, _noise: None = None) -> Float[Array, " B"]:
         self_target = blending and hyper.blended is not None
         valuing = _choose(hyper.blended, state.online, state.target) if self_target else state.target
         selecting = state.online if double_q else valuing
@@ -133,23 +78,28 @@ def build_learner(
         )
         if blending and hyper.blended is not None:
             online = _choose(hyper.blended & fire, target, online)
+        if last_layer:
+            target = (*online[:-2], *target[-2:])
         healthy = jnp.isfinite(value) & finite
         diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
         return LearnerState(online, target, opt_state, count, diverged_at)
 
-    def update(state: LearnerState, batch: Transition, hyper: Hyper) -> tuple[LearnerState, Float[Array, ""]]:
+    def update(
+        state: LearnerState, batch: Transition, hyper: Hyper, _noise: None = None, _moves_actor: None = None
+    ) -> tuple[LearnerState, Float[Array, ""]]:
         y = td_targets(state, batch, hyper)
         value, gradient = jax.value_and_grad(mean_loss)(state.online, batch, y)
         return step_and_blend(state, gradient, value, hyper), value
 
-    return Learner(init, update, td_targets, network)
+    def measured_bootstrap(state: LearnerState, hyper: Hyper, discount: Array, next_observation: Array) -> Array:
+        return bootstrapped_values(network, state.target, hyper.gamma * discount, next_observation)
+
+    def state_values(online: Params, observation: Array) -> Float[Array, " B"]:
+        return jnp.max(network.batch(online, observation), axis=-1)
+
+    return Learner(init, update, td_targets, measured_bootstrap, state_values, network)
 
 
 def _choose(condition: Any, where_true: Any, where_false: Any) -> Any:
     """Return one of two pytrees, leaf by leaf."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), where_true, where_false)
-
-
-def target_gap(state: LearnerState) -> Float[Array, ""]:
-    """Return ‖Q − T‖₂ over all parameters."""
-    return optax.tree.norm(jax.tree.map(jnp.subtract, state.online, state.target))

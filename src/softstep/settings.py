@@ -1,0 +1,129 @@
+"""The settings of an agent: how it explores, arms, changes during a run; and the types of all settings.
+
+Type, bounds, default, unit and help text of a setting stand together, at its field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from softstep.errors import ConfigError
+from softstep.target import TargetUpdate
+from softstep.validation import check_fields
+
+# Types of the fields: their bounds, and the words for these in error messages.
+_LARGEST = sys.float_info.max
+PositiveInt = Annotated[int, Meta(ge=1, title="at least 1")]
+NonNegativeInt = Annotated[int, Meta(ge=0, title="at least 0")]
+PositiveFloat = Annotated[float, Meta(gt=0, le=_LARGEST, title="a finite number above 0")]
+NonNegativeFloat = Annotated[float, Meta(ge=0, le=_LARGEST, title="a finite number, at least 0")]
+Weight = Annotated[float, Meta(gt=0, le=1, title="in (0, 1]")]
+Options = Annotated[dict[str, Annotated[float, Meta(ge=0, le=_LARGEST)]], Meta(title="finite numbers, at least 0")]
+Probability = Annotated[float, Meta(ge=0, le=1, title="a probability")]
+Discount = Annotated[float, Meta(ge=0, le=1, title="in [0, 1]")]
+Decay = Annotated[float, Meta(gt=0, le=1, title="in (0, 1]")]
+_Integer, _Float = Annotated[int, Meta(ge=-(2**53), le=2**53)], Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+EnvArgument = _Integer | _Float | bool | str | None
+EnvArguments = Annotated[dict[str, EnvArgument], Meta(title="finite numbers, words, true, false or null")]
+Return = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST, title="a finite return")]
+Name = Annotated[str, Meta(min_length=1, title="a name of at least one character")]
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """ε-greedy exploration: with probability ε, the action is drawn uniformly at random."""
+
+    schedule: Literal["linear", "geometric"] = "linear"
+    """How ε falls: linear in environment steps, or geometric, by a factor at the end of every episode."""
+    start: Probability = 1.0
+    """ε at the first step (probability)."""
+    end: Probability = 0.02
+    """ε at the end, its lowest value (probability)."""
+    steps: PositiveInt = 30_000
+    """Environment steps over which ε falls from start to end (linear only)."""
+    decay: Decay = 0.995
+    """Factor on ε at the end of every episode (geometric only)."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "exploration.")
+        if self.end > self.start:
+            raise ConfigError(f"exploration.end = {self.end} must be at most exploration.start = {self.start}")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to set α and the target, with a name; a field that is None takes the run's value."""
+
+    name: Name
+    """Label in tables and figures."""
+    learning_rate: PositiveFloat | None = None
+    """α, the size of a gradient step; with an actor, that of the critics."""
+    target: TargetUpdate | None = None
+    """How the target network follows the online network."""
+    actor_learning_rate: PositiveFloat | None = None
+    """α of the actor (DDPG, TD3, SAC)."""
+    temperature_learning_rate: NonNegativeFloat | None = None
+    """α of the temperature's logarithm (SAC)."""
+    actor_tau: Weight | None = None
+    """τ of the actor's target (DDPG, TD3)."""
+    gamma: Discount | None = None
+    """γ, the discount per environment step."""
+    exploration: Exploration | None = None
+    """How often the agent acts at random; the schedule must be the run's."""
+    blended: bool = False
+    """Blend one network with itself: after `target.period` gradient steps, W ← c·W + (1−c)·W_new; the next steps
+    start from W (with more than one step, this is Lookahead)."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "arm.")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Settings changed mid-run; a field that is None leaves its setting as it is."""
+
+    env_steps: NonNegativeInt
+    """The change holds in every iteration that starts at or after this many environment steps of the agent."""
+    arm: str | None = None
+    """Name of the arm to change; None changes every arm."""
+    learning_rate: PositiveFloat | None = None
+    """α, the size of a gradient step."""
+    target: TargetUpdate | None = None
+    """How the target network follows the online network."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "change.")
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One learner of a run: its arm, its seed and its own settings."""
+
+    arm: str
+    seed: int
+    learning_rate: float
+    target: TargetUpdate
+    gamma: float
+    exploration: Exploration
+    blended: bool = False
+    """Whether `target` blends the one network with itself instead of following it."""
+    actor_learning_rate: float | None = None
+    """α of the actor; `learning_rate` is that of the critics. None, like the following, for deep Q-learning."""
+    temperature_learning_rate: float | None = None
+    actor_tau: float | None = None
+
+
+def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
+    """Return the agent after the changes for its arm."""
+    for change in changes:
+        if change.arm in (None, agent.arm):
+            rate = agent.learning_rate if change.learning_rate is None else change.learning_rate
+            target = agent.target if change.target is None else change.target
+            agent = dataclasses.replace(agent, learning_rate=rate, target=target)
+    return agent
