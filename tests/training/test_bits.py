@@ -158,7 +158,7 @@ def test_equal_seeds_give_equal_runs_and_different_seeds_different_ones(env: str
 
 def test_every_draw_differs_between_seeds_and_between_iterations() -> None:
     draws = make_driver(small(seeds=2), kind="host")._block.draw(0)
-    for field in (draws.uniform, draws.replay_bits, jax.random.key_data(draws.env_keys)):
+    for field in (draws.explore, draws.replay_bits, jax.random.key_data(draws.env_keys)):
         flat = np.asarray(field)
         assert not np.array_equal(flat[0], flat[1])
         assert not np.array_equal(flat[:, :, 0], flat[:, :, 1])

@@ -15,7 +15,7 @@ from scipy import stats
 from softstep.training import replay as rp
 
 W, WIDTH = 2, 3
-write, sample = jax.jit(rp.write), jax.jit(rp.sample, static_argnames="capacity")
+write, sample = jax.jit(rp.write), jax.jit(rp.sample, static_argnames="window")
 
 
 def numbered(first: int, count: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def random_bits(seed: int, size: int = 40) -> np.ndarray:
 @given(writes=st.integers(1, 30), seed=st.integers(0, 99))
 def test_both_rings_give_the_rows_of_a_queue(steps: int, blocks: int, writes: int, seed: int) -> None:
     capacity, drawn = steps * blocks, random_bits(seed)
-    host = rp.HostReplay(W, capacity, steps, WIDTH)
+    host = rp.HostReplay(W, rp.Window(capacity), steps, WIDTH)
     device = rp.DeviceReplay(jnp.zeros((W, capacity + steps, WIDTH)), jnp.zeros((), jnp.int32))
     queue: deque[int] = deque(maxlen=capacity)
     for i in range(writes):
@@ -45,7 +45,7 @@ def test_both_rings_give_the_rows_of_a_queue(steps: int, blocks: int, writes: in
     sampled = host.sample(drawn)
     np.testing.assert_array_equal(sampled[..., 1], expected)
     np.testing.assert_array_equal(sampled[..., 0], np.broadcast_to(np.arange(W)[None, :, None], drawn.shape))
-    np.testing.assert_array_equal(sample(device, drawn, device.written, capacity), sampled)
+    np.testing.assert_array_equal(sample(device, drawn, device.written, rp.Window(capacity)), sampled)
     for agent, rows in enumerate(host.since(np.zeros(W, np.int64))):
         np.testing.assert_array_equal(rows[:, 1], np.array(queue))
         assert (rows[:, 0] == agent).all()
@@ -55,18 +55,18 @@ def test_both_rings_give_the_rows_of_a_queue(steps: int, blocks: int, writes: in
 @given(writes=st.integers(2, 30), seed=st.integers(0, 99))
 def test_sampling_with_an_earlier_write_count_ignores_later_rows(writes: int, seed: int) -> None:
     capacity, steps, drawn = 12, 4, random_bits(seed)
-    host = rp.HostReplay(W, capacity, steps, WIDTH)
+    host = rp.HostReplay(W, rp.Window(capacity), steps, WIDTH)
     device = rp.DeviceReplay(jnp.zeros((W, capacity + steps, WIDTH)), jnp.zeros((), jnp.int32))
     for i in range(writes):
         visible, sampled = device.written, host.sample(drawn)
         host.write(numbered(i * steps, steps))
         device = write(device, numbered(i * steps, steps))
-    np.testing.assert_array_equal(sample(device, drawn, visible, capacity), sampled)
+    np.testing.assert_array_equal(sample(device, drawn, visible, rp.Window(capacity)), sampled)
     assert sampled[..., 1].max() < (writes - 1) * steps
 
 
 def test_since_returns_later_rows_in_order() -> None:
-    ring = rp.HostReplay(W, 10, 2, WIDTH)
+    ring = rp.HostReplay(W, rp.Window(10), 2, WIDTH)
     for i in range(9):
         ring.write(numbered(2 * i, 2))
     assert [list(rows[:, 1]) for rows in ring.since(np.array([13, 17]))] == [[13, 14, 15, 16, 17], [17]]
@@ -74,7 +74,7 @@ def test_since_returns_later_rows_in_order() -> None:
 
 
 def test_invalid_rows_are_left_out() -> None:
-    ring = rp.HostReplay(W, 6, 2, WIDTH)
+    ring = rp.HostReplay(W, rp.Window(6), 2, WIDTH)
     valid = np.array([[True, False], [True, True]])
     for i in range(7):
         ring.write(numbered(2 * i, 2), valid)
@@ -86,7 +86,7 @@ def test_invalid_rows_are_left_out() -> None:
 
 
 def test_a_sample_is_not_a_view_of_the_ring() -> None:
-    ring = rp.HostReplay(W, 4, 1, WIDTH)
+    ring = rp.HostReplay(W, rp.Window(4), 1, WIDTH)
     ring.write(numbered(0, 1))
     before = ring.sample(random_bits(0))
     copy = before.copy()
@@ -96,7 +96,7 @@ def test_a_sample_is_not_a_view_of_the_ring() -> None:
 
 @pytest.mark.parametrize("size", [7, 50, 64])
 def test_every_stored_row_is_drawn_equally_often(size: int) -> None:
-    ring = rp.HostReplay(W, size, 1, WIDTH)
+    ring = rp.HostReplay(W, rp.Window(size), 1, WIDTH)
     for i in range(size + 5):
         ring.write(numbered(i, 1))
     for agent in range(W):

@@ -13,6 +13,7 @@ own target, then W ← c·W + (1 − c)·W_new, and the next steps start from W.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -23,9 +24,83 @@ from softstep.kernels.adam import Constants
 from softstep.learner import losses
 from softstep.learner.contract import Hyper, Learner, LearnerState
 from softstep.learner.networks import Network, Params
-from softstep.learner.optimizers import MakeOptimizer, make_optimizer_step
+from softstep.learner.optimizers import MakeOptimizer, OptimizerStep, make_optimizer_step
 from softstep.learner.td_targets import bootstrapped_values
 from softstep.transition import Transition
+
+
+@dataclass(frozen=True)
+class QLearning:
+    """The functions of a deep Q-learning learner, for one agent."""
+
+    network: Network
+    optimizer: OptimizerStep
+    loss: Callable[[Array], Array]
+    double_q: bool
+    blending: bool
+    """Whether `Hyper.blended` is obeyed."""
+    last_layer: bool
+
+    def learner(self) -> Learner:
+        """Return the functions as a `Learner`."""
+        return Learner(
+            self.init, self.update, self.td_targets, self.measured_bootstrap, self.state_values, self.network
+        )
+
+    def init(self, key: PRNGKeyArray) -> LearnerState:
+        """Draw Q; T starts as a copy of it, in float32 or wider."""
+        online = self.network.init(key)
+        target = tuple(jnp.array(leaf, jnp.promote_types(leaf.dtype, jnp.float32)) for leaf in online)  # copies
+        zeros = (jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))  # two: a donated buffer must not appear twice
+        return LearnerState(online, target, self.optimizer.init(online), *zeros)
+
+    def td_targets(
+        self, state: LearnerState, batch: Transition, hyper: Hyper, _noise: None = None
+    ) -> Float[Array, " B"]:
+        """Return y = r + γ·d·T(s′, a′)."""
+        is_chosen = self.blending and hyper.blended is not None
+        valuing = _choose(hyper.blended, state.online, state.target) if is_chosen else state.target
+        selecting = state.online if self.double_q else valuing
+        discount = hyper.gamma * batch.discount
+        return batch.reward + bootstrapped_values(self.network, valuing, discount, batch.next_observation, selecting)
+
+    def mean_loss(self, online: Params, batch: Transition, y: Float[Array, " B"]) -> Float[Array, ""]:
+        """Return the mean loss of y − Q(s, a)."""
+        chosen = jax.vmap(losses.selected_value)(self.network.batch(online, batch.observation), batch.action)
+        return jnp.mean(self.loss(y - chosen))
+
+    def update(
+        self, state: LearnerState, batch: Transition, hyper: Hyper, _noise: None = None, _moves_actor: None = None
+    ) -> tuple[LearnerState, Float[Array, ""]]:
+        """Make a gradient step of Q, then the target update that is due."""
+        y = self.td_targets(state, batch, hyper)
+        value, gradient = jax.value_and_grad(self.mean_loss)(state.online, batch, y)
+        return self.step_and_blend(state, gradient, value, hyper), value
+
+    def step_and_blend(self, state: LearnerState, gradient: Params, value: Array, hyper: Hyper) -> LearnerState:
+        """Return the state after the optimizer's step along `gradient` and the target update that is due."""
+        count = state.gradient_steps + 1
+        fire = count % hyper.period == 0
+        online, target, opt_state, finite = self.optimizer.step_and_blend(
+            state.online, state.target, state.opt_state, gradient, hyper.learning_rate, hyper.tau, fire
+        )
+        if self.blending and hyper.blended is not None:
+            online = _choose(hyper.blended & fire, target, online)
+        if self.last_layer:
+            target = (*online[:-2], *target[-2:])
+        healthy = jnp.isfinite(value) & finite
+        diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
+        return LearnerState(online, target, opt_state, count, diverged_at)
+
+    def measured_bootstrap(
+        self, state: LearnerState, hyper: Hyper, discount: Array, next_observation: Array
+    ) -> Float[Array, " B"]:
+        """Return γ·d·max_a T(s′, a)."""
+        return bootstrapped_values(self.network, state.target, hyper.gamma * discount, next_observation)
+
+    def state_values(self, online: Params, observation: Array) -> Float[Array, " B"]:
+        """Return max_a Q(s, a)."""
+        return jnp.max(self.network.batch(online, observation), axis=-1)
 
 
 def build_learner(
@@ -51,53 +126,8 @@ def build_learner(
         last_layer: whether only the network's last two arrays, weight and bias, have a target.
         adam: the constants of `optimizer` if that is optax's plain Adam, so that a kernel may take its steps.
     """
-    optimizer_step = make_optimizer_step(optimizer, max_grad_norm, adam)
-
-    def init(key: PRNGKeyArray) -> LearnerState:
-        online = network.init(key)
-        target = tuple(jnp.array(leaf, jnp.promote_types(leaf.dtype, jnp.float32)) for leaf in online)  # copies
-        zeros = (jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))  # two: a donated buffer must not appear twice
-        return LearnerState(online, target, optimizer_step.init(online), *zeros)
-
-    def td_targets(state: LearnerState, batch: Transition, hyper: Hyper, _noise: None = None) -> Float[Array, " B"]:
-        self_target = blending and hyper.blended is not None
-        valuing = _choose(hyper.blended, state.online, state.target) if self_target else state.target
-        selecting = state.online if double_q else valuing
-        discount = hyper.gamma * batch.discount
-        return batch.reward + bootstrapped_values(network, valuing, discount, batch.next_observation, selecting)
-
-    def mean_loss(online: Params, batch: Transition, y: Float[Array, " B"]) -> Float[Array, ""]:
-        chosen = jax.vmap(losses.selected_value)(network.batch(online, batch.observation), batch.action)
-        return jnp.mean(loss(y - chosen))
-
-    def step_and_blend(state: LearnerState, gradient: Params, value: Array, hyper: Hyper) -> LearnerState:
-        count = state.gradient_steps + 1
-        fire = count % hyper.period == 0
-        online, target, opt_state, finite = optimizer_step.step_and_blend(
-            state.online, state.target, state.opt_state, gradient, hyper.learning_rate, hyper.tau, fire
-        )
-        if blending and hyper.blended is not None:
-            online = _choose(hyper.blended & fire, target, online)
-        if last_layer:
-            target = (*online[:-2], *target[-2:])
-        healthy = jnp.isfinite(value) & finite
-        diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
-        return LearnerState(online, target, opt_state, count, diverged_at)
-
-    def update(
-        state: LearnerState, batch: Transition, hyper: Hyper, _noise: None = None, _moves_actor: None = None
-    ) -> tuple[LearnerState, Float[Array, ""]]:
-        y = td_targets(state, batch, hyper)
-        value, gradient = jax.value_and_grad(mean_loss)(state.online, batch, y)
-        return step_and_blend(state, gradient, value, hyper), value
-
-    def measured_bootstrap(state: LearnerState, hyper: Hyper, discount: Array, next_observation: Array) -> Array:
-        return bootstrapped_values(network, state.target, hyper.gamma * discount, next_observation)
-
-    def state_values(online: Params, observation: Array) -> Float[Array, " B"]:
-        return jnp.max(network.batch(online, observation), axis=-1)
-
-    return Learner(init, update, td_targets, measured_bootstrap, state_values, network)
+    step = make_optimizer_step(optimizer, max_grad_norm, adam)
+    return QLearning(network, step, loss, double_q, blending, last_layer).learner()
 
 
 def _choose(condition: Any, where_true: Any, where_false: Any) -> Any:

@@ -28,4 +28,5 @@ def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
         updated = blend(old, new, tau, where=jnp.where) if jnp.issubdtype(old.dtype, jnp.inexact) else new
         return jnp.where(fire, updated, old)
 
-    return jax.tree.map(update_leaf, target, online) if target != () else ()
+    has_target = not isinstance(target, tuple) or len(target) > 0
+    return jax.tree.map(update_leaf, target, online) if has_target else ()
