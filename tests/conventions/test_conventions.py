@@ -110,6 +110,9 @@ CAUTIONS: list[tuple[str, dict[str, float], dict[str, Any], str]] = [
     ("tianshou", {}, {}, "no target network"),
     ("sb3", {"tau": 0.1, "target_update_interval": 1}, {}, "4 target updates in a row, all towards the same network"),
     ("rejax", {"num_envs": 64}, {}, "at most once per step of all environments"),
+    ("rejax-sac", {"num_envs": 64}, {}, "target_update_freq = 1 is 64 environment steps: the target moves at"),
+    ("rejax-td3", {"target_update_freq": 3, "policy_delay": 5}, {}, "= 3 is 5 environment steps: the target moves at"),
+    ("rllib-sac", {"training_intensity": 512, "num_env_runners": 1}, {}, "about 2 times as many gradient steps"),
 ]
 
 
@@ -128,6 +131,9 @@ def test_a_probable_mistake_gets_a_warning(
         ("sb3-sac", {}),
         ("softstep", {}),
         ("cleanrl", {}),
+        ("rejax-td3", {}),
+        ("sbx-td3", {}),
+        ("rllib-sac", {}),
         ("dopamine", {}),
         ("optax", {"step_size": 0.005}),
     ],
@@ -143,6 +149,8 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("sb3", {"tau": 1.5}, "must be in [0, 1]"),
     ("sb3", {"tau": 0}, "never moves the target"),
     ("rejax", {"polyak": 1}, "never moves the target"),
+    ("rejax", {"target_update_freq": 0}, "at least 1"),
+    ("cleanrl-ddpg", {"num_envs": 4}, "no setting 'num_envs'"),
     ("sb3", {"n_envs": 2.5}, "must be an integer"),
     ("sb3", {"train_freq": -2}, "at least 1"),
     ("sb3", {"train_freq": 0}, "at least 1"),

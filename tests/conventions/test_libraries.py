@@ -16,8 +16,23 @@ BY_HAND: list[tuple[str, dict[str, Any], float, float, float]] = [
     # library, settings, τ, period, environment steps per gradient step
     ("cleanrl-sac", {}, 0.005, 1, 1),
     ("cleanrl-td3", {}, 0.005, 2, 1),
-    ("cleanrl-ddpg", {"num_envs": 4}, 0.005, 2, 4),
+    ("cleanrl-sac", {"target_network_frequency": 2, "num_envs": 4}, 0.005, 2, 4),
+    ("cleanrl-td3", {"num_envs": 4, "policy_frequency": 3}, 0.005, 3, 4),
+    ("cleanrl-ddpg", {}, 0.005, 2, 1),
+    ("cleanrl-ddpg", {"policy_frequency": 1}, 0.005, 1, 1),
     ("cleanrl-sac-atari", {}, 1, 2000, 4),
+    ("sbx-sac", {}, 0.005, 1, 1),
+    ("sbx-td3", {}, 0.005, 1, 1),
+    ("sbx-td3", {"train_freq": 2, "gradient_steps": -1, "n_envs": 4}, 0.005, 1, 1),
+    ("sbx-ddpg", {"tau": 0.02, "train_freq": 64, "gradient_steps": 32}, 0.02, 1, 2),
+    ("rejax-sac", {}, 0.01, 1, 1),
+    ("rejax-sac", {"num_envs": 4, "num_epochs": 2, "target_update_freq": 12}, 0.01, 6, 2),
+    ("rejax-td3", {}, 0.01, 2, 1),
+    ("rejax-td3", {"policy_delay": 3, "num_envs": 2, "num_epochs": 4}, 0.01, 12, 0.5),
+    ("rejax-td3", {"policy_delay": 3, "num_envs": 2, "target_update_freq": 10}, 0.01, 5, 2),
+    ("rllib-sac", {}, 0.005, 1, 1),
+    ("rllib-sac", {"training_intensity": 1024}, 0.005, 1, 1 / 4),
+    ("rllib-sac", {"num_envs_per_env_runner": 4, "target_network_update_freq": 30}, 0.005, 8, 4),
     ("sb3-qrdqn", {"target_update_interval": 10, "train_freq": 256, "gradient_steps": 128}, 1, 128, 2),
     ("sb3-tqc", {"gradient_steps": 8, "target_update_interval": 3}, 0.005, 8 / 3, 1 / 8),
     ("skrl", {}, 0.005, 10, 1),
@@ -91,8 +106,10 @@ def test_settings_mean_what_the_source_says(
 
 
 @pytest.mark.parametrize(
-    ("name", "half_life"), [("cleanrl-sac", 138.3), ("cleanrl-td3", 276.6), ("skrl", 1383), ("spinup", 138.3)]
-)
+    ("name", "half_life"),
+    [("cleanrl-sac", 138.3), ("cleanrl-td3", 276.6), ("skrl", 1383), ("spinup", 138.3), ("sb3-td3", 276.6),
+     ("sbx-td3", 138.3), ("rejax-sac", 68.97), ("rejax-td3", 137.9), ("rllib-sac", 138.3)],
+)  # fmt: skip
 def test_half_lives_of_defaults(name: str, half_life: float) -> None:
     assert conventions.read(name, {}).half_life == pytest.approx(half_life, rel=1e-3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 from pathlib import Path
@@ -33,22 +34,57 @@ def observe(peer: str, *arguments: str) -> dict[str, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("algorithm", "settings"),
     [
-        {"polyak": 0.9},
-        {"polyak": 0.0, "target_update_freq": 30},
-        {"polyak": 0.5, "num_envs": 4},
-        {"polyak": 0.5, "num_envs": 4, "target_update_freq": 10},
-        {"polyak": 0.8, "num_epochs": 3, "target_update_freq": 2},
+        ("DQN", {"polyak": 0.9}),
+        ("DQN", {"polyak": 0.0, "target_update_freq": 30}),
+        ("DQN", {"polyak": 0.5, "num_envs": 4}),
+        ("DQN", {"polyak": 0.5, "num_envs": 4, "target_update_freq": 10}),
+        ("DQN", {"polyak": 0.8, "num_epochs": 3, "target_update_freq": 2}),
+        ("SAC", {"polyak": 0.9, "num_envs": 2, "target_update_freq": 6}),
+        ("TD3", {"polyak": 0.9}),
+        ("TD3", {"polyak": 0.8, "policy_delay": 3, "num_envs": 2, "num_epochs": 2, "target_update_freq": 9}),
     ],
     ids=str,
 )
-def test_rejax_weighs_the_old_and_counts_environment_steps(settings: dict[str, Any]) -> None:
-    observed = observe("rejax", json.dumps(settings), "160")
-    meaning = conventions.read("rejax", settings)
-    # there is one entry per iteration of num_epochs gradient steps
-    per_iteration = Meaning(meaning.tau, meaning.period / meaning.gradient_steps)
+def test_rejax_weighs_the_old_and_counts_environment_steps(algorithm: str, settings: dict[str, Any]) -> None:
+    observed = observe("rejax", algorithm, json.dumps(settings), "160")
+    name = {"DQN": "rejax"}.get(algorithm, f"rejax-{algorithm.lower()}")
+    meaning, values = conventions.read(name, settings), complete(name, settings)
+    # there is one entry per iteration: num_epochs gradient steps after each of policy_delay steps of the environments
+    gradient_steps = meaning.gradient_steps * int(values.get("policy_delay", 1))
+    per_iteration = Meaning(meaning.tau, meaning.period / gradient_steps)
     assert_agrees(moved_fractions(observed["online"], observed["target"]), per_iteration)
+    if algorithm == "TD3":
+        assert_agrees(moved_fractions(observed["actor"], observed["actor_target"]), per_iteration)
+
+
+def test_the_target_of_rejax_never_moves_at_a_frequency_of_zero() -> None:
+    observed = observe("rejax", "DQN", json.dumps({"polyak": 0.5, "target_update_freq": 0}), "100")
+    assert not any(moved_fractions(observed["online"], observed["target"]))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "settings"),
+    [
+        ("SAC", {"tau": 0.1, "policy_delay": 3}),
+        ("TD3", {"tau": 0.1, "policy_delay": 3}),
+        ("DDPG", {"tau": 0.2, "train_freq": 2, "gradient_steps": 4, "n_envs": 2}),
+    ],
+    ids=str,
+)
+def test_the_targets_of_sbx_do_not_wait_for_its_delayed_actor(algorithm: str, settings: dict[str, Any]) -> None:
+    observed = observe("sbx", algorithm, json.dumps(settings), "60")
+    delay = settings.pop("policy_delay", 1)
+    name = f"sbx-{algorithm.lower()}"
+    meaning = conventions.read(name, settings)
+    assert_agrees(moved_fractions(observed["online"], observed["target"]), meaning)
+    actor_stood_still = [bool(np.array_equal(a, b)) for a, b in itertools.pairwise(observed["actor"])]
+    assert actor_stood_still == [k % delay != 0 for k in range(1, len(actor_stood_still) + 1)]
+    if algorithm != "SAC":  # "actor" holds the actor before its own step, towards which its target moves
+        fractions = moved_fractions(observed["actor"], observed["actor_target"])
+        assert not any(fractions[:delay])  # both were still equal
+        assert_agrees(fractions[delay:], meaning)
 
 
 @pytest.mark.parametrize("frequency", [1, 3, 7])

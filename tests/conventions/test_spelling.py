@@ -76,6 +76,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("sb3", {"train_freq": "[oops"}, "is not a number"),
     ("sb3", {"tau": True}, "is not a number"),
     ("cleanrl", {"policy_frequency": 2}, "but cleanrl-td3 and cleanrl-ddpg have: use --from cleanrl-td3"),
+    ("rejax", {"policy_delay": 2}, "but rejax-td3 has: use --from rejax-td3"),
     ("rllib", {"rollout_fragment_length": "some"}, "is not a number or 'auto'"),
     ("torchrl-soft", {"eps": 0.99, "tau": 0.99}, "eps and tau disagree about tau"),
     ("torchrl-soft", {"eps": 1.5}, "eps = 1.5 must be in [0, 1]"),
@@ -109,6 +110,8 @@ def test_unrelated_keys_are_passed_over_and_misspelt_ones_are_refused() -> None:
         with pytest.raises(ConfigError, match="did you mean"):
             conventions.select("sb3", {key: 1}, typed=True)
     assert conventions.select("cleanrl-sac", {"policy_frequency": 2}, typed=True).others == ["policy_frequency"]
+    assert conventions.select("sbx-td3", {"policy_delay": 2}, typed=True).others == ["policy_delay"]
+    assert conventions.select("rllib-sac", {"train_batch_size": 32}, typed=True).others == ["train_batch_size"]
 
 
 def converted(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:

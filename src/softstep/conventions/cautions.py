@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from softstep.conventions.libraries.ema_with_warmup import calls_until_decay
+from softstep.conventions.libraries.rejax import env_steps_per_iteration
 from softstep.conventions.libraries.stable_baselines3 import gradient_steps_per_round
 from softstep.conventions.library import Settings
 from softstep.conventions.meaning import Meaning
@@ -150,10 +151,14 @@ def _purejaxrl(settings: Settings, total_steps: int | None) -> Iterator[str]:
 
 
 def _rejax(settings: Settings, total_steps: int | None) -> Iterator[str]:
-    if settings["target_update_freq"] < settings["num_envs"]:
+    frequency, actual = int(settings["target_update_freq"]), env_steps_per_iteration(settings)
+    is_td3 = "policy_delay" in settings
+    is_chosen = frequency > 1 or settings["num_envs"] > 1  # else TD3's defaults, whose clock is its policy_delay
+    if frequency < actual and is_chosen:
+        once = f"once per {int(settings['policy_delay'])} steps" if is_td3 else "once per step"
         yield (
-            f"target_update_freq = {int(settings['target_update_freq'])} is {int(settings['num_envs'])} environment"
-            " steps: the target moves at most once per step of all environments"
+            f"target_update_freq = {frequency} is {actual} environment steps: the target moves at most {once} of all"
+            " environments"
         )
 
 
@@ -197,7 +202,10 @@ _LIBRARY_CAUTIONS: Mapping[str, Callable[[Settings, int | None], Iterator[str]]]
     "cleanrl": _cleanrl,
     "purejaxrl": _purejaxrl,
     "rejax": _rejax,
+    "rejax-sac": _rejax,
+    "rejax-td3": _rejax,
     "rllib": _rllib,
+    "rllib-sac": _rllib,
     "tianshou": _tianshou,
     "diffusers": _warmup,
     "timm": _warmup,

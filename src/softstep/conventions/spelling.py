@@ -71,7 +71,8 @@ def unknown_setting(name: str, library: Library, siblings: list[str], key: str) 
     """
     known = list(library.settings)
     if siblings:
-        return f"{name} has no setting {key!r}, but {' and '.join(siblings)} have: use --from {siblings[0]}"
+        verb = "has" if len(siblings) == 1 else "have"
+        return f"{name} has no setting {key!r}, but {' and '.join(siblings)} {verb}: use --from {siblings[0]}"
     return f"{name} has no setting {key!r}{near(key, known)}: {', '.join(known)}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 
 from softstep.conventions.libraries.shared import NEEDS_ONE_ENV, check_tau, integer_or_none, tau_and_env_steps, weight
@@ -34,7 +33,7 @@ def _in_rounds(round_length: str) -> tuple[Callable[[Settings], Meaning], Callab
 def _every_step(period: str) -> tuple[Callable[[Settings], Meaning], Callable[[Meaning], SettingsOrReason]]:
     """Return how a script that makes one gradient step per step of all environments is read and written.
 
-    Its setting `period` counts these steps.
+    Its setting `period` counts these steps: its `global_step` grows by 1 per step of all environments together.
     """
 
     def meaning_of(settings: Settings) -> Meaning:
@@ -47,6 +46,16 @@ def _every_step(period: str) -> tuple[Callable[[Settings], Meaning], Callable[[M
         return {"tau": meaning.update.tau, period: meaning.update.period, "num_envs": meaning.num_envs}
 
     return meaning_of, settings_of
+
+
+def _ddpg_meaning(settings: Settings) -> Meaning:
+    return _read_td3({**settings, "num_envs": 1})
+
+
+def _ddpg_settings(meaning: Meaning) -> SettingsOrReason:
+    if meaning.env_steps_per_gradient_step != 1:
+        return "it makes one gradient step per step of its one environment"
+    return {"tau": meaning.update.tau, "policy_frequency": meaning.update.period}
 
 
 _read_dqn, _write_dqn = _in_rounds("train_frequency")
@@ -79,7 +88,9 @@ SAC = Library(
     meaning=_read_sac,
     write=_write_sac,
     without_effect=("policy_frequency",),
-    remarks=("policy_frequency delays the actor, not the target",),
+    remarks=(
+        "policy_frequency = n delays the actor, not the target: at every n-th step the actor makes n gradient steps",
+    ),
 )
 
 SAC_ATARI = Library(
@@ -96,13 +107,26 @@ SAC_ATARI = Library(
 TD3 = Library(
     title="CleanRL, td3_continuous_action.py",
     version="fe8d8a03",
-    source="cleanrl/td3_continuous_action.py:229, 255-267",
+    source="cleanrl/td3_continuous_action.py:51, 229, 255-267, cleanrl/td3_continuous_action_jax.py:243-254, 309-315",
     settings={"tau": weight(0.005), "policy_frequency": Setting(2), "num_envs": Setting(1)},
     weighs="tau: new",
     clock="gradient steps: one per step of all environments",
     meaning=_read_td3,
     write=_write_td3,
-    remarks=("the targets move with the delayed actor: policy_frequency changes both",),
+    remarks=(
+        "the targets move with the delayed actor: policy_frequency changes both",
+        "td3_continuous_action_jax.py does the same with one environment",
+    ),
 )
 
-DDPG = replace(TD3, title="CleanRL, ddpg_continuous_action.py", source="cleanrl/ddpg_continuous_action.py:204, 219-229")
+DDPG = Library(
+    title="CleanRL, ddpg_continuous_action.py",
+    version="fe8d8a03",
+    source="cleanrl/ddpg_continuous_action.py:148, 204, 219-229, cleanrl/ddpg_continuous_action_jax.py:211-218, 270",
+    settings={"tau": weight(0.005), "policy_frequency": Setting(2)},
+    weighs="tau: new",
+    clock="gradient steps: one per step of its one environment",
+    meaning=_ddpg_meaning,
+    write=_ddpg_settings,
+    remarks=("the targets move with the delayed actor, as in its TD3: policy_frequency = 1 is DDPG as published",),
+)

@@ -33,7 +33,7 @@ def _config_settings(meaning: Meaning) -> SettingsOrReason:
 CONFIG = Library(
     title="softstep",
     version="this version",
-    source="src/softstep/learner/q_learning.py",
+    source="src/softstep/learner/q_learning.py, src/softstep/learner/actor_critic.py",
     settings={
         "target.tau": weight(0.005),
         "target.period": Setting(1),
@@ -45,4 +45,5 @@ CONFIG = Library(
     clock="gradient steps",
     meaning=_config_meaning,
     write=_config_settings,
+    remarks=("policy_delay delays the actor, not the targets; actor_tau is τ of the actor's target",),
 )
