@@ -15,12 +15,12 @@ from softstep.cli.options import PlainCommand, RunPath, Trust, TrustFlags
 
 @dataclass(frozen=True)
 class Export(PlainCommand):
-    """Export a trained agent, its action values and its greedy policy, for another library or runtime."""
+    """Export a trained agent's greedy policy, and its action values if actions are discrete, for another runtime."""
 
     run: RunPath
     """Run folder."""
     to: Literal["torch", "jax", "onnx", "sb3"]
-    """Format: torch or jax (a folder), onnx (one file) or sb3 (an archive for DQN.load of stable-baselines3)."""
+    """Format: torch or jax (a folder), onnx (one file) or sb3 (an archive for stable-baselines3's load)."""
     agent: int = 0
     """Index of the agent, counted from 0 in the order of `softstep eval`."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None

@@ -1,5 +1,5 @@
-"""Export trained agents: the greedy policy and its Q-function as files for PyTorch, JAX, ONNX and
-stable-baselines3.
+"""Export trained agents as files for PyTorch, JAX, ONNX and stable-baselines3: the Q-function of a deep Q-network with
+its greedy policy, or the deterministic policy of an actor.
 
 Nothing here reads a pickle; what stable-baselines3 does when it loads its own archive is up to it.
 """
@@ -13,12 +13,14 @@ from typing import Literal
 
 from softstep import files
 from softstep.errors import ConfigError
+from softstep.learner.algorithms import make_acting_network
+from softstep.policies.actor_critic_networks import ActorCriticNetworks, read_networks
 from softstep.policies.export_jax import jax_files
 from softstep.policies.export_onnx import onnx_model
 from softstep.policies.export_sb3 import sb3_archive
 from softstep.policies.export_torch import torch_files
 from softstep.policies.exported_policy import ExportedPolicy
-from softstep.policies.policy import load
+from softstep.policies.policy import Policy, load, read_arrays
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run
 from softstep.runs.run_folder import RunFolder
@@ -42,8 +44,9 @@ def export_policy(
         run: the run or its folder.
         to: the format. torch, jax: a folder with policy.py and policy.safetensors, for float32 observations
             (N, O). onnx: one file, from `observation` float32 (N, O) to `q_values` float32 (N, A) and `action`
-            int64 (N,); the batch axis N is required. sb3: an archive for `stable_baselines3.DQN.load` with the
-            run's settings; a warning names those that stable-baselines3 cannot express.
+            int64 (N,), or, of an actor, to `action` float32 (N, A); the batch axis N is required. sb3: an archive for
+            `stable_baselines3.DQN.load`, or SAC, TD3 or DDPG, with the run's settings; a warning names those that
+            stable-baselines3 cannot express.
         out: path of the file or folder; by default in the run folder.
         agent: number of the agent, from 0 on.
         trusted: the modules that the run's configuration names, if any, repeated.
@@ -56,15 +59,16 @@ def export_policy(
     """
     path = Path(run.path if isinstance(run, Run) else run).absolute()
     out = Path(out).absolute() if out is not None else path / _DEFAULT_NAMES[to].format(agent)
-    run_folder.open_run(path).config.require_q_network("export")
     policy = load(path, agent, trusted=trusted)
-    layers = policy.layers
+    layers = policy.greedy_layers
     if layers is None:
         raise ConfigError(f"{path} has a network of its own, which cannot be exported: train with the MLP of --hidden")
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another --out")
     folder = run_folder.open_run(path)
-    exported = ExportedPolicy(policy, layers, folder.config, _env_steps(folder, agent))
+    exported = ExportedPolicy(
+        policy, layers, folder.config, _env_steps(folder, agent), _networks(policy, folder, agent)
+    )
     for file, content in _contents(exported, to, out).items():
         files.write_file(file, content)
     return out
@@ -74,6 +78,15 @@ def _env_steps(folder: RunFolder, agent: int) -> int:
     """Return the environment steps of the checkpoint from which `load` takes the agent."""
     checkpoint = checkpoints.read_checkpoint(folder, agent // folder.config.width, with_replay=False)
     return checkpoint.env_steps if checkpoint is not None else 0
+
+
+def _networks(policy: Policy, folder: RunFolder, agent: int) -> ActorCriticNetworks | None:
+    """Return all networks of an agent with an actor, None for a deep Q-learner."""
+    if not folder.config.continuous:
+        return None
+    block, slot = divmod(agent, folder.config.width)
+    actor = make_acting_network(folder.config, policy.spec.observation_size, policy.spec.num_actions)
+    return read_networks(read_arrays(folder, block), actor, slot)
 
 
 def _contents(exported: ExportedPolicy, to: Format, out: Path) -> Mapping[Path, bytes]:

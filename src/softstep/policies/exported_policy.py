@@ -9,6 +9,8 @@ import safetensors.numpy
 
 import softstep
 from softstep.config import Config
+from softstep.envs.contract import ActionBounds
+from softstep.policies.actor_critic_networks import ActorCriticNetworks
 from softstep.policies.policy import Layers, Policy
 from softstep.settings import Agent, changed
 
@@ -18,10 +20,13 @@ class ExportedPolicy(NamedTuple):
 
     policy: Policy
     layers: Layers
+    """The layers of its network; of a Gaussian actor, the last one without the rows of log σ."""
     config: Config
     """The configuration of its run."""
     env_steps: int
     """Environment steps that the agent has trained for."""
+    networks: ActorCriticNetworks | None = None
+    """All networks of an agent with an actor."""
 
     @property
     def agent(self) -> Agent:
@@ -34,10 +39,17 @@ class ExportedPolicy(NamedTuple):
         return [self.layers[0][0].shape[1], *(len(bias) for _, bias in self.layers)]
 
     @property
+    def bounds(self) -> ActionBounds | None:
+        """The range of continuous actions; None for discrete ones."""
+        return self.policy.spec.action_bounds
+
+    @property
     def title(self) -> str:
         """One sentence that says which agent it is."""
         agent = self.policy.agent
-        return f"A deep Q-network for {self.config.env}, trained by softstep: {agent.arm}, seed {agent.seed}."
+        kind = f"actor of {self.config.algorithm.upper()}" if self.config.continuous else "deep Q-network"
+        article = "An" if self.config.continuous else "A"
+        return f"{article} {kind} for {self.config.env}, trained by softstep: {agent.arm}, seed {agent.seed}."
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -32,3 +32,39 @@ def q_values(params, observations):
     return x @ weight.T + bias
 '''
 """A template with the fields title, observations, actions and layers (numbers of all three)."""
+
+JAX_ACTOR_MODULE = '''"""{title}
+
+    from policy import act, load
+    params = load()
+    actions = act(params, observations)         # float32 (..., {observations}) -> float32 (..., {actions})
+
+Actions are deterministic and lie within LOW and HIGH, the environment's bounds. A batch axis is optional; `jax.jit`,
+`jax.vmap` and `jax.grad` apply to `act`.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from safetensors.numpy import load_file
+
+LOW, HIGH = {low}, {high}
+
+
+def load(path=Path(__file__).with_name("policy.safetensors")):
+    """Return the layers' weights (out, in) and biases (out,)."""
+    tensors = load_file(path)
+    return [(jnp.asarray(tensors[f"{{n}}.weight"]), jnp.asarray(tensors[f"{{n}}.bias"])) for n in range({layers})]
+
+
+def act(params, observations):
+    """Return the actions of observations, along the last axis: tanh of the outputs, scaled from [-1, 1]."""
+    x = jnp.asarray(observations, jnp.float32)
+    for weight, bias in params[:-1]:
+        x = jax.nn.relu(x @ weight.T + bias)
+    weight, bias = params[-1]
+    low, high = jnp.asarray(LOW, jnp.float32), jnp.asarray(HIGH, jnp.float32)
+    return low + 0.5 * (jnp.tanh(x @ weight.T + bias) + 1) * (high - low)
+'''
+"""The same for an actor, with the further fields low and high (lists)."""

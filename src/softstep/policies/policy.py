@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from softstep.jax_settings.pinned import pinned
 from softstep.learner.algorithms import make_acting_network, make_head
 from softstep.learner.heads import ARGMAX, Head
 from softstep.learner.networks import Network, numpy_q_values
+from softstep.policies.actor_critic_networks import Parameters, layers_of, read_networks
 from softstep.runs import checkpoints, registration, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
@@ -38,6 +39,7 @@ class Policy:
         params: Any,
         hidden: Sequence[int],
         head: Head = ARGMAX,
+        critics: Parameters = (),
     ) -> None:
         """Make a policy of a network's parameters.
 
@@ -48,6 +50,7 @@ class Policy:
             params: its parameters.
             hidden: sizes of the hidden layers of an MLP.
             head: what its outputs mean as an action.
+            critics: the parameters of the critics of an actor, stacked.
         """
         self.agent, self.spec, self.head = agent, spec, head
         self._mlp_params = params if network.plain_mlp else None
@@ -58,19 +61,51 @@ class Policy:
         else:
             apply = jax.jit(network.apply)
             self._outputs = pinned()(lambda observation: np.asarray(apply(params, observation)))
+        self._critics: Callable[[np.ndarray], np.ndarray] | None = None
+        if critics:
+            sizes = (spec.observation_size + spec.num_actions, *hidden, 1)
+            packed = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in critics], axis=1)
+            self._critics = numpy_q_values(sizes)(packed)
 
     @property
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]] | None:
         """Weights (out, in) and biases (out,) of the MLP, with ReLU between layers; None for a custom network."""
         if self._mlp_params is None:
             return None
-        return list(zip(self._mlp_params[::2], self._mlp_params[1::2], strict=True))
+        return layers_of(self._mlp_params)
+
+    @property
+    def greedy_layers(self) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Those of `layers` that the greedy action needs: without the rows of log σ of a Gaussian actor."""
+        if self.layers is None or self.head.kind != "gaussian":
+            return self.layers
+        *hidden, (weight, bias) = self.layers
+        return [*hidden, (weight[: self.spec.num_actions], bias[: self.spec.num_actions])]
 
     def q_values(self, observation: Any) -> Float[np.ndarray, " A"]:
         """Return Q(s, ·), shape (A,); raise ValueError for an actor, or if the observation has the wrong size."""
         if self.head.kind != "argmax":
             raise ValueError(f"agent of {self.spec.name}: an actor has no action values; call the policy itself")
         return self._checked_outputs(observation)
+
+    def value(self, observation: Any) -> float:
+        """Return the value of the greedy action a: max Q(s, ·), or min_i Q_i(s, a) of an actor's critics.
+
+        It is NaN if the actor has diverged.
+
+        Raises:
+            ValueError: the observation has the wrong size, or the policy is an actor without critics.
+        """
+        outputs = self._checked_outputs(observation)
+        if self.head.kind == "argmax":
+            return float(outputs.max())
+        if self._critics is None:
+            raise ValueError(f"agent of {self.spec.name}: its actor was made without critics")
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        flat = np.ravel(np.asarray(observation, np.float32))
+        inputs = np.concatenate([flat, self.head.greedy(np, outputs)])
+        return float(self._critics(inputs[None, None]).min())
 
     def _checked_outputs(self, observation: Any) -> np.ndarray:
         flat = np.ravel(np.asarray(observation, np.float32))
@@ -112,8 +147,13 @@ def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) 
     spec = describe_environment(folder)
     network = make_acting_network(config, spec.observation_size, spec.num_actions)
     block, slot = divmod(agent, config.width)
-    params = tuple(leaf[slot] for leaf in read_parameters(folder, network, block))
-    return Policy(config.blocks()[block][slot], spec, network, params, config.hidden, make_head(config))
+    arrays = read_arrays(folder, block)
+    params = tuple(leaf[slot] for leaf in evaluated_parameters(config, network, arrays))
+    critics: Parameters = ()
+    if config.continuous:
+        networks = read_networks(arrays, network, slot)
+        critics = networks.critics if config.eval_network == "online" else networks.target_critics
+    return Policy(config.blocks()[block][slot], spec, network, params, config.hidden, make_head(config), critics)
 
 
 def describe_environment(folder: RunFolder) -> envs.EnvSpec:
@@ -126,7 +166,12 @@ def describe_environment(folder: RunFolder) -> envs.EnvSpec:
 
 
 def read_parameters(folder: RunFolder, network: Network, block: int) -> tuple[np.ndarray, ...]:
-    """Read the leaves (W, …) of a block's evaluated network from its newest checkpoint.
+    """Read the leaves (W, …) of a block's evaluated network from its newest checkpoint; raise as `read_arrays`."""
+    return evaluated_parameters(folder.config, network, read_arrays(folder, block))
+
+
+def read_arrays(folder: RunFolder, block: int) -> Mapping[str, np.ndarray]:
+    """Read the arrays of a block's newest checkpoint.
 
     Raises:
         StoreError: the block has no checkpoint.
@@ -134,4 +179,4 @@ def read_parameters(folder: RunFolder, network: Network, block: int) -> tuple[np
     checkpoint = checkpoints.read_checkpoint(folder, block, with_replay=False)
     if checkpoint is None:
         raise StoreError(f"{folder.path} has no checkpoint of block {block} yet: train it first")
-    return evaluated_parameters(folder.config, network, checkpoint.arrays)
+    return checkpoint.arrays
