@@ -10,12 +10,14 @@ from typing import Annotated
 import softstep
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.options import File, PlainCommand, RunPath, Trust, TrustFlags
-from softstep.runs import run_folder
 
 
 @dataclass(frozen=True)
 class Watch(PlainCommand):
-    """Write a GIF of one greedy episode, with the action values beside the picture."""
+    """Write a GIF of one greedy episode, with the action values beside the picture.
+
+    Of continuous actions, the action and its value, the smallest of the critics' Q(s, a).
+    """
 
     run: RunPath
     """Run folder."""
@@ -33,9 +35,8 @@ class Watch(PlainCommand):
         """Play the episode, write the GIF, print its return and return the exit code."""
         out = self.out or self.run / f"watch-{self.agent}-{self.seed}.gif"
         file = out.absolute()  # the environment's code may change the working directory
-        run_folder.open_run(self.run).config.require_q_network("watch")
         policy = softstep.load(self.run, self.agent, trusted=self.trust.names)
-        episode = softstep.landing_gif(policy.q_values, policy.spec, file, self.seed, max_steps=self.eval_max_steps)
+        episode = softstep.landing_gif(policy, policy.spec, file, self.seed, max_steps=self.eval_max_steps)
         if not (episode["terminated"] or episode["truncated"]):
             warnings.warn(
                 f"the episode had not ended after {self.eval_max_steps} steps and was cut (--eval-max-steps sets the"

@@ -1,4 +1,7 @@
-"""One frame of the animation: the environment's picture, and a panel with action values, return and step."""
+"""One frame of the animation: the environment's picture, and a panel with action values, return and step.
+
+Of continuous actions, the panel shows the action's components and its value.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from softstep.envs.contract import ActionBounds
 from softstep.report.shared.palette import ACCENT_ON_DARK, DARK_GROUND, DARK_INK
 
 HEIGHT = 360
@@ -31,8 +35,9 @@ class EpisodeStep(NamedTuple):
     """One step of an episode."""
 
     q_values: np.ndarray
-    """Action values (A,)."""
-    action: int
+    """Action values (A,), or the value (1,) of a continuous action."""
+    action: int | np.ndarray
+    """The action's number, or its components (A,) as the environment takes them."""
     number: int
     """Steps so far, this one included."""
     total: float
@@ -44,12 +49,15 @@ class FrameRenderer:
 
     Args:
         title: The environment's id.
-        actions: What the actions do.
+        actions: What the actions do, or the components of a continuous one.
         steps: All steps of the episode.
+        bounds: The range of continuous actions; None for discrete ones.
     """
 
-    def __init__(self, title: str, actions: Sequence[str], steps: Sequence[EpisodeStep]) -> None:
-        self._title, self._actions, self._steps = title, actions, steps
+    def __init__(
+        self, title: str, actions: Sequence[str], steps: Sequence[EpisodeStep], bounds: ActionBounds | None = None
+    ) -> None:
+        self._title, self._actions, self._steps, self._bounds = title, actions, steps, bounds
         values = np.stack([step.q_values for step in steps])
         deviations = np.abs(values - values.mean(axis=1, keepdims=True))
         self._scale = float(np.quantile(deviations.max(axis=1), 0.95)) or 1.0
@@ -67,11 +75,18 @@ class FrameRenderer:
         panel = Image.new("RGB", (PANEL * FINE, HEIGHT * FINE), DARK_GROUND)
         draw, step = ImageDraw.Draw(panel), self._steps[index]
         self._head(draw, step)
-        _text(draw, _LEFT, 190, "Q of each action; bars: Q − mean", 22)
         pitch = min(84, 330 // len(self._actions))
-        for action, name in enumerate(self._actions):
-            self._bar(draw, step, action, name, top=214 + action * pitch, pitch=pitch)
-        self._history(draw, index, top=600, bottom=676)
+        if self._bounds is None:
+            _text(draw, _LEFT, 190, "Q of each action; bars: Q − mean", 22)
+            for action, name in enumerate(self._actions):
+                self._bar(draw, step, action, name, top=214 + action * pitch, pitch=pitch)
+            self._history(draw, index, "largest Q so far in the episode", top=600, bottom=676)
+        else:
+            _text(draw, _LEFT, 190, "action; bars: from 0, within bounds", 22)
+            for number, name in enumerate(self._actions):
+                self._component(draw, step, number, name, top=214 + number * pitch, pitch=pitch)
+            self._history(draw, index, "min Q(s, a) of the critics", top=600, bottom=676)
+            _text(draw, _RIGHT, 582, _signed(float(step.q_values[0]), 1), 26, DARK_INK)
         return panel.resize((PANEL, HEIGHT), Image.Resampling.BOX)
 
     def _head(self, draw: ImageDraw.ImageDraw, step: EpisodeStep) -> None:
@@ -92,28 +107,46 @@ class FrameRenderer:
             pitch: Pixels from one action to the next.
         """
         chosen, value = action == step.action, float(step.q_values[action])
-        size = 26 if pitch >= 56 else max(12, pitch // 2)
-        ink = DARK_INK if chosen else _MUTED
-        _text(draw, _LEFT, top + size, name, size, ink)
-        _text(draw, _RIGHT, top + size, _signed(value, 1), size, ink)
         share = float(np.clip((value - step.q_values.mean()) / self._scale, -1, 1))
         middle = (_LEFT + _RIGHT) // 2
         end = middle + round(share * (_RIGHT - middle))
-        upper, lower = top + size + 10, top + size + 10 + max(4, pitch // 5)
-        draw.rectangle((_LEFT, upper, _RIGHT, lower), fill=_FAINT)
-        draw.rectangle((min(middle, end), upper, max(middle, end), lower), fill=ACCENT_ON_DARK if chosen else _BAR)
-        draw.line((middle, upper - 4, middle, lower + 4), fill=_MUTED, width=2)
+        ink, colour = (DARK_INK, ACCENT_ON_DARK) if chosen else (_MUTED, _BAR)
+        _labelled_bar(draw, (name, _signed(value, 1)), (middle, end), (top, pitch), (ink, colour))
 
-    def _history(self, draw: ImageDraw.ImageDraw, index: int, top: int, bottom: int) -> None:
-        """Draw the largest action value over the episode up to this step.
+    def _component(
+        self, draw: ImageDraw.ImageDraw, step: EpisodeStep, number: int, name: str, top: int, pitch: int
+    ) -> None:
+        """Draw the name and the value of an action's component, and below them a bar from 0 within its range.
+
+        Args:
+            draw: The panel.
+            step: The step of the episode.
+            number: Number of the component.
+            name: What it does.
+            top: Upper edge in pixels.
+            pitch: Pixels from one component to the next.
+        """
+        assert self._bounds is not None
+        low, high = self._bounds.low[number], self._bounds.high[number]
+        value = float(np.asarray(step.action)[number])
+
+        def position(component: float) -> int:
+            return _LEFT + round((float(np.clip(component, low, high)) - low) / (high - low) * (_RIGHT - _LEFT))
+
+        ends = (position(0), position(value))
+        _labelled_bar(draw, (name, _signed(value, 2)), ends, (top, pitch), (DARK_INK, ACCENT_ON_DARK))
+
+    def _history(self, draw: ImageDraw.ImageDraw, index: int, title: str, top: int, bottom: int) -> None:
+        """Draw the largest action value over the episode up to this step, or the value of a continuous action.
 
         Args:
             draw: The panel.
             index: Index of the step.
+            title: What is drawn.
             top: Upper edge in pixels.
             bottom: Lower edge in pixels.
         """
-        _text(draw, _LEFT, top - 18, "largest Q so far in the episode", 22)
+        _text(draw, _LEFT, top - 18, title, 22)
         low, high = float(self._best.min()), float(self._best.max())
         height = (bottom - top) / (high - low or 1.0)
         x = np.linspace(_LEFT, _RIGHT - 6, len(self._best))
@@ -123,6 +156,32 @@ class FrameRenderer:
             draw.line(points, fill=ACCENT_ON_DARK, width=4, joint="curve")
         px, py = points[-1]
         draw.ellipse((px - 7, py - 7, px + 7, py + 7), fill=DARK_INK)
+
+
+def _labelled_bar(
+    draw: ImageDraw.ImageDraw,
+    texts: tuple[str, str],
+    ends: tuple[int, int],
+    place: tuple[int, int],
+    colours: tuple[str, str],
+) -> None:
+    """Draw two texts, and below them a bar.
+
+    Args:
+        draw: The panel.
+        texts: On the left and on the right.
+        ends: Where the bar starts, with a mark, and where it ends; in either order.
+        place: The upper edge, and the pixels from one bar to the next.
+        colours: Of the texts and of the bar.
+    """
+    (left, right), (start, end), (top, pitch), (ink, colour) = texts, ends, place, colours
+    size = 26 if pitch >= 56 else max(12, pitch // 2)
+    _text(draw, _LEFT, top + size, left, size, ink)
+    _text(draw, _RIGHT, top + size, right, size, ink)
+    upper, lower = top + size + 10, top + size + 10 + max(4, pitch // 5)
+    draw.rectangle((_LEFT, upper, _RIGHT, lower), fill=_FAINT)
+    draw.rectangle((min(start, end), upper, max(start, end), lower), fill=colour)
+    draw.line((start, upper - 4, start, lower + 4), fill=_MUTED, width=2)
 
 
 def _text(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, ink: str = _MUTED) -> None:

@@ -1,4 +1,7 @@
-"""A greedy episode as an animated GIF: the environment's picture, and beside it the action values."""
+"""A greedy episode as an animated GIF: the environment's picture, and beside it the action values.
+
+Of continuous actions, it shows the action and its value.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 from PIL import Image
 
 from softstep.envs import EnvSpec, make_gymnasium
+from softstep.envs.actions import box_bounds
+from softstep.envs.contract import ActionBounds
 from softstep.errors import ConfigError, EnvironmentFailed
+from softstep.policies.policy import Policy
 from softstep.report.media.episode_frame import EpisodeStep, FrameRenderer
 from softstep.report.shared.output_file import check_output, write_output
 from softstep.user_code import close, guarded
@@ -39,6 +46,17 @@ ACTION_NAMES = {
 }
 """What the actions do, by the environment's name without its version."""
 
+COMPONENT_NAMES = {
+    "Pendulum": ("torque",),
+    "MountainCarContinuous": ("force",),
+    "LunarLander": ("main engine", "side engines"),
+    "BipedalWalker": ("hip 1", "knee 1", "hip 2", "knee 2"),
+}
+"""What the components of continuous actions do."""
+
+Agent = Policy | Callable[[np.ndarray], np.ndarray]
+"""A policy, or a function that returns the action values (A,) of an observation (O,)."""
+
 
 class Episode(NamedTuple):
     """A played episode with pictures of some of its steps."""
@@ -51,10 +69,12 @@ class Episode(NamedTuple):
     truncated: bool
     frames_per_second: float
     """The environment's own frame rate."""
+    bounds: ActionBounds | None = None
+    """The range of continuous actions; None for discrete ones."""
 
 
 def landing_gif(
-    q_values: Callable[[np.ndarray], np.ndarray],
+    agent: Agent,
     env_id: str | EnvSpec,
     out: Path,
     seed: int = 0,
@@ -64,7 +84,7 @@ def landing_gif(
     """Play one greedy episode of a Gymnasium environment and write it as a GIF, completely or not at all.
 
     Args:
-        q_values: Returns the action values (A,) of an observation (O,).
+        agent: A policy, or a function that returns the action values (A,) of an observation (O,).
         env_id: The environment's id, or the description of an environment with arguments (`policy.spec`).
         out: The file to write.
         seed: Seed of the episode.
@@ -81,9 +101,11 @@ def landing_gif(
     if fps < 1 or max_steps < 1:
         raise ConfigError(f"fps = {fps} and max_steps = {max_steps} must be at least 1")
     out = check_output(Path(out))
-    episode = play(q_values, env_id, seed, fps, max_steps)
+    episode = play(agent, env_id, seed, fps, max_steps)
     name = _description(env_id).name
-    renderer = FrameRenderer(name, action_names(name, len(episode.steps[0].q_values)), episode.steps)
+    step, bounds = episode.steps[0], episode.bounds
+    names = component_names(name, len(bounds.low)) if bounds else action_names(name, len(step.q_values))
+    renderer = FrameRenderer(name, names, episode.steps, bounds)
     shown = sorted(episode.pictures)
     content = _encode(renderer, episode, shown)
     while len(content) > MAX_BYTES and len(shown) > 2:
@@ -102,7 +124,7 @@ def landing_gif(
 
 
 def play(
-    q_values: Callable[[np.ndarray], np.ndarray],
+    agent: Agent,
     env_id: str | EnvSpec,
     seed: int = 0,
     fps: int = 30,
@@ -111,7 +133,7 @@ def play(
     """Play one greedy episode.
 
     Args:
-        q_values: Returns the action values (A,) of an observation (O,).
+        agent: A policy, or a function that returns the action values (A,) of an observation (O,).
         env_id: The environment's id, or its description.
         seed: Seed of the episode.
         fps: Pictures per second of play, approximately; fewer if there would be more than about `MAX_FRAMES`.
@@ -120,37 +142,73 @@ def play(
     with _headless():
         env = _make(_description(env_id))
         try:
-            return _play(q_values, env, seed, fps, max_steps)
+            return _play(agent, env, seed, fps, max_steps)
         finally:
             close(env)
 
 
-def _play(q_values: Callable[[np.ndarray], np.ndarray], env: Any, seed: int, fps: int, max_steps: int) -> Episode:
+def _play(agent: Agent, env: Any, seed: int, fps: int, max_steps: int) -> Episode:
+    choose, bounds = _chooser(agent, env), _bounds(agent)
     with guarded(f"{_name(env)} cannot be reset"):
         observation, _ = env.reset(seed=seed)
-    first_action = int(getattr(env.action_space, "start", 0))
     rate = float(env.metadata.get("render_fps") or 30)
     stride = max(1, round(rate / fps))
     steps: list[EpisodeStep] = []
     pictures: dict[int, np.ndarray] = {}
     total, terminated, truncated = 0.0, False, False
     while not (terminated or truncated) and len(steps) < max_steps:
-        values = np.asarray(q_values(np.asarray(observation, np.float32).ravel()), float)
-        if not np.isfinite(values).all():
-            raise ConfigError("this agent's action values are not finite because it diverged: watch another agent")
-        action = int(np.argmax(values))
+        values, action, native = choose(np.asarray(observation, np.float32).ravel())
         if len(steps) % stride == 0:
             pictures[len(steps)] = _picture(env)
         if len(pictures) > MAX_FRAMES:
             stride *= 2
             pictures = {index: picture for index, picture in pictures.items() if index % stride == 0}
         with guarded(f"{_name(env)} failed at step {len(steps) + 1} of the episode", EnvironmentFailed):
-            observation, reward, terminated, truncated, _ = env.step(first_action + action)
+            observation, reward, terminated, truncated, _ = env.step(native)
             total += float(reward)
         steps.append(EpisodeStep(values, action, len(steps) + 1, total))
     pictures[len(steps)] = _picture(env)
     steps.append(steps[-1])
-    return Episode(steps, pictures, bool(terminated), bool(truncated), rate)
+    return Episode(steps, pictures, bool(terminated), bool(truncated), rate, bounds)
+
+
+def _bounds(agent: Agent) -> ActionBounds | None:
+    return agent.spec.action_bounds if isinstance(agent, Policy) else None
+
+
+def _chooser(agent: Agent, env: Any) -> Callable[[np.ndarray], tuple[np.ndarray, Any, Any]]:
+    """Return a function: observation → values and action as in `EpisodeStep`, and the action that `env` takes.
+
+    Raises:
+        ConfigError: The environment does not take the agent's continuous actions.
+    """
+    space, bounds = env.action_space, _bounds(agent)
+    if bounds is not None and not (isinstance(space, gymnasium.spaces.Box) and box_bounds(space) == bounds):
+        raise ConfigError(
+            f"{_name(env)} cannot be watched: its actions are {space}, and the agent's are from {list(bounds.low)} to"
+            f" {list(bounds.high)}"
+        )
+
+    def number(observation: np.ndarray) -> tuple[np.ndarray, Any, Any]:
+        values = _finite(agent.q_values(observation) if isinstance(agent, Policy) else agent(observation))
+        action = int(np.argmax(values))
+        return values, action, int(getattr(space, "start", 0)) + action
+
+    def components(observation: np.ndarray) -> tuple[np.ndarray, Any, Any]:
+        assert isinstance(agent, Policy)
+        values = _finite(np.array([agent.value(observation)]))
+        action = agent(observation)
+        return values, action, action.reshape(space.shape).astype(space.dtype)
+
+    return number if bounds is None else components
+
+
+def _finite(values: Any) -> np.ndarray:
+    """Return action values as floats; raise ConfigError if they are not finite."""
+    values = np.asarray(values, float)
+    if not np.isfinite(values).all():
+        raise ConfigError("this agent's action values are not finite because it diverged: watch another agent")
+    return values
 
 
 def _picture(env: Any) -> np.ndarray:
@@ -216,6 +274,12 @@ def _headless() -> Iterator[None]:
 def action_names(env_id: str, count: int) -> Sequence[str]:
     """Return what the actions do, or "action 0" and so on if that is unknown."""
     names = ACTION_NAMES.get(env_id.rpartition("-v")[0], ())
+    return names if len(names) == count else [f"action {number}" for number in range(count)]
+
+
+def component_names(env_id: str, count: int) -> Sequence[str]:
+    """Return what the components of a continuous action do, or "action 0" and so on if that is unknown."""
+    names = COMPONENT_NAMES.get(env_id.rpartition("-v")[0], ())
     return names if len(names) == count else [f"action {number}" for number in range(count)]
 
 
