@@ -30,12 +30,20 @@ SECONDS_TO_STOP = 6.0
 
 
 def start(*arguments: str, cwd: Path, **more: Any) -> subprocess.Popen[str]:
-    """Start the command in a process group of its own, as a shell does."""
+    """Start the command in a process group of its own and with the signals' own effects, as a shell does."""
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path} | more.pop("env", {})
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
     command = [sys.executable, "-m", "softstep", *arguments]
-    return subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, text=True, **streams)
+    return subprocess.Popen(
+        command, cwd=cwd, env=environment, start_new_session=True, text=True, preexec_fn=_restore_signals, **streams
+    )
+
+
+def _restore_signals() -> None:
+    """Undo what a background job or `nohup` ignores."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_until_training(process: subprocess.Popen[str]) -> None:
