@@ -248,11 +248,6 @@ class Config:
                     f"{name} = {value!r} is a setting of the MLP, which network = {self.network!r} replaces"
                 )
 
-    def require_q_network(self, what: str) -> None:
-        """Raise ConfigError, naming `what`, unless the agents are deep Q-learners."""
-        if self.continuous:
-            raise ConfigError(f"{what} is for deep Q-learning so far, and algorithm = {self.algorithm!r}")
-
     @property
     def continuous(self) -> bool:
         """Whether actions are continuous: an actor chooses them, and critics value them."""

@@ -116,7 +116,7 @@ def reference() -> Reference:
     spec = envs.describe(LINEAR)
     weight, bias = make_network(LINEAR, spec.observation_size, spec.num_actions).init(jax.random.key(5))
     start = np.column_stack([np.asarray(weight, np.float64), np.asarray(bias, np.float64)])
-    return Reference(LINEAR, start, draw_minibatches(LINEAR, spec, 10, seed=5))
+    return Reference(LINEAR, start, draw_minibatches(LINEAR, spec, 10, seed=5).transitions)
 
 
 def test_sgd_follows_the_paths_written_out_in_numpy(linear: FirstSteps, reference: Reference) -> None:
@@ -160,7 +160,7 @@ def test_recorded_transitions_follow_the_environment(env: str) -> None:
 
 def test_minibatches_depend_on_the_seed_and_not_on_their_number() -> None:
     spec = envs.describe(CONFIG)
-    few, many, other = (draw_minibatches(CONFIG, spec, n, seed) for n, seed in ((2, 0), (5, 0), (2, 1)))
+    few, many, other = (draw_minibatches(CONFIG, spec, n, seed).transitions for n, seed in ((2, 0), (5, 0), (2, 1)))
     assert few.observation.shape == (2, CONFIG.batch_size, spec.observation_size)
     for a, b in zip(few, many, strict=True):
         np.testing.assert_array_equal(a, b[:2])

@@ -36,6 +36,10 @@ class Compare(RunArguments):
     - hard: full copies every N gradient steps, with the same mean lag as soft
     - best-alpha: one network at the best of α and five smaller ones, chosen on other seeds
     - best-soft: a soft update with the best of six τ, chosen on other seeds
+    - critic-target: only the critics have a soft target (DDPG, TD3)
+    - actor-target: only the actor has one (DDPG, TD3)
+
+    With an actor, α is the critics'; best-alpha also tries the same factors on all α at once.
     """
 
     DEFAULT_PRESET: ClassVar[str | None] = "demo"

@@ -7,15 +7,28 @@ same-alpha      α,        the network is its own target: what is lost without a
 hard            α,        T ← Q every N gradient steps, with the same mean lag as soft
 best-alpha      α′,       the network is its own target; α′ is the best of α and five smaller ones on other seeds
 best-soft       α,        τ is the best of six on the same other seeds
+critic-target   α,        as soft, but the actor is its own target (DDPG, TD3)
+actor-target    α,        as soft, but the critics are their own targets (DDPG, TD3)
+
+With an actor, T follows the critics, so that α is theirs: smaller-alpha leaves the actor's α and the temperature's as
+they are. Nothing has a target where "the network is its own target". Because slowing one of three networks is not the
+only reading of "a smaller step", best-alpha also tries the same factors on all α at once.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from softstep.config import Config
 from softstep.settings import Arm
 from softstep.target import TargetUpdate
 
-ARMS = ("soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft")
+ACTOR_TARGET_ARMS = ("critic-target", "actor-target")
+"""Arms that need an actor with a target of its own."""
+
+ARMS = (
+    "soft", "smaller-alpha", "blended", "same-alpha", "hard", "best-alpha", "best-soft", *ACTOR_TARGET_ARMS
+)  # fmt: skip
 
 TUNED_ARMS = ("best-alpha", "best-soft")
 """Arms with a setting that is selected on seeds of its own before the comparison."""
@@ -36,13 +49,48 @@ def make_arm(name: str, config: Config, inner_steps: int) -> Arm:
     `inner_steps` is the number of gradient steps of `blended` between two blends.
     """
     alpha, target = config.learning_rate, config.target
+    no_actor_target = 1.0 if config.continuous else None
     return {
         "soft": Arm(name, alpha, target),
-        "smaller-alpha": Arm(name, target.tau * alpha, TargetUpdate.none()),
+        "smaller-alpha": Arm(name, target.tau * alpha, TargetUpdate.none(), actor_tau=no_actor_target),
         "blended": Arm(name, alpha, TargetUpdate(target.tau, inner_steps), blended=True),
-        "same-alpha": Arm(name, alpha, TargetUpdate.none()),
-        "hard": Arm(name, alpha, TargetUpdate.hard(target.lag_matched_period())),
+        "same-alpha": Arm(name, alpha, TargetUpdate.none(), actor_tau=no_actor_target),
+        "hard": Arm(name, alpha, TargetUpdate.hard(target.lag_matched_period()), actor_tau=no_actor_target),
+        "critic-target": Arm(name, alpha, target, actor_tau=1.0),
+        "actor-target": Arm(name, alpha, TargetUpdate.none(), actor_tau=config.actor_tau or target.tau),
     }[name]
+
+
+def candidates_of_best_alpha(config: Config) -> list[Arm]:
+    """Return the arms from which best-alpha is selected: α′ from large to small, then, with an actor, all α at once."""
+    alphas = candidate_learning_rates(config)
+    if not config.continuous:
+        return [Arm(f"alpha {alpha:.6g}", alpha, TargetUpdate.none()) for alpha in alphas]
+    one_network = Arm("one network", target=TargetUpdate.none(), actor_tau=1.0)
+    return [
+        *(replace(one_network, name=f"alpha {alpha:.6g}", learning_rate=alpha) for alpha in alphas),
+        *(
+            replace(
+                one_network,
+                name=f"alpha {alpha:.6g}, all networks",
+                learning_rate=alpha,
+                actor_learning_rate=factor * _followed(config.actor_learning_rate, config),
+                temperature_learning_rate=factor * _followed(config.temperature_learning_rate, config),
+            )
+            for alpha in alphas
+            if (factor := alpha / config.learning_rate) < 1
+        ),
+    ]
+
+
+def _followed(rate: float | None, config: Config) -> float:
+    """Return a rate that is α if it is not set."""
+    return config.learning_rate if rate is None else rate
+
+
+def candidates_of_best_soft(config: Config) -> list[Arm]:
+    """Return the arms from which best-soft is selected, the largest τ′ first."""
+    return [Arm(f"tau {tau:.6g}", None, TargetUpdate(tau, config.target.period)) for tau in candidate_taus(config)]
 
 
 def candidate_learning_rates(config: Config) -> list[float]:

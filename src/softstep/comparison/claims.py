@@ -56,6 +56,20 @@ SOFT_EQUALS_HARD = Claim(
     ("soft", "hard"),
 )
 
+CRITIC_TARGET_NEEDED = Claim(
+    "critic-target-needed",
+    "The critics need their target: with soft targets of both, the greedy return ends higher than with the actor's"
+    " target alone.",
+    ("soft", "actor-target"),
+)
+
+ACTOR_TARGET_NOT_NEEDED = Claim(
+    "actor-target-not-needed",
+    "The actor needs no target: with the critics' soft target alone, the greedy return does not end lower than with"
+    " both.",
+    ("critic-target", "soft"),
+)
+
 Y_MOVES_LESS = Claim(
     "y-moves-less",
     "The soft update moves the learning target y less per update than one network at the same α.",

@@ -26,6 +26,19 @@ def decide_superiority(difference: Paired, p_holm: float, margin: float) -> Verd
     return "refuted" if difference.high < margin else "inconclusive"
 
 
+def decide_not_lower(difference: Paired, p_holm: float, margin: float) -> VerdictWord:
+    """Decide whether the first side is not lower than the second by the margin δ or more, from the interval alone.
+
+    `p_holm` is not used: it tests a difference of zero, which the claim does not need.
+
+    Returns:
+        "supported" if the interval lies above −δ, "refuted" if it lies below −δ, else "inconclusive".
+    """
+    if difference.low > -margin:
+        return "supported"
+    return "refuted" if difference.high < -margin else "inconclusive"
+
+
 def decide_equivalence(difference: Paired, p_holm: float, margin: float) -> VerdictWord:
     """Decide whether the sides differ by less than the margin δ, from the interval alone.
 

@@ -22,11 +22,17 @@ import numpy as np
 
 from softstep import envs
 from softstep.comparison.random_minibatches import draw_minibatches, record_transitions
-from softstep.comparison.tracked_networks import NetworkTracker, ParameterVectors, parameter_vectors
+from softstep.comparison.tracked_networks import (
+    NetworkTracker,
+    ParameterVectors,
+    parameter_vectors,
+    tracked_learner,
+    valuing,
+    with_valuing,
+)
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.jax_settings.pinned import pinned
-from softstep.learner.networks import make_network
 from softstep.user_code import guarded
 
 OPTIMIZERS = ("sgd", "adam")
@@ -95,7 +101,8 @@ _ignore_overflow = np.errstate(over="ignore", invalid="ignore")  # a diverged ne
 def replay(config: Config, *, updates: Sequence[int] = (1, 2, 3, 10, 100, 1000), seed: int | None = None) -> FirstSteps:
     """Train Q, T, X, W and V from one start and measure their distances after each of `updates`.
 
-    The optimizers are SGD and Adam. T moves at every gradient step, double Q is off and α does not decay.
+    The optimizers are SGD and Adam. T moves at every gradient step, double Q is off and α does not decay. With an
+    actor, the networks are the critics.
 
     Args:
         config: network, loss, gradient clipping, α, c and γ; its `optimizer_options` hold for its own optimizer.
@@ -115,18 +122,18 @@ def replay(config: Config, *, updates: Sequence[int] = (1, 2, 3, 10, 100, 1000),
     alpha, tau = config.learning_rate, config.target.tau
     spec = envs.describe(config)
     minibatches = draw_minibatches(config, spec, max(2, *updates), seed)
-    network = make_network(config, spec.observation_size, spec.num_actions)
-    initial = network.init(jax.random.key(seed))
     rows: list[FirstStep] = []
     second_update_error: dict[str, float] = {}
     unit_steps: dict[str, UnitStep] = {}
     for optimizer in OPTIMIZERS:
+        learner = tracked_learner(config, spec, optimizer)
+        initial = learner.init(jax.random.key(seed))
         with jax.enable_x64(True):
-            tracker = NetworkTracker(config, network, optimizer, initial, minibatches, jnp.float64)
+            tracker = NetworkTracker(config, learner, initial, minibatches, jnp.float64)
             in_float64 = tracker.vectors_after(updates, alpha)
             second_update_error[optimizer] = _second_update_error(tracker, config)
             unit_steps[optimizer] = _unit_step(tracker)
-        tracker = NetworkTracker(config, network, optimizer, initial, minibatches, jnp.float32)
+        tracker = NetworkTracker(config, learner, initial, minibatches, jnp.float32)
         in_float32 = tracker.vectors_after(updates, alpha)
         start = parameter_vectors(tracker.start).q
         rows += [
@@ -157,11 +164,17 @@ def check_replay(config: Config) -> None:
 def _second_update_error(tracker: NetworkTracker, config: Config) -> float:
     """Return ‖(T₂ − X₂) − (1−c)·[c·αs₀ + α·step(Q₁,T₁) − α·step(T₁,T₁)]‖ / ‖T₂ − X₂‖.
 
-    α·step(T₁,T₁) is the second update of a learner whose two networks both stand at T₁, its optimizer as Q left it.
+    α·step(T₁,T₁) is the second update of a learner whose two networks both stand at T₁; the rest of it, the state of
+    its optimizer and an actor, is as X's first update left it.
     """
     alpha, c, tau = config.learning_rate, config.target.c, config.target.tau
     first = tracker.advance(tracker.start, 0, 1, alpha)
-    both_at_target = first._replace(two_networks=first.two_networks._replace(online=first.two_networks.target))
+    one, at_target = first.smaller_rate, valuing(first.two_networks.target)
+    both_at_target = first._replace(
+        two_networks=one._replace(
+            online=with_valuing(one.online, at_target), target=with_valuing(one.target, at_target)
+        )
+    )
     at_0, at_1 = parameter_vectors(tracker.start), parameter_vectors(first)
     at_2 = parameter_vectors(tracker.advance(first, 1, 2, alpha))
     from_target = parameter_vectors(tracker.advance(both_at_target, 1, 2, alpha))

@@ -18,7 +18,9 @@ import polars as pl
 from jaxtyping import Float
 
 from softstep.comparison.claims import (
+    ACTOR_TARGET_NOT_NEEDED,
     BLENDED_EQUALS,
+    CRITIC_TARGET_NEEDED,
     FIRST_UPDATE_EQUAL,
     RETURN_CLAIMS,
     SECOND_UPDATE_DIFFERS,
@@ -30,6 +32,7 @@ from softstep.comparison.claims import (
 from softstep.comparison.decision_rules import (
     VerdictWord,
     decide_equivalence,
+    decide_not_lower,
     decide_smaller_ratio,
     decide_superiority,
 )
@@ -45,6 +48,14 @@ EQUAL_DISTANCE = 1e-8
 """Distances below this, relative to the distance travelled, count as equal in float64."""
 DIFFERENT_DISTANCE = 1e-3
 """Relative distances above this count as different."""
+
+_RETURN_RULES = (
+    *((claim, decide_superiority) for claim in RETURN_CLAIMS),
+    (SOFT_EQUALS_HARD, decide_equivalence),
+    (CRITIC_TARGET_NEEDED, decide_superiority),
+    (ACTOR_TARGET_NOT_NEEDED, decide_not_lower),
+)
+"""Claims on greedy returns, and how each is decided."""
 
 
 class Verdict(NamedTuple):
@@ -100,7 +111,7 @@ def judge_claims(
         config: the configuration of the run.
         first_steps: mappings or named tuples of optimizer, update, t_x = ‖T − X‖/‖X − X₀‖ and w_x = ‖W − X‖/‖X − X₀‖,
             for the target network T of the soft update, the one blended network W and the one network X at the
-            smaller step.
+            smaller step; with an actor, those of the critics, which have no W.
         margin: δ, in place of the one in `RETURN_CRITERIA`.
         floor: score of a diverged agent, in place of the one in `RETURN_CRITERIA`.
 
@@ -112,7 +123,7 @@ def judge_claims(
             environment has no margin and floor.
     """
     check_distinct_seeds(curves)
-    exact = list(_judge_first_steps(first_steps or ()))
+    exact = list(_judge_first_steps(first_steps or (), of_critics=config.continuous))
     measured = [*_measure_returns(curves, config, margin, floor), *_measure_target_moves(curves)]
     adjusted = holm([claim.measured.p for claim in measured])
     return exact + [claim.verdict(p_holm) for claim, p_holm in zip(measured, adjusted, strict=True)]
@@ -155,19 +166,23 @@ def check_distinct_seeds(curves: pl.DataFrame) -> None:
             )
 
 
-def _judge_first_steps(first_steps: Sequence[Any]) -> Iterator[Verdict]:
-    """Yield verdicts on the exact claims, each decided by its worst row; claims without a row are left out."""
+def _judge_first_steps(first_steps: Sequence[Any], *, of_critics: bool) -> Iterator[Verdict]:
+    """Yield verdicts on the exact claims, each decided by its worst row; claims without a row are left out.
+
+    Of critics, the claim on one blended network is left out: their steps also depend on an actor, which is not blended.
+    """
     rows: list[Mapping[str, Any]] = [row if isinstance(row, Mapping) else row._asdict() for row in first_steps]
     t_first = np.array([row["t_x"] for row in rows if row["update"] == 1], float)
     t_later = np.array([row["t_x"] for row in rows if row["update"] >= 2], float)
-    blended = np.array([row["w_x"] for row in rows], float)
+    blended = np.array([] if of_critics else [row["w_x"] for row in rows], float)
+    networks = " of the critics" if of_critics else ""
     if t_first.size:
         worst = float(np.max(t_first))
-        estimand = f"largest ‖T − X‖/‖X − X₀‖ after update 1, below {EQUAL_DISTANCE:g}"
+        estimand = f"largest ‖T − X‖/‖X − X₀‖{networks} after update 1, below {EQUAL_DISTANCE:g}"
         yield _exact_verdict(FIRST_UPDATE_EQUAL, estimand, worst, worst < EQUAL_DISTANCE, t_first.size)
     if t_later.size:
         worst = float(np.min(t_later))
-        estimand = f"smallest ‖T − X‖/‖X − X₀‖ from update 2 on, above {DIFFERENT_DISTANCE:g}"
+        estimand = f"smallest ‖T − X‖/‖X − X₀‖{networks} from update 2 on, above {DIFFERENT_DISTANCE:g}"
         yield _exact_verdict(SECOND_UPDATE_DIFFERS, estimand, worst, worst > DIFFERENT_DISTANCE, t_later.size)
     if blended.size:
         worst = float(np.max(blended))
@@ -186,23 +201,23 @@ def _measure_returns(
 ) -> Iterator[_MeasuredClaim]:
     """Yield the claims on greedy returns whose arms are in `curves`, measured."""
     arms = set(curves["arm"].unique())
-    claims = [_for_arms(claim, arms) for claim in (*RETURN_CLAIMS, SOFT_EQUALS_HARD)]
-    claims = [claim for claim in claims if arms.issuperset(claim.arms)]
+    claims = [(_for_arms(claim, arms), decide) for claim, decide in _RETURN_RULES]
+    claims = [(claim, decide) for claim, decide in claims if arms.issuperset(claim.arms)]
     if not claims:
         return
     criteria = return_criteria(config.env, margin, floor)
     if not np.isfinite(values_of(curves, "eval_return")).any():
         raise ConfigError(f"eval_every = {config.eval_every}: these runs have no evaluation to compare; set eval_every")
-    for claim in claims:
+    for claim, decide in claims:
         difference = paired_difference(*_paired_measures(curves, claim, partial(final_return, floor=criteria.floor)))
-        decide = decide_equivalence if claim.name == SOFT_EQUALS_HARD.name else decide_superiority
         estimand = _return_estimand(claim, criteria)
         yield _MeasuredClaim(claim, estimand, difference, partial(decide, margin=criteria.margin))
 
 
 def _for_arms(claim: Claim, arms: set[str]) -> Claim:
-    """Return the claim with `soft` as its first arm if its own first arm, `best-soft`, was not trained."""
-    return claim if claim.arms[0] in arms else claim._replace(arms=("soft", claim.arms[1]))
+    """Return the claim with `soft` as its first arm if that is `best-soft`, which was not trained."""
+    replaced = claim.arms[0] == "best-soft" and "best-soft" not in arms
+    return claim._replace(arms=("soft", claim.arms[1])) if replaced else claim
 
 
 def _return_estimand(claim: Claim, criteria: ReturnCriteria) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from softstep.comparison.arms import (
+    ACTOR_TARGET_ARMS,
     ARMS,
     FIRST_SELECTION_SEED,
     TUNED_ARMS,
-    candidate_learning_rates,
-    candidate_taus,
+    candidates_of_best_alpha,
+    candidates_of_best_soft,
     make_arm,
 )
 from softstep.comparison.scores import ReturnCriteria, return_criteria
@@ -20,7 +21,6 @@ from softstep.config import Config
 from softstep.errors import ConfigError, near
 from softstep.files import json_text
 from softstep.settings import Arm
-from softstep.target import TargetUpdate
 
 PLAN_FILE = "comparison.json"
 
@@ -44,7 +44,6 @@ class ComparisonPlan:
     """Return that a diverged agent scores; None takes the one declared for the environment."""
 
     def __post_init__(self) -> None:
-        self.config.require_q_network("compare")
         _ = self.criteria  # missing criteria are reported before hours of training, not after
         if self.config.target.kind != "soft":
             raise ConfigError(
@@ -56,6 +55,7 @@ class ComparisonPlan:
                 raise ConfigError(f"unknown arm {name!r}: choose from {', '.join(ARMS)}{near(name, list(ARMS))}")
         if not self.arms or len(set(self.arms)) < len(self.arms):
             raise ConfigError(f"arms = {','.join(self.arms)!r} must name at least one arm and no arm twice")
+        self._check_arms_fit_the_learner()
         for field in ("inner_steps", "selection_seeds"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"{field} = {getattr(self, field)} must be at least 1")
@@ -65,6 +65,24 @@ class ComparisonPlan:
                 f"seed = {self.config.seed} with seeds = {self.config.seeds} reaches the selection seeds:"
                 f" stay below {FIRST_SELECTION_SEED}"
             )
+
+    def _check_arms_fit_the_learner(self) -> None:
+        """Raise ConfigError for an arm that the algorithm or its target cannot have."""
+        algorithm, target = self.config.algorithm, self.config.target
+        if self.config.continuous and "blended" in self.arms:
+            raise ConfigError(f"arm 'blended' is one network, and algorithm = {algorithm!r} has several: leave it out")
+        for arm in ACTOR_TARGET_ARMS:
+            if arm not in self.arms:
+                continue
+            if algorithm not in ("ddpg", "td3"):
+                raise ConfigError(
+                    f"arm {arm!r} is for algorithm = 'ddpg' or 'td3', whose actor has a target; {algorithm!r} has none"
+                )
+            if target.period != 1:
+                raise ConfigError(
+                    f"arm {arm!r} needs a target that moves at every gradient step: target.period = {target.period}"
+                    " would turn the network without a target into full copies"
+                )
 
     def _check_evaluations(self) -> None:
         """Raise ConfigError unless every agent is evaluated regularly until its end."""
@@ -91,11 +109,9 @@ class ComparisonPlan:
         """Return the run on which best-alpha and best-soft are selected: one arm per candidate."""
         arms: list[Arm] = []
         if "best-alpha" in self.arms:
-            for alpha in candidate_learning_rates(self.config):
-                arms.append(Arm(f"alpha {alpha:.6g}", alpha, TargetUpdate.none()))
+            arms += candidates_of_best_alpha(self.config)
         if "best-soft" in self.arms:
-            for tau in candidate_taus(self.config):
-                arms.append(Arm(f"tau {tau:.6g}", None, TargetUpdate(tau, self.config.target.period)))
+            arms += candidates_of_best_soft(self.config)
         return dataclasses.replace(self.config, seed=FIRST_SELECTION_SEED, seeds=self.selection_seeds, arms=tuple(arms))
 
     def judged_config(self, tuned_arms: Mapping[str, Arm]) -> Config:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
+import polars as pl
+
 from softstep.comparison.first_steps import check_replay
 from softstep.comparison.folders import check_new_comparison, comparison_folder, read_plan, selection_folder
 from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
@@ -25,14 +27,19 @@ ResumeRun = Callable[[Path], Run]
 """Resume the run in a folder; a finished run is returned as it is."""
 
 
-def select_tuned_arms(run: Run, floor: float) -> dict[str, Arm]:
+def select_tuned_arms(config: Config, curves: pl.DataFrame, floor: float) -> dict[str, Arm]:
     """Return the candidate of best-alpha and of best-soft with the best mean score over the selection seeds.
 
     Of equal candidates the first is taken.
+
+    Args:
+        config: the selection's configuration, with a candidate per arm.
+        curves: its curves.
+        floor: score of a diverged agent.
     """
-    scores = scores_by_seed(run.curves, floor)
+    scores = scores_by_seed(curves, floor)
     best: dict[str, tuple[float, Arm]] = {}
-    for arm in run.config.arms:
+    for arm in config.arms:
         name = "best-alpha" if arm.name.startswith("alpha") else "best-soft"
         mean = sum(scores[arm.name].values()) / len(scores[arm.name])
         if name not in best or mean > best[name][0]:
@@ -68,7 +75,7 @@ def run_comparison(plan: ComparisonPlan, out: Path, start: StartRun, resume: Res
         selection = _without_replay(selection)
         if not selection.summary["finished"]:
             return selection
-        tuned_arms = select_tuned_arms(selection, plan.criteria.floor)
+        tuned_arms = select_tuned_arms(selection.config, selection.curves, plan.criteria.floor)
     return _without_replay(start(plan.judged_config(tuned_arms), out, files))
 
 

@@ -28,8 +28,15 @@ RETURN_CRITERIA = {
     "CartPole-v1": ReturnCriteria(47.5, 0.0),
     "Acrobot-v1": ReturnCriteria(10.0, -500.0),
     "MountainCar-v0": ReturnCriteria(11.0, -200.0),
+    "Pendulum-v1": ReturnCriteria(30.0, -1600.0),
+    "BipedalWalker-v3": ReturnCriteria(30.0, -200.0),
+    "MountainCarContinuous-v0": ReturnCriteria(9.0, -100.0),
 }
-"""Declared criteria by environment id without its maker; δ is 10 % of the size of Gymnasium's reward threshold."""
+"""Declared criteria by environment id without its maker; δ is 10 % of the size of Gymnasium's reward threshold.
+
+Pendulum has no threshold: 30 is a tenth of the way from a return of −150, which is a good one, to a poor −450. The
+floors are about the lowest return of an episode, and of BipedalWalker, where it is rarer, a fall after much effort.
+"""
 
 
 def return_criteria(

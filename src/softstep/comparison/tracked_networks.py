@@ -4,11 +4,15 @@ Q, T    Q ← Q + α·step(Q, T),  T ← c·T + (1−c)·Q     two networks: the
 X       X ← X + (1−c)·α·step(X, X)                   one network at the smaller rate: the shipped learner, τ = 1
 W       W ← c·W + (1−c)·[W + α·step(W, W)]           one network blended with its own update, literally
 V       V ← V + α·step(Q, T)                         the thread's third equation, with Q's own step
+
+With an actor, Q, T, X, W and V are the critics: α and the blends are theirs. Beside each of them moves an actor, and
+for SAC a temperature, at the same settings; the actor of X and W has no target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,13 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from softstep.comparison.random_minibatches import Minibatches
 from softstep.config import Config
+from softstep.envs import EnvSpec
 from softstep.learner import losses
+from softstep.learner.actor_critic import Networks
+from softstep.learner.algorithms import make_learner
 from softstep.learner.contract import Hyper, Learner, LearnerState
-from softstep.learner.networks import Network, Params, flatten_parameters
+from softstep.learner.networks import Params, flatten_parameters, make_network
 from softstep.learner.optimizers import optimizer_by_name
 from softstep.learner.q_learning import build_learner
-from softstep.transition import Transition
 
 
 class TrackedNetworks(NamedTuple):
@@ -54,42 +61,62 @@ class ParameterVectors(NamedTuple):
 def parameter_vectors(networks: TrackedNetworks) -> ParameterVectors:
     """Return every network's parameters as one vector in float64."""
     two, x, w = networks.two_networks, networks.smaller_rate, networks.self_blended
-    params = (two.online, two.target, x.online, w.online, networks.third_equation, networks.previous_smaller_rate)
+    params = (*map(valuing, (two.online, two.target, x.online, w.online)), *networks[3:])
     return ParameterVectors(*(np.asarray(flatten_parameters(p), np.float64) for p in params))
 
 
+def valuing(networks: Any) -> Params:
+    """Return the parameters of what values actions: the Q-network, or the critics."""
+    return networks.critics if isinstance(networks, Networks) else networks
+
+
+def with_valuing(networks: Any, params: Params) -> Any:
+    """Return the networks with other parameters of what values actions."""
+    return networks._replace(critics=params) if isinstance(networks, Networks) else params
+
+
+def tracked_learner(config: Config, spec: EnvSpec, optimizer: str) -> Learner:
+    """Build the learner that `config` describes, with another optimizer and without double Q.
+
+    The optimizer's options are the configured ones if it is the configured optimizer, else none.
+    """
+    options = config.optimizer_options if optimizer == config.optimizer else {}
+    if config.continuous:
+        changed = replace(config, optimizer=optimizer, optimizer_options=options)
+        return make_learner(changed, spec.observation_size, spec.num_actions)
+    return build_learner(
+        make_network(config, spec.observation_size, spec.num_actions),
+        optimizer_by_name(optimizer, options),
+        loss=losses.squared if config.loss == "mse" else losses.huber,
+        max_grad_norm=config.max_grad_norm,
+    )
+
+
 class NetworkTracker:
-    """Trains all networks in one precision with one optimizer.
+    """Trains all networks in one precision.
 
     T moves at every gradient step, double Q is off and α does not decay.
     """
 
     def __init__(
-        self, config: Config, network: Network, optimizer: str, start: Params, minibatches: Transition, dtype: Any
+        self, config: Config, learner: Learner, initial: LearnerState, minibatches: Minibatches, dtype: Any
     ) -> None:
         """Prepare the training.
 
         Args:
-            config: loss, gradient clipping, c and γ; also the optimizer's options if it is the configured one.
-            network: the network's functions.
-            optimizer: name of the optimizer.
-            start: initial parameters of every network.
-            minibatches: leaves (updates, B, …).
+            config: α of actor and temperature, c and γ.
+            learner: the learner, of `tracked_learner`.
+            initial: its first state.
+            minibatches: those of the updates.
             dtype: precision of parameters and minibatches.
         """
-        start, self._minibatches = _cast(start, dtype), _cast(minibatches, dtype)
-        learner = build_learner(
-            network._replace(init=lambda key: start),
-            optimizer_by_name(optimizer, config.optimizer_options if optimizer == config.optimizer else {}),
-            loss=losses.squared if config.loss == "mse" else losses.huber,
-            max_grad_norm=config.max_grad_norm,
-        )
-        state = learner.init(jax.random.key(0))
-        self.start = TrackedNetworks(state, state, state, start, start)
+        state, self._minibatches = _cast(initial, dtype), _cast(minibatches, dtype)
+        first = valuing(state.online)
+        self.start = TrackedNetworks(state, state, state, first, first)
 
         @jax.jit
         def advance(
-            networks: TrackedNetworks, minibatches: Transition, first: Array, end: Array, alpha: Array
+            networks: TrackedNetworks, minibatches: Minibatches, first: Array, end: Array, alpha: Array
         ) -> TrackedNetworks:
             def body(n: Array, networks: TrackedNetworks) -> TrackedNetworks:
                 return _update(config, learner, networks, jax.tree.map(lambda leaf: leaf[n], minibatches), alpha)
@@ -119,20 +146,33 @@ class NetworkTracker:
 
 
 def _update(
-    config: Config, learner: Learner, networks: TrackedNetworks, minibatch: Transition, alpha: Array
+    config: Config, learner: Learner, networks: TrackedNetworks, minibatch: Minibatches, alpha: Array
 ) -> TrackedNetworks:
     """Update every network once, with the shipped learner and nothing else but a blend and a sum."""
-    c, tau, gamma = config.target.c, config.target.tau, config.gamma
-    old = networks
-    two, _ = learner.update(old.two_networks, minibatch, Hyper(alpha, tau, 1, gamma))
-    smaller_rate, _ = learner.update(old.smaller_rate, minibatch, Hyper(tau * alpha, 1.0, 1, gamma))
-    stepped, _ = learner.update(old.self_blended, minibatch, Hyper(alpha, 1.0, 1, gamma))
-    blended = jax.tree.map(lambda w, w_new: c * w + tau * w_new, old.self_blended.online, stepped.online)
-    third_equation = jax.tree.map(
-        lambda v, q_new, q: v + (q_new - q), old.third_equation, two.online, old.two_networks.online
+    c, tau, agent, old = config.target.c, config.target.tau, config.agents()[0], networks
+    soft = Hyper(
+        alpha, tau, 1, config.gamma, None, agent.actor_learning_rate, agent.temperature_learning_rate, agent.actor_tau
     )
-    self_blended = stepped._replace(online=blended, target=blended)
-    return TrackedNetworks(two, smaller_rate, self_blended, third_equation, old.smaller_rate.online)
+    one_network = soft._replace(tau=1.0, actor_tau=None if agent.actor_tau is None else 1.0)
+    two, _ = learner.update(old.two_networks, *_arguments(minibatch, soft))
+    smaller = one_network._replace(learning_rate=tau * alpha)
+    smaller_rate, _ = learner.update(old.smaller_rate, *_arguments(minibatch, smaller))
+    stepped, _ = learner.update(old.self_blended, *_arguments(minibatch, one_network))
+    blended = jax.tree.map(
+        lambda w, w_new: c * w + tau * w_new, valuing(old.self_blended.online), valuing(stepped.online)
+    )
+    third_equation = jax.tree.map(
+        lambda v, q_new, q: v + (q_new - q), old.third_equation, valuing(two.online), valuing(old.two_networks.online)
+    )
+    self_blended = stepped._replace(
+        online=with_valuing(stepped.online, blended), target=with_valuing(stepped.target, blended)
+    )
+    return TrackedNetworks(two, smaller_rate, self_blended, third_equation, valuing(old.smaller_rate.online))
+
+
+def _arguments(minibatch: Minibatches, hyper: Hyper) -> tuple[Any, Hyper, Any]:
+    """Return the arguments of `Learner.update` after the state."""
+    return minibatch.transitions, hyper, minibatch.noise
 
 
 def _cast(tree: Any, dtype: Any) -> Any:

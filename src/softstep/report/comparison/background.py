@@ -43,7 +43,15 @@ def exact_part(soft: ArmSummary | None) -> str:
 
 
 def acting_part(config: Config) -> str:
-    """Return which of the two networks acts, and which is scored."""
+    """Return which network acts, and which is scored."""
+    if config.continuous:
+        acts = "The actor acts, and is scored without its noise"
+        if config.eval_network == "target":
+            acts = "The actor acts; its target is scored"
+        return (
+            f"{acts}. Q and T are the critics and their targets: T only supplies the values y that the critics are"
+            " fitted to."
+        )
     if config.eval_network == "target":
         return "Agents act with Q while they train; their greedy returns are those of T, as eval_network says."
     return "Agents act with Q and are scored with Q; T only supplies the values y that Q is fitted to."

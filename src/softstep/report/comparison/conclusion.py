@@ -100,7 +100,7 @@ def _animation(run: Run, trusted: Sequence[str]) -> bytes | None:
         out = Path(folder) / "episode.gif"
         try:
             policy = load(run, max(scores, key=lambda number: scores[number]), trusted=trusted)
-            landing_gif(policy.q_values, policy.spec.name, out, 0)
+            landing_gif(policy, policy.spec, out, 0)
         except (ConfigError, EnvironmentFailed):
             return None
         return out.read_bytes()

@@ -22,6 +22,8 @@ MEANINGS = {
     "hard": "a target network that is a full copy, renewed every N gradient steps, with the same mean lag as soft",
     "best-alpha": "one network, its own target, at the best of α and smaller ones, chosen on other seeds",
     "best-soft": "soft at the best of several 1 − c, chosen on other seeds",
+    "critic-target": "as soft, but only the critics have a target network",
+    "actor-target": "as soft, but only the actor has a target network",
 }
 """Each arm in plain words."""
 

@@ -30,8 +30,10 @@ ARMS = {
     "blended": ArmStyle("#c76fe0", "B"),
     "best-alpha": ArmStyle("#8a5a00", "*"),
     "best-soft": ArmStyle("#666699", "+"),
+    "critic-target": ArmStyle("#7e1bfc", "C"),
+    "actor-target": ArmStyle("#c68751", "A"),
 }
-"""The arms of the founding question."""
+"""The arms of comparisons."""
 
 ACCENT = ARMS["soft"].colour
 """Colour of bars, borders and outlines that belong to no arm."""
