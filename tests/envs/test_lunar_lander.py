@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -14,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 
 from softstep import envs
 from softstep.envs import lunar_lander
+from softstep.envs.actions import native_actions
 from softstep.envs.gymnasium_maker import OneEnv
 from softstep.envs.lunar_lander import fast_equivalent, faster_lander
 
@@ -28,17 +30,13 @@ def assert_same_step(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
     assert (float(ours[1]), *ours[2:]) == (float(theirs[1]), *theirs[2:])
 
 
-def play(seed: int, skill: float) -> str:
-    """Play one episode in both environments; return how it ended.
-
-    `skill` is the probability that an action is the environment's own heuristic, not random.
-    """
-    ours, theirs, rng = faster_lander()(), gymnasium_lander(), np.random.default_rng(seed)
+def play(seed: int, policy: Callable[[Any, np.ndarray], Any], *, continuous: bool) -> str:
+    """Play one episode in both environments with `policy(Gymnasium's environment, observation)`; return its end."""
+    ours, theirs = faster_lander()(continuous=continuous), gymnasium_lander(continuous=continuous)
     observation, _ = theirs.reset(seed=seed)
     np.testing.assert_array_equal(ours.reset(seed=seed)[0], observation)
     for _ in range(1_000):
-        is_skilled = rng.random() < skill
-        action = int(original.heuristic(theirs, observation)) if is_skilled else int(rng.integers(4))
+        action = policy(theirs, observation)
         step = theirs.step(action)
         assert_same_step(ours.step(action), step)
         observation = step[0]
@@ -47,31 +45,78 @@ def play(seed: int, skill: float) -> str:
     return "neither"
 
 
-def test_every_step_of_whole_episodes_equals_gymnasium() -> None:
-    ends = [play(seed, skill) for seed in range(12) for skill in (0.0, 0.9, 1.0)]
+def skilled(seed: int, skill: float, *, continuous: bool) -> Callable[[Any, np.ndarray], Any]:
+    """Return a policy that takes the environment's own heuristic with probability `skill`, else acts at random."""
+    rng = np.random.default_rng(seed)
+
+    def policy(env: Any, observation: np.ndarray) -> Any:
+        is_skilled = rng.random() < skill
+        if continuous:
+            action = original.heuristic(env, observation) if is_skilled else rng.uniform(-1.2, 1.2, 2)
+            return action.astype(np.float32)
+        return int(original.heuristic(env, observation)) if is_skilled else int(rng.integers(4))
+
+    return policy
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_every_step_of_whole_episodes_equals_gymnasium(continuous: bool) -> None:
+    ends = [
+        play(seed, skilled(seed, skill, continuous=continuous), continuous=continuous)
+        for seed in range(12)
+        for skill in (0.0, 0.9, 1.0)
+    ]
     assert ends.count("landed") > 5
     assert ends.count("crashed") > 5
 
 
-def test_a_reset_without_a_seed_continues_the_same_random_numbers() -> None:
-    ours, theirs = faster_lander()(), gymnasium_lander()
+HALF, JUST_ABOVE = np.float32(0.5), np.nextafter(np.float32(0.5), np.float32(1))
+LEVELS = [-2.0, -1.0, -JUST_ABOVE, -HALF, -0.0, 0.0, 1e-30, HALF, JUST_ABOVE, 1.0, 2.0, np.inf, np.nan]
+
+
+@pytest.mark.parametrize("side", LEVELS)
+@pytest.mark.parametrize("main", LEVELS)
+def test_constant_throttles_at_and_between_the_thresholds_equal_gymnasium(main: float, side: float) -> None:
+    action = np.array((main, side), np.float32)
+    assert play(4, lambda *_: action, continuous=True) in ("crashed", "landed", "neither")
+
+
+FEW = {
+    False: (2, 1, 3, 0),
+    True: tuple(np.array(pair, np.float32) for pair in ((0.3, 0.0), (-1.0, -0.7), (1.0, 0.9), (-0.2, 0.1))),
+}
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_a_reset_without_a_seed_continues_the_same_random_numbers(continuous: bool) -> None:
+    ours, theirs = faster_lander()(continuous=continuous), gymnasium_lander(continuous=continuous)
     for seed in (3, None, None):
         np.testing.assert_array_equal(ours.reset(seed=seed)[0], theirs.reset(seed=seed)[0])
-        for action in (2, 1, 3, 0) * 5:
+        for action in FEW[continuous] * 5:
             assert_same_step(ours.step(action), theirs.step(action))
 
 
-def test_gravity_is_kept() -> None:
-    theirs = gymnasium_lander(gravity=-4.0)
+@pytest.mark.parametrize("continuous", [False, True])
+def test_gravity_is_kept(continuous: bool) -> None:
+    theirs = gymnasium_lander(gravity=-4.0, continuous=continuous)
     ours = fast_equivalent(theirs)
     assert type(ours) is faster_lander()
+    assert ours.action_space == theirs.action_space
     ours.reset(seed=0)
     theirs.reset(seed=0)
-    assert_same_step(ours.step(0), theirs.step(0))
+    assert_same_step(ours.step(FEW[continuous][0]), theirs.step(FEW[continuous][0]))
 
 
 def make_one(name: str = "LunarLander-v3", **options: Any) -> OneEnv:
     return OneEnv(envs.EnvSpec(name, "gymnasium", 8, 4, exactly_resumable=True, arguments=options), 0, 0)
+
+
+def test_training_gives_the_faster_one_the_same_continuous_actions() -> None:
+    ours, theirs = make_one(continuous=True), gymnasium.make("LunarLander-v3", continuous=True)
+    assert is_fast(ours)
+    np.testing.assert_array_equal(ours.start(1), theirs.reset(seed=1)[0])
+    for action in np.random.default_rng(0).uniform(-1, 1, (60, 2)).astype(np.float32):
+        assert_same_step(ours.step(action), theirs.step(native_actions(theirs)[action])[:4])
 
 
 def is_fast(env: OneEnv) -> bool:
@@ -81,11 +126,20 @@ def is_fast(env: OneEnv) -> bool:
 def test_training_uses_the_faster_one() -> None:
     assert is_fast(make_one())
     assert is_fast(make_one(gravity=-4.0, wind_power=3.0))
+    assert is_fast(make_one(gravity=-4.0, wind_power=3.0, continuous=True))
 
 
-@pytest.mark.parametrize("options", [{"continuous": True}, {"enable_wind": True}, {"render_mode": "rgb_array"}])
-def test_an_environment_with_other_options_is_not_replaced(options: dict[str, Any]) -> None:
-    env = gymnasium_lander(**options)
+@pytest.mark.parametrize("continuous", [False, True])
+@pytest.mark.parametrize("options", [{"enable_wind": True}, {"render_mode": "rgb_array"}])
+def test_an_environment_with_other_options_is_not_replaced(options: dict[str, Any], continuous: bool) -> None:
+    env = gymnasium_lander(continuous=continuous, **options)
+    assert fast_equivalent(env) is env
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_an_environment_whose_actions_were_switched_is_not_replaced(continuous: bool) -> None:
+    env = gymnasium_lander(continuous=continuous)
+    env.continuous = not continuous
     assert fast_equivalent(env) is env
 
 

@@ -1,7 +1,7 @@
 """Gymnasium's Lunar Lander with a faster step: the same calls of Box2D with the same numbers.
 
 Only Python code around those calls is left out: NumPy's draws and square roots of single numbers, vectors indexed one
-number at a time, contacts reported at every step, and branches for rendering, wind and continuous actions.
+number at a time, contacts reported at every step, and branches for rendering and wind.
 Observations, rewards and ends equal those of Gymnasium 1.3 bit for bit.
 """
 
@@ -40,6 +40,9 @@ VIEWPORT_W, VIEWPORT_H = 600, 400
 
 HALF_WIDTH, HALF_HEIGHT = VIEWPORT_W / SCALE / 2, VIEWPORT_H / SCALE / 2
 
+ENGINES = ((0.0, 0.0, 0), (0.0, 1.0, -1), (1.0, 0.0, 0), (0.0, 1.0, 1))
+"""What each discrete action asks of the engines: power of the main one, power and direction of the side ones."""
+
 DRAWS = 64
 """Random numbers drawn at a time; a step uses two."""
 
@@ -71,7 +74,7 @@ class FasterContacts(_ContactDetector):
 
 
 class FasterSteps(_Original):
-    """Lunar Lander with discrete actions, without wind and rendering; `faster_lander` puts it before Gymnasium's."""
+    """Lunar Lander without wind and rendering; `faster_lander` puts it before Gymnasium's."""
 
     contact_detector: type[FasterContacts]
 
@@ -98,31 +101,29 @@ class FasterSteps(_Original):
         self._dispersions = ((-1.0 + 2.0 * self.np_random.random(DRAWS)) / SCALE)[::-1].tolist()
         return self._dispersions
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Simulate 1/50 s; arguments and results are Gymnasium's."""
         lander: Any = self.lander
-        main_power = side_power = 0.0
+        main_power, side_power, direction = _throttles(action) if self.continuous else ENGINES[action]
         angle = lander.angle
         sin, cos = math.sin(angle), math.cos(angle)
         dispersions = self._dispersions or self._draw_dispersions()
         along, across = dispersions.pop(), dispersions.pop()
-        if action == 2:
-            main_power = 1.0
+        if main_power:
             thrust = MAIN_ENGINE_Y_LOCATION / SCALE + 2 * along
             ox = sin * thrust + -cos * across
             oy = -cos * thrust - sin * across
             position = lander.position
-            lander.ApplyLinearImpulse(
-                (-ox * MAIN_ENGINE_POWER, -oy * MAIN_ENGINE_POWER), (position.x + ox, position.y + oy), True
-            )
-        elif action in (1, 3):
-            side_power = 1.0
-            thrust = 3 * across + (action - 2) * SIDE_ENGINE_AWAY / SCALE
+            impulse = -ox * MAIN_ENGINE_POWER * main_power, -oy * MAIN_ENGINE_POWER * main_power
+            lander.ApplyLinearImpulse(impulse, (position.x + ox, position.y + oy), True)
+        if side_power:
+            thrust = 3 * across + direction * SIDE_ENGINE_AWAY / SCALE
             ox = sin * along + -cos * thrust
             oy = -cos * along - sin * thrust
             position = lander.position
             point = position.x + ox - sin * 17 / SCALE, position.y + oy + cos * SIDE_ENGINE_HEIGHT / SCALE
-            lander.ApplyLinearImpulse((-ox * SIDE_ENGINE_POWER, -oy * SIDE_ENGINE_POWER), point, True)
+            impulse = -ox * SIDE_ENGINE_POWER * side_power, -oy * SIDE_ENGINE_POWER * side_power
+            lander.ApplyLinearImpulse(impulse, point, True)
         self.world.Step(1.0 / FPS, 6 * 30, 2 * 30)
         position, velocity = lander.position, lander.linearVelocity
         x = (position.x - HALF_WIDTH) / HALF_WIDTH
@@ -146,16 +147,27 @@ class FasterSteps(_Original):
         return state, reward, terminated, False, {}
 
 
+def _throttles(action: np.ndarray) -> tuple[float, float, int]:
+    """Return what a continuous action (2,) asks of the engines, in the order of `ENGINES`.
+
+    The main engine runs at half its power or more, or not at all; so do the side engines, from ±0.5 on.
+    """
+    main, side = action.tolist()
+    main_power = (min(main, 1.0) + 1.0) * 0.5 if main > 0.0 else 0.0
+    side_power = min(abs(side), 1.0) if abs(side) > 0.5 else 0.0
+    return main_power, side_power, 1 if side > 0.0 else -1
+
+
 def fast_equivalent(env: Any) -> Any:
     """Return the faster lander in place of Gymnasium's where the two are equal, else `env` itself."""
     module = sys.modules.get(MODULE)
     if module is None or type(env) is not getattr(module, "LunarLander", None):
         return env
-    if env.continuous or env.enable_wind or env.render_mode is not None:
+    if env.enable_wind or env.render_mode is not None:
         return env
     if not (_is_genuine(module) and _is_as_constructed(env)):
         return env
-    return faster_lander()(gravity=env.gravity)
+    return faster_lander()(gravity=env.gravity, continuous=env.continuous)
 
 
 @functools.cache
@@ -225,6 +237,8 @@ _WITHOUT_WIND = {"wind_power", "turbulence_power"}
 
 def _is_as_constructed(env: Any) -> bool:
     """Return whether nobody has changed the lander since it was constructed."""
-    fresh, given = vars(type(env)(gravity=env.gravity)), {k: v for k, v in vars(env).items() if k != "spec"}
+    fresh = vars(type(env)(gravity=env.gravity, continuous=env.continuous))
+    given = {k: v for k, v in vars(env).items() if k != "spec"}
     plain = {k for k, v in fresh.items() if isinstance(v, (bool, int, float, str, type(None)))} - _WITHOUT_WIND
-    return given.keys() == fresh.keys() and all(_same(given[name], fresh[name]) for name in plain)
+    unchanged = given.keys() == fresh.keys() and all(_same(given[name], fresh[name]) for name in plain)
+    return unchanged and bool(given["action_space"] == fresh["action_space"])  # `continuous` may have been switched
