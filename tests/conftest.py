@@ -20,7 +20,7 @@ from hypothesis import settings
 assert "softstep" not in sys.modules, "softstep was imported before the shape checks were installed"
 (package,) = importlib.util.find_spec("softstep").submodule_search_locations
 modules = {path.stem for path in Path(package).iterdir() if not path.name.startswith("_")}
-self_checking = {"config", "target"}  # they report wrong types in their own error messages
+self_checking = {"config", "settings", "target"}  # they report wrong types in their own error messages
 jaxtyping.install_import_hook([f"softstep.{name}" for name in modules - self_checking], "shapes.check")
 
 settings.register_profile("softstep", deadline=None, max_examples=50, derandomize=True)

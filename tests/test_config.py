@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from softstep.config import Config
 from softstep.errors import ConfigError
-from softstep.settings import Arm, Change, Exploration
+from softstep.settings import ALGORITHMS_WITH, Arm, Change, Exploration
 from softstep.target import TargetUpdate
 
 shares = st.floats(0, 1, exclude_min=True) | st.just(1)
@@ -161,12 +161,12 @@ def test_invalid_settings_are_refused_in_one_line(values: dict[str, Any], messag
     assert "\n" not in str(error.value)
 
 
-RETURNS = {"solve_at", "eval_gate"}  # may be negative
+MAY_BE_NEGATIVE = {"solve_at", "eval_gate", "target_entropy"}
 NUMBERS = [name for name, t in typing.get_type_hints(Config).items() if {t, *typing.get_args(t)} & {int, float}]
 
 
-@pytest.mark.parametrize("name", sorted(set(NUMBERS) - RETURNS))
-def test_only_returns_may_be_negative(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(NUMBERS) - MAY_BE_NEGATIVE))
+def test_only_returns_and_an_entropy_may_be_negative(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} = -1"):
         Config(**{name: -1, "eval_every": 1} if name != "eval_every" else {name: -1})
 
@@ -252,6 +252,26 @@ def test_omitted_settings_come_from_the_base(config: Config, names_in_mapping: s
 def test_integers_in_json_become_floats_where_a_float_is_declared() -> None:
     config = Config.from_json('{"learning_rate": 1, "target": {"tau": 1}, "arms": [{"name": "a", "gamma": 1}]}')
     assert [type(v) for v in (config.learning_rate, config.target.tau, config.arms[0].gamma)] == [float] * 3
+
+
+@pytest.mark.parametrize("name", ALGORITHMS_WITH)
+def test_only_the_algorithms_that_have_a_setting_take_it(name: str) -> None:
+    kind: Any = Arm if name == "blended" else Config
+    value: Any = {"network": "a:b", "normalization": "layer", "target_scope": "last-layer"}.get(name)
+    if value is None:
+        default = getattr(kind, name)
+        value = not default if isinstance(default, bool) else 3 if name in ("n_step", "policy_delay") else 0.25
+    for algorithm in ("dqn", "ddpg", "td3", "sac"):
+        settings: dict[str, Any] = {"algorithm": algorithm}
+        settings |= {"arms": (Arm("a", blended=value),)} if kind is Arm else {name: value}
+        if algorithm in ALGORITHMS_WITH[name]:
+            Config(**settings)
+        else:
+            with pytest.raises(ConfigError, match=rf"{name} = .* needs algorithm = .*this run has '{algorithm}'"):
+                Config(**settings)
+    for field in ("actor_tau", "actor_learning_rate", "temperature_learning_rate"):
+        with pytest.raises(ConfigError, match=f"arm 'a': {field} = 0.5 needs algorithm"):
+            Config(arms=(Arm("a", **{field: 0.5}),))
 
 
 DEEP = [f'{{"hidden": {"[" * depth}{"]" * depth}}}' for depth in (100, 900, *range(930, 1010, 10), 5000)]

@@ -31,6 +31,7 @@ from softstep.settings import (
     PositiveInt,
     Return,
     Weight,
+    refuse_foreign,
 )
 from softstep.target import TargetUpdate
 from softstep.validation import check_fields, overlay
@@ -137,7 +138,7 @@ class Config:
     actor_tau: Weight | None = None
     """τ of the actor's target (DDPG, TD3); None takes the critics' `target.tau`, 1 is an actor without a target."""
     policy_delay: PositiveInt | None = None
-    """Gradient steps of the critics to one of the actor; None means 2 for TD3, else 1."""
+    """Gradient steps of the critics to one of the actor (DDPG, TD3, SAC); None means 2 for TD3, else 1."""
     temperature: PositiveFloat = 1.0
     """Weight of the entropy at the first gradient step (SAC)."""
     temperature_learning_rate: NonNegativeFloat | None = None
@@ -145,11 +146,11 @@ class Config:
     target_entropy: Return | None = None
     """Entropy that the temperature steers to (SAC; nats); None means minus the number of action components."""
     action_noise: NonNegativeFloat = 0.1
-    """Exploration of DDPG and TD3: standard deviation of the noise on actions in [−1, 1]."""
+    """Standard deviation of the noise on actions in [−1, 1] that explores (DDPG, TD3)."""
     target_noise: NonNegativeFloat = 0.2
-    """TD3's noise on the target actor's actions (standard deviation)."""
+    """Standard deviation of the noise on the target actor's actions (TD3)."""
     target_noise_clip: NonNegativeFloat = 0.5
-    """Largest magnitude of that noise."""
+    """Largest magnitude of the noise on the target actor's actions (TD3)."""
     time_limit_is_terminal: bool = False
     """Treat a time limit as a terminal state, as the course lab does, instead of bootstrapping through it."""
     record_every: PositiveInt = 5_000
@@ -191,8 +192,7 @@ class Config:
                 f"batch_size = {self.batch_size} is larger than memory_size = {self.memory_size}:"
                 " lower the batch or raise the memory"
             )
-        if self.continuous:
-            self._check_actor_critic()
+        self._check_algorithm()
         self._check_network()
         rows = self.memory_size // self.steps_per_iteration * self.steps_per_iteration  # whole iterations
         if self.n_step > 1 and self.n_step * self.num_envs > rows:
@@ -225,14 +225,11 @@ class Config:
         if any(later.env_steps < earlier.env_steps for earlier, later in itertools.pairwise(self.changes)):
             raise ConfigError("changes are not in order of time: sort them by env_steps")
 
-    def _check_actor_critic(self) -> None:
-        """Raise ConfigError for settings that DDPG, TD3 and SAC do not have."""
-        default = Config()
-        settings = ("double_q", "network", "normalization", "n_step", "target_scope")
-        for name in (name for name in settings if getattr(self, name) != getattr(default, name)):
-            raise ConfigError(f"{name} cannot be used with algorithm = {self.algorithm!r}: leave it out")
-        for arm in (arm for arm in self.arms if arm.blended):
-            raise ConfigError(f"arm {arm.name!r} is blended, which algorithm = {self.algorithm!r} does not have")
+    def _check_algorithm(self) -> None:
+        """Raise ConfigError for settings that the algorithm does not have."""
+        refuse_foreign(self, self.algorithm)
+        for arm in self.arms:
+            refuse_foreign(arm, self.algorithm, f"arm {arm.name!r}: ")
         if self.algorithm == "sac" and self.eval_network == "target":
             raise ConfigError("eval_network = 'target': SAC's actor has no target; use 'online'")
 

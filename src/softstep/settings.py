@@ -9,7 +9,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -33,6 +33,38 @@ EnvArgument = _Integer | _Float | bool | str | None
 EnvArguments = Annotated[dict[str, EnvArgument], Meta(title="finite numbers, words, true, false or null")]
 Return = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST, title="a finite return")]
 Name = Annotated[str, Meta(min_length=1, title="a name of at least one character")]
+
+
+ALGORITHMS_WITH = {
+    "actor_learning_rate": ("ddpg", "td3", "sac"),
+    "actor_tau": ("ddpg", "td3"),
+    "policy_delay": ("ddpg", "td3", "sac"),
+    "action_noise": ("ddpg", "td3"),
+    "target_noise": ("td3",),
+    "target_noise_clip": ("td3",),
+    "temperature": ("sac",),
+    "temperature_learning_rate": ("sac",),
+    "target_entropy": ("sac",),
+    "double_q": ("dqn",),
+    "network": ("dqn",),
+    "normalization": ("dqn",),
+    "n_step": ("dqn",),
+    "target_scope": ("dqn",),
+    "blended": ("dqn",),
+}
+"""The algorithms that have a setting, for the settings that not all have."""
+
+
+def refuse_foreign(settings: Any, algorithm: str, prefix: str = "") -> None:
+    """Raise ConfigError for a setting of a `Config` or an `Arm` that is not at its default and means nothing here."""
+    for name, algorithms in ALGORITHMS_WITH.items():
+        default = getattr(type(settings), name, None)  # a dataclass keeps its defaults as attributes of the class
+        value = getattr(settings, name, default)
+        if algorithm not in algorithms and value != default:
+            owners = " or ".join(map(repr, algorithms))
+            raise ConfigError(
+                f"{prefix}{name} = {value!r} needs algorithm = {owners}, and this run has {algorithm!r}: leave it out"
+            )
 
 
 @dataclass(frozen=True)

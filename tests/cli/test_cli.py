@@ -19,6 +19,7 @@ import pytest
 import softstep
 import softstep.cli.options
 import softstep.config
+import softstep.settings
 import softstep.target
 from softstep.cli.main import COMMANDS, Command, main, parse
 from softstep.runs import checkpoints, run_folder
@@ -158,7 +159,7 @@ def help_text(command: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_every_field_of_the_configuration_is_a_flag_with_its_docstring(capsys):
     text = help_text("train", capsys)
-    fields = field_docstrings(softstep.config)
+    fields = field_docstrings(softstep.config) | field_docstrings(softstep.settings)
     flags = {
         f"--{name}": doc for name, doc in fields["Config"].items() if name not in ("env", "arms", "changes", "env_args")
     }
@@ -207,7 +208,7 @@ def test_every_line_of_the_registry_names_a_command():
 USAGE_ERRORS = [
     (["train", "LunarLandr-v3"], "LunarLander-v3"),
     (["train", "LunarLander-v2"], "did you mean 'LunarLander-v3'"),
-    (["train", "Pendulum-v1"], "needs Discrete"),
+    (["train", "Pendulum-v1"], "needs discrete actions"),
     (["train", "gymnax:CartPoe-v1"], "did you mean 'CartPole-v1'"),
     (["train", "evil:Env-v0"], "is not gymnasium, gymnax or envpool"),
     (["train"], "ENV is missing"),

@@ -80,7 +80,7 @@ def test_a_studys_base_and_axes_take_them() -> None:
     [
         ({"env": "CartPole-v1", "env_args": {"gravitas": 1}}, "cannot be made with env_args = {'gravitas': 1}"),
         ({"env": "LunarLander-v3", "env_args": {"gravity": 5.0}}, "cannot be made with env_args = {'gravity': 5.0}"),
-        ({"env": "LunarLander-v3", "env_args": {"continuous": True}}, "Box actions"),
+        ({"env": "LunarLander-v3", "env_args": {"continuous": True}}, "leave out the argument continuous"),
         ({"env": "CartPole-v1", "env_args": {"render_mode": "human"}}, "may not hold 'render_mode'"),
         ({"env": "gymnax:CartPole-v1", "env_args": {"a": 1}}, "for Gymnasium's environments"),
         ({"env": "gymnax:CartPole-v1", "flatten": True}, "for Gymnasium's environments"),

@@ -32,7 +32,10 @@ Folder = tyro.conf.arg(metavar="FOLDER")
 BESIDE_RESUME = frozenset({"--resume", "--help", "--workers", "--json", "--env-module", "--network"})
 """Flags that hold for a resumed run or study too: they change none of its numbers, or repeat what it asks to import."""
 
-PresetName = Literal["lab", "fast", "demo", "full"]
+PresetName = Literal[
+    "lab", "fast", "demo", "full", "sac-pendulum", "sac-lander", "sac-walker", "td3-pendulum", "td3-lander",
+    "td3-walker", "ddpg-pendulum", "ddpg-lander", "ddpg-walker",
+]  # fmt: skip
 
 
 class PlainCommand:
@@ -97,7 +100,8 @@ class RunArguments:
 
     settings: Annotated[Settings, tyro.conf.arg(name="")]
     env: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[ENV]")] = None
-    """Environment: a Gymnasium id (LunarLander-v3), gymnax:ID or envpool:ID. Not needed with --config or --resume."""
+    """Environment: a Gymnasium id (LunarLander-v3), gymnax:ID or envpool:ID. Not needed with --preset, --config
+    or --resume, which name one."""
     env_arg: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")] = ()
     """Argument that Gymnasium passes to the environment, such as gravity=-5.0; repeat the flag for several."""
     preset: PresetName | None = None
@@ -138,7 +142,7 @@ class RunArguments:
 
     def configuration(self) -> Config:
         """Return the configuration that the flags describe."""
-        if self.env is None and self.config is None:
+        if self.env is None and self.config is None and self.preset is None:
             name, modules = type(self).__name__.lower(), self.settings.env_modules
             if len(modules) > 1:
                 flags = f"--env-module {' '.join(modules[:-1])}"
@@ -148,10 +152,17 @@ class RunArguments:
                 )
             raise ConfigError(f"ENV is missing: name an environment, for example softstep {name} LunarLander-v3")
         values = {field.name: getattr(self.settings, field.name) for field in dataclasses.fields(Config)}
-        if self.env is not None:
-            values["env"] = self.env
-        values["env_args"] = {**self.settings.env_args, **dict(map(environment_argument, self.env_arg))}
+        values["env"] = self.env or self.settings.env
+        arguments = self._without_preset_arguments(values["env"])
+        values["env_args"] = {**arguments, **dict(map(environment_argument, self.env_arg))}
         return Config(**values)
+
+    def _without_preset_arguments(self, env: str) -> EnvArguments:
+        """Return `env_args`, without those of the preset if it is meant for another environment than `env`."""
+        meant = presets.get(self.preset) if self.preset else Config()
+        if env == meant.env:
+            return self.settings.env_args
+        return {k: v for k, v in self.settings.env_args.items() if (k, v) not in meant.env_args.items()}
 
     def refuse_env(self) -> None:
         """Raise ConfigError if ENV is given beside --resume."""

@@ -21,6 +21,7 @@ class Presets(PlainCommand):
         if self.show is not None:
             print(presets.get(self.show).to_json())
             return SUCCESS
+        width = max(map(len, presets.PRESETS))
         for preset in presets.PRESETS.values():
-            print(f"{preset.name:6} {preset.summary}")
+            print(f"{preset.name:{width}} {preset.summary}")
         return SUCCESS

@@ -16,7 +16,7 @@ from softstep.runs import api as runs
 
 @dataclass(frozen=True)
 class Train(RunArguments):
-    """Train deep Q-learning agents on one environment, one agent per seed (--seeds)."""
+    """Train agents of deep Q-learning, DDPG, TD3 or SAC (--algorithm) on one environment, one per seed (--seeds)."""
 
     DEFAULT_PRESET: ClassVar[str | None] = None
     HONOURED: ClassVar[frozenset[str]] = RunArguments.HONOURED | {"--total-steps"}

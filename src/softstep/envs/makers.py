@@ -26,19 +26,28 @@ def describe(config: Config) -> EnvSpec:
     if spec.action_bounds is None and config.continuous:
         raise ConfigError(
             f"algorithm = {config.algorithm!r} needs continuous actions, but env = {config.env!r} has"
-            f" {spec.num_actions} discrete ones: use algorithm = 'dqn', or an environment with Box actions"
+            f" {spec.num_actions} discrete ones: use algorithm = 'dqn', or {_continuous_sibling(config.env)}"
         )
     if spec.action_bounds is not None and not config.continuous:
         raise ConfigError(
             f"algorithm = 'dqn' needs discrete actions, but env = {config.env!r} has continuous ones:"
-            f" use algorithm = 'sac', 'td3' or 'ddpg'{_discrete_sibling(config.env)}"
+            f" use algorithm = 'sac', 'td3' or 'ddpg'{_discrete_sibling(config)}"
         )
     return spec
 
 
-def _discrete_sibling(env: str) -> str:
-    """Return a suggestion for an id that names the continuous version of another."""
-    return f"; did you mean {env.replace('Continuous', '')!r}?" if "Continuous" in env else ""
+def _discrete_sibling(config: Config) -> str:
+    """Return a suggestion if the id or an argument names the continuous version of an environment."""
+    if "continuous" in config.env_args:
+        return ", or leave out the argument continuous"
+    return f"; did you mean {config.env.replace('Continuous', '')!r}?" if "Continuous" in config.env else ""
+
+
+def _continuous_sibling(env: str) -> str:
+    """Return what to use instead of an environment with discrete actions."""
+    if env.rpartition(":")[2].startswith("LunarLander-"):
+        return "continuous ones: --env-arg continuous=true (env_args = {'continuous': True})"
+    return "an environment with Box actions"
 
 
 def _describe(config: Config) -> EnvSpec:
