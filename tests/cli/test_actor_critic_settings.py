@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from softstep.cli.main import main
+from softstep.settings import ALGORITHMS_WITH
 
 UNBOUNDED = """
 import gymnasium
@@ -129,3 +130,21 @@ def test_an_arm_that_does_not_fit_is_refused(
     assert message in errors
     assert len(errors.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+NAMES = {"ddpg": "DDPG", "td3": "TD3", "sac": "SAC"}
+
+
+def test_help_keeps_the_settings_of_actor_critic_together_and_names_their_algorithms(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    parts = {part.split()[0]: part for part in text.split(" --")}
+    ours = {name.replace("_", "-"): owners for name, owners in ALGORITHMS_WITH.items() if "dqn" not in owners}
+    order = list(parts)
+    places = sorted(order.index(name) for name in ours)
+    assert places == list(range(places[0], places[0] + len(ours)))
+    for name, owners in ours.items():
+        assert f"({', '.join(NAMES[owner] for owner in owners)}" in parts[name], name
