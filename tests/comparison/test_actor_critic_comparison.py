@@ -100,6 +100,17 @@ def test_every_arm_says_which_networks_have_a_target_and_slows_the_critics_alone
     assert settings_of("actor-target", base) == (1, own, 1e-3, 3e-4)
 
 
+def test_the_actor_s_target_alone_keeps_the_same_share_in_a_period() -> None:
+    arm = make_arm("actor-target", config("td3", target=TargetUpdate(0.2, 2)), 1)
+    assert arm.target == TargetUpdate.none()
+    assert arm.actor_tau is not None
+    assert (1 - arm.actor_tau) ** 2 == pytest.approx(0.8)
+
+
+def test_targets_that_move_with_a_delayed_actor_may_be_the_critics_alone() -> None:
+    ComparisonPlan(config("td3", target=TargetUpdate(0.1, 2)), ("soft", "critic-target", "actor-target"))
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_best_alpha_is_looked_for_on_two_rays(algorithm: str) -> None:
     agents = ComparisonPlan(config(algorithm), ("soft", "best-alpha"), selection_seeds=1).selection_config().agents()
@@ -138,7 +149,13 @@ def test_the_better_ray_is_selected() -> None:
         ("sac", "critic-target", {}, "'sac' has none"),
         ("dqn", "actor-target", {"env": "CartPole-v1", "actor_learning_rate": None}, "'dqn' has none"),
         ("td3", "blended", {}, "has several"),
-        ("td3", "critic-target", {"target": TargetUpdate(0.1, 2)}, "target.period = 2"),
+        (
+            "td3",
+            "critic-target",
+            {"target": TargetUpdate(0.1, 3)},
+            "target.period = 3 does not divide",
+        ),
+        ("ddpg", "critic-target", {"target": TargetUpdate(0.1, 2)}, "target.period = 2 does not divide"),
     ],
 )
 def test_an_arm_that_does_not_fit_is_refused(algorithm: str, arm: str, changes: dict[str, Any], message: str) -> None:

@@ -8,7 +8,7 @@ hard            α,        T ← Q every N gradient steps, with the same mean la
 best-alpha      α′,       the network is its own target; α′ is the best of α and five smaller ones on other seeds
 best-soft       α,        τ is the best of six on the same other seeds
 critic-target   α,        as soft, but the actor is its own target (DDPG, TD3)
-actor-target    α,        as soft, but the critics are their own targets (DDPG, TD3)
+actor-target    α,        as soft, but the critics are their own targets (DDPG, TD3); the actor's follows at every step
 
 With an actor, T follows the critics, so that α is theirs: smaller-alpha leaves the actor's α and the temperature's as
 they are. Nothing has a target where "the network is its own target". Because slowing one of three networks is not the
@@ -57,8 +57,14 @@ def make_arm(name: str, config: Config, inner_steps: int) -> Arm:
         "same-alpha": Arm(name, alpha, TargetUpdate.none(), actor_tau=no_actor_target),
         "hard": Arm(name, alpha, TargetUpdate.hard(target.lag_matched_period()), actor_tau=no_actor_target),
         "critic-target": Arm(name, alpha, target, actor_tau=1.0),
-        "actor-target": Arm(name, alpha, TargetUpdate.none(), actor_tau=config.actor_tau or target.tau),
+        "actor-target": Arm(name, alpha, TargetUpdate.none(), actor_tau=_tau_per_step(config)),
     }[name]
+
+
+def _tau_per_step(config: Config) -> float:
+    """Return the τ with which the actor's target, moved at every gradient step, keeps c in a period as before."""
+    tau, period = config.actor_tau or config.target.tau, config.target.period
+    return tau if period == 1 else 1 - (1 - tau) ** (1 / period)
 
 
 def candidates_of_best_alpha(config: Config) -> list[Arm]:

@@ -78,11 +78,11 @@ class ComparisonPlan:
                 raise ConfigError(
                     f"arm {arm!r} is for algorithm = 'ddpg' or 'td3', whose actor has a target; {algorithm!r} has none"
                 )
-            if target.period != 1:
-                raise ConfigError(
-                    f"arm {arm!r} needs a target that moves at every gradient step: target.period = {target.period}"
-                    " would turn the network without a target into full copies"
-                )
+        if "critic-target" in self.arms and self.config.actor_period % target.period:
+            raise ConfigError(
+                f"arm 'critic-target' needs targets that move whenever the actor does: target.period = {target.period}"
+                f" does not divide policy_delay = {self.config.actor_period}, so that the actor would have old copies"
+            )
 
     def _check_evaluations(self) -> None:
         """Raise ConfigError unless every agent is evaluated regularly until its end."""
