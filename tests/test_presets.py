@@ -25,7 +25,7 @@ OF_WALKER_TD3 = {
 }  # fmt: skip
 
 ZOO: dict[str, dict[str, Any]] = {
-    # DLR-RM/rl-baselines3-zoo:hyperparams/sac.yml:18-23, 26-37, 41-53
+    # DLR-RM/rl-baselines3-zoo:hyperparams/sac.yml:17-22, 25-37, 41-54
     "sac-pendulum": {"n_timesteps": 20_000, "learning_rate": 1e-3},
     "sac-lander": {
         "n_timesteps": 500_000, "batch_size": 256, "learning_rate": "lin_7.3e-4", "buffer_size": 1_000_000,
@@ -47,7 +47,7 @@ ZOO: dict[str, dict[str, Any]] = {
 """What the zoo writes down; for the rest it takes stable-baselines3's defaults."""
 
 NETWORKS = {"sac": (256, 256), "td3": (400, 300), "ddpg": (400, 300)}
-"""stable-baselines3's default networks (sac/policies.py:236, td3/policies.py:130)."""
+"""stable-baselines3's default networks (2.9.2, sac/policies.py:245, td3/policies.py:145)."""
 
 
 def zoo_settings(name: str) -> dict[str, Any]:
