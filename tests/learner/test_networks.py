@@ -22,16 +22,18 @@ O, A, B = 3, 2, 8  # noqa: E741
 
 
 def torch_network(parameters: dict[str, Any]) -> torch.nn.Module:
-    """Return Linear, LayerNorm, ReLU, Linear, LayerNorm, ReLU, Linear with these parameters."""
+    """Return Linear, LayerNorm (if there are norms), ReLU, and so on, with these parameters."""
+    prefix = "layers/" if "layers/0/weight" in parameters else ""
     modules: list[torch.nn.Module] = []
     for n in range(3):
-        weight, bias = parameters[f"layers/{n}/weight"], parameters[f"layers/{n}/bias"]
+        weight, bias = parameters[f"{prefix}{n}/weight"], parameters[f"{prefix}{n}/bias"]
         modules.append(torch.nn.Linear(weight.shape[1], weight.shape[0]).double())
         modules[-1].load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
-        if n < 2:
+        if n < 2 and f"norms/{n}/weight" in parameters:
             modules.append(torch.nn.LayerNorm(len(bias)).double())
             names = {"weight": f"norms/{n}/weight", "bias": f"norms/{n}/bias"}
             modules[-1].load_state_dict({kind: torch.tensor(parameters[name]) for kind, name in names.items()})
+        if n < 2:
             modules.append(torch.nn.ReLU())
     return torch.nn.Sequential(*modules)
 
@@ -88,6 +90,38 @@ def test_a_target_for_the_last_layer_shares_all_other_layers_with_q(normalizatio
     next_values = learner.network.batch(mixed, jnp.asarray(batch(9).next_observation))
     y = learner.td_targets(state, batch(9), Hyper(1e-2, 0.1, 1, 0.9))
     np.testing.assert_allclose(y, batch(9).reward + 0.9 * next_values.max(-1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scope", ["all", "last-layer"])
+@pytest.mark.parametrize("normalization", ["none", "layer"])
+def test_updates_equal_those_written_in_torch(normalization: Any, scope: Any) -> None:
+    config = Config(hidden=(5, 4), normalization=normalization, target_scope=scope, optimizer="sgd")
+    rate, tau, gamma, updates = 0.05, 0.1, 0.5, 6  # γ exact in float32, the type of rewards and discounts
+    with jax.enable_x64(True):
+        learner, state = trained(config, Hyper(rate, tau, 1, gamma), updates)
+        initial = learner.init(jax.random.key(0)).online
+        ours = dict(zip(learner.network.parameter_names, map(np.asarray, state.online), strict=True))
+        our_target = dict(zip(learner.network.parameter_names, map(np.asarray, state.target), strict=True))
+        start = {name: np.asarray(leaf) for name, leaf in zip(ours, initial, strict=True)}
+    online, target = torch_network(start), torch_network(start)
+    for step in range(updates):
+        rows = [torch.tensor(np.asarray(column)) for column in batch(step)]
+        observation, action, reward, _, following = (row if row.dtype == torch.int32 else row.double() for row in rows)
+        with torch.no_grad():
+            features = (target if scope == "all" else online)[:-1](following)
+            y = reward + gamma * target[-1](features).amax(1)
+        values = online(observation).gather(1, action.long()[:, None])[:, 0]
+        online.zero_grad()
+        (y - values).square().mean().backward()
+        with torch.no_grad():
+            for q in online.parameters():
+                q -= rate * q.grad
+            for t, q in zip(target.parameters(), online.parameters(), strict=True):
+                t.lerp_(q, tau)
+    whole = target if scope == "all" else torch.nn.Sequential(*online[:-1], target[-1])
+    for parameters, theirs in ((ours, online), (our_target, whole)):
+        for a, b in zip(torch_network(parameters).parameters(), theirs.parameters(), strict=True):
+            np.testing.assert_allclose(a.detach(), b.detach(), rtol=1e-9, atol=1e-12)
 
 
 def test_the_last_layers_target_is_a_blend_of_the_last_layers() -> None:
