@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from softstep.config import Config
-from softstep.settings import Arm
+from softstep.settings import ALGORITHMS_WITH, Arm
 from softstep.target import TargetUpdate
 
 ACTOR_TARGET_ARMS = ("critic-target", "actor-target")
@@ -49,7 +49,7 @@ def make_arm(name: str, config: Config, inner_steps: int) -> Arm:
     `inner_steps` is the number of gradient steps of `blended` between two blends.
     """
     alpha, target = config.learning_rate, config.target
-    no_actor_target = 1.0 if config.continuous else None
+    no_actor_target = _no_actor_target(config)
     return {
         "soft": Arm(name, alpha, target),
         "smaller-alpha": Arm(name, target.tau * alpha, TargetUpdate.none(), actor_tau=no_actor_target),
@@ -59,6 +59,11 @@ def make_arm(name: str, config: Config, inner_steps: int) -> Arm:
         "critic-target": Arm(name, alpha, target, actor_tau=1.0),
         "actor-target": Arm(name, alpha, TargetUpdate.none(), actor_tau=_tau_per_step(config)),
     }[name]
+
+
+def _no_actor_target(config: Config) -> float | None:
+    """Return the τ of an actor that is its own target; None if the actor has no target, or there is no actor."""
+    return 1.0 if config.algorithm in ALGORITHMS_WITH["actor_tau"] else None
 
 
 def _tau_per_step(config: Config) -> float:
@@ -72,7 +77,8 @@ def candidates_of_best_alpha(config: Config) -> list[Arm]:
     alphas = candidate_learning_rates(config)
     if not config.continuous:
         return [Arm(f"alpha {alpha:.6g}", alpha, TargetUpdate.none()) for alpha in alphas]
-    one_network = Arm("one network", target=TargetUpdate.none(), actor_tau=1.0)
+    one_network = Arm("one network", target=TargetUpdate.none(), actor_tau=_no_actor_target(config))
+    has_temperature = config.algorithm in ALGORITHMS_WITH["temperature_learning_rate"]
     return [
         *(replace(one_network, name=f"alpha {alpha:.6g}", learning_rate=alpha) for alpha in alphas),
         *(
@@ -81,7 +87,9 @@ def candidates_of_best_alpha(config: Config) -> list[Arm]:
                 name=f"alpha {alpha:.6g}, all networks",
                 learning_rate=alpha,
                 actor_learning_rate=factor * _followed(config.actor_learning_rate, config),
-                temperature_learning_rate=factor * _followed(config.temperature_learning_rate, config),
+                temperature_learning_rate=factor * _followed(config.temperature_learning_rate, config)
+                if has_temperature
+                else None,
             )
             for alpha in alphas
             if (factor := alpha / config.learning_rate) < 1

@@ -20,7 +20,7 @@ from softstep.comparison.scores import ReturnCriteria, return_criteria
 from softstep.config import Config
 from softstep.errors import ConfigError, near
 from softstep.files import json_text
-from softstep.settings import Arm
+from softstep.settings import ALGORITHMS_WITH, Arm
 
 PLAN_FILE = "comparison.json"
 
@@ -71,10 +71,8 @@ class ComparisonPlan:
         algorithm, target = self.config.algorithm, self.config.target
         if self.config.continuous and "blended" in self.arms:
             raise ConfigError(f"arm 'blended' is one network, and algorithm = {algorithm!r} has several: leave it out")
-        for arm in ACTOR_TARGET_ARMS:
-            if arm not in self.arms:
-                continue
-            if algorithm not in ("ddpg", "td3"):
+        for arm in (arm for arm in ACTOR_TARGET_ARMS if arm in self.arms):
+            if algorithm not in ALGORITHMS_WITH["actor_tau"]:
                 raise ConfigError(
                     f"arm {arm!r} is for algorithm = 'ddpg' or 'td3', whose actor has a target; {algorithm!r} has none"
                 )
