@@ -251,7 +251,7 @@ def test_a_number_of_envpool_that_is_none_ends_the_run(quantity: str, monkeypatc
         ("CartPol-v1", "CartPole-v1"),
         ("Pendulum-v1", "continuous|Box actions"),
         ("gymnax:CartPol-v1", "CartPole-v1"),
-        ("gymnax:Pendulum-v1", "Discrete"),
+        ("gymnax:Pendulum-v1", "continuous ones"),
         ("evil:CartPole-v1", "--env-module"),
         ("gymnax:", "does not name an environment"),
         ("", "does not name an environment"),

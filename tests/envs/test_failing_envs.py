@@ -131,7 +131,7 @@ def test_a_failure_in_an_evaluation_is_the_environments() -> None:
     with pytest.raises(
         EnvironmentFailed, match=r"Gives-v0 failed at step 3 of evaluation episodes: SystemExit: enough"
     ):
-        play_on_host(spec, lambda o: np.zeros((1, 1, 2)), 1, [0], 100)
+        play_on_host(spec, lambda o: np.zeros((1, 1), int), 1, [0], 100)
 
 
 def test_a_gymnax_environment_that_has_to_download_and_cannot_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

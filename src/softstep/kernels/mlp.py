@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 from softstep.kernels import mlp_passes, xla_call
@@ -42,21 +44,37 @@ def mlp(params: Params, observations: Float[Array, "B O"]) -> Float[Array, "B A"
     return values.T
 
 
-def _forward(params: Params, observations: Array) -> tuple[Array, tuple[Params, Array, list[Array]]]:
-    values, *activations = _pass("forward", _shape(params, observations))(*params, observations)
-    return values.T, (params, observations, activations)
+class _Residuals(NamedTuple):
+    params: Params
+    observations: Array
+    activations: list[Array]
+    wants: tuple[tuple[()] | None, tuple[()] | None]
+    """Empty tuples where the gradient with respect to the parameters, or to the observations, is asked for."""
 
 
-def _backward(residuals: tuple[Params, Array, list[Array]], gradient: Array) -> tuple[Params, Array]:
-    """Compute ∂/∂W and ∂/∂X by a pass each; XLA drops the one that is not used."""
-    params, observations, activations = residuals
-    shape = _shape(params, observations)
-    *gradients, _ = _pass("backward", shape)(*params, observations, *activations, gradient.T)
-    inputs, _ = _pass("input_gradient", shape)(*params, *activations, gradient.T)
-    return tuple(gradients), inputs
+def _forward(params: Any, observations: Any) -> tuple[Array, _Residuals]:
+    wants = any(leaf.perturbed for leaf in params), observations.perturbed
+    weights, inputs = tuple(leaf.value for leaf in params), observations.value
+    values, *activations = _pass("forward", _shape(weights, inputs))(*weights, inputs)
+    first, second = (() if wanted else None for wanted in wants)
+    return values.T, _Residuals(weights, inputs, activations, (first, second))
 
 
-mlp.defvjp(_forward, _backward)
+def _backward(residuals: _Residuals, gradient: Any) -> tuple[Params | None, Array | None]:
+    """Compute ∂/∂W and ∂/∂X by a pass each, if they are asked for."""
+    params, observations, activations, (wants_params, wants_inputs) = residuals
+    if isinstance(gradient, SymbolicZero):
+        gradient = jnp.zeros(gradient.shape, gradient.dtype)
+    shape, gradients, inputs = _shape(params, observations), None, None
+    if wants_params is not None:
+        *by_layer, _ = _pass("backward", shape)(*params, observations, *activations, gradient.T)
+        gradients = tuple(by_layer)
+    if wants_inputs is not None:
+        inputs, _ = _pass("input_gradient", shape)(*params, *activations, gradient.T)
+    return gradients, inputs
+
+
+mlp.defvjp(_forward, _backward, symbolic_zeros=True)
 
 
 def _shape(params: Params, observations: Array) -> MLPShape:
