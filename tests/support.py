@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -98,3 +101,13 @@ class Tape:
         parts = zip(*(snapshot.new_rows for snapshot in self.snapshots[: number + 1]), strict=True)
         rows = [np.concatenate(agent)[-replay_capacity(self.config) :] for agent in parts]
         return Restored(self.snapshots[number].arrays, rows)
+
+
+def exported_module(folder: Path) -> ModuleType:
+    """Import the module of a policy's exported folder."""
+    spec = importlib.util.spec_from_file_location("exported", folder / "policy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -220,3 +220,4 @@ def test_a_comparison_of_td3_ends_with_verdicts_and_a_page(tmp_path: Path) -> No
     assert math.isfinite(verdicts["y-moves-less"]["estimate"])
     page = conclusion.report.read_text("utf-8")
     assert "only the critics have a target network" in page
+    assert "actor's 1 − c" in page or "actor&#x27;s 1 − c" in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import stable_baselines3
 import torch
 from actors import ALGORITHMS, settings
 from stable_baselines3.common.env_util import make_vec_env
+from support import exported_module
 
 import softstep
 from softstep.cli.main import main
@@ -81,16 +81,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return trained
 
 
-def imported(folder: Path) -> Any:
-    """Import the module of an exported folder."""
-    spec = importlib.util.spec_from_file_location("exported", folder / "policy.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def loaded(path: Path, algorithm: str, env: str) -> Any:
     """Return an archive as stable-baselines3 loads it."""
     return LEARNERS[algorithm].load(path, env=make_vec_env(env.removeprefix("gymnax:"), seed=0), device="cpu")
@@ -99,13 +89,13 @@ def loaded(path: Path, algorithm: str, env: str) -> Any:
 def actions_of(runtime: str, out: Path, algorithm: str, env: str) -> np.ndarray:
     """Return the actions (1000, A) of an export."""
     if runtime == "torch":
-        policy = imported(out).load()
+        policy = exported_module(out).load()
         single = policy(torch.tensor(OBSERVATIONS[0])).numpy()
         actions = policy(torch.tensor(OBSERVATIONS)).numpy()
         np.testing.assert_allclose(single, actions[0], atol=1e-6)
         assert not any(p.requires_grad for p in policy.parameters())
     elif runtime == "jax":
-        module = imported(out)
+        module = exported_module(out)
         params = module.load()
         actions = np.asarray(module.jax.jit(module.act)(params, OBSERVATIONS.astype(np.float64)))
         np.testing.assert_allclose(module.act(params, OBSERVATIONS[0]), actions[0], atol=1e-6)

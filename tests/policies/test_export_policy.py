@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 import stable_baselines3
 import torch
 from stable_baselines3.common.env_util import make_vec_env
+from support import exported_module
 
 import softstep
 from softstep import conventions
@@ -57,20 +57,10 @@ def expected(policy: Policy) -> np.ndarray:
     return np.stack([policy.q_values(o) for o in OBSERVATIONS])
 
 
-def imported(folder: Path) -> Any:
-    """Import the module of an exported folder."""
-    spec = importlib.util.spec_from_file_location("exported", folder / "policy.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_jax_gives_the_same_values_batched_or_not_and_under_transformations(
     run: Path, expected: np.ndarray, tmp_path: Path
 ) -> None:
-    module = imported(softstep.export_policy(run, "jax", tmp_path / "jax", agent=1))
+    module = exported_module(softstep.export_policy(run, "jax", tmp_path / "jax", agent=1))
     params = module.load()
     np.testing.assert_allclose(module.q_values(params, OBSERVATIONS), expected, atol=1e-5, rtol=1e-5)
     np.testing.assert_allclose(module.q_values(params, OBSERVATIONS[0]), expected[0], atol=1e-5, rtol=1e-5)
@@ -80,7 +70,7 @@ def test_jax_gives_the_same_values_batched_or_not_and_under_transformations(
 
 
 def test_pytorch_gives_the_same_values(run: Path, expected: np.ndarray, tmp_path: Path) -> None:
-    module = imported(softstep.export_policy(run, "torch", tmp_path / "torch", agent=1))
+    module = exported_module(softstep.export_policy(run, "torch", tmp_path / "torch", agent=1))
     q_function = module.load()
     values = q_function(torch.tensor(OBSERVATIONS)).numpy()
     np.testing.assert_allclose(values, expected, atol=1e-5, rtol=1e-5)

@@ -57,7 +57,7 @@ COMMANDS = {
     "study report": Entry("study", "StudyReport", "write a study's maps, verdicts and numbers as one page"),
     "study export": Entry("study", "StudyExport", "write a study's table as CSV or Parquet"),
     "eval": Entry("eval", "Eval", "measure the greedy returns of a run's agents on held-out episodes"),
-    "watch": Entry("watch", "Watch", "write a GIF of one greedy episode, with the action values beside it"),
+    "watch": Entry("watch", "Watch", "write a GIF of one greedy episode, with the agent's values beside it"),
     "export": Entry("export", "Export", "export a trained agent to PyTorch, JAX, ONNX or stable-baselines3"),
     "theory": Entry("theory", "Theory", "explain a pair (α, c) exactly"),
     "explore": Entry("explore", "Explore", "open sliders for α and c, and an agent learning live, in the browser"),

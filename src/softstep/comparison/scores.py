@@ -34,8 +34,8 @@ RETURN_CRITERIA = {
 }
 """Declared criteria by environment id without its maker; δ is 10 % of the size of Gymnasium's reward threshold.
 
-Pendulum has no threshold: 30 is a tenth of the way from a return of −150, which is a good one, to a poor −450. The
-floors are about the lowest return of an episode, and of BipedalWalker, where it is rarer, a fall after much effort.
+Pendulum has no threshold; its δ is a fifth of the size of a good return, −150. The floors are near the lowest return of
+an episode; BipedalWalker's is that of a fall, −100, after a walk whose torques cost as much again.
 """
 
 

@@ -109,12 +109,7 @@ class ActorCritic:
         inputs = jnp.concatenate([observation, action], axis=-1)
         return jax.vmap(self.critic.batch, in_axes=(0, None))(critics, inputs)[..., 0]
 
-    def act(
-        self,
-        actor: Params,
-        observation: Observations,
-        noise: Actions | None,
-    ) -> tuple[Float[Array, "B A"], Any]:
+    def act(self, actor: Params, observation: Observations, noise: Actions | None) -> tuple[Float[Array, "B A"], Any]:
         """Return the actor's actions, greedy ones without noise, and their log π, 0 for a tanh head.
 
         Args:
@@ -129,10 +124,7 @@ class ActorCritic:
         return sample_squashed_gaussian(outputs, jnp.zeros_like(mean) if noise is None else noise)
 
     def bootstrap(
-        self,
-        state: LearnerState,
-        next_observation: Observations,
-        noise: Actions | None,
+        self, state: LearnerState, next_observation: Observations, noise: Actions | None
     ) -> Float[Array, " B"]:
         """Return min_i T_i(s′, a′) − temperature·log π(a′|s′); without noise, a′ is greedy."""
         actor = state.online.actor if self.stochastic else state.target.actor
@@ -169,11 +161,7 @@ class ActorCritic:
         return 0.5 * total if self.stochastic else total
 
     def actor_loss(
-        self,
-        actor: Params,
-        online: Networks,
-        observation: Observations,
-        noise: Actions | None,
+        self, actor: Params, online: Networks, observation: Observations, noise: Actions | None
     ) -> tuple[Float[Array, ""], Any]:
         """Return the actor's loss and the mean of log π(a|s).
 
@@ -219,7 +207,7 @@ class ActorCritic:
         actor, temperature = jax.lax.cond(moves_actor, self._move_actor, self._keep_actor, *arguments)
         parts = (actor, critics, temperature)
         online, target, opt_state = (Networks(*(getattr(p, name) for p in parts)) for name in Stepped._fields[:3])
-        healthy = jnp.isfinite(value) & critics.finite & actor.finite
+        healthy = jnp.isfinite(value) & critics.finite & actor.finite & temperature.finite
         diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
         return LearnerState(online, target, opt_state, count, diverged_at), value
 

@@ -47,11 +47,12 @@ def record_if_due(trainer: Trainer, hooks: Hooks) -> None:
 def _last_records(trainer: Trainer, rows: list[Record], hooks: Hooks, *, evaluated: bool) -> list[Record]:
     """Return the records of the run's end, which has a record and, unless there are none, an evaluation.
 
-    A longer run would have neither unless they are due by the clock: what it goes on with is kept in `continuation`.
+    A longer run would have neither unless they are due at this step, so the state from which it would continue is kept
+    in `continuation`.
 
     Args:
         trainer: the block at its end.
-        rows: the records that are due by the clock; none if none are.
+        rows: the records that are due at this step; empty if none are.
         hooks: callbacks.
         evaluated: whether `rows` have an evaluation.
     """

@@ -12,7 +12,8 @@ from softstep.report.comparison.background import acting_part
 from softstep.report.shared.formatting import MISSING, format_count, format_setting, format_short
 from softstep.report.shared.markup import badge, bullets, section, table
 from softstep.report.shared.palette import ArmStyle
-from softstep.settings import Agent
+from softstep.settings import ALGORITHMS_WITH, Agent
+from softstep.target import TargetUpdate
 
 MEANINGS = {
     "soft": "a target network that keeps a share c of itself and takes a share 1 − c of the online network",
@@ -38,10 +39,11 @@ def method_section(config: Config, fixed: ReturnCriteria | None, styles: Mapping
     """
     agents = {agent.arm: agent for agent in config.agents()}
     rows = [
-        [f"{badge(style)} {escape(arm)}", *_settings(agents.get(arm)), escape(MEANINGS.get(arm, ""))]
+        [f"{badge(style)} {escape(arm)}", *_settings(agents.get(arm), config), escape(MEANINGS.get(arm, ""))]
         for arm, style in styles.items()
     ]
-    arms = table(["arm", "α", "1 − c", "period", "what it is"], rows, css="worded")
+    actor = ["actor's α", "actor's 1 − c"] if config.continuous else []
+    arms = table(["arm", "α", "1 − c", "period", *actor, "what it is"], rows, css="worded")
     return section("Method and limits", arms, bullets(_rules(config, fixed)))
 
 
@@ -68,11 +70,18 @@ def _rules(config: Config, fixed: ReturnCriteria | None) -> tuple[str, ...]:
     )
 
 
-def _settings(agent: Agent | None) -> list[str]:
-    """Return α, 1 − c and the period of an arm."""
+def _settings(agent: Agent | None, config: Config) -> list[str]:
+    """Return α, 1 − c and the period of an arm, then α and 1 − c of its actor; without a target there is no 1 − c."""
     if agent is None:
-        return [MISSING] * 3
-    rate = format_setting(agent.learning_rate)
-    if agent.target.kind == "none":
-        return [rate, MISSING, MISSING]
-    return [rate, format_setting(agent.target.tau), str(agent.target.period)]
+        return [MISSING] * (5 if config.continuous else 3)
+    settings = [format_setting(agent.learning_rate), MISSING, MISSING]
+    if agent.target.kind != "none":
+        settings[1:] = format_setting(agent.target.tau), str(agent.target.period)
+    if agent.actor_learning_rate is not None and agent.actor_tau is not None:
+        followed = TargetUpdate(agent.actor_tau, agent.target.period).kind != "none"
+        has_target = followed and config.algorithm in ALGORITHMS_WITH["actor_tau"]
+        settings += [
+            format_setting(agent.actor_learning_rate),
+            format_setting(agent.actor_tau) if has_target else MISSING,
+        ]
+    return settings
