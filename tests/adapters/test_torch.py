@@ -49,6 +49,33 @@ def test_a_replaced_or_added_layer_is_detected(changed: str) -> None:
         soft_update(nets["target"], nets["online"], 0.5)
 
 
+class Scaled(nn.Module):
+    """A module of one number, equal to any other of its kind."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scaled)
+
+    __hash__ = nn.Module.__hash__
+
+
+@pytest.mark.parametrize("changed", ["target", "online"])
+@pytest.mark.parametrize("part", ["parameter", "layer"])
+def test_a_replacement_that_equals_what_it_replaces_is_detected(changed: str, part: str) -> None:
+    nets = {"target": nn.Sequential(Scaled(1.0)), "online": nn.Sequential(Scaled(1.0))}
+    hard_update(nets["target"], nets["online"])
+    if part == "layer":
+        nets[changed][0] = Scaled(1.0)
+    else:
+        nets[changed][0].scale = nn.Parameter(torch.tensor(1.0))
+    nets["online"][0].scale.data.fill_(3.0)
+    soft_update(nets["target"], nets["online"], 0.5)
+    assert nets["target"][0].scale.item() == 2.0
+
+
 def test_new_data_in_an_existing_parameter_is_detected() -> None:
     target, online = mlp(0), mlp(1)
     hard_update(target, online)
