@@ -14,6 +14,7 @@ BENCHMARKS = {
     "startup": "import, --help, and the first gradient step of a second start",
     "cartpole": "agent-steps/s on CartPole beside rejax and stable-baselines3",
     "recipe": "agent-steps/s on CartPole beside flax, optax and flashbax in one jitted scan (PureJaxRL's shape)",
+    "actor_critic": "SAC on Pendulum beside rejax, sbx and stable-baselines3, at two widths; TD3 and DDPG",
     "lander": "environment steps/s on Lunar Lander beside stable-baselines3",
     "checkpoint": "the cost of checkpoints",
     "capacity": "the cost of a step against replay capacity, and peak memory",
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the requested benchmarks and return the exit code: 1 if one failed, 2 for an unknown name, else 0."""
     arguments = _parser().parse_args(argv)
     if arguments.list:
-        print("\n".join(f"{name:10} {purpose}" for name, purpose in BENCHMARKS.items()))
+        print("\n".join(f"{name:12} {purpose}" for name, purpose in BENCHMARKS.items()))
         return 0
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:

@@ -128,16 +128,53 @@ def update_operations(config: Config, observation: int = 4, actions: int = 2) ->
     """Return the floating-point operations of the matrix products in one agent's gradient step.
 
     There are three products per layer, 2·m·n·k operations each (forward, backward for the input, backward for the
-    weights; none for the first layer's input), and one forward pass of the target.
+    weights; none for the first layer's input), and one forward pass of the target. For SAC, TD3 and DDPG see
+    `actor_critic_operations`.
+
+    Args:
+        config: The configuration; only shapes count.
+        observation: Numbers in an observation.
+        actions: Number of actions, or of the components of a continuous one.
     """
-    sizes = list(itertools.pairwise((observation, *config.hidden, actions)))
-    forward = sum(2 * config.batch_size * a * b for a, b in sizes)
-    first = 2 * config.batch_size * sizes[0][0] * sizes[0][1]
+    if config.continuous:
+        return actor_critic_operations(config, observation, actions)
+    forward, first = _pass_operations(config, observation, actions)
     return 3 * forward - first + forward  # forward and backward of the online network, forward of the target
 
 
-def times_floor(config: Config, agent_steps_per_second: Sequence[float], floor: Floor) -> list[float]:
-    """Return how many times the lower bound of its update an agent-step took, round by round."""
-    operations = update_operations(config)
+def actor_critic_operations(config: Config, observation: int, actions: int) -> float:
+    """Return the floating-point operations of the matrix products in one gradient step of SAC, TD3 or DDPG.
+
+    The TD targets take a forward pass of an actor and of each target critic; the critics, a forward and a backward
+    pass each. The actor's step takes its own forward and backward pass, and a forward pass and one back to the action
+    of the critics that value it: all of SAC's, one of TD3's and DDPG's. It comes once per `policy_delay` steps.
+    """
+    outputs = 2 * actions if config.algorithm == "sac" else actions
+    actor, actor_first = _pass_operations(config, observation, outputs)
+    critic, critic_first = _pass_operations(config, observation + actions, 1)
+    critics = 1 if config.algorithm == "ddpg" else 2
+    valuing = 2 if config.algorithm == "sac" else 1
+    to_action = critic - critic_first * observation / (observation + actions)
+    critics_step = actor + critics * critic + critics * (3 * critic - critic_first)
+    actor_step = 3 * actor - actor_first + valuing * (critic + to_action)
+    return critics_step + actor_step / config.actor_period
+
+
+def _pass_operations(config: Config, inputs: int, outputs: int) -> tuple[float, float]:
+    """Return the operations of a forward pass of a minibatch, and those of its first layer."""
+    layers = [2 * config.batch_size * a * b for a, b in itertools.pairwise((inputs, *config.hidden, outputs))]
+    return sum(layers), layers[0]
+
+
+def times_floor(config: Config, agent_steps_per_second: Sequence[float], floor: Floor, **shape: int) -> list[float]:
+    """Return how many times the lower bound of its update an agent-step took, round by round.
+
+    Args:
+        config: The configuration of the work.
+        agent_steps_per_second: The rate of each round.
+        floor: The fastest product of each round.
+        **shape: `observation` and `actions` of `update_operations`.
+    """
+    operations = update_operations(config, **shape)
     pairs = zip(agent_steps_per_second, floor.rates, strict=True)
     return [(1 / rate) / (operations / flops) for rate, flops in pairs]

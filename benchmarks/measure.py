@@ -106,7 +106,7 @@ def ours(config: Config, *, warm: int, workers: int | None = None, one_core: boo
         one_core: Use one worker with one thread, on the same core as the process that started it.
 
     Returns:
-        The sample of `benchmarks.ours`: rate, agent-steps, seconds and peak memory.
+        The sample of `benchmarks.ours`: rate, agent-steps, seconds, gradient steps and peak memory.
     """
     request = {
         "config": json.loads(config.to_json()),
@@ -122,21 +122,35 @@ def workers_for(config: Config) -> int:
 
 
 def sb3(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
-    """Sample stable-baselines3, with its default threads or with one."""
-    threads = {"threads": 1 if one_core else None}
-    program = [str(peers.python("sb3")), str(peers.HERE / "sb3_dqn.py")]
-    return run_request(program, {**request, **threads}, one_core=one_core)
+    """Sample stable-baselines3's DQN, with its default threads or with one."""
+    return peer("sb3", "sb3_dqn.py", {**request, "threads": 1 if one_core else None}, one_core=one_core)
+
+
+def sb3_actor_critic(library: str, request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
+    """Sample SAC, TD3 or DDPG of stable-baselines3 ("sb3") or sbx, with its default threads or with one."""
+    module = {"sb3": "stable_baselines3", "sbx": "sbx"}[library]
+    settings = {"library": module, "threads": 1 if one_core else None}
+    return peer(library, "sb3_actor_critic.py", {**request, **settings}, one_core=one_core)
 
 
 def rejax(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
-    """Sample rejax, with its default threads or with one."""
-    return run_request([str(peers.python("rejax")), str(peers.HERE / "rejax_dqn.py")], request, one_core=one_core)
+    """Sample rejax's DQN, with its default threads or with one."""
+    return peer("rejax", "rejax_dqn.py", request, one_core=one_core)
+
+
+def rejax_actor_critic(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
+    """Sample rejax's SAC or TD3, with its default threads or with one."""
+    return peer("rejax", "rejax_actor_critic.py", request, one_core=one_core)
 
 
 def recipe(request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
     """Sample the recipe of flax, optax and flashbax, with XLA's default threads or with one."""
-    program = [str(peers.python("recipe")), str(peers.HERE / "recipe_dqn.py")]
-    return run_request(program, {"do": "speed"} | dict(request), one_core=one_core)
+    return peer("recipe", "recipe_dqn.py", {"do": "speed"} | dict(request), one_core=one_core)
+
+
+def peer(environment: str, program: str, request: Mapping[str, Any], *, one_core: bool = False) -> Sample:
+    """Sample a program of benchmarks/peers in its environment, with default threads or with one."""
+    return run_request([str(peers.python(environment)), str(peers.HERE / program)], request, one_core=one_core)
 
 
 def run_request(

@@ -33,6 +33,8 @@ class Timeline:
     agents: int
     seconds: list[float] = field(default_factory=list)
     env_steps: list[int] = field(default_factory=list)
+    gradient_steps: int = 0
+    """Gradient steps of each of its agents at the last moment."""
 
     def time_at(self, env_steps: int) -> float:
         """Return the first recorded moment with at least `env_steps` environment steps; infinity if there is none."""
@@ -68,6 +70,7 @@ class ProgressLog:
         """Record the progress of a block."""
         self.blocks[block].seconds.append(time.perf_counter())
         self.blocks[block].env_steps.append(progress.env_steps)
+        self.blocks[block].gradient_steps = progress.gradient_steps
 
     def finished(self, block: int) -> None:
         """Do nothing: the last progress has been recorded."""
@@ -102,7 +105,13 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=RUNS) as folder:
         softstep.train(config, Path(folder) / "run", workers=request["workers"], view=log)
     agent_steps, seconds = throughput(log.blocks, request["warm"], request["workers"])
-    return {"rate": agent_steps / seconds, "agent_steps": agent_steps, "seconds": seconds, "peak_mb": peak_megabytes()}
+    return {
+        "rate": agent_steps / seconds,
+        "agent_steps": agent_steps,
+        "seconds": seconds,
+        "gradient_steps_of_run": sum(block.agents * block.gradient_steps for block in log.blocks),
+        "peak_mb": peak_megabytes(),
+    }
 
 
 def peak_megabytes() -> float:

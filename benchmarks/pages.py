@@ -22,6 +22,14 @@ NOT_MEASURED = "not measured yet"
 LANDER = "4 gradient steps per 16"
 """How the `lab` preset takes its gradient steps, in the labels of `lander`."""
 
+
+def _beside_peers(work: str, row: str) -> tuple[str, str, str, str]:
+    """Return README's line for SAC beside its three peers."""
+    rows = [f"actor_critic[{row}: {peer}]" for peer in ("rejax", "sbx", "stable-baselines3")]
+    times, ratios = (", ".join(f"{{{row}.{value}}}" for row in rows) for value in ("peer", "ratio"))
+    return work, f"{{{rows[0]}.ours}} µs per agent-step", f"rejax, sbx, stable-baselines3: {times}", ratios
+
+
 README_LINES = [
     (
         "CartPole, an update per step, 8 agents, as shipped (`cartpole`)",
@@ -72,6 +80,9 @@ README_LINES = [
         "{recipe[core for core: 1 agent].ratio}, {recipe[core for core: 8 agents].ratio}, "
         "{recipe[core for core: 64 agents].ratio}",
     ),
+    _beside_peers("SAC on Pendulum (`actor_critic`), 64-64, 8 agents, as shipped", "as shipped: SAC 64-64"),
+    _beside_peers("the same, one core and one thread on both sides", "core for core: SAC 64-64"),
+    _beside_peers("256-256, minibatches of 256, where arithmetic rules, one core", "core for core: SAC 256-256"),
     (
         "LunarLander-v3 (Box2D), the `lab` preset, 8 agents, as shipped (`lander`)",
         f"{{lander[as shipped: 8 agents, {LANDER} / stable-baselines3].ours}} steps/s",

@@ -9,7 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import capacity, cartpole, fast, floor, lander, machine, measure, ours, peers, recipe, registers, table
+from benchmarks import (
+    actor_critic,
+    capacity,
+    cartpole,
+    fast,
+    floor,
+    lander,
+    machine,
+    measure,
+    ours,
+    peers,
+    recipe,
+    registers,
+    table,
+)
 from benchmarks.__main__ import BENCHMARKS, main
 from softstep import presets
 from softstep.training.recording import GATE_WINDOW
@@ -94,12 +108,13 @@ def test_throughput_refuses_a_run_too_short_to_time(warm: int) -> None:
         ours.throughput([_timeline(4, 0.0, 100.0)], warm=warm, workers=1)
 
 
-@pytest.mark.parametrize("name", ["sb3", "rejax", "recipe"])
+@pytest.mark.parametrize("name", ["sb3", "rejax", "sbx", "recipe"])
 def test_peers_are_pinned(name: str) -> None:
     pins = peers.pins(name)
     expected = {
         "sb3": {"stable-baselines3": "2.9.2"},
         "rejax": {"rejax": "0.1.3", "gymnax": "0.0.9"},
+        "sbx": {"sbx-rl": "0.28.0", "stable-baselines3": "2.9.2"},
         "recipe": {"flashbax": "0.1.3", "gymnax": "1.0.1"},
     }[name]
     assert expected.items() <= pins.items()
@@ -172,6 +187,26 @@ def test_a_floor_divides_by_the_fastest_product_of_each_round() -> None:
     assert floor.times_floor(work, at_floor, fastest) == pytest.approx([1, 1, 1])
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "forward_critics", "trained_critics", "valuing"),
+    [("sac", 2, 2, 2), ("td3", 2, 2, 1), ("ddpg", 1, 1, 1)],
+)
+@pytest.mark.parametrize("width", [64, 256])
+def test_the_floor_of_actor_critic_counts_every_product(
+    algorithm: actor_critic.Algorithm, forward_critics: int, trained_critics: int, valuing: int, width: int
+) -> None:
+    work = actor_critic.config(algorithm, width, actor_critic.FULL, one_core=True)
+    outputs = 2 if algorithm == "sac" else 1
+    inner, delay = width * width, 2 if algorithm == "td3" else 1
+    actor, critic = 3 * width + inner + outputs * width, 4 * width + inner + width
+    targets = actor + forward_critics * critic
+    critics = trained_critics * (critic + critic + inner + width)  # weights of all layers; inputs of all but the first
+    own = actor + actor + inner + outputs * width
+    through = valuing * (critic + width + inner + width)  # back to one component of the action
+    expected = 2 * work.batch_size * (targets + critics + (own + through) / delay)
+    assert floor.update_operations(work, **actor_critic.SHAPE) == pytest.approx(expected)
+
+
 def test_the_register_loop_runs() -> None:
     assert registers.measure(0.01) > 0
 
@@ -225,3 +260,58 @@ def test_runs_of_different_capacities_differ_only_in_capacity() -> None:
     compiled, host = capacity.configs(capacity.FULL).values()
     assert (compiled.updates, compiled.steps_per_iteration, host.updates, host.steps_per_iteration) == (1, 1, 1, 4)
     assert compiled.learning_starts == host.learning_starts == max(capacity.FULL.capacities)
+
+
+def test_every_side_of_actor_critic_does_the_same_work() -> None:
+    for width in (64, 256):
+        work = actor_critic.config("sac", width, actor_critic.FULL, one_core=True)
+        assert (work.updates, work.steps_per_iteration, work.hidden, work.batch_size) == (1, 1, (width, width), width)
+        request = json.loads(json.dumps(actor_critic.peer_settings(work)))
+        settings = ("algorithm", "batch_size", "memory_size", "learning_rate", "gamma", "action_noise")
+        assert [request[name] for name in settings] == [getattr(work, name) for name in settings]
+        assert (request["hidden"], request["tau"]) == ([width, width], work.target.tau)
+        assert work.batch_size <= request["learning_starts"] < request["warm"]  # all timed steps learn
+    shipped, pinned = (actor_critic.config("sac", 64, actor_critic.FULL, one_core=one) for one in (False, True))
+    assert (len(shipped.blocks()), len(pinned.blocks())) == (2, 1)
+
+
+def _learned(peer: float = 1.0, ours: float = 1.0, actor: float = 1.0) -> dict[str, list[measure.Sample]]:
+    work = actor_critic.config("td3", 64, actor_critic.QUICK, one_core=True)
+    steps = 8 * (work.total_steps - work.learning_starts)
+    taken = {"gradient_steps": round(100 * peer), "actor_steps": round(50 * actor)}
+    return {
+        "softstep": [{"rate": 50.0, "agent_steps": 0.7 * steps, "gradient_steps_of_run": round(ours * steps)}],
+        "rejax": [{"rate": 10.0, "agent_steps": 100} | taken],
+        floor.PREFIX + "NumPy": [{"rate": 1e9}],
+    }
+
+
+def test_a_side_that_skips_gradient_steps_is_refused() -> None:
+    work = actor_critic.config("td3", 64, actor_critic.QUICK, one_core=True)
+    actor_critic.check_counts(_learned(), work)
+    for samples in (_learned(peer=0.99), _learned(ours=0.5), _learned(actor=0.96), _learned(actor=2.0)):
+        with pytest.raises(measure.BenchmarkError, match="gradient steps"):
+            actor_critic.check_counts(samples, work)
+
+
+def test_rows_of_actor_critic_are_judged_by_their_peer() -> None:
+    (row,) = actor_critic.peer_rows("core for core: SAC 64-64", _learned(), {"rejax": 6.0, "sbx": 12.0})
+    assert (row.label, row.judged, row.met) == ("core for core: SAC 64-64: rejax", 5.0, False)
+    required = {name for peers_of_part in actor_critic.REQUIRED.values() for name in peers_of_part}
+    for (mode, width), _ in actor_critic.REQUIRED.items():
+        sides = actor_critic._sides("sac", width, actor_critic.FULL, one_core=mode == "core for core")
+        assert required | {"softstep"} <= sides.keys()
+
+
+def test_the_arithmetic_of_sac_is_printed() -> None:
+    samples = {floor.PREFIX + "registers": [{"rate": 200e9}]} | {
+        f"core for core: SAC {width}-{width}: softstep": [{"rate": 1_000.0}] for width in (64, 256)
+    }
+    narrow, wide = actor_critic.floor_notes(samples)
+    assert narrow.startswith("SAC 64-64: 8.9 MFLOP per update, 44.5 µs")
+    assert " MFLOP per update, " in wide
+    assert wide.endswith("200 GFLOP/s per core (registers).")
+    product, *rows = actor_critic.floor_rows(samples)
+    operations = floor.update_operations(actor_critic.config("sac", 256, actor_critic.FULL, one_core=True), 3, 1)
+    assert product.label == "registers"
+    assert rows[1].ours.median == pytest.approx(1e-3 * 200e9 / operations)
