@@ -1,4 +1,4 @@
-"""The peers of the benchmarks learn as they should: double Q-learning, the stop rule, and the recipe's update."""
+"""The peers of the benchmarks learn as they should: double Q-learning, the stop rule, counts, the recipe's update."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 import torch
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
-from benchmarks import cartpole, fast, peers, recipe
-from benchmarks.peers import sb3_dqn
+from benchmarks import actor_critic, cartpole, fast, peers, recipe
+from benchmarks.peers import sb3_actor_critic, sb3_dqn
 from softstep.learner.algorithms import make_learner
 from softstep.learner.contract import Hyper
 from softstep.transition import Transition
@@ -54,6 +54,21 @@ def test_the_peer_stops_when_two_evaluations_reach_the_return(solve_at: float, s
     answer = sb3_dqn.solve(peer_settings(exploration_steps=100, **rule))
     assert answer["solved"] is solved
     assert answer["env_steps"] == (100 if solved else 300)
+
+
+@pytest.mark.parametrize(("algorithm", "critics", "actor_steps"), [("sac", 2, 10), ("td3", 2, 5), ("ddpg", 1, 10)])
+def test_the_actor_critic_peer_counts_the_steps_of_its_optimizers(
+    algorithm: actor_critic.Algorithm, critics: int, actor_steps: int
+) -> None:
+    work = actor_critic.config(algorithm, 64, actor_critic.QUICK, one_core=True)
+    small = {"library": "stable_baselines3", "hidden": [8, 4], "batch_size": 4, "learning_starts": 4, "steps": 10}
+    request = actor_critic.peer_settings(work) | small
+    answer = sb3_actor_critic.measure(request | {"warm": 8})
+    assert (answer["agent_steps"], answer["gradient_steps"], answer["actor_steps"]) == (10, 10, actor_steps)
+    agent = sb3_actor_critic.make_agent(request)
+    assert (agent.critic.n_critics, agent.replay_buffer.buffer_size, agent.tau) == (critics, 10_000, 0.005)
+    kinds = [type(layer) for layer in agent.critic.q_networks[0]]
+    assert kinds == [torch.nn.Linear, torch.nn.ReLU, torch.nn.Linear, torch.nn.ReLU, torch.nn.Linear]
 
 
 def run_recipe(request: dict[str, Any]) -> dict[str, Any]:
