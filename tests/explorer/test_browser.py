@@ -17,7 +17,8 @@ from axe_core_python.sync_playwright import Axe
 from explorer.serving import Explorer, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from softstep import theory
+from softstep import envs, theory
+from softstep.explorer.live.live_config import BASES
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ROOMS = ("one-network", "two-networks", "stability", "noise", "live", "reports")
@@ -96,7 +97,7 @@ def visit(browser: Browser, explorer: Explorer) -> Iterator[Visit]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1600])
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", [*ROOMS, "live?env=Pendulum-v1"])
 def test_a_room_opens_without_errors_is_accessible_and_fits(
     browser: Browser, explorer: Explorer, room: str, width: int, scheme: Any
 ) -> None:
@@ -296,6 +297,66 @@ def test_the_live_agents_return_rises_and_its_sliders_take_effect(visit: Visit, 
     wait_until(lambda: "Saved as" in page.inner_text("#live-status"))
     page.goto(f"{explorer.url}/#/noise")
     wait_until(lambda: len(explorer.live) == 0)  # leaving the room stops the agent
+
+
+def test_the_page_names_the_actions_of_every_environment_that_the_server_trains(visit: Visit) -> None:
+    visit.go("live")
+    known = visit.page.evaluate("async () => (await import('./static/rooms/live_environments.js')).ENVIRONMENTS")
+    assert list(known) == list(BASES)
+    for env, base in BASES.items():
+        spec = envs.describe(base)
+        assert base.algorithm.upper() in known[env]["label"]
+        if spec.action_bounds is None:
+            assert len(known[env]["actions"]) == spec.num_actions
+        else:
+            limits = tuple(component["limit"] for component in known[env]["components"])
+            assert (limits, tuple(-limit for limit in limits)) == (spec.action_bounds.high, spec.action_bounds.low)
+
+
+def test_sac_learns_pendulum_and_its_action_and_value_are_shown(visit: Visit, explorer: Explorer) -> None:
+    page = visit.go("live?env=Pendulum-v1&arms=soft~0.001~0.99~on")
+    assert "step size of the critics" in page.inner_text("#live-card-soft")
+    assert "its step size and that of the temperature stay" in page.inner_text("#live-note")
+    page.click("#live-start")
+    wait_until(lambda: shown_return(page, "soft") < -700)
+    wait_until(lambda: shown_return(page, "soft") > -400)
+    page.click("#live-play")
+    wait_until(lambda: page.inner_text("#live-play") == "Play")
+    (run,) = explorer.live._runs.values()
+    rows = shown_rows(page)
+    assert run._frame is not None
+    shown = run._frame["arms"][0]
+    assert list(rows) == ["torque", "min Q"]
+    assert -2 <= rows["torque"] <= 2
+    assert rows["min Q"] < 0
+    assert len(shown["action"]) == len(shown["q_values"]) == 1
+    visit.type("alpha-soft", "0.02")
+    wait_until(lambda: run._frame is not None and run._frame["arms"][0]["learning_rate"] == 0.02)
+    page.click("#live-stop")
+    wait_until(lambda: len(explorer.live) == 0)
+
+
+def shown_rows(page: Page) -> dict[str, float]:
+    """Return the names and numbers in the table of the soft arm."""
+    names = page.locator("#live-card-soft .q-values th").all_inner_texts()
+    numbers = page.locator("#live-card-soft .q-values td.tabular").all_inner_texts()
+    return {name: float(number.replace("−", "-")) for name, number in zip(names, numbers, strict=True)}
+
+
+def test_the_continuous_lander_is_drawn_with_its_action_and_value(visit: Visit, explorer: Explorer) -> None:
+    page = visit.go("live?env=LunarLanderContinuous-v3&arms=soft~0.001~0.99~on")
+    blank = page.evaluate(CANVAS)
+    page.click("#live-start")
+    wait_until(lambda: "environment steps" in page.inner_text("#live-status"))
+    wait_until(lambda: page.evaluate(CANVAS) != blank)
+    rows = shown_rows(page)
+    assert list(rows) == ["main engine", "side engines", "min Q"]
+    assert all(-1 <= rows[name] <= 1 for name in ("main engine", "side engines"))
+    page.click("#live-stop")
+    wait_until(lambda: len(explorer.live) == 0)
+
+
+CANVAS = "() => document.querySelector('#live-card-soft canvas').toDataURL()"
 
 
 def test_the_address_never_starts_training(visit: Visit, explorer: Explorer) -> None:

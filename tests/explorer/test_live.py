@@ -22,6 +22,7 @@ from softstep.explorer.live.live_config import live_config
 from softstep.explorer.live.live_runs import LiveRun
 from softstep.runs.api import Run
 from softstep.runs.run_folder import open_run
+from softstep.settings import changed
 from softstep.target import TargetUpdate
 
 SOFT = {"name": "soft", "alpha": 1e-3, "c": 0.99, "target": "on"}
@@ -47,8 +48,11 @@ def past(steps: int) -> Any:
 # ---- one agent ----
 
 
-def test_a_slider_changes_the_running_agent_and_a_replay_reproduces_it(explorer: Explorer, tmp_path: Path) -> None:
-    run = explorer.start(env="CartPole-v1", seed=3, arms=[SOFT, NONE])
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+def test_a_slider_changes_the_running_agent_and_a_replay_reproduces_it(
+    explorer: Explorer, tmp_path: Path, env: str
+) -> None:
+    run = explorer.start(env=env, seed=3, arms=[SOFT, NONE])
     first = explorer.watch(run, is_frame)[-1]
     assert (first["paused"], first["env_steps"]) == (True, 0)
     explorer.post(f"/live/{run}/play")
@@ -68,6 +72,8 @@ def test_a_slider_changes_the_running_agent_and_a_replay_reproduces_it(explorer:
         ("soft", 5e-3, TargetUpdate(0.5)),
         ("soft", 5e-3, TargetUpdate.none()),
     ]
+    for agent in config.agents():
+        assert changed(agent, config.changes).actor_learning_rate == agent.actor_learning_rate  # α is the critics'
     assert 1_200 <= config.changes[0].env_steps < config.changes[1].env_steps < config.total_steps
     streamed = [row for event in later if event["kind"] == "records" for row in event["rows"]]
     replayed = softstep.train(Config.from_json((folder / "config.json").read_text()), tmp_path / "again", workers=1)
@@ -108,6 +114,21 @@ def test_a_frame_of_the_lander_holds_what_the_page_draws(explorer: Explorer) -> 
     assert len(scene["ground"]) >= 10
     assert scene["pad"][0] < scene["pad"][1]
     assert 0 <= scene["craft"][0] <= 20
+
+
+def test_the_continuous_lander_is_shown_and_saved_with_its_argument(explorer: Explorer, tmp_path: Path) -> None:
+    run = explorer.start(env="LunarLanderContinuous-v3", arms=[SOFT])
+    shown = arm(explorer.watch(run, is_frame)[-1], "soft")
+    assert len(shown["action"]) == 2
+    assert len(shown["q_values"]) == 1
+    assert shown["scene"]["engines"] == [0, 0]
+    explorer.post(f"/live/{run}/play")
+    explorer.watch(run, past(1_000))
+    explorer.post(f"/live/{run}/save")
+    saved = explorer.watch(run, lambda e: e["kind"] in ("saved", "not-saved"))[-1]
+    config = open_run(tmp_path / "runs" / saved["path"]).config
+    assert (config.env, config.env_args, config.algorithm) == ("LunarLander-v3", {"continuous": True}, "sac")
+    assert len(softstep.evaluate(tmp_path / "runs" / saved["path"], 1).returns) == 1
 
 
 def test_invalid_changes_are_refused_and_change_nothing(explorer: Explorer) -> None:
@@ -170,7 +191,7 @@ def test_stopping_the_server_ends_its_agents(tmp_path: Path) -> None:
         explorer.client.get("/")
 
 
-@pytest.mark.parametrize("env", ["Acrobot-v1", "gymnax:CartPole-v1"])
+@pytest.mark.parametrize("env", ["Acrobot-v1", "gymnax:CartPole-v1", "gymnax:Pendulum-v1", "MountainCarContinuous-v0"])
 def test_other_environments_are_not_trained_live(env: str) -> None:
     with pytest.raises(ConfigError, match="cannot be trained live"):
         live_config(env, 0, [SOFT])

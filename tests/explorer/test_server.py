@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from softstep.errors import ConfigError
 from softstep.explorer.http.guard import MAX_BODY
 from softstep.explorer.http.server import bind
+from softstep.explorer.live.live_config import BASES
 from softstep.explorer.rooms.endpoints import ENDPOINTS
 
 
@@ -120,6 +121,11 @@ def test_a_large_body_is_refused_with_and_without_a_declared_length(explorer: Ex
     [
         ({"env": "gymnax:CartPole-v1"}, "env"),
         ({"env": "os:system"}, "env"),
+        ({"env": "MountainCarContinuous-v0"}, "env"),
+        ({"env": "LunarLander-v3", "env_args": {"continuous": True}}, "env_args"),
+        ({"env": "Pendulum-v1", "algorithm": "td3"}, "algorithm"),
+        ({"env": "Pendulum-v1", "arms": [{"actor_learning_rate": 1}]}, "actor_learning_rate"),
+        ({"env": "Pendulum-v1", "arms": [{"c": 1}]}, "c"),
         ({"seed": -1}, "seed"),
         ({"arms": []}, "arms"),
         ({"arms": [{"alpha": 0}]}, "alpha"),
@@ -134,6 +140,13 @@ def test_invalid_live_runs_are_refused(explorer: Explorer, settings_: dict, para
     response = explorer.post("/live", settings_)
     assert (response.status_code, response.json()["error"]["parameter"]) == (422, parameter)
     assert len(explorer.live) == 0
+
+
+def test_the_description_offers_every_environment_and_says_whose_alpha_and_c_they_are(explorer: Explorer) -> None:
+    schemas = explorer.client.get("/openapi.json").json()["components"]["schemas"]
+    assert set(schemas["RunParameters"]["properties"]["env"]["enum"]) == set(BASES)
+    for name in ("alpha", "c"):
+        assert "of SAC, the critics'" in schemas["ArmParameters"]["properties"][name]["description"]
 
 
 @pytest.mark.parametrize("path", ["/api/nothing", "/live/nothing/play", "/live/nothing/change"])

@@ -104,7 +104,7 @@ class FasterSteps(_Original):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Simulate 1/50 s; arguments and results are Gymnasium's."""
         lander: Any = self.lander
-        main_power, side_power, direction = _throttles(action) if self.continuous else ENGINES[action]
+        main_power, side_power, direction = throttles(action) if self.continuous else ENGINES[action]
         angle = lander.angle
         sin, cos = math.sin(angle), math.cos(angle)
         dispersions = self._dispersions or self._draw_dispersions()
@@ -147,7 +147,7 @@ class FasterSteps(_Original):
         return state, reward, terminated, False, {}
 
 
-def _throttles(action: np.ndarray) -> tuple[float, float, int]:
+def throttles(action: np.ndarray) -> tuple[float, float, int]:
     """Return what a continuous action (2,) asks of the engines, in the order of `ENGINES`.
 
     The main engine runs at half its power or more, or not at all; so do the side engines, from ±0.5 on.

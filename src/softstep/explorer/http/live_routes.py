@@ -26,8 +26,12 @@ Environment = Literal[tuple(BASES)]
 class SliderParameters(Parameters, frozen=True):
     """Settings of an arm that can be changed while it trains."""
 
-    alpha: Annotated[float, Meta(ge=1e-6, le=1.0, description="α, the size of a gradient step of Q.")] = 1e-3
-    c: Annotated[float, Meta(ge=0.0, le=0.99999, description="c, the weight of the old target.")] = 0.99
+    alpha: Annotated[
+        float, Meta(ge=1e-6, le=1.0, description="α, the size of a gradient step of Q; of SAC, the critics'.")
+    ] = 1e-3
+    c: Annotated[
+        float, Meta(ge=0.0, le=0.99999, description="c, the weight of the old target; of SAC, the critics'.")
+    ] = 0.99
     target: Annotated[Literal["on", "off"], Meta(description="Whether there is a target network; off ignores c.")] = (
         "on"
     )
@@ -48,7 +52,9 @@ class ChangeParameters(SliderParameters, frozen=True):
 class RunParameters(Parameters, frozen=True):
     """A live run: its environment, its seed and its arms."""
 
-    env: Annotated[Environment, Meta(description="The environment.")] = "CartPole-v1"
+    env: Annotated[
+        Environment, Meta(description="The environment: SAC learns Pendulum and the continuous lander, DQN the others.")
+    ] = "CartPole-v1"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 2, description="The seed that all arms share.")] = 0
     arms: Annotated[tuple[ArmParameters, ...], entries("arms", MAX_ARMS, "The arms.")] = (ArmParameters(),)
 

@@ -1,4 +1,9 @@
-"""Configurations of live runs: the two environments they offer, and arms with the settings a client sent."""
+"""Configurations of live runs: the environments they offer, and arms with the settings a client sent.
+
+The environment decides the algorithm: DQN for discrete actions, SAC for continuous ones. α and c of an arm of SAC are
+those of its critics, as everywhere in softstep: their parameters reappear in y, and their targets follow them. Actor
+and temperature keep the α of the base.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +32,28 @@ _LANDER = replace(
     presets.get("fast"), total_steps=ENDLESS, learning_rate_decay=1.0, record_every=1_000,
     eval_every=0, eval_gate=None, eval_network="online", solve_at=None,
 )  # fmt: skip
-BASES = {base.env: base for base in (_CART_POLE, _LANDER)}
-"""The configuration of each environment that can be trained live, without its seed and arms."""
+_SAC = Config(
+    algorithm="sac", total_steps=ENDLESS, learning_rate=1e-3, gamma=0.99, batch_size=64, memory_size=50_000,
+    learning_starts=500, train_every=1, hidden=(64, 64), record_every=500,
+)  # fmt: skip
+_PENDULUM = replace(_SAC, env="Pendulum-v1")
+_CONTINUOUS_LANDER = replace(
+    _SAC, env="LunarLander-v3", env_args={"continuous": True}, batch_size=128, memory_size=200_000,
+    learning_starts=2_000, reward_scale=0.1, record_every=1_000,
+)  # fmt: skip
+BASES = {
+    "CartPole-v1": _CART_POLE,
+    "LunarLander-v3": _LANDER,
+    "Pendulum-v1": _PENDULUM,
+    "LunarLanderContinuous-v3": _CONTINUOUS_LANDER,
+}
+"""The configuration of each environment that can be trained live, without its seed and arms; by Gymnasium's id."""
 
 
 def live_config(env: str, seed: int, arms: Sequence[Mapping[str, Any]]) -> Config:
     """Return the configuration of a live run, whose arms share one seed.
 
-    Each arm has a `name`, `alpha`, `c`, and `target`: whether it has a target network. ConfigError if the environment
+    Each arm has a `name`, `alpha`, `c`, and `target`: whether it has target networks. ConfigError if the environment
     cannot be trained live or there are too many arms.
     """
     if env not in BASES:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-import gymnasium
 import numpy as np
 
-from softstep.training.evaluation import evaluation_seeds, host_outputs
+from softstep.envs import EnvSpec, make_gymnasium
+from softstep.explorer.live.scenes import SCENES
+from softstep.policies.policy import Policy
+from softstep.training.evaluation import evaluation_seeds
 from softstep.training.trainer import Trainer
-
-STEPS_PER_SECOND = 50
-"""Environment steps played per second: the natural pace of both environments."""
 
 REFRESH_SECONDS = 0.2
 """Time between two readings of the networks that play."""
@@ -25,50 +25,34 @@ SHOWN_RETURNS = 20
 class EpisodePlayer:
     """One arm's environment and the episode being played in it."""
 
-    def __init__(self, env: str) -> None:
-        self._env, self._env_name = gymnasium.make(env), env
-        self._episode, self.total, self.action, self.ended = -1, 0.0, 0, True
-        self.observation = np.zeros(self._env.observation_space.shape or (1,), np.float32)
+    def __init__(self, spec: EnvSpec) -> None:
+        self._env, self._scene = make_gymnasium(spec), SCENES[spec.name]
+        self._episode, self.total, self.ended = -1, 0.0, True
+        self.action: Any = None
+        """The action that led to the present state; None after a reset."""
+        self.observation = np.zeros(spec.observation_size, np.float32)
 
     def restart(self) -> None:
         """Start over: the next episode is the first."""
         self._episode, self.ended = -1, True
 
-    def step(self, q_values: np.ndarray) -> None:
-        """Take the greedy action; if the episode has ended, reset to the next one instead."""
+    def step(self, act: Callable[[np.ndarray], Any]) -> None:
+        """Take the action that `act` chooses; if the episode has ended, reset to the next one instead."""
         if self.ended:
             self._episode += 1
             (seed,) = evaluation_seeds(self._episode, 1)
             self.observation, _ = self._env.reset(seed=seed)
-            self.total, self.ended = 0.0, False
+            self.total, self.action, self.ended = 0.0, None, False
             return
-        self.action = int(np.argmax(q_values))
+        self.action = act(self.observation)
         self.observation, reward, terminated, truncated, _ = self._env.step(self.action)
         self.total += float(reward)
         self.ended = bool(terminated or truncated)
 
     def scene(self) -> dict[str, Any]:
         """Return what the browser needs to draw the environment."""
-        body = _lander(self._env.unwrapped) if self._env_name == "LunarLander-v3" else _cart_pole(self.observation)
-        return body | {"action": self.action, "return": self.total, "episode": self._episode, "ended": self.ended}
-
-
-def _lander(env: Any) -> dict[str, Any]:
-    """Return the craft, its legs and the ground, in metres with y upwards, angles in radians."""
-
-    def pose(body: Any) -> list[float]:
-        return [round(body.position.x, 3), round(body.position.y, 3), round(body.angle, 4)]
-
-    ground = [[round(float(v), 3) for v in polygon[0]] for polygon in env.sky_polys]
-    ground.append([round(float(v), 3) for v in env.sky_polys[-1][1]])
-    pad = [round(env.helipad_x1, 3), round(env.helipad_x2, 3), round(env.helipad_y, 3)]
-    legs = [[*pose(leg), bool(leg.ground_contact)] for leg in env.legs]
-    return {"craft": pose(env.lander), "legs": legs, "ground": ground, "pad": pad}
-
-
-def _cart_pole(observation: np.ndarray) -> dict[str, Any]:
-    """Return the cart's position in metres and the pole's angle in radians."""
-    return {"cart": round(float(observation[0]), 4), "pole": round(float(observation[2]), 4)}
+        drawn = self._scene.describe(self._env.unwrapped, self.action)
+        return drawn | {"return": self.total, "episode": self._episode, "ended": self.ended}
 
 
 class PolicyDisplay:
@@ -76,13 +60,14 @@ class PolicyDisplay:
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
-        self._players = [EpisodePlayer(trainer.config.env) for _ in trainer.block.agents]
+        self._players = [EpisodePlayer(trainer.spec) for _ in trainer.block.agents]
+        self._steps_per_second = SCENES[trainer.spec.name].steps_per_second
         self._rates: deque[tuple[int, float]] = deque(maxlen=40)
         self.restart()
 
     def restart(self) -> None:
         """Start over with the first episode and the current networks."""
-        self._next_frame, self._next_refresh = 0.0, 0.0
+        self._next_frame, self._next_refresh, self._unplayed = 0.0, 0.0, 0.0
         self._rates.clear()
         for player in self._players:
             player.restart()
@@ -102,20 +87,24 @@ class PolicyDisplay:
 
     def frame(self, seconds: float) -> dict[str, Any]:
         """Play on for `seconds` of the environments' time and return the frame of all arms."""
-        self._play(round(seconds * STEPS_PER_SECOND))
-        trainer, q_values = self._trainer, self._q_values()
-        steps, spent = (sum(column) for column in zip(*self._rates, strict=True)) if self._rates else (0, 0.0)
+        self._unplayed += seconds * self._steps_per_second
+        steps = int(self._unplayed + 1e-9)  # sums of frames that end at a step may fall short of it by rounding
+        self._unplayed -= steps
+        self._play(steps)
+        trainer = self._trainer
+        trained, spent = (sum(column) for column in zip(*self._rates, strict=True)) if self._rates else (0, 0.0)
         return {
             "env_steps": trainer.env_steps,
             "gradient_steps": trainer.gradient_steps,
-            "steps_per_second": round(steps / spent) if spent else 0,
-            "arms": [self._arm_frame(w, q_values[w]) for w in range(len(self._players))],
+            "steps_per_second": round(trained / spent) if spent else 0,
+            "arms": [self._arm_frame(w) for w in range(len(self._players))],
         }
 
-    def _arm_frame(self, w: int, q_values: np.ndarray) -> dict[str, Any]:
+    def _arm_frame(self, w: int) -> dict[str, Any]:
         """Return the part of the frame for arm number `w`."""
-        agent, history = self._trainer.agents[w], self._trainer.history
+        agent, history, player = self._trainer.agents[w], self._trainer.history, self._players[w]
         mean = history.episodes.train_return(w, SHOWN_RETURNS)
+        values, action = choice(self._policies[w], player.observation)
         return {
             "name": agent.arm,
             "learning_rate": agent.learning_rate,
@@ -123,27 +112,45 @@ class PolicyDisplay:
             "period": agent.target.period,
             "episodes": int(self._trainer.driver.statistics.episodes[w]),
             "return": None if np.isnan(mean) else mean,
-            "q_values": [float(v) if np.isfinite(v) else None for v in q_values],
-            "diverged": not bool(np.isfinite(q_values).all()),
-            "scene": self._players[w].scene(),
+            "q_values": [float(v) if np.isfinite(v) else None for v in values],
+            "action": action,
+            "diverged": not bool(np.isfinite(values).all()),
+            "scene": player.scene(),
         }
 
     def _play(self, steps: int) -> None:
         self._refresh()
         for _ in range(steps):
-            for player, q_values in zip(self._players, self._q_values(), strict=True):
-                player.step(q_values)
+            for player, policy in zip(self._players, self._policies, strict=True):
+                player.step(policy)
 
     def _refresh(self) -> None:
         """Read the networks' parameters again, unless they were read less than `REFRESH_SECONDS` ago."""
-        if (now := time.monotonic()) < self._next_refresh:
-            return
-        self._next_refresh = now + REFRESH_SECONDS
-        trainer = self._trainer
-        online = trainer.driver.state.learner.online
-        self._network = host_outputs(trainer.config, trainer.block, online)
+        if (now := time.monotonic()) >= self._next_refresh:
+            self._next_refresh = now + REFRESH_SECONDS
+            self._policies = current_policies(self._trainer)
 
-    def _q_values(self) -> np.ndarray:
-        """Return the action values (W, A) of every arm at its player's observation."""
-        observations = np.stack([np.asarray(player.observation, np.float32).ravel() for player in self._players])
-        return self._network(observations[:, None])[:, 0]
+
+def current_policies(trainer: Trainer) -> list[Policy]:
+    """Return the greedy policies of the agents with their present networks; an actor's has the critics too."""
+    learner, online = trainer.block.learner, trainer.driver.state.learner.online
+    acting = [np.asarray(leaf) for leaf in learner.acting_parameters(online)]
+    critics = [np.asarray(leaf) for leaf in online.critics] if trainer.config.continuous else []
+    return [
+        Policy(
+            agent, trainer.spec, learner.network, tuple(leaf[w] for leaf in acting), trainer.config.hidden,
+            learner.head, tuple(leaf[w] for leaf in critics),
+        )
+        for w, agent in enumerate(trainer.agents)
+    ]  # fmt: skip
+
+
+def choice(policy: Policy, observation: Any) -> tuple[np.ndarray, int | list[float]]:
+    """Return the values from which the greedy action follows, and that action, as the environment takes it.
+
+    The values are Q(s, ·), shape (A,), or, of an actor's action a, the one number min_i Q_i(s, a).
+    """
+    if policy.spec.action_bounds is None:
+        values = policy.q_values(observation)
+        return values, policy.spec.first_action + int(values.argmax())
+    return np.array([policy.value(observation)]), policy(observation).tolist()

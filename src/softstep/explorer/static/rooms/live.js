@@ -5,6 +5,7 @@ import { el, formatNumber, withMath } from "../dom.js";
 import { palette } from "../palette.js";
 import { ArmCard } from "./live_arm.js";
 import { LiveCharts } from "./live_charts.js";
+import { DEFAULT_ENV, ENVIRONMENTS } from "./live_environments.js";
 
 export const id = "live";
 export const title = "Live agent";
@@ -24,11 +25,6 @@ const ARM_LABELS = {
   "smaller-alpha": "(1−c)α, no target network",
   "hasty": "10 α, target network with c",
 };
-const ACTIONS = {
-  "CartPole-v1": ["left", "right"],
-  "LunarLander-v3": ["nothing", "left engine", "main engine", "right engine"],
-};
-const DEFAULT_ENV = "CartPole-v1";
 const MAX_ARMS = 4;
 const MESSAGE_SECONDS = 12;
 
@@ -65,19 +61,19 @@ class Live {
   }
 
   addControls(container) {
+    const environments = Object.entries(ENVIRONMENTS).map(([env, { label }]) => [env, label]);
     this.panel = new Panel(container, [
-      { kind: "choice", name: "env", label: "Environment", options: [["CartPole-v1", "CartPole"], ["LunarLander-v3", "Lunar Lander"]] },
+      { kind: "choice", name: "env", label: "Environment, and the algorithm for it", options: environments },
       { kind: "slider", name: "seed", label: "Seed, shared by all arms", scale: "linear", min: 0, max: 99, whole: true },
     ], (name, value) => { this.context.set({ [name]: value }); this.update(); });
     this.options = Object.entries(ARM_LABELS).map(([name, label]) => {
       const box = el("input", { type: "checkbox", value: name, id: `live-arm-${name}`, onchange: () => this.onSelection() });
       return { name, box, element: el("label", { class: "arm-option", for: box.id }, box, this.swatch(name), label) };
     });
+    this.note = el("p", { class: "note", id: "live-note" });
     this.panel.element.append(
       el("fieldset", { class: "control choice" }, el("legend", {}, "Arms, side by side"), this.options.map(({ element }) => element)),
-      el("p", { class: "note" }, ...withMath("Each arm has a network $Q$ and, while its switch is on, a target network $T$ " +
-        "that follows it: $T ← c T + (1 − c) Q$ after every gradient step. The agent acts with $Q$, and its returns are those of $Q$; " +
-        "$T$ only supplies the values from which $Q$ learns.")));
+      this.note);
   }
 
   swatch(name) {
@@ -102,7 +98,8 @@ class Live {
   // ---- settings ----
 
   env() {
-    return this.context.text("env", DEFAULT_ENV);
+    const env = this.context.text("env", DEFAULT_ENV);
+    return env in ENVIRONMENTS ? env : DEFAULT_ENV;
   }
 
   seed() {
@@ -133,9 +130,10 @@ class Live {
   }
 
   drawCards(arms) {
-    const actions = ACTIONS[this.env()] ?? ACTIONS[DEFAULT_ENV];
+    const environment = ENVIRONMENTS[this.env()];
+    this.note.replaceChildren(...withMath(environment.words.note));
     this.cards = new Map(arms.map((arm) => [arm.name, new ArmCard(arm, {
-      label: ARM_LABELS[arm.name], colour: colourOf(arm.name), actions, onChange: (settings) => this.changeArm(arm.name, settings),
+      label: ARM_LABELS[arm.name], colour: colourOf(arm.name), environment, onChange: (settings) => this.changeArm(arm.name, settings),
     })]));
     this.arms.replaceChildren(...[...this.cards.values()].map((card) => card.element));
     this.charts.setArms(arms.map(({ name }) => ({ name, label: ARM_LABELS[name], colour: colourOf(name) })));

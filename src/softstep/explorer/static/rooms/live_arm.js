@@ -1,41 +1,35 @@
-// One arm of a live run: its sliders, its policy at play, and its Q-values.
+// One arm of a live run: its sliders, its policy at play, and what it is about to do.
 
 import { Panel } from "../controls.js";
 import { el, formatNumber } from "../dom.js";
+import { choiceTable } from "./live_choice.js";
 import { Scene } from "./scenes.js";
 
 const SHOWN_RETURNS = 20; // training episodes in the mean return of a frame
 
 export class ArmCard {
   /** `onChange(settings)` is called with α, c and the target switch whenever the user changes one of them. */
-  constructor({ name, alpha, c, target }, { label, colour, actions, onChange }) {
+  constructor({ name, alpha, c, target }, { label, colour, environment, onChange }) {
     this.name = name;
     this.colour = colour;
     this.settings = { alpha, c, target };
     this.onChange = onChange;
     const canvas = el("canvas", { class: "scene", role: "img", "aria-label": `${label}: the greedy policy playing` });
     this.scene = new Scene(canvas);
-    this.rows = actions.map((action) => {
-      const bar = el("span", { class: "q-bar" });
-      const value = el("td", { class: "tabular" }, "–");
-      const row = el("tr", {}, el("th", { scope: "row" }, action), value, el("td", { "aria-hidden": "true" }, bar));
-      return { bar, value, row };
-    });
+    this.choice = choiceTable(environment);
     this.facts = el("p", { class: "tabular quiet", id: `live-facts-${name}` }, "Not started yet.");
     this.element = el("section", { class: "arm", id: `live-card-${name}`, "aria-label": label },
-      el("h2", {}, label), canvas, this.facts,
-      el("table", { class: "q-values" }, el("caption", { class: "quiet" }, "Q-value of each action"),
-        el("tbody", {}, this.rows.map(({ row }) => row))));
+      el("h2", {}, label), canvas, this.facts, this.choice.element);
     this.element.style.setProperty("--arm", colour);
-    this.addSliders();
+    this.addSliders(environment.words);
   }
 
-  addSliders() {
+  addSliders(words) {
     const control = (name) => `${name}-${this.name}`;
     this.panel = new Panel(this.element, [
-      { kind: "slider", name: control("alpha"), label: "$α$: step size", scale: "log", min: 1e-6, max: 1 },
-      { kind: "slider", name: control("c"), label: "$c$: share of the old target", scale: "complement", max: 0.9999 },
-      { kind: "choice", name: control("target"), label: "Target network", options: [["on", "on"], ["off", "off"]] },
+      { kind: "slider", name: control("alpha"), label: words.alpha, scale: "log", min: 1e-6, max: 1 },
+      { kind: "slider", name: control("c"), label: words.c, scale: "complement", max: 0.9999 },
+      { kind: "choice", name: control("target"), label: words.target, options: [["on", "on"], ["off", "off"]] },
     ], (name, value) => this.change(name.slice(0, name.indexOf("-")), value));
     this.showSettings();
   }
@@ -59,18 +53,6 @@ export class ArmCard {
       : `return ${formatNumber(arm.return, 3)}, mean of the last ${Math.min(SHOWN_RETURNS, arm.episodes)} of ${arm.episodes} episodes\n` +
         `return of this episode so far: ${formatNumber(scene.return, 3)}`;
     this.facts.classList.toggle("diverged", arm.diverged);
-    this.showQValues(arm.q_values);
-  }
-
-  showQValues(qValues) {
-    const finite = qValues.map((value) => value ?? 0);
-    const low = Math.min(...finite), high = Math.max(...finite);
-    const range = Math.max(1e-9, high - low);
-    const best = finite.indexOf(high);
-    this.rows.forEach(({ bar, value, row }, i) => {
-      value.textContent = formatNumber(qValues[i], 3);
-      bar.style.width = `${6 + (94 * (finite[i] - low)) / range}%`;
-      row.classList.toggle("chosen", i === best);
-    });
+    this.choice.show(arm);
   }
 }

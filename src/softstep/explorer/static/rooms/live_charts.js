@@ -5,11 +5,12 @@ import { Figure } from "../figures.js";
 
 const CHARTS = [
   { id: "live-return", column: "train_return", title: "Return", y: "return", log: false,
-    note: "Mean of the last 100 training episodes, or of all if there are fewer." },
+    note: "Mean of the last 100 training episodes, or of all if there are fewer; it lags behind the mean of 20 above." },
   { id: "live-gap", column: "target_gap", title: "Distance between Q and T", y: "‖Q − T‖", log: true,
-    note: "Over all parameters. Zero without a target network, so no line is drawn then." },
+    note: "Over all parameters, of an actor and its critics over the critics'. Zero without a target network, so no line is drawn then." },
   { id: "live-drift", column: "y_drift", title: "How far y moves in one update", y: "mean |Δy|, in units of return", log: true,
-    note: "Mean over the TD targets y of a minibatch. With a target network they move less; so they do with a small α." },
+    note: "Mean over the TD targets y of a minibatch. With a target network they move less; so they do with a small α. " +
+      "Where there is an actor, its steps move them as well." },
 ];
 const MAX_POINTS = 1500; // the older half of a line is thinned out when it has twice as many
 const MAX_MARKS = 200;
