@@ -39,7 +39,7 @@ _SAC = Config(
 _PENDULUM = replace(_SAC, env="Pendulum-v1")
 _CONTINUOUS_LANDER = replace(
     _SAC, env="LunarLander-v3", env_args={"continuous": True}, batch_size=128, memory_size=200_000,
-    learning_starts=2_000, reward_scale=0.1, record_every=1_000,
+    learning_starts=2_000, record_every=1_000,
 )  # fmt: skip
 BASES = {
     "CartPole-v1": _CART_POLE,

@@ -70,7 +70,7 @@ class Live {
       const box = el("input", { type: "checkbox", value: name, id: `live-arm-${name}`, onchange: () => this.onSelection() });
       return { name, box, element: el("label", { class: "arm-option", for: box.id }, box, this.swatch(name), label) };
     });
-    this.note = el("p", { class: "note", id: "live-note" });
+    this.note = el("div", { id: "live-note" });
     this.panel.element.append(
       el("fieldset", { class: "control choice" }, el("legend", {}, "Arms, side by side"), this.options.map(({ element }) => element)),
       this.note);
@@ -131,7 +131,8 @@ class Live {
 
   drawCards(arms) {
     const environment = ENVIRONMENTS[this.env()];
-    this.note.replaceChildren(...withMath(environment.words.note));
+    this.note.replaceChildren(...[environment.words.note, environment.expect].filter(Boolean)
+      .map((text) => el("p", { class: "note" }, ...withMath(text))));
     this.cards = new Map(arms.map((arm) => [arm.name, new ArmCard(arm, {
       label: ARM_LABELS[arm.name], colour: colourOf(arm.name), environment, onChange: (settings) => this.changeArm(arm.name, settings),
     })]));

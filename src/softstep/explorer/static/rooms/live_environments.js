@@ -14,16 +14,23 @@ const SAC = {
     "its step size and that of the temperature stay at 0.001.",
 };
 
-/** By Gymnasium's id. A discrete environment has `actions`; a continuous one has `components` with a name, a limit and a unit. */
+/**
+ * By Gymnasium's id. A discrete environment has `actions`; a continuous one has `components`, each between −limit and limit,
+ * and says how long learning takes (`expect`).
+ */
 export const ENVIRONMENTS = {
   "CartPole-v1": { label: "CartPole (DQN)", words: DQN, actions: ["left", "right"] },
   "LunarLander-v3": {
     label: "Lunar Lander (DQN)", words: DQN, actions: ["nothing", "left engine", "main engine", "right engine"],
   },
-  "Pendulum-v1": { label: "Pendulum (SAC)", words: SAC, components: [{ name: "torque", limit: 2 }] },
+  "Pendulum-v1": {
+    label: "Pendulum (SAC)", words: SAC, components: [{ name: "torque", limit: 2 }],
+    expect: "With a target, most agents hold the pendulum upright after 5,000 to 10,000 steps; an episode is 200 steps long.",
+  },
   "LunarLanderContinuous-v3": {
     label: "Lunar Lander, continuous (SAC)", words: SAC,
     components: [{ name: "main engine", limit: 1 }, { name: "side engines", limit: 1 }],
+    expect: "This takes patience: the craft first learns to hover, and most agents still do after 100,000 steps.",
   },
 };
 export const DEFAULT_ENV = "CartPole-v1";
