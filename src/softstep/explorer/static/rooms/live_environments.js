@@ -16,7 +16,7 @@ const SAC = {
 
 /**
  * By Gymnasium's id. A discrete environment has `actions`; a continuous one has `components`, each between −limit and limit,
- * and says how long learning takes (`expect`).
+ * and says what to expect (`expect`).
  */
 export const ENVIRONMENTS = {
   "CartPole-v1": { label: "CartPole (DQN)", words: DQN, actions: ["left", "right"] },
@@ -30,7 +30,8 @@ export const ENVIRONMENTS = {
   "LunarLanderContinuous-v3": {
     label: "Lunar Lander, continuous (SAC)", words: SAC,
     components: [{ name: "main engine", limit: 1 }, { name: "side engines", limit: 1 }],
-    expect: "This takes patience: the craft first learns to hover, and most agents still do after 100,000 steps.",
+    expect: "The main engine runs above 0, a side engine beyond ±0.5. Learning takes patience: the craft first learns to hover, " +
+      "and most agents still do after 100,000 steps.",
   },
 };
 export const DEFAULT_ENV = "CartPole-v1";
