@@ -175,7 +175,8 @@ def _may_equal_another(member: Any) -> bool:
     """
     if isinstance(member, Tensor):
         return member.numel() <= 1
-    return type(member).__eq__ is not object.__eq__ and member is not None
+    comparison: Any = type(member).__eq__
+    return member is not None and comparison is not object.__eq__
 
 
 def _adopt_buffers(target: nn.Module, online: nn.Module, own_buffers: Collection[str]) -> None:
