@@ -64,6 +64,32 @@ def interval(estimate: float, low: float, high: float) -> str:
     return minus_sign(f"{estimate:.0f} [{low:.0f}, {high:.0f}]")
 
 
+class Returns:
+    """Greedy returns of a run's agents on fresh episodes, as `softstep eval --json` printed them."""
+
+    def __init__(self, name: str) -> None:
+        stored = json.loads((RESULTS / f"{name}-returns.json").read_text(encoding="utf-8"))
+        self.config: dict[str, object] = stored["config"]
+        self.episodes: int = stored["episodes"]
+        self.means = np.array([agent["mean"] for agent in stored["agents"]])
+
+    def score(self) -> str:
+        """Return the mean over agents ± its standard deviation."""
+        return f"{number(self.means.mean())} ± {number(self.means.std(ddof=1))}"
+
+    def median(self) -> str:
+        """Return the median over agents."""
+        return number(float(np.median(self.means)))
+
+    def reached(self, threshold: float) -> int:
+        """Return the number of agents whose mean return is at least `threshold`."""
+        return int((self.means >= threshold).sum())
+
+    def lowest(self, rank: int) -> str:
+        """Return the lowest mean return (rank 0), the second lowest (rank 1), …"""
+        return number(float(np.sort(self.means)[rank]))
+
+
 class Comparison:
     """The judged agents of a comparison."""
 

@@ -29,6 +29,7 @@ def names() -> dict[str, object]:
         "demo": measured.Comparison("demo", "LunarLander-v3"),
         "lander_map": measured.Map("lander-map"),
         "cartpole_map": measured.Map("cartpole-map"),
+        "sac_lander": measured.Returns("sac-lander"),
         "TargetUpdate": TargetUpdate,
         "GOOD_ALPHAS": (1e-3, 3e-3),
         "GOOD_CS": (0.7, 0.9, 0.97, 0.99, 0.997),
