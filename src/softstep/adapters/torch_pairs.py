@@ -169,9 +169,10 @@ def pair(target: Tensors, online: Tensors, own_buffers: Collection[str] = ()) ->
 
 
 def _may_equal_another(member: Any) -> bool:
-    """Return whether `member == other` can be true of another object: a tensor of one element, a module with `__eq__`.
+    """Return whether `member == other` can be true of another object.
 
-    The comparison of a larger tensor has no truth value.
+    It can for a tensor of one element and for a module with an `__eq__` of its own. The comparison of a larger tensor
+    has no truth value.
     """
     if isinstance(member, Tensor):
         return member.numel() <= 1

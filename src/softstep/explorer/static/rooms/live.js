@@ -99,7 +99,7 @@ class Live {
 
   env() {
     const env = this.context.text("env", DEFAULT_ENV);
-    return env in ENVIRONMENTS ? env : DEFAULT_ENV;
+    return Object.hasOwn(ENVIRONMENTS, env) ? env : DEFAULT_ENV;
   }
 
   seed() {

@@ -121,6 +121,7 @@ function drawTorque(pen, torque) {
 
 const HULL = [[-14, 17], [-17, 0], [-17, -10], [17, -10], [17, 0], [14, 17]].map(([x, y]) => [x / 30, y / 30]);
 const LEG = [[-2, -8], [2, -8], [2, 8], [-2, 8]].map(([x, y]) => [x / 30, y / 30]);
+
 /** Draw in the coordinates of a body at x, y, rotated by an angle. */
 function inBody(pen, [x, y, angle], draw) {
   pen.save();
