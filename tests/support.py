@@ -22,7 +22,6 @@ from softstep.training.host_driver import HostDriver
 from softstep.training.loop import run_block
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD
-from softstep.training.trainer import warmup
 
 
 def small(**changes: Any) -> Config:
@@ -53,8 +52,8 @@ def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_
     """Run `iterations` iterations, at most `chunk` per call, and return the finished episodes."""
     finished, end = list[FinishedEpisode](), driver.iteration + iterations
     while driver.iteration < end:
-        learning = driver.iteration >= warmup(config)
-        until = min(end, driver.iteration + chunk, end if learning else warmup(config))
+        learning = driver.iteration >= config.warmup
+        until = min(end, driver.iteration + chunk, end if learning else config.warmup)
         finished += driver.advance(until - driver.iteration, learning=learning)
     return finished
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from softstep.errors import ConfigError, near
 from softstep.files import json_text
 from softstep.settings import (
+    ACTOR_FIELDS,
     Agent,
     Arm,
     Change,
@@ -31,7 +32,11 @@ from softstep.settings import (
     PositiveInt,
     Return,
     Weight,
+    counted_settings,
+    counted_target,
+    default_tau0,
     refuse_foreign,
+    with_named_schedule,
 )
 from softstep.target import TargetUpdate
 from softstep.validation import check_fields, overlay
@@ -39,23 +44,10 @@ from softstep.validation import check_fields, overlay
 SCHEMA = 1
 """Version of `config.json` and of the run folder that holds it."""
 
-_ACTOR_FIELDS = frozenset({"actor_learning_rate", "actor_tau", "temperature_learning_rate"})
-
-ADDED_FIELDS = _ACTOR_FIELDS | {
-    "action_noise",
-    "algorithm",
-    "env_args",
-    "eval_max_steps",
-    "flatten",
-    "n_step",
-    "normalization",
-    "policy_delay",
-    "target_entropy",
-    "target_noise",
-    "target_noise_clip",
-    "target_scope",
-    "temperature",
-}
+ADDED_FIELDS = ACTOR_FIELDS | {
+    "action_noise", "algorithm", "env_args", "eval_max_steps", "flatten", "n_step", "normalization", "policy_delay",
+    "target_entropy", "target_noise", "target_noise_clip", "target_scope", "temperature",
+}  # fmt: skip
 """Fields that the first configurations lacked: at their defaults they do not count in the content hash, so that the
 folders of earlier studies are found again."""
 
@@ -220,10 +212,20 @@ class Config:
                     f"arm {arm.name!r}: exploration.schedule = {kind!r} must be the run's,"
                     f" {self.exploration.schedule!r}: train this arm in a run of its own"
                 )
+        self._check_targets()
         for name in {change.arm for change in self.changes} - {None, *names}:
             raise ConfigError(f"changes name an arm {name!r} that is not in the run{near(str(name), names)}")
         if any(later.env_steps < earlier.env_steps for earlier, later in itertools.pairwise(self.changes)):
             raise ConfigError("changes are not in order of time: sort them by env_steps")
+
+    def _check_targets(self) -> None:
+        """Raise ConfigError for a harmonic target that cannot take its γ from its agent."""
+        try:
+            for arm in self.arms or (Arm("agent"),):
+                gamma = self._followed_settings(arm)["gamma"]
+                _ = [change.target.resolved(gamma) for change in self.changes if change.target is not None]
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     def _check_algorithm(self) -> None:
         """Raise ConfigError for settings that the algorithm does not have."""
@@ -276,6 +278,16 @@ class Config:
         return math.ceil(self.total_steps / self.steps_per_iteration)
 
     @property
+    def warmup(self) -> int:
+        """Iterations before learning starts; at least one, so that the replay is not empty."""
+        return max(1, math.ceil(self.learning_starts / self.steps_per_iteration))
+
+    @property
+    def total_gradient_steps(self) -> int:
+        """Gradient steps of one agent in the whole run."""
+        return max(0, self.iterations - self.warmup) * self.updates
+
+    @property
     def env_steps_per_gradient_step(self) -> float:
         """Environment steps per gradient step after learning has started."""
         return self.steps_per_iteration / self.updates
@@ -299,28 +311,32 @@ class Config:
             Agent(
                 arm=arm.name,
                 seed=self.seed + s,
-                learning_rate=self.learning_rate if arm.learning_rate is None else arm.learning_rate,
-                target=self.target if arm.target is None else arm.target,
-                gamma=self.gamma if arm.gamma is None else arm.gamma,
+                **self._followed_settings(arm),
                 exploration=arm.exploration or self.exploration,
                 blended=arm.blended,
-                **self._actor_settings(arm),
             )
             for arm in arms
             for s in range(self.seeds)
         )
 
-    def _actor_settings(self, arm: Arm) -> dict[str, float]:
-        """Return an arm's settings of actor and temperature: its own, else the run's, else α of the run and its τ."""
+    def _followed_settings(self, arm: Arm) -> dict[str, Any]:
+        """Return an arm's settings that are its own or else the run's; the actor's may follow α and the target."""
+        rate = self.learning_rate if arm.learning_rate is None else arm.learning_rate
+        gamma = self.gamma if arm.gamma is None else arm.gamma
+        tau0 = default_tau0(self.optimizer, rate, self.total_gradient_steps)
+        target = (arm.target or self.target).resolved(gamma, tau0)
+        settings: dict[str, Any] = {"learning_rate": rate, "gamma": gamma, "target": target}
         if not self.continuous:
-            return {}
+            return settings
         followed = {
             "actor_learning_rate": self.learning_rate,
             "temperature_learning_rate": self.learning_rate,
-            "actor_tau": (arm.target or self.target).tau,
+            "actor_tau": target.tau,
         }
         choices = {name: (getattr(arm, name), getattr(self, name), value) for name, value in followed.items()}
-        return {name: next(v for v in values if v is not None) for name, values in choices.items()}
+        if arm.actor_tau is None and self.actor_tau is None:
+            settings["actor_harmonic_steps"] = target.harmonic_steps
+        return settings | {name: next(v for v in values if v is not None) for name, values in choices.items()}
 
     def blocks(self) -> tuple[tuple[Agent, ...], ...]:
         """Return the agents in order, in groups of at most W."""
@@ -356,7 +372,10 @@ class Config:
         if not isinstance(schema, int) or schema > SCHEMA:
             raise ConfigError(f"{source}: schema {schema!r} is newer than this softstep's {SCHEMA}: upgrade softstep")
         try:
-            return overlay(base or cls(), values)
+            base = base or cls()
+            if isinstance(values.get("target"), Mapping):
+                values["target"] = with_named_schedule(base.target, values["target"])
+            return overlay(base, values)
         except ValueError as error:
             raise ConfigError(f"{source}: {error}") from None
 
@@ -369,10 +388,9 @@ class Config:
             for name, value in dataclasses.asdict(decoded).items()
             if name not in ADDED_FIELDS or getattr(decoded, name) != getattr(default, name)
         }
-        counted["arms"] = [
-            {name: value for name, value in arm.items() if name not in _ACTOR_FIELDS or value is not None}
-            for arm in counted["arms"]
-        ]
+        counted["target"] = counted_target(counted["target"])
+        for name in ("arms", "changes"):
+            counted[name] = [counted_settings(settings) for settings in counted[name]]
         if "env_args" in counted:  # these are not decoded as floats
             numbers = {name: float(value) for name, value in self.env_args.items() if isinstance(value, (int, float))}
             counted["env_args"] = counted["env_args"] | numbers

@@ -6,15 +6,16 @@ Type, bounds, default, unit and help text of a setting stand together, at its fi
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from softstep.errors import ConfigError
-from softstep.target import TargetUpdate
+from softstep.target import DEFAULT_FACTOR, DEFAULT_TAU, LARGEST_TAU0, TargetUpdate, adam_tau0
 from softstep.validation import check_fields
 
 # Types of the fields: their bounds, and the words for these in error messages.
@@ -34,6 +35,9 @@ EnvArguments = Annotated[dict[str, EnvArgument], Meta(title="finite numbers, wor
 Return = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST, title="a finite return")]
 Name = Annotated[str, Meta(min_length=1, title="a name of at least one character")]
 
+
+ACTOR_FIELDS = frozenset({"actor_learning_rate", "actor_tau", "temperature_learning_rate"})
+"""Fields of a run and of an arm that set the actor."""
 
 ALGORITHMS_WITH = {
     "actor_learning_rate": ("ddpg", "td3", "sac"),
@@ -127,7 +131,7 @@ class Change:
     learning_rate: PositiveFloat | None = None
     """α, the size of a gradient step."""
     target: TargetUpdate | None = None
-    """How the target network follows the online network."""
+    """How the target network follows the online network; τ₀ of a harmonic target is 0.3 if it is left out."""
 
     def __post_init__(self) -> None:
         check_fields(self, "change.")
@@ -149,6 +153,9 @@ class Agent:
     """α of the actor; `learning_rate` is that of the critics. None, like the following, for deep Q-learning."""
     temperature_learning_rate: float | None = None
     actor_tau: float | None = None
+    """τ of the actor's target; τ₀ if that is harmonic."""
+    actor_harmonic_steps: float = math.inf
+    """K of the actor's target, τ_t = min(τ₀, K/t); infinite for a constant τ."""
 
 
 def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
@@ -156,6 +163,42 @@ def changed(agent: Agent, changes: Sequence[Change]) -> Agent:
     for change in changes:
         if change.arm in (None, agent.arm):
             rate = agent.learning_rate if change.learning_rate is None else change.learning_rate
-            target = agent.target if change.target is None else change.target
+            target = agent.target if change.target is None else change.target.resolved(agent.gamma)
             agent = dataclasses.replace(agent, learning_rate=rate, target=target)
     return agent
+
+
+def default_tau0(optimizer: str, learning_rate: float, gradient_steps: int) -> float:
+    """Return τ₀ of an agent's harmonic target if it is left out: `adam_tau0` for Adam, 0.3 for other optimizers.
+
+    Args:
+        optimizer: its name in optax.
+        learning_rate: α.
+        gradient_steps: gradient steps of the whole run.
+    """
+    return adam_tau0(learning_rate, gradient_steps) if optimizer == "adam" and gradient_steps else LARGEST_TAU0
+
+
+_HARMONIC_DEFAULTS = {"schedule": "constant", "tau0": None, "factor": DEFAULT_FACTOR, "gamma": None}
+
+
+def counted_target(target: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the fields of a target update that count in a content hash: a constant target has τ and a period."""
+    if target is None:
+        return None
+    return {k: v for k, v in target.items() if k not in _HARMONIC_DEFAULTS or v != _HARMONIC_DEFAULTS[k]}
+
+
+def counted_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of an arm or a change that count in a content hash: later ones only if they are set."""
+    counted = {name: value for name, value in settings.items() if name not in ACTOR_FIELDS or value is not None}
+    return counted | {"target": counted_target(settings["target"])}
+
+
+def with_named_schedule(base: TargetUpdate, named: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of a target that are laid over `base`, with the default τ if the schedule leaves it open.
+
+    A base that has a τ of its own, such as a preset, is no reason to refuse a harmonic target.
+    """
+    is_harmonic = "harmonic" in (named.get("schedule", base.schedule), base.schedule)
+    return named if "tau" in named or not is_harmonic else {"tau": DEFAULT_TAU, **named}

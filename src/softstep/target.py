@@ -2,6 +2,8 @@
 
     T ← c·T + (1 − c)·Q,    τ = 1 − c,    applied at every `period`-th gradient step.
 
+τ is constant or, as an experiment, harmonic: τ_t = min(τ₀, factor/((1−γ)·t)) at gradient step t.
+
 All times are counted in gradient steps of the learner. The module needs only the standard library, so that every
 adapter (PyTorch, Keras, JAX, NumPy) can share it.
 """
@@ -13,6 +15,13 @@ import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+DEFAULT_TAU = 0.005
+"""τ of a constant target that names none."""
+LARGEST_TAU0 = 0.3
+"""τ₀ of a harmonic target if the length of the training is unknown, and the largest that `adam_tau0` returns."""
+DEFAULT_FACTOR = 3.0
+"""Factor of a harmonic target; lag matching gives it in the limit γ → 1."""
 
 
 def blend(target: Any, online: Any, tau: Any, *, where: Callable[[Any, Any, Any], Any]) -> Any:
@@ -34,29 +43,149 @@ def blend(target: Any, online: Any, tau: Any, *, where: Callable[[Any, Any, Any]
     return where(tau == 1, online, target + tau * (online - target))
 
 
-@dataclass(frozen=True)
-class TargetUpdate:
-    """The rule by which the target network follows the online network, counted in gradient steps."""
+def scheduled_tau(tau: Any, harmonic_steps: Any, step: Any, *, minimum: Callable[[Any, Any], Any]) -> Any:
+    """Return τ at a gradient step: min(τ₀, K/t), which is τ itself for K = ∞.
 
-    tau: float = 0.005
+    Args:
+        tau: τ, or τ₀ of a harmonic target.
+        harmonic_steps: K = factor/(1−γ) in gradient steps; infinite for a constant target.
+        step: t, the number of the gradient step, counted from 1.
+        minimum: the backend's own minimum (`min`, `numpy.minimum`, `jax.numpy.minimum`).
+    """
+    return minimum(tau, harmonic_steps / step)
+
+
+def adam_tau0(learning_rate: float, gradient_steps: float) -> float:
+    """Return the default τ₀ of a harmonic target whose Q is trained with Adam: min(0.3, 60/(√α·G)).
+
+    A rule of thumb that is not derived; docs/harmonic.md says what is known of it.
+
+    Args:
+        learning_rate: α, above 0.
+        gradient_steps: G, the gradient steps of the whole training, above 0.
+    """
+    return min(LARGEST_TAU0, 60 / (math.sqrt(learning_rate) * gradient_steps))
+
+
+@dataclass(frozen=True, repr=False)
+class TargetUpdate:
+    """The rule by which the target network follows the online network, counted in gradient steps.
+
+    For a harmonic target `tau` is τ₀, and the properties, such as `c` and `half_life`, are those of its first update;
+    `at` gives the rule at a later gradient step.
+    """
+
+    tau: float = DEFAULT_TAU
     """Weight of the new (online) parameters, in (0, 1]; c = 1 − τ is the weight of the old parameters."""
     period: int = 1
     """Gradient steps from one update of the target to the next; 1 updates it after every gradient step."""
+    schedule: Literal["constant", "harmonic"] = "constant"
+    """How τ changes: not at all, or (experimental) harmonic, τ = min(τ₀, factor/((1−γ)·t)) at gradient step t."""
+    tau0: float | None = None
+    """τ₀, the largest τ of a harmonic target; None: with Adam min(0.3, 60/(√α·gradient steps of the run)), else 0.3."""
+    factor: float = DEFAULT_FACTOR
+    """Factor of a harmonic target, above 0."""
+    gamma: float | None = None
+    """γ in the schedule of a harmonic target, in [0, 1); None takes the agent's."""
 
     def __post_init__(self) -> None:
-        tau = _python_number("tau", self.tau)
-        if not 0 < tau <= 1:
-            raise ValueError(
-                f"tau = {tau!r} is outside (0, 1]: it is the weight of the new parameters"
-                " (tau = 1 copies; c = 1 - tau is the weight of the old)"
-            )
+        tau = _weight("tau", self.tau)
         period = _python_integer("period", self.period)
         if not 1 <= period < 2**31:
             raise ValueError(
                 f"period = {period!r} must be an integer number of gradient steps, at least 1 and below 2**31"
             )
+        if self.schedule == "harmonic":
+            tau = self._check_harmonic(tau)
+        elif self.schedule == "constant":
+            for name, default in (("tau0", None), ("factor", DEFAULT_FACTOR), ("gamma", None)):
+                if getattr(self, name) != default:
+                    raise ValueError(
+                        f"{name} = {getattr(self, name)!r} is a setting of a harmonic target: set schedule ="
+                        f" 'harmonic', or leave {name} out"
+                    )
+        else:
+            raise ValueError(f"schedule = {self.schedule!r} is unknown: choose 'constant' or 'harmonic'")
         object.__setattr__(self, "tau", tau)
         object.__setattr__(self, "period", period)
+
+    def _check_harmonic(self, tau: float) -> float:
+        """Return τ₀ of a harmonic target after checking its settings; `tau` is what the caller gave or the default."""
+        tau0 = LARGEST_TAU0 if self.tau0 is None else _weight("tau0", self.tau0)
+        if tau not in (DEFAULT_TAU, tau0):
+            raise ValueError(
+                f"tau = {tau!r} is not a setting of a harmonic target, whose weight falls from tau0 = {tau0!r}:"
+                " leave tau out"
+            )
+        factor = _python_number("factor", self.factor)
+        if not (math.isfinite(factor) and factor > 0):
+            raise ValueError(f"factor = {factor!r} must be finite and above 0: tau falls as factor/((1 - gamma)*t)")
+        if self.gamma is not None:
+            gamma = _python_number("gamma", self.gamma)
+            if not 0 <= gamma < 1:
+                raise ValueError(
+                    f"gamma = {gamma!r} is outside [0, 1): a harmonic target falls as factor/((1 - gamma)*t)"
+                )
+            object.__setattr__(self, "gamma", gamma)
+        if self.tau0 is not None:
+            object.__setattr__(self, "tau0", tau0)
+        object.__setattr__(self, "factor", factor)
+        return tau0
+
+    def __repr__(self) -> str:
+        names = ("tau", "period") if self.schedule == "constant" else ("period", "schedule", "tau0", "factor", "gamma")
+        return f"TargetUpdate({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    @classmethod
+    def harmonic(
+        cls, gamma: float, tau0: float = LARGEST_TAU0, factor: float = DEFAULT_FACTOR, period: int = 1
+    ) -> TargetUpdate:
+        """Return an update whose τ falls with the gradient steps: τ_t = min(τ₀, factor/((1−γ)·t)). Experimental.
+
+        Args:
+            gamma: γ, the discount per step, in [0, 1).
+            tau0: τ₀, the largest τ, in (0, 1]; `adam_tau0` returns a default for a training of known length.
+            factor: 3 gives T about the lag of hard copies whose period grows by ⅔(1−γ) per gradient step.
+            period: gradient steps from one update of the target to the next.
+
+        Raises:
+            ValueError: an argument is out of range.
+        """
+        return cls(period=period, schedule="harmonic", tau0=tau0, factor=factor, gamma=gamma)
+
+    def resolved(self, gamma: float, tau0: float = LARGEST_TAU0) -> TargetUpdate:
+        """Return the update with the settings that a harmonic target leaves open: γ and τ₀.
+
+        Raises ValueError if it takes the given γ and that is outside [0, 1).
+        """
+        if self.schedule == "constant":
+            return self
+        own_gamma, own_tau0 = self.gamma, self.tau0
+        return TargetUpdate.harmonic(
+            gamma if own_gamma is None else own_gamma, tau0 if own_tau0 is None else own_tau0, self.factor, self.period
+        )
+
+    @property
+    def harmonic_steps(self) -> float:
+        """K = factor/(1−γ) of a harmonic target, so that τ_t = min(τ₀, K/t); infinite for a constant one.
+
+        Raises ValueError if γ is still open.
+        """
+        if self.schedule == "constant":
+            return math.inf
+        if self.gamma is None:
+            raise ValueError("gamma is missing: a harmonic target falls as factor/((1 - gamma)*t), so give it gamma")
+        return self.factor / (1 - self.gamma)
+
+    def tau_at(self, step: int) -> float:
+        """Return τ at gradient step `step`, counted from 1."""
+        return (
+            self.tau if self.schedule == "constant" else scheduled_tau(self.tau, self.harmonic_steps, step, minimum=min)
+        )
+
+    def at(self, step: int) -> TargetUpdate:
+        """Return the constant update with τ at gradient step `step`, counted from 1."""
+        return TargetUpdate(self.tau_at(step), self.period)
 
     @classmethod
     def from_c(cls, c: float, period: int = 1) -> TargetUpdate:
@@ -84,7 +213,7 @@ class TargetUpdate:
     @property
     def kind(self) -> Literal["soft", "hard", "none"]:
         """`none` if the target always equals the online network, `hard` for full copies, `soft` otherwise."""
-        if self.tau < 1:
+        if self.tau < 1 or self.schedule == "harmonic":
             return "soft"
         return "none" if self.period == 1 else "hard"
 
@@ -149,6 +278,7 @@ class TargetUpdate:
 
         It is N = 2·mean_lag + 1, or (1+c)/(1−c) for period 1. The two targets agree to second order in α.
         """
+        self._refuse_harmonic("lag-matched period")
         return max(1, round(2 * self.mean_lag + 1))
 
     def at_cadence(self, k: int) -> TargetUpdate:
@@ -156,6 +286,7 @@ class TargetUpdate:
 
         Hard copies stay hard copies.
         """
+        self._refuse_harmonic("decay per step")
         k = _python_integer("k", k)
         tau = 1.0 if self.tau == 1 else -math.expm1(k / self.period * math.log1p(-self.tau))
         return TargetUpdate(tau, k)
@@ -167,12 +298,28 @@ class TargetUpdate:
         first order. Source: Busbridge et al. 2023, who rescale the model EMA by the same power.
         Raises ValueError if `k` is not a finite number above 0.
         """
+        self._refuse_harmonic("decay per batch")
         k = _python_number("k", k)
         if not (math.isfinite(k) and k > 0):
             raise ValueError(f"k = {k!r} must be finite and above 0: it is the factor on the batch size")
         if self.tau == 1:
             return TargetUpdate(1.0, max(1, round(self.period / k)))
         return TargetUpdate(-math.expm1(k * math.log1p(-self.tau)), self.period)
+
+    def _refuse_harmonic(self, what: str) -> None:
+        if self.schedule == "harmonic":
+            raise ValueError(f"a harmonic target has no constant {what}: take it at a gradient step, update.at(step)")
+
+
+def _weight(name: str, value: Any) -> float:
+    """Return a weight of the new parameters. Raises ValueError if it is outside (0, 1]."""
+    weight = _python_number(name, value)
+    if not 0 < weight <= 1:
+        raise ValueError(
+            f"{name} = {weight!r} is outside (0, 1]: it is the weight of the new parameters"
+            f" ({name} = 1 copies; c = 1 - {name} is the weight of the old)"
+        )
+    return weight
 
 
 def _finite_steps(name: str, value: float, minimum: float) -> float:

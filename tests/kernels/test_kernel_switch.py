@@ -18,7 +18,6 @@ from softstep.cli.main import main
 from softstep.errors import ConfigError
 from softstep.kernels import native, support, switch
 from softstep.runs import run_folder, versions, worker_env
-from softstep.training.trainer import warmup
 
 HOST = {"env": "CartPole-v1", "batch_size": 16, "learning_starts": 16}
 """A run that acts, differentiates and steps by kernels when it may."""
@@ -70,7 +69,7 @@ def test_a_refused_value_leaves_folders_as_they_were(set_switch: Any, tmp_path: 
 def learned(config: softstep.Config) -> Any:
     """A driver that has taken two gradient steps and acted with the result."""
     driver = make_driver(config)
-    advance(driver, config, warmup(config) + 2)
+    advance(driver, config, config.warmup + 2)
     assert int(driver.state.learner.gradient_steps[0]) == 2
     return driver
 

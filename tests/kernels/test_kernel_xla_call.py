@@ -21,7 +21,6 @@ from support import advance, make_driver, small
 from softstep.kernels import native, support, xla_call
 from softstep.kernels.emit import Emitter
 from softstep.kernels.llvm_types import INT, Registers, Signature, declare_function
-from softstep.training.trainer import warmup
 
 HEADER = Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"
 
@@ -156,7 +155,7 @@ def test_training_goes_on_without_kernels(pretend: Any, monkeypatch: pytest.Monk
 
     def learned() -> Any:
         driver = make_driver(config)
-        advance(driver, config, warmup(config) + 2)
+        advance(driver, config, config.warmup + 2)
         return driver.state.learner
 
     with pytest.warns(RuntimeWarning, match=r"version 0\.4"):

@@ -14,7 +14,6 @@ from softstep.training.driver import replay_capacity
 from softstep.training.episode_statistics import add_rewards, close_episodes, initial_statistics
 from softstep.training.exploration import epsilon_greedy, exploration_arrays, geometric_decay
 from softstep.training.schedules import schedules
-from softstep.training.trainer import warmup
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
@@ -93,7 +92,7 @@ def test_the_learner_uses_the_decayed_rate() -> None:
         config = small(optimizer="sgd", learning_rate_decay=decay, learning_rate_decay_steps=1)
         driver = make_driver(config)
         before = [np.array(leaf) for leaf in driver.state.learner.online]
-        advance(driver, config, warmup(config) + 1)
+        advance(driver, config, config.warmup + 1)
         return sum(np.abs(a - b).sum() for a, b in zip(driver.state.learner.online, before, strict=True))
 
     assert distance_moved(0.01) == pytest.approx(0.01 * distance_moved(1.0), rel=0.01)

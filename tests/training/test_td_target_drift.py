@@ -22,7 +22,6 @@ from softstep.training.block import make_block
 from softstep.training.host_driver import HostDriver
 from softstep.training.probe import make_probe, reference_q_values
 from softstep.training.td_target_drift import add_step, initial_drift, summarize
-from softstep.training.trainer import warmup
 
 
 @given(st.integers(0, 10**6), st.integers(1, 30), st.floats(-6, 3))
@@ -61,7 +60,7 @@ def test_a_record_sums_the_moves_of_all_gradient_steps_since_the_previous_one() 
     probe = make_probe(config, spec, [0])
     block = make_block(config, learner, agents, spec.observation_size, spec.num_actions, probe)
     driver = HostDriver(config, block, envs.make_host(spec, [0], 1))
-    driver.advance(warmup(config), learning=False)
+    driver.advance(config.warmup, learning=False)
 
     def y() -> np.ndarray:
         values = learner.network.batch(

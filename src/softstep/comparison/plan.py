@@ -45,6 +45,11 @@ class ComparisonPlan:
 
     def __post_init__(self) -> None:
         _ = self.criteria  # missing criteria are reported before hours of training, not after
+        if self.config.target.schedule == "harmonic":
+            raise ConfigError(
+                "target.schedule = 'harmonic': the arms of a comparison are made from a constant tau; compare harmonic"
+                " with constant targets in a study, with the axis target.schedule"
+            )
         if self.config.target.kind != "soft":
             raise ConfigError(
                 f"target.tau = {self.config.target.tau:g} is not a soft update, so there is nothing to compare a"

@@ -7,6 +7,8 @@
     temperature   log t ← log t + α_t·(mean log π(a|s) + target entropy)
     T             T ← c·T + (1 − c)·Q for the critics; for the actor of TD3 and DDPG, with a c of its own
 
+τ = 1 − c is constant or harmonic, for the critics and for the actor alike; both count the critics' gradient steps.
+
 For TD3 and DDPG a′ comes from the actor's target, with clipped noise (TD3); for SAC from the actor itself, which has no
 target. The order of the steps and the factor ½ are those of stable-baselines3. Sources: Lillicrap et al. 2015; Fujimoto
 et al. 2018; Haarnoja et al. 2018b.
@@ -28,7 +30,7 @@ from softstep.learner.contract import Hyper, Learner, LearnerState, UpdateNoise
 from softstep.learner.heads import Head, sample_squashed_gaussian
 from softstep.learner.networks import Network, Params
 from softstep.learner.optimizers import OptimizerStep, Stepped
-from softstep.learner.target_update import update_target
+from softstep.learner.target_update import tau_at, update_target
 from softstep.transition import Transition
 
 Observations = Float[Array | np.ndarray, "B O"]
@@ -199,7 +201,7 @@ class ActorCritic:
             state.opt_state.critics,
             gradient,
             hyper.learning_rate,
-            hyper.tau,
+            tau_at(hyper.tau, hyper.harmonic_steps, count),
             fire,
         )
         stepped = state._replace(online=state.online._replace(critics=critics.online))
@@ -226,7 +228,8 @@ class ActorCritic:
         online, opt_state = state.online, state.opt_state
         gradient, log_density = jax.grad(self.actor_loss, has_aux=True)(online.actor, online, observation, noise)
         rate, step = hyper.actor_learning_rate, self.optimizer.step_and_blend
-        actor = step(online.actor, state.target.actor, opt_state.actor, gradient, rate, hyper.actor_tau, fire)
+        tau = _actor_tau(state, hyper)
+        actor = step(online.actor, state.target.actor, opt_state.actor, gradient, rate, tau, fire)
         if not self.stochastic:
             return actor, Stepped((), (), opt_state.log_temperature, actor.finite)
         gradient = (-(log_density + self.settings.target_entropy),)
@@ -238,6 +241,11 @@ class ActorCritic:
     ) -> tuple[Stepped, Stepped]:
         """Let the actor's target follow, without a step of the actor; the arguments are those of `_move_actor`."""
         online, opt_state, finite = state.online, state.opt_state, jnp.array(True)
-        target = update_target(state.target.actor, online.actor, hyper.actor_tau, fire)
+        target = update_target(state.target.actor, online.actor, _actor_tau(state, hyper), fire)
         actor = Stepped(online.actor, target, opt_state.actor, finite)
         return actor, Stepped(online.log_temperature, (), opt_state.log_temperature, finite)
+
+
+def _actor_tau(state: LearnerState, hyper: Hyper) -> Any:
+    """Return τ of the actor's target in the gradient step that is under way."""
+    return tau_at(hyper.actor_tau, hyper.actor_harmonic_steps, state.gradient_steps + 1)

@@ -26,7 +26,7 @@ class Hyper(NamedTuple):
     learning_rate: Float[Array | np.ndarray, ...] | float
     """α."""
     tau: Float[Array | np.ndarray, ...] | float
-    """Weight of the new parameters, in (0, 1]."""
+    """Weight of the new parameters, in (0, 1]; τ₀ of a harmonic target."""
     period: Int[Array | np.ndarray, ...] | int
     """Gradient steps from one target update to the next."""
     gamma: Float[Array | np.ndarray, ...] | float
@@ -39,6 +39,10 @@ class Hyper(NamedTuple):
     """α of the logarithm of the temperature; 0 keeps the temperature."""
     actor_tau: Float[Array | np.ndarray, ...] | float | None = None
     """τ of the actor's target; `tau` is that of the critics' targets, and `period` that of both."""
+    harmonic_steps: Float[Array | np.ndarray, ...] | float | None = None
+    """K, so that τ_t = min(τ, K/t) at gradient step t; None, like infinity, is a constant τ."""
+    actor_harmonic_steps: Float[Array | np.ndarray, ...] | float | None = None
+    """K of the actor's target."""
 
 
 class LearnerState(NamedTuple):

@@ -3,6 +3,8 @@
     Q ← Q + α·step(Q, T)
     T ← c·T + (1 − c)·Q        at every `period`-th gradient step,    c = 1 − τ
 
+τ is constant, or harmonic: min(τ₀, K/t) at the gradient step t of the update.
+
 With a target for the last layer alone, T's other layers are always Q's (iS-QL with one head, Vincent et al. 2025,
 arXiv 2506.04398).
 
@@ -25,6 +27,7 @@ from softstep.learner import losses
 from softstep.learner.contract import Hyper, Learner, LearnerState
 from softstep.learner.networks import Network, Params
 from softstep.learner.optimizers import MakeOptimizer, OptimizerStep, make_optimizer_step
+from softstep.learner.target_update import tau_at
 from softstep.learner.td_targets import bootstrapped_values
 from softstep.transition import Transition
 
@@ -81,8 +84,9 @@ class QLearning:
         """Return the state after the optimizer's step along `gradient` and the target update that is due."""
         count = state.gradient_steps + 1
         fire = count % hyper.period == 0
+        tau = tau_at(hyper.tau, hyper.harmonic_steps, count)
         online, target, opt_state, finite = self.optimizer.step_and_blend(
-            state.online, state.target, state.opt_state, gradient, hyper.learning_rate, hyper.tau, fire
+            state.online, state.target, state.opt_state, gradient, hyper.learning_rate, tau, fire
         )
         if self.blending and hyper.blended is not None:
             online = _choose(hyper.blended & fire, target, online)

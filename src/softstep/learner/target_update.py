@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from softstep.target import blend
+from softstep.target import blend, scheduled_tau
 
 
 def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
@@ -30,3 +30,11 @@ def update_target(target: Any, online: Any, tau: Any, fire: Any) -> Any:
 
     has_target = not isinstance(target, tuple) or len(target) > 0
     return jax.tree.map(update_leaf, target, online) if has_target else ()
+
+
+def tau_at(tau: Any, harmonic_steps: Any, step: Any) -> Any:
+    """Return τ at gradient step `step`, counted from 1: min(τ, K/t) for K = `harmonic_steps`, or τ if that is None.
+
+    An infinite K gives the very bits of τ, so that agents with constant and with harmonic targets share a program.
+    """
+    return tau if harmonic_steps is None else scheduled_tau(tau, harmonic_steps, step, minimum=jnp.minimum)

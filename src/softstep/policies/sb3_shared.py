@@ -171,8 +171,13 @@ def target_update(exported: ExportedPolicy, library: str) -> Translation:
     Args:
         exported: the policy.
         library: the learner's name in `softstep.conventions`, for example `sb3-sac`.
+
+    Raises:
+        ConfigError: the target is harmonic.
     """
     config, update = exported.config, exported.agent.target
+    if update.schedule == "harmonic":
+        raise inexpressible("it is harmonic, and its τ falls with the gradient steps; use torch, onnx or jax")
     meaning = conventions.read("softstep", {
         "target.tau": update.tau, "target.period": update.period, "num_envs": config.num_envs,
         "train_every": config.train_every, "gradient_steps": config.gradient_steps,

@@ -13,14 +13,15 @@ from softstep.runs.run_folder import RunFolder, read_summary
 def lengthened(run: RunFolder, total_steps: int | None) -> RunFolder:
     """Return the run with a configuration of `total_steps`; nothing is written.
 
-    No other setting depends on the length: schedules, records and evaluations are counted from the start of the run.
+    No other setting depends on the length, except for τ₀ of a harmonic target that leaves it open: schedules, records
+    and evaluations are counted from the start of the run.
 
     Args:
         run: the run, finished or not.
         total_steps: its new length in environment steps per agent; None leaves it as it is.
 
     Raises:
-        ConfigError: the run is longer already.
+        ConfigError: the run is longer already, or it would have another τ₀ from its start.
         StoreError: the run has deleted its replay memory, without which it cannot continue exactly.
     """
     before = run.config.total_steps
@@ -36,7 +37,13 @@ def lengthened(run: RunFolder, total_steps: int | None) -> RunFolder:
             f"{run.path} no longer has its replay memory, so it cannot be lengthened exactly: train a new run with"
             f" --total-steps {total_steps}"
         )
-    return RunFolder(run.path, dataclasses.replace(run.config, total_steps=total_steps))
+    config = dataclasses.replace(run.config, total_steps=total_steps)
+    if [agent.target for agent in config.agents()] != [agent.target for agent in run.config.agents()]:
+        raise ConfigError(
+            f"{run.path} has a harmonic target whose tau0 follows from the length of the run: only a run that was"
+            " trained with a target.tau0 of its own can be lengthened"
+        )
+    return RunFolder(run.path, config)
 
 
 def write_length(run: RunFolder) -> None:

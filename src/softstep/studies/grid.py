@@ -19,7 +19,7 @@ from softstep.target import TargetUpdate
 _EXPLORATION_FIELDS = ("start", "end", "steps", "decay")
 
 DATA_AXES = (
-    "learning_rate", "c", "target.tau", "target.period", "gamma",
+    "learning_rate", "c", *(f"target.{name}" for name in ("tau", "period", "schedule", "tau0", "factor")), "gamma",
     *(f"exploration.{name}" for name in _EXPLORATION_FIELDS),
 )  # fmt: skip
 """Axes of data, whose cells share a block; c = 1 − τ. Cells that differ on any other axis get blocks of their own."""
@@ -43,11 +43,26 @@ def cell_name(cell: Cell) -> str:
 
 def cell_arm(cell: Cell, base: Config) -> Arm:
     """Return the cell's data as an arm of its block."""
-    tau = 1 - cell["c"] if "c" in cell else cell.get("target.tau", base.target.tau)
-    target = TargetUpdate(tau, cell.get("target.period", base.target.period))
     changes = {name: cell[f"exploration.{name}"] for name in _EXPLORATION_FIELDS if f"exploration.{name}" in cell}
     exploration = dataclasses.replace(base.exploration, **changes) if changes else None
-    return Arm(cell_name(cell), cell.get("learning_rate"), target, gamma=cell.get("gamma"), exploration=exploration)
+    rate, target = cell.get("learning_rate"), _cell_target(cell, base.target)
+    return Arm(cell_name(cell), rate, target, gamma=cell.get("gamma"), exploration=exploration)
+
+
+def _cell_target(cell: Cell, base: TargetUpdate) -> TargetUpdate:
+    """Return the cell's target: its own settings, else the base's; a schedule that changes drops those of the other."""
+    named = {name.removeprefix("target."): value for name, value in cell.items() if name.startswith("target.")}
+    if "c" in cell:
+        named["tau"] = 1 - cell["c"]
+    named.setdefault("period", base.period)
+    if named.setdefault("schedule", base.schedule) == base.schedule:
+        inherited = {"tau": base.tau} if base.schedule == "constant" else _harmonic_settings(base)
+        return TargetUpdate(**inherited | named)
+    return TargetUpdate(**named)
+
+
+def _harmonic_settings(target: TargetUpdate) -> dict[str, Any]:
+    return {name: getattr(target, name) for name in ("tau0", "factor", "gamma")}
 
 
 def cell_config(cell: Cell, base: Config) -> Config:

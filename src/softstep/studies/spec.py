@@ -33,7 +33,7 @@ from softstep.config import STUDY_BLOCK_WIDTH, Config
 from softstep.errors import ConfigError
 from softstep.files import json_text
 from softstep.studies.claims import Side, StudyClaim, check_claim, side_cells
-from softstep.studies.grid import Cell, Value, check_axis, expand_grid, freeze
+from softstep.studies.grid import Cell, Value, cell_arm, check_axis, expand_grid, freeze
 from softstep.studies.spec_toml import located_errors, spec_fields
 
 
@@ -61,6 +61,10 @@ class Spec:
             check_axis(name, values, self.base)
         if "c" in self.axes and "target.tau" in self.axes:
             raise ConfigError("axes 'c' and 'tau' set the same thing, because c = 1 − τ: remove one of them")
+        try:
+            _ = [cell_arm(cell, self.base) for cell in self.cells()]
+        except ValueError as error:
+            raise ConfigError(f"the axes make a target that cannot be: {error}") from None
         if self.seeds < 1:
             raise ConfigError(f"seeds.count = {self.seeds} must be at least 1")
         if not 0 <= self.selection < self.seeds:

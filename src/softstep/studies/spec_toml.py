@@ -17,7 +17,9 @@ from softstep.errors import ConfigError, near
 from softstep.studies.claims import StudyClaim
 from softstep.studies.grid import Value, freeze
 
-AXIS_ALIASES = {"alpha": "learning_rate", "tau": "target.tau", "period": "target.period"}
+AXIS_ALIASES = {
+    "alpha": "learning_rate", "tau": "target.tau", "period": "target.period", "schedule": "target.schedule",
+}  # fmt: skip
 """Short names of axes."""
 
 _TOP_LEVEL_KEYS = ("preset", "env", "base", "axes", "seeds", "claims", "budget", "margin", "floor")

@@ -251,6 +251,7 @@ def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
         period=np.array([agent.target.period for agent in agents], np.int32),
         gamma=np.array([agent.gamma for agent in agents], np.float32),
         blended=np.array([agent.blended for agent in agents]),
+        harmonic_steps=np.array([agent.target.harmonic_steps for agent in agents], np.float32),
     )
     if config.continuous:
         hyper = hyper._replace(
@@ -258,6 +259,7 @@ def block_hyper(config: Config, agents: Sequence[Agent]) -> Hyper:
             actor_learning_rate=np.array([agent.actor_learning_rate for agent in agents], np.float32),
             temperature_learning_rate=np.array([agent.temperature_learning_rate for agent in agents], np.float32),
             actor_tau=np.array([agent.actor_tau for agent in agents], np.float32),
+            actor_harmonic_steps=np.array([agent.actor_harmonic_steps for agent in agents], np.float32),
         )
     on_device: Hyper = jax.device_put(hyper)
     return on_device

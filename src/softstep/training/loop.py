@@ -24,7 +24,7 @@ from softstep.settings import Agent
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import DRAWN_AHEAD
 from softstep.training.recording import is_due, mean_return, record_if_due
-from softstep.training.trainer import Trainer, apply_changes, make_trainer, restore, snapshot_arrays, warmup
+from softstep.training.trainer import Trainer, apply_changes, make_trainer, restore, snapshot_arrays
 
 POLL_SECONDS = 0.2
 """Time between two questions whether to stop, and two reports of progress."""
@@ -98,7 +98,7 @@ def run_to_next_event(trainer: Trainer, until: int, hooks: Hooks) -> None:
 
 def _advance(trainer: Trainer, until: int, hooks: Hooks) -> None:
     """Run iterations up to number `until`, but not across the start of learning."""
-    driver, start = trainer.driver, warmup(trainer.config)
+    driver, start = trainer.driver, trainer.config.warmup
     apply_changes(trainer)
     learning = driver.iteration >= start
     until = min(until, driver.iteration + DRAWN_AHEAD, until if learning else start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,12 +56,7 @@ class Trainer:
     @property
     def gradient_steps(self) -> int:
         """Gradient steps of each agent so far."""
-        return max(0, self.driver.iteration - warmup(self.config)) * self.config.updates
-
-
-def warmup(config: Config) -> int:
-    """Return the number of iterations before learning starts; at least one, so that the replay is not empty."""
-    return max(1, math.ceil(config.learning_starts / config.steps_per_iteration))
+        return max(0, self.driver.iteration - self.config.warmup) * self.config.updates
 
 
 def make_trainer(

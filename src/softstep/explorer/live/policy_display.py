@@ -108,7 +108,7 @@ class PolicyDisplay:
         return {
             "name": agent.arm,
             "learning_rate": agent.learning_rate,
-            "tau": agent.target.tau,
+            "tau": agent.target.tau_at(max(1, self._trainer.gradient_steps)),
             "period": agent.target.period,
             "episodes": int(self._trainer.driver.statistics.episodes[w]),
             "return": None if np.isnan(mean) else mean,
