@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from softstep.target import TargetUpdate, blend
+from softstep.target import TargetUpdate, blend, scheduled_tau
 
 Pytree = Any
 Role = Literal["blended", "copied", "kept"]
@@ -91,8 +91,9 @@ class TargetTransformation(NamedTuple):
 def target_update(update: TargetUpdate, *, copied: Callable[[str], bool] = lambda path: False) -> TargetTransformation:
     """Return the functions of a target that follows by the rule `update`, counted in gradient steps.
 
-    `copied` has the same meaning as in `soft_update`.
+    `copied` has the same meaning as in `soft_update`. Raises ValueError if the γ of a harmonic rule is missing.
     """
+    harmonic_steps = update.harmonic_steps
 
     def init(online: Pytree) -> TargetState:
         target = _like(online, jax.tree.map(lambda leaf: jnp.array(leaf) if _is_learnable(leaf) else leaf, online))
@@ -101,9 +102,11 @@ def target_update(update: TargetUpdate, *, copied: Callable[[str], bool] = lambd
         return TargetState(target, wide, jnp.zeros((), jnp.int32))
 
     def advance(online: Pytree, state: TargetState, tau: Any = None) -> TargetState:
+        count = state.gradient_steps + 1
+        if tau is None and update.schedule == "harmonic":
+            tau = scheduled_tau(update.tau, harmonic_steps, count, minimum=jnp.minimum)
         tau = update.tau if tau is None else tau
         _check_tau(tau)
-        count = state.gradient_steps + 1
         is_due = count % update.period == 0
         pairs, structure = _pair_leaves(state.target, online, copied)
         target, wide = list[Any](), list[jax.Array | None]()

@@ -29,7 +29,7 @@ from keras.src.models.functional import Functional
 from softstep.adapters.functions import global_variables, may_hold_functions, reaches
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.random_streams import random_streams_restored
-from softstep.target import TargetUpdate, blend
+from softstep.target import TargetUpdate, blend, scheduled_tau
 
 ROUNDING = {"bfloat16": (2.0**-8, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}
 """Unit roundoff and smallest normal number of each dtype narrower than float32."""
@@ -135,7 +135,7 @@ class Target(TargetNetwork):
         return keras.ops.convert_to_tensor(True)
 
     def _update_module(self) -> None:
-        tau = self.update.tau
+        tau = self._tau()
         for (old, new, is_blended), wide in zip(_pairs(self.module, self._online), self._wide, strict=True):
             if not is_blended:
                 old.assign(keras.ops.copy(new.value))
@@ -145,6 +145,14 @@ class Target(TargetNetwork):
                 wide.assign(_blended(_current(wide, old), keras.ops.cast(new.value, "float32"), tau))
                 old.assign(keras.ops.cast(wide.value, old.dtype))
         _copy_normalization(self.module, self._online)
+
+    def _tau(self) -> Any:
+        """Return τ at the gradient step that is counted: a tensor if a harmonic target's step is traced."""
+        update = self.update
+        if update.schedule == "constant" or not _is_traced():
+            return update.tau_at(self.gradient_steps)
+        step = keras.ops.cast(self._count.value, "float32")
+        return scheduled_tau(update.tau, update.harmonic_steps, step, minimum=keras.ops.minimum)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights, the float32 values and the count of gradient steps, as NumPy arrays."""

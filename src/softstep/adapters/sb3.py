@@ -40,6 +40,7 @@ class TargetCallback(BaseCallback):
 
     def __init__(self, update: TargetUpdate, verbose: int = 0) -> None:
         super().__init__(verbose)
+        _ = update.harmonic_steps  # raises ValueError if γ is missing
         self.update, self.gradient_steps = update, 0
         self._targets: dict[str, nn.Module] = {}
 
@@ -81,7 +82,7 @@ class TargetCallback(BaseCallback):
             self._soft_update("actor")
 
     def _soft_update(self, name: str) -> None:
-        soft_update(self._targets[name], getattr(self.model, name), self.update.tau)
+        soft_update(self._targets[name], getattr(self.model, name), self.update.tau_at(self.gradient_steps))
 
 
 def _target_networks(model: Any) -> dict[str, nn.Module]:

@@ -13,6 +13,7 @@ class TargetNetwork(ABC):
     """A copy (`module`) of a network that follows it by the rule `update`, counted in gradient steps."""
 
     def __init__(self, module: Any, update: TargetUpdate) -> None:
+        _ = update.harmonic_steps  # raises ValueError if γ is missing
         self.module, self.update, self.gradient_steps = module, update, 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

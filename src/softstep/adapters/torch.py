@@ -81,7 +81,7 @@ class Target(TargetNetwork):
     `module` is the copy, without gradients; the target is called like the network itself. Parameters narrower than
     float32 are followed in float32 and rounded into the copy, so that the target does not stall. The float32 values
     belong to the parameter's name. They start again from the copy wherever it was changed by other means.
-    `step` raises the errors of `soft_update`.
+    `step` raises the errors of `soft_update`, and RuntimeError if a harmonic target is stepped inside torch.compile.
 
     Args:
         online: the network to follow, possibly compiled or data-parallel.
@@ -123,6 +123,11 @@ class Target(TargetNetwork):
 
     def _update_module(self) -> None:
         if is_compiling():
+            if self.update.schedule == "harmonic":
+                raise RuntimeError(
+                    "Target.step of a harmonic target is being compiled, which would fix tau or compile anew at every"
+                    " step: call it outside of torch.compile, after the compiled training step"
+                )
             with torch.no_grad():
                 self._follow(pair(self.module, self._online, self._own_buffers))
             return
@@ -130,7 +135,7 @@ class Target(TargetNetwork):
         if watched is None or not watched.are_valid_for(self.module, self._online):
             watched = self._watched = WatchedPairs(self.module, self._online, self._own_buffers)
         if watched.pairs.narrow_dtype is None:
-            _move(watched.pairs, self.update.tau)
+            _move(watched.pairs, self.update.tau_at(self.gradient_steps))
             return
         with torch.no_grad():
             self._follow(watched.pairs)
@@ -140,7 +145,7 @@ class Target(TargetNetwork):
         narrow = {name: t for name, t in zip(pairs.names, pairs.target, strict=True) if is_narrow(t)}
         self._wide = {name: self._wide_value(name, t) for name, t in narrow.items()}
         wide = [self._wide.get(name, t) for name, t in zip(pairs.names, pairs.target, strict=True)]
-        _blend_widened(wide, pairs.online, self.update.tau)
+        _blend_widened(wide, pairs.online, self.update.tau_at(self.gradient_steps))
         torch._foreach_copy_(pairs.target, wide)
         _copy_buffers(pairs)
 

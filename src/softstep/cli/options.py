@@ -16,6 +16,7 @@ from softstep import presets
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.settings import Arm, Change, EnvArguments
+from softstep.target import TargetUpdate
 
 Switch = tyro.conf.FlagCreatePairsOff[bool]
 """A flag without a `--no-` twin."""
@@ -132,7 +133,8 @@ class RunArguments:
         """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
         given = flags(arguments)
         refuse_beside_resume(given, cls.HONOURED)
-        defaults = cls(settings=Settings.of(_defaults(arguments, cls.DEFAULT_PRESET)), given=given)
+        config = _with_schedule(_defaults(arguments, cls.DEFAULT_PRESET), arguments)
+        defaults = cls(settings=Settings.of(config), given=given)
         return tyro.cli(cls, prog=program, args=arguments, default=defaults)
 
     @property
@@ -214,6 +216,34 @@ def _defaults(arguments: list[str], preset: str | None) -> Config:
     if known.config is None:
         return base
     return Config.from_json(read_user_file(known.config, "--config"), base, source=str(known.config))
+
+
+def _with_schedule(config: Config, arguments: list[str]) -> Config:
+    """Return the defaults without the τ or τ₀ that the flags replace by another schedule of the target.
+
+    Raises ConfigError if the flags give a harmonic target a τ, or a τ₀ out of range.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--target.schedule", dest="schedule", default=config.target.schedule)
+    early.add_argument("--target.tau0", dest="tau0", default=config.target.tau0, type=float)
+    try:
+        known, _ = early.parse_known_args([word for word in arguments if word not in ("-h", "--help")])
+    except argparse.ArgumentError:
+        return config  # the full parser reports what is wrong
+    base = config.target
+    if "harmonic" not in (known.schedule, base.schedule):
+        return config
+    if known.schedule != "harmonic":
+        return dataclasses.replace(config, target=TargetUpdate(period=base.period))
+    if "--target.tau" in flags(arguments):
+        raise ConfigError("--target.tau is not a setting of a harmonic target: leave it out, or give --target.tau0")
+    try:
+        target = TargetUpdate(
+            period=base.period, schedule="harmonic", tau0=known.tau0, factor=base.factor, gamma=base.gamma
+        )
+    except ValueError as error:
+        raise ConfigError(f"target: {error}") from None
+    return dataclasses.replace(config, target=target)
 
 
 def read_user_file(path: Path, label: str) -> str:

@@ -49,9 +49,11 @@ def check_c(c: Any) -> Array:
 def check_schedule(c: Any, steps: int) -> Array:
     """Return c as one weight per step, shape (steps,).
 
-    `c` is a scalar in [0, 1) or a schedule of length `steps` in [0, 1]. An entry of 1 means no update at that step;
-    hard copies have the schedule 1, 1, …, 0.
+    `c` is a scalar in [0, 1) or a schedule in [0, 1]: a sequence of length `steps`, or a function of the gradient step,
+    which is counted from 1. An entry of 1 means no update at that step; hard copies have the schedule 1, 1, …, 0.
     """
+    if callable(c):
+        c = real_array("c", [c(step) for step in range(1, steps + 1)], 1)
     array = real_array("c", c)
     if array.ndim == 0:
         return np.full(steps, float(check_c(array)))

@@ -273,7 +273,8 @@ class LinearTD:
 
         Args:
             alpha: size of a gradient step, above 0.
-            c: a number in [0, 1), a schedule of length `steps` in [0, 1], or a `TargetUpdate` (soft, hard or none).
+            c: a number in [0, 1), a schedule in [0, 1] (`steps` numbers, or a function of the gradient step, counted
+                from 1), or a `TargetUpdate`.
             steps: number of gradient steps.
             noise: standard deviation of white noise in each step, or its covariance, shape (n, n).
             seed: seed of the noise generator.

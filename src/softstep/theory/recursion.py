@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softstep.target import TargetUpdate
+from softstep.target import TargetUpdate, scheduled_tau
 from softstep.theory.checks import Array, check_alpha, check_c, check_count, check_order, check_schedule, real_array
 
 _BLOCK_ROWS = 256
@@ -38,10 +38,16 @@ class Momentum(NamedTuple):
 def schedule(update: TargetUpdate, steps: int) -> Array:
     """Return the weight of the old target at each of `steps` gradient steps, shape (steps,).
 
-    The weight is c at the steps at which the update is due, and 1 at all others.
+    The weight is c at the steps at which the update is due, and 1 at all others. For a harmonic target it is
+    1 − min(τ₀, K/t) at gradient step t. Raises ValueError if the γ of a harmonic target is missing.
     """
-    due = np.arange(1, check_count("steps", steps, 0) + 1) % update.period == 0
-    return np.where(due, update.c, 1.0)
+    t = np.arange(1, check_count("steps", steps, 0) + 1)
+    c = (
+        update.c
+        if update.schedule == "constant"
+        else 1 - scheduled_tau(update.tau, update.harmonic_steps, t, minimum=np.minimum)
+    )
+    return np.where(t % update.period == 0, c, 1.0)
 
 
 def gap_weights(c: Any, t: int, order: str = "post") -> Array:
@@ -72,7 +78,8 @@ def gap(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str = 
     Args:
         steps: s_k, shape (t, ...), t ≥ 0.
         alpha: size of a gradient step, above 0.
-        c: weight of the old target: a scalar in [0, 1), or a schedule of length t in [0, 1].
+        c: weight of the old target: a scalar in [0, 1), or a schedule in [0, 1], which is t numbers or a function of
+            the gradient step, counted from 1.
         q0: initial online parameters, shape (...).
         t0: initial target parameters, shape (...); a copy of q0 by default.
         order: "post" if the target blends with the new online parameters, "pre" if with the old ones.
@@ -108,7 +115,8 @@ def ledger(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None, order: str
     Args:
         steps: s_k, shape (t, ...), t ≥ 0.
         alpha: size of a gradient step, above 0.
-        c: weight of the old target: a scalar in [0, 1), or a schedule of length t in [0, 1].
+        c: weight of the old target: a scalar in [0, 1), or a schedule in [0, 1], which is t numbers or a function of
+            the gradient step, counted from 1.
         q0: initial online parameters, shape (...).
         t0: initial target parameters, shape (...); a copy of q0 by default.
         order: "post" if the target blends with the new online parameters, "pre" if with the old ones.
@@ -132,7 +140,8 @@ def momentum_form(steps: Any, alpha: float, c: Any, q0: Any, t0: Any = None) -> 
     Args:
         steps: s_k, shape (t, ...), t ≥ 0.
         alpha: size of a gradient step, above 0.
-        c: weight of the old target: a scalar in [0, 1), or a schedule of length t in [0, 1].
+        c: weight of the old target: a scalar in [0, 1), or a schedule in [0, 1], which is t numbers or a function of
+            the gradient step, counted from 1.
         q0: initial online parameters, shape (...).
         t0: initial target parameters, shape (...); a copy of q0 by default.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -35,6 +36,9 @@ class SliderParameters(Parameters, frozen=True):
     target: Annotated[Literal["on", "off"], Meta(description="Whether there is a target network; off ignores c.")] = (
         "on"
     )
+    schedule: Annotated[Literal["constant", "harmonic"], Meta(
+        description="Whether c stays, or τ = 1 − c falls as min(1 − c, 3/((1−γ)·t)) with the gradient steps t.")
+    ] = "constant"  # fmt: skip
 
 
 class ArmParameters(SliderParameters, frozen=True):
@@ -116,8 +120,8 @@ async def _change(run: LiveRun, values: Mapping[str, Any]) -> None:
     change = read(ChangeParameters, {"arm": names[0], **values})
     if change.arm not in names:
         raise BadParameter("arm", f"{change.arm!r} is not in this run: choose one of {', '.join(names)}")
-    target = target_of(change.c, change.target == "on")
-    await run.send("change", arm=change.arm, learning_rate=change.alpha, tau=target.tau, period=target.period)
+    target = target_of(change.c, change.target == "on", change.schedule, run.config.gamma)
+    await run.send("change", arm=change.arm, learning_rate=change.alpha, target=dataclasses.asdict(target))
 
 
 async def _stream(run: LiveRun) -> AsyncIterator[str]:

@@ -53,17 +53,27 @@ BASES = {
 def live_config(env: str, seed: int, arms: Sequence[Mapping[str, Any]]) -> Config:
     """Return the configuration of a live run, whose arms share one seed.
 
-    Each arm has a `name`, `alpha`, `c`, and `target`: whether it has target networks. ConfigError if the environment
-    cannot be trained live or there are too many arms.
+    Each arm has a `name`, `alpha`, `c`, `target` (whether it has target networks), and maybe a `schedule` of c.
+    ConfigError if the environment cannot be trained live or there are too many arms.
     """
     if env not in BASES:
         raise ConfigError(f"env = {env!r} cannot be trained live: choose {' or '.join(BASES)}")
     if not 1 <= len(arms) <= MAX_ARMS:
         raise ConfigError(f"{len(arms)} arms: a live run has 1 to {MAX_ARMS}")
-    config_arms = tuple(Arm(str(arm["name"]), float(arm["alpha"]), target_of(arm["c"], arm["target"])) for arm in arms)
+    gamma = BASES[env].gamma
+    config_arms = tuple(
+        Arm(str(arm["name"]), float(arm["alpha"]), target_of(arm["c"], arm["target"], arm.get("schedule"), gamma))
+        for arm in arms
+    )
     return replace(BASES[env], seed=seed, arms=config_arms, block_width=len(config_arms))
 
 
-def target_of(c: float, target: bool) -> TargetUpdate:
-    """Return the soft update with weight `c` on the old target, or no target network if `target` is False."""
-    return TargetUpdate.from_c(c) if target else TargetUpdate.none()
+def target_of(c: float, target: bool, schedule: str | None = None, gamma: float = 0.0) -> TargetUpdate:
+    """Return the soft update with weight `c` on the old target, or no target network if `target` is False.
+
+    If `schedule` is "harmonic", `c` is that of its first update, and the update falls with `gamma`.
+    """
+    if not target:
+        return TargetUpdate.none()
+    soft = TargetUpdate.from_c(c)
+    return TargetUpdate.harmonic(gamma, soft.tau) if schedule == "harmonic" else soft

@@ -67,7 +67,7 @@ class LiveAgent:
         """Queue a change for the next iteration; a later change to the same setting replaces an earlier one."""
         arm = command["arm"]
         before = self._pending.get(arm, Change(0, arm))
-        target = None if command.get("tau") is None else TargetUpdate(command["tau"], command.get("period", 1))
+        target = None if command.get("target") is None else TargetUpdate(**command["target"])
         rate = command.get("learning_rate")
         self._pending[arm] = Change(
             0, arm, before.learning_rate if rate is None else rate, before.target if target is None else target

@@ -53,6 +53,8 @@ def echo_target(config: Config) -> list[str]:
 def _one_target(agent: Agent, env_steps: float) -> list[str]:
     """Describe the target of one agent; `env_steps` are environment steps per gradient step."""
     target = agent.target
+    if target.schedule == "harmonic":
+        return _harmonic_target(agent, env_steps)
     meaning = {
         "none": "absent: the network is its own target",
         "hard": f"hard: a full copy every {target.period} gradient steps ({target.period * env_steps:g} env. steps)",
@@ -68,12 +70,29 @@ def _one_target(agent: Agent, env_steps: float) -> list[str]:
     ]
 
 
+def _harmonic_target(agent: Agent, env_steps: float) -> list[str]:
+    """Describe a harmonic target; `env_steps` are environment steps per gradient step."""
+    target, alpha = agent.target, format_setting(agent.learning_rate)
+    fall = target.harmonic_steps / target.tau
+    each = "every gradient step" if target.period == 1 else f"every {target.period} gradient steps"
+    return [
+        f"α = {alpha}   τ = min({format_setting(target.tau)}, {format_setting(target.harmonic_steps)}/t)"
+        f"   period {target.period}",
+        f"target harmonic (experimental): T ← (1 − τ)·T + τ·Q after {each}, t gradient steps so far",
+        f"τ falls after {fall:.4g} gradient steps ({fall * env_steps:.4g} environment steps)",
+    ]
+
+
 def _ranges(agents: Sequence[Agent], env_steps: float) -> list[str]:
     """Describe many arms by the ranges of their settings."""
-    rates, weights = {agent.learning_rate for agent in agents}, {agent.target.c for agent in agents}
-    half_lives = [agent.target.half_life for agent in agents if agent.target.kind == "soft"]
-    kinds = [word for kind, word in KINDS.items() if any(agent.target.kind == kind for agent in agents)]
-    lines = [f"α {_range(rates)}   c {_range(weights)}   targets: {', '.join(kinds)}"]
+    rates = {agent.learning_rate for agent in agents}
+    constant = [agent.target for agent in agents if agent.target.schedule == "constant"]
+    half_lives = [target.half_life for target in constant if target.kind == "soft"]
+    kinds = [word for kind, word in KINDS.items() if any(target.kind == kind for target in constant)]
+    kinds += ["harmonic"] if len(constant) < len(agents) else []
+    weights = {target.c for target in constant}
+    shown = f"   c {_range(weights)}" if weights else ""
+    lines = [f"α {_range(rates)}{shown}   targets: {', '.join(kinds)}"]
     if half_lives:
         low, high = min(half_lives), max(half_lives)
         ends = f"{low * env_steps:.4g} to {high * env_steps:.4g}"
@@ -90,8 +109,11 @@ def _target_row(agent: Agent, env_steps: float) -> tuple[str, ...]:
     target = agent.target
     period = MISSING if target.kind == "none" else f"{target.period} ({target.period * env_steps:g})"
     half_life = _half_life(target, env_steps) if target.kind == "soft" else MISSING
-    settings = map(format_setting, (agent.learning_rate, target.tau, target.c))
-    return (agent.arm, *settings, period, KINDS[target.kind], half_life)
+    alpha, tau, c = map(format_setting, (agent.learning_rate, target.tau, target.c))
+    if target.schedule == "harmonic":
+        fall = f"{format_setting(target.harmonic_steps)}/t"
+        return (agent.arm, alpha, f"min({tau}, {fall})", MISSING, period, "harmonic", MISSING)
+    return (agent.arm, alpha, tau, c, period, KINDS[target.kind], half_life)
 
 
 def _half_life(target: TargetUpdate, env_steps: float, unit: str = "") -> str:

@@ -35,11 +35,12 @@ export function mount(container, context) {
 /** Read the arms in the address, for example soft~0.001~0.99~on,same-alpha~0.001~0.99~off. */
 function readArms(text) {
   const arms = text.split(",").map((part) => part.split("~")).filter(([name]) => ARM_PRESETS[name])
-    .map(([name, alpha, c, target]) => ({
+    .map(([name, alpha, c, target, schedule]) => ({
       name,
       alpha: Number(alpha) || ARM_PRESETS[name].alpha,
       c: Number.isNaN(Number(c)) || c === undefined ? ARM_PRESETS[name].c : Number(c),
       target: target === "off" || target === "on" ? target : ARM_PRESETS[name].target,
+      schedule: schedule === "harmonic" ? schedule : "constant",
     }));
   const names = new Set();
   return arms.filter(({ name }) => !names.has(name) && names.add(name)).slice(0, MAX_ARMS);
@@ -118,7 +119,8 @@ class Live {
   }
 
   writeArms(arms) {
-    this.context.set({ arms: arms.map(({ name, alpha, c, target }) => [name, alpha, c, target].join("~")).join(",") });
+    this.context.set({ arms: arms.map(({ name, alpha, c, target, schedule }) =>
+      [name, alpha, c, target, ...(schedule === "harmonic" ? [schedule] : [])].join("~")).join(",") });
   }
 
   update() {

@@ -9,10 +9,10 @@ const SHOWN_RETURNS = 20; // training episodes in the mean return of a frame
 
 export class ArmCard {
   /** `onChange(settings)` is called with α, c and the target switch whenever the user changes one of them. */
-  constructor({ name, alpha, c, target }, { label, colour, environment, onChange }) {
+  constructor({ name, alpha, c, target, schedule = "constant" }, { label, colour, environment, onChange }) {
     this.name = name;
     this.colour = colour;
-    this.settings = { alpha, c, target };
+    this.settings = { alpha, c, target, schedule };
     this.onChange = onChange;
     const canvas = el("canvas", { class: "scene", role: "img", "aria-label": `${label}: the greedy policy playing` });
     this.scene = new Scene(canvas);
@@ -29,6 +29,8 @@ export class ArmCard {
     this.panel = new Panel(this.element, [
       { kind: "slider", name: control("alpha"), label: words.alpha, scale: "log", min: 1e-6, max: 1 },
       { kind: "slider", name: control("c"), label: words.c, scale: "complement", max: 0.9999 },
+      { kind: "choice", name: control("schedule"), label: "$1 − c$ over $t$ gradient steps",
+        options: [["constant", "constant"], ["harmonic", "falls as 3/((1−γ)t), γ = 0.99"]] },
       { kind: "choice", name: control("target"), label: words.target, options: [["on", "on"], ["off", "off"]] },
     ], (name, value) => this.change(name.slice(0, name.indexOf("-")), value));
     this.showSettings();
