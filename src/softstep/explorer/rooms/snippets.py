@@ -126,7 +126,9 @@ def one_network_lines(
     return "\n".join([*head, *body, f'numbers = {{"alpha_prime": alpha_prime, {entries}}}'])
 
 
-def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> str:
+def two_networks_lines(
+    alpha: float, c: float, a: float, b: float, start: float, steps: int, gamma: float | None = None
+) -> str:
     """Return the snippet of room 2 for Q, T, X and the hard-copy twin.
 
     Args:
@@ -136,14 +138,16 @@ def two_networks_lines(alpha: float, c: float, a: float, b: float, start: float,
         b: Curvature of QN's regression.
         start: Value at which all start.
         steps: Gradient steps.
+        gamma: γ of the harmonic schedule; None for a constant c.
 
     Returns:
         The lines, joined.
     """
+    soft = "c" if gamma is None else f"TargetUpdate.harmonic({gamma!r}, 1 - c)"
     return "\n".join([
         "from softstep import TargetUpdate, theory", "",
         f"problem, alpha, c = theory.LinearTD.scalar(a={a!r}, b={b!r}), {alpha!r}, {c!r}",
-        f"run = problem.simulate(alpha, c, {steps}, q0=[{start!r}])",
+        f"run = problem.simulate(alpha, {soft}, {steps}, q0=[{start!r}])",
         f"X = problem.simulate(theory.blended_alpha(alpha, c), 0.0, {steps}, q0=[{start!r}]).Q",
         "hard = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())",
         f"twin = problem.simulate(alpha, hard, {steps}, q0=[{start!r}])",

@@ -5,7 +5,7 @@ One dimension, step(Q, T) = a·T − b·Q: b is the curvature of QN's regression
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -39,6 +39,11 @@ class LedgerParameters(FilterParameters, frozen=True):
 class StepParameters(FilterParameters, frozen=True):
     """The parameters of `two-networks`."""
 
+    schedule: Annotated[Literal["constant", "harmonic"], Meta(
+        description="whether c stays, or 1 − c falls as min(1 − c, 3/((1−γ)·t)) with the gradient steps t")
+    ] = "constant"  # fmt: skip
+    gamma: Annotated[float, Meta(ge=0.0, le=0.999, description="γ of the harmonic schedule")] = 0.9
+
     alpha: StepSize = 0.5
     a: TargetWeight = 0.9
     b: Curvature = 1.0
@@ -53,7 +58,9 @@ def run_length(c: float) -> int:
     return int(np.clip(np.ceil(3 * TargetUpdate.from_c(c).half_life), SHORTEST, LONGEST))
 
 
-def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: int) -> dict[str, Any]:
+def simulate(
+    alpha: float, c: float, a: float, b: float, start: float, steps: int, schedule: str = "constant", gamma: float = 0.9
+) -> dict[str, Any]:
     """Simulate Q, T, X and the hard-copy twin, and compare T with X after the first two updates.
 
     Args:
@@ -63,6 +70,8 @@ def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: in
         b: Curvature of QN's regression.
         start: Value at which Q, T and X start.
         steps: Gradient steps; fewer than 2 stand for `run_length`.
+        schedule: "harmonic" if 1 − c falls with the gradient steps; it does not before the third.
+        gamma: γ of that schedule.
 
     Returns:
         The paths, each of shape (steps + 1,), and the differences between T and X.
@@ -71,7 +80,8 @@ def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: in
     problem, small = theory.LinearTD.scalar(a, b), theory.blended_alpha(alpha, c)
     twin = TargetUpdate.hard(TargetUpdate.from_c(c).lag_matched_period())
     with np.errstate(all="ignore"):
-        Q, T = (run[:, 0] for run in problem.simulate(alpha, c, steps, q0=[start]))
+        soft = TargetUpdate.harmonic(gamma, 1 - c) if schedule == "harmonic" else c
+        Q, T = (run[:, 0] for run in problem.simulate(alpha, soft, steps, q0=[start]))
         X = problem.simulate(small, 0.0, steps, q0=[start]).Q[:, 0]
         Q_hard, T_hard = (run[:, 0] for run in problem.simulate(alpha, twin, steps, q0=[start]))
         difference, step = T - X, a * T - b * Q
@@ -81,8 +91,9 @@ def simulate(alpha: float, c: float, a: float, b: float, start: float, steps: in
         "first": {"T": T[1], "X": X[1], "apart": difference[1]},
         "second": {"T": T[2], "X": X[2], "apart": difference[2],
                    "predicted": _second_difference(alpha, c, a, b, start)},
-        "says": _says(alpha, c, a, b), "follows": theory.one_dimension.follows_single(alpha, c, b),
-        "python": two_networks_lines(alpha, c, a, b, start, steps),
+        "says": _says_of_harmonic(soft) if isinstance(soft, TargetUpdate) else _says(alpha, c, a, b),
+        "follows": schedule == "constant" and theory.one_dimension.follows_single(alpha, c, b),
+        "python": two_networks_lines(alpha, c, a, b, start, steps, gamma if schedule == "harmonic" else None),
     }  # fmt: skip
 
 
@@ -107,6 +118,14 @@ def _arrival(half_life: float) -> str:
 def _second_difference(alpha: float, c: float, a: float, b: float, start: float) -> float:
     """Return T_2 − X_2 = α(1−c)·[c·s_0 + step(Q_1, T_1) − step(T_1, T_1)] from the theory."""
     return float(theory.first_difference(lambda q, t: a * t - b * q, alpha, c, start))
+
+
+def _says_of_harmonic(update: TargetUpdate) -> str:
+    """Say when T begins to slow down, in one sentence."""
+    return (
+        f"Here T slows down: 1 − c = {update.tau:.4g} until step {update.harmonic_steps / update.tau:.4g}, and"
+        f" {update.harmonic_steps:.4g}/t after it."
+    )
 
 
 def _says(alpha: float, c: float, a: float, b: float) -> str:

@@ -55,7 +55,9 @@ GRIDS: Mapping[str, AnswerGrid] = {
         {**_LOSS, "variant": ("every-step", "lookahead", "nesterov"), "alpha": _ALPHAS[1:-1], "c": _WEIGHTS,
          "x": (-2.4, 0.6, 1.8)}, {"steps": 24}, 3,
     ),
-    "two-networks": AnswerGrid({"a": (0.5, 0.9, 0.99), "alpha": _ALPHAS, "c": _WEIGHTS}, {}, 1),
+    "two-networks": AnswerGrid(
+        {"a": (0.5, 0.9, 0.99), "schedule": ("constant", "harmonic"), "alpha": _ALPHAS, "c": _WEIGHTS}, {}, 2
+    ),
     "ledger": AnswerGrid({"c": _WEIGHTS, "at": _STEPS}, {}, 1),
     "filter": AnswerGrid({"c": _WEIGHTS}),
     "stories": AnswerGrid({}),

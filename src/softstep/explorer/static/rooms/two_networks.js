@@ -12,12 +12,15 @@ export const lead = "Now the gradient step uses two networks, Q and its target T
   "From the second update on the two differ, unless c = 0 or αb = 1.";
 
 const ENDPOINT = "two-networks";
-const DEFAULTS = { alpha: 0.5, c: 0.9, a: 0.9, b: 1, start: 1, steps: 0, at: 1 }; // steps 0: as many as c asks for
+const DEFAULTS = { gamma: 0.9, alpha: 0.5, c: 0.9, a: 0.9, b: 1, start: 1, steps: 0, at: 1 }; // steps 0: as many as c asks for
 const PLAY_TICK = 700, PLAY_TICKS = 40; // milliseconds from one shown step to the next, and the most that Play shows
 const MOST_BARS = 200;
 const SPECS = [
   { kind: "slider", name: "alpha", label: "$α$: step size", scale: "log", min: 0.001, max: 10 },
   { kind: "slider", name: "c", label: "$c$: share of the old target that is kept", scale: "complement", max: 0.999 },
+  { kind: "choice", name: "schedule", label: "$1 − c$ over $t$ gradient steps (experimental)",
+    options: [["constant", "constant"], ["harmonic", "falls as 3/((1−γ)t)"]] },
+  { kind: "slider", name: "gamma", label: "$γ$ of that schedule", scale: "complement", max: 0.999 },
   { kind: "slider", name: "a", label: "$a$: weight of T in Q's target", scale: "linear", min: -2, max: 2 },
   { kind: "slider", name: "b", label: "$b$: curvature of Q's regression", scale: "linear", min: 0.05, max: 3 },
   { kind: "slider", name: "steps", label: "Steps", scale: "log", min: 4, max: 2100, whole: true },
@@ -82,7 +85,8 @@ class TwoNetworks {
   }
 
   state() {
-    return Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, this.context.number(name, value)]));
+    const numbers = Object.entries(DEFAULTS).map(([name, value]) => [name, this.context.number(name, value)]);
+    return { ...Object.fromEntries(numbers), schedule: this.context.text("schedule", "constant") };
   }
 
   /** Steps of the run. */
