@@ -188,7 +188,9 @@ def test_study_axes_mix_constant_and_harmonic_targets_in_a_block() -> None:
     assert cell_arm(cell, base).target == TargetUpdate(period=2, schedule="harmonic", factor=10, tau0=0.1)
     harmonic = Config(target=TargetUpdate(**HARMONIC, tau0=0.2, gamma=0.5))
     assert cell_arm({"target.factor": 2}, harmonic).target == TargetUpdate.harmonic(0.5, 0.2, 2)
-    with pytest.raises(ConfigError, match=r"axes make a target that cannot be: tau = .* is not a setting of a harmonic"):
+    with pytest.raises(
+        ConfigError, match=r"axes make a target that cannot be: tau = .* is not a setting of a harmonic"
+    ):
         Spec(Config(env="CartPole-v1"), {"c": (0.9, 0.99), "target.schedule": ("constant", "harmonic")})
 
 

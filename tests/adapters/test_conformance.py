@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from softstep.target import TargetUpdate, blend
 
 EACH_ADAPTER = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+HARMONIC = TargetUpdate.harmonic(0.5, tau0=0.7, factor=1.0)  # 0.7, 0.7, 2/3, 1/2, 2/5, ...
 
 
 @EACH_ADAPTER
@@ -72,7 +73,10 @@ def test_tau_out_of_range_raises_and_changes_nothing(adapter: Harness, tau: floa
 
 
 @EACH_ADAPTER
-@pytest.mark.parametrize("update", [TargetUpdate(0.25, 1), TargetUpdate(0.25, 3), TargetUpdate.hard(4)])
+@pytest.mark.parametrize(
+    "update",
+    [TargetUpdate(0.25, 1), TargetUpdate(0.25, 3), TargetUpdate.hard(4), HARMONIC, TargetUpdate.harmonic(0.0, 1, 2, 2)],
+)
 def test_a_target_updates_at_every_period_th_gradient_step_with_the_new_network(
     adapter: Harness, update: TargetUpdate
 ) -> None:
@@ -82,7 +86,7 @@ def test_a_target_updates_at_every_period_th_gradient_step_with_the_new_network(
     for step in range(1, 10):
         follower.step(adapter.network(arrays(step)))
         if step % update.period == 0:
-            tau = np.float32(update.tau)
+            tau = np.float32(update.tau_at(step))
             expected |= {n: blend(expected[n], arrays(step)[n], tau, where=np.where) for n in PARAMETERS}
             expected |= {n: arrays(step)[n] for n in BUFFERS}
         for name, value in follower.read().items():
@@ -134,8 +138,8 @@ def test_a_target_of_a_network_that_is_frozen_later_is_blended(adapter: Harness)
 
 
 @EACH_ADAPTER
-def test_a_restored_target_continues_bit_for_bit(adapter: Harness) -> None:
-    update = TargetUpdate(0.3, 3)
+@pytest.mark.parametrize("update", [TargetUpdate(0.3, 3), HARMONIC])
+def test_a_restored_target_continues_bit_for_bit(adapter: Harness, update: TargetUpdate) -> None:
     original = adapter.follow(adapter.network(arrays(0)), update)
     for step in range(1, 5):
         original.step(adapter.network(arrays(step)))
@@ -165,3 +169,25 @@ def test_float32_causes_no_warning(adapter: Harness) -> None:
         warnings.simplefilter("error", RuntimeWarning)
         updated: Any = adapter.soft_update(adapter.network(arrays(1)), adapter.network(arrays(0)), 1e-3)
     assert updated is not None
+
+
+@EACH_ADAPTER
+def test_a_compiled_harmonic_step_follows_the_schedule_or_is_refused_by_name(adapter: Harness) -> None:
+    follower, expected = adapter.follow(adapter.network(arrays(0)), HARMONIC), arrays(0)
+    follower.compile()
+    if adapter.name in ("torch", "keras"):
+        with pytest.raises(RuntimeError, match=r"harmonic target is being compiled|is being traced"):
+            follower.step(adapter.network(arrays(1)))
+        return
+    for step in range(1, 7):
+        follower.step(adapter.network(arrays(step)))
+        tau = np.float32(min(0.7, 2 / step))
+        expected |= {n: blend(expected[n], arrays(step)[n], tau, where=np.where) for n in PARAMETERS}
+    for name in PARAMETERS:
+        np.testing.assert_allclose(follower.read()[name], expected[name], rtol=1e-5, atol=1e-6)
+
+
+@EACH_ADAPTER
+def test_a_harmonic_rule_without_gamma_is_refused(adapter: Harness) -> None:
+    with pytest.raises(ValueError, match="gamma is missing"):
+        adapter.follow(adapter.network(arrays(0)), TargetUpdate(schedule="harmonic"))
