@@ -55,7 +55,7 @@ def test_the_page_has_the_factors_of_lag_matching() -> None:
 def test_a_harmonic_target_lags_like_copies_of_geometrically_growing_periods() -> None:
     """At γ = 0.9, over the copies' last cycle of a long run, the mean lags agree once the start is forgotten."""
     gamma, period, copies = 0.9, 20.0, [0]
-    while len(copies) < 60:
+    while len(copies) < 75:
         copies.append(copies[-1] + round(period))
         period *= gamma ** (-2 / 3)
     first, end = copies[-2:]
@@ -65,4 +65,4 @@ def test_a_harmonic_target_lags_like_copies_of_geometrically_growing_periods() -
         lag = (1 - update.tau_at(t)) * (lag + 1)
         if t >= first:
             lags.append(lag)
-    assert np.mean(lags) == pytest.approx(hard, rel=0.01)
+    assert np.mean(lags) == pytest.approx(hard, rel=0.02)
