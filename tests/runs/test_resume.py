@@ -16,10 +16,13 @@ import softstep
 import softstep.runs.api
 from softstep.runs import checkpoints, run_folder
 
-BASE = {"seeds": 3, "total_steps": 6_000, "checkpoint_every": 500, "record_every": 1_000, "learning_starts": 200}
+BASE = {
+    "seeds": 3, "total_steps": 6_000, "checkpoint_every": 500, "record_every": 1_000, "learning_starts": 200,
+    "eval_every": 1_500, "eval_episodes": 1,
+}  # fmt: skip
 CONFIGS = {
     "box2d": BASE | {"env": "LunarLander-v3", "memory_size": 2_000},
-    "compiled": BASE | {"env": "gymnax:CartPole-v1", "memory_size": 1_000, "total_steps": 40_000},
+    "compiled": BASE | {"env": "gymnax:CartPole-v1", "memory_size": 1_000, "total_steps": 40_000, "eval_every": 4_000},
 }
 SCRIPT = "import softstep, sys; softstep.train(softstep.Config.from_json(sys.argv[1]), sys.argv[2], workers=1)"
 

@@ -23,6 +23,8 @@ class Eval(PlainCommand):
     """Episodes per agent."""
     seed: int = 0
     """Which held-out episodes: one seed gives all agents the same episodes, two seeds have none in common."""
+    best: Switch = False
+    """Judge the weights of each agent's best evaluation in training instead of its last weights."""
     eval_max_steps: int | None = None
     """Steps after which an episode is cut, with a warning. None takes the run's own limit."""
     json: Switch = False
@@ -32,7 +34,12 @@ class Eval(PlainCommand):
     def execute(self) -> int:
         """Evaluate, print the statistics of every agent and return the exit code."""
         evaluation = softstep.evaluate(
-            self.run, self.episodes, self.seed, eval_max_steps=self.eval_max_steps, trusted=self.trust.names
+            self.run,
+            self.episodes,
+            self.seed,
+            best=self.best,
+            eval_max_steps=self.eval_max_steps,
+            trusted=self.trust.names,
         )
         rows = evaluation.statistics
         if self.json:
@@ -40,7 +47,8 @@ class Eval(PlainCommand):
                 {"arm": agent.arm, "seed": agent.seed} | row._asdict() | {"cut": int(cut)}
                 for agent, row, cut in zip(evaluation.agents, rows, evaluation.cut, strict=True)
             ]
-            print(json_text({"run": str(self.run), "episodes": self.episodes, "agents": agents}))
+            facts = {"run": str(self.run), "episodes": self.episodes, "best": self.best}
+            print(json_text(facts | {"agents": agents}))
         else:
-            Console().print(return_table(evaluation.agents, rows, self.episodes))
+            Console().print(return_table(evaluation.agents, rows, self.episodes, best=self.best))
         return SUCCESS

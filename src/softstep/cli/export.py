@@ -10,7 +10,7 @@ import tyro
 
 import softstep
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand, RunPath, Trust, TrustFlags
+from softstep.cli.options import PlainCommand, RunPath, Switch, Trust, TrustFlags
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,14 @@ class Export(PlainCommand):
     """Format: torch or jax (a folder), onnx (one file) or sb3 (an archive for stable-baselines3's load)."""
     agent: int = 0
     """Index of the agent, counted from 0 in the order of `softstep eval`."""
+    best: Switch = False
+    """Export the weights of the agent's best evaluation in training instead of its last weights."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """File or folder to write. None writes into the run folder."""
     trust: Trust = field(default_factory=TrustFlags)
 
     def execute(self) -> int:
         """Write the export, print its path and return the exit code."""
-        print(softstep.export_policy(self.run, self.to, self.out, self.agent, trusted=self.trust.names))
+        trusted = self.trust.names
+        print(softstep.export_policy(self.run, self.to, self.out, self.agent, best=self.best, trusted=trusted))
         return SUCCESS

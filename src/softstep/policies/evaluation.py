@@ -14,7 +14,7 @@ from softstep import envs
 from softstep.errors import ConfigError
 from softstep.jax_settings.pinned import pinned
 from softstep.learner.algorithms import make_learner
-from softstep.policies.policy import describe_environment, read_parameters
+from softstep.policies.policy import describe_environment, lacks_best, read_best, read_parameters
 from softstep.runs import run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
@@ -32,6 +32,7 @@ class Evaluation(NamedTuple):
 
     agents: tuple[Agent, ...]
     returns: Float[np.ndarray, "P episodes"]
+    """NaN for an agent without a best checkpoint, if those were asked for."""
     cut: Int[np.ndarray, " P"]
     """Number of each agent's episodes that had not ended at `eval_max_steps`; they count with their returns so far."""
 
@@ -47,6 +48,7 @@ def evaluate(
     episodes: int = 100,
     seed: int = 0,
     *,
+    best: bool = False,
     eval_max_steps: int | None = None,
     trusted: Sequence[str] = (),
 ) -> Evaluation:
@@ -56,12 +58,13 @@ def evaluate(
         run: the run or its folder.
         episodes: episodes of each agent.
         seed: selects the episodes; evaluations of different seeds share no episode with each other or with training.
+        best: play with the weights of each agent's best evaluation in training, instead of its newest ones.
         eval_max_steps: steps after which an episode is cut, with a warning; None takes the run's own limit.
         trusted: the modules that the run's configuration names, if any, repeated.
 
     Raises:
         EnvironmentFailed: the environment raised.
-        StoreError: the run has no checkpoint.
+        StoreError: the run has no checkpoint, or has kept no best ones.
         ConfigError: an argument is out of range, or `trusted` lacks a module that the run's configuration names.
     """
     if episodes < 1:
@@ -73,17 +76,25 @@ def evaluate(
     if eval_max_steps is not None:
         folder = RunFolder(folder.path, dataclasses.replace(folder.config, eval_max_steps=eval_max_steps))
     config, spec = folder.config, describe_environment(folder)
-    blocks = [_play_block(folder, spec, block, episodes, seed) for block in range(len(config.blocks()))]
+    blocks = [play_block(folder, spec, block, episodes, seed, best=best) for block in range(len(config.blocks()))]
     cut = np.concatenate([block.cut for block in blocks])
     warn_of_cut_episodes(spec.name, int(cut.sum()), cut.size, config.eval_max_steps)
     return Evaluation(config.agents(), np.concatenate([block.returns for block in blocks]), cut.sum(1))
 
 
-def _play_block(folder: RunFolder, spec: envs.EnvSpec, block_number: int, episodes: int, seed: int) -> GreedyEpisodes:
-    """Play the greedy episodes of a block's agents."""
-    config = folder.config
+def play_block(
+    folder: RunFolder, spec: envs.EnvSpec, block_number: int, episodes: int, seed: int, *, best: bool = False
+) -> GreedyEpisodes:
+    """Play the greedy episodes of a block's agents; see `evaluate`."""
+    config, agents = folder.config, folder.config.blocks()[block_number]
     learner = make_learner(config, spec.observation_size, spec.num_actions)
-    params = read_parameters(folder, learner.network, block_number)
-    block = make_block(config, learner, config.blocks()[block_number], spec.observation_size, spec.num_actions)
+    params = read_parameters(folder, learner.network, block_number, best=best)
+    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions)
     compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
-    return make_evaluate(config, block, spec, compiled)(params, FIRST_HELD_OUT_EVALUATION + seed, episodes)
+    played = make_evaluate(config, block, spec, compiled)(params, FIRST_HELD_OUT_EVALUATION + seed, episodes)
+    if not best:
+        return played
+    kept = read_best(folder, learner.network, block_number)
+    missing = np.array([lacks_best(kept, slot) is not None for slot in range(len(agents))])
+    returns = np.where(missing[:, None], np.nan, np.asarray(played.returns))
+    return GreedyEpisodes(returns, np.asarray(played.cut) & ~missing[:, None])

@@ -14,13 +14,14 @@ from typing import Literal
 from softstep import files
 from softstep.errors import ConfigError
 from softstep.learner.algorithms import make_acting_network
+from softstep.learner.networks import Network
 from softstep.policies.actor_critic_networks import ActorCriticNetworks, read_networks
 from softstep.policies.export_jax import jax_files
 from softstep.policies.export_onnx import onnx_model
 from softstep.policies.export_sb3 import sb3_archive
 from softstep.policies.export_torch import torch_files
 from softstep.policies.exported_policy import ExportedPolicy
-from softstep.policies.policy import Policy, load, read_arrays
+from softstep.policies.policy import Policy, load, read_arrays, read_best
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run
 from softstep.runs.run_folder import RunFolder
@@ -36,7 +37,13 @@ _DEFAULT_NAMES = {
 
 
 def export_policy(
-    run: Run | Path | str, to: Format, out: Path | str | None = None, agent: int = 0, *, trusted: Sequence[str] = ()
+    run: Run | Path | str,
+    to: Format,
+    out: Path | str | None = None,
+    agent: int = 0,
+    *,
+    best: bool = False,
+    trusted: Sequence[str] = (),
 ) -> Path:
     """Write the greedy policy of one agent of a run for another runtime.
 
@@ -49,6 +56,8 @@ def export_policy(
             stable-baselines3 cannot express.
         out: path of the file or folder; by default in the run folder.
         agent: number of the agent, from 0 on.
+        best: take the weights of the agent's best greedy evaluation instead of its newest ones; not for an archive of
+            an actor, whose critics are not kept with them.
         trusted: the modules that the run's configuration names, if any, repeated.
 
     Returns:
@@ -56,37 +65,48 @@ def export_policy(
 
     Raises:
         ConfigError: the network is not the MLP, an extra is missing, or `out` exists already.
+        StoreError: the run has no checkpoint, or no best one.
     """
     path = Path(run.path if isinstance(run, Run) else run).absolute()
+    folder = run_folder.open_run(path)
+    if best and to == "sb3" and folder.config.continuous:
+        raise ConfigError(
+            "export --to sb3 --best: an archive of an actor needs its critics, which are not kept with the best"
+            " weights; use torch, onnx or jax, or leave out --best"
+        )
     out = Path(out).absolute() if out is not None else path / _DEFAULT_NAMES[to].format(agent)
-    policy = load(path, agent, trusted=trusted)
+    policy = load(path, agent, best=best, trusted=trusted)
     layers = policy.greedy_layers
     if layers is None:
         raise ConfigError(f"{path} has a network of its own, which cannot be exported: train with the MLP of --hidden")
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another --out")
-    folder = run_folder.open_run(path)
-    exported = ExportedPolicy(
-        policy, layers, folder.config, _env_steps(folder, agent), _networks(policy, folder, agent)
-    )
+    env_steps, networks = _env_steps(policy, folder, agent, best=best), None
+    if folder.config.continuous and not best:
+        networks = _networks(policy, folder, agent)
+    exported = ExportedPolicy(policy, layers, folder.config, env_steps, networks)
     for file, content in _contents(exported, to, out).items():
         files.write_file(file, content)
     return out
 
 
-def _env_steps(folder: RunFolder, agent: int) -> int:
-    """Return the environment steps of the checkpoint from which `load` takes the agent."""
-    checkpoint = checkpoints.read_checkpoint(folder, agent // folder.config.width, with_replay=False)
+def _env_steps(policy: Policy, folder: RunFolder, agent: int, *, best: bool) -> int:
+    """Return the environment steps after which the agent had the weights that `load` takes."""
+    block, slot = divmod(agent, folder.config.width)
+    if best:
+        return int(read_best(folder, _acting_network(policy, folder), block).env_steps[slot])
+    checkpoint = checkpoints.read_checkpoint(folder, block, with_replay=False)
     return checkpoint.env_steps if checkpoint is not None else 0
 
 
-def _networks(policy: Policy, folder: RunFolder, agent: int) -> ActorCriticNetworks | None:
-    """Return all networks of an agent with an actor, None for a deep Q-learner."""
-    if not folder.config.continuous:
-        return None
+def _networks(policy: Policy, folder: RunFolder, agent: int) -> ActorCriticNetworks:
+    """Return all networks of an agent with an actor."""
     block, slot = divmod(agent, folder.config.width)
-    actor = make_acting_network(folder.config, policy.spec.observation_size, policy.spec.num_actions)
-    return read_networks(read_arrays(folder, block), actor, slot)
+    return read_networks(read_arrays(folder, block), _acting_network(policy, folder), slot)
+
+
+def _acting_network(policy: Policy, folder: RunFolder) -> Network:
+    return make_acting_network(folder.config, policy.spec.observation_size, policy.spec.num_actions)
 
 
 def _contents(exported: ExportedPolicy, to: Format, out: Path) -> Mapping[Path, bytes]:

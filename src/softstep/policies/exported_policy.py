@@ -26,7 +26,7 @@ class ExportedPolicy(NamedTuple):
     env_steps: int
     """Environment steps that the agent has trained for."""
     networks: ActorCriticNetworks | None = None
-    """All networks of an agent with an actor."""
+    """All networks of an agent with an actor; None with the weights of its best evaluation, which come alone."""
 
     @property
     def agent(self) -> Agent:

@@ -22,6 +22,8 @@ from softstep.runs import checkpoints, registration, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.run_folder import RunFolder
 from softstep.settings import Agent
+from softstep.training import best_checkpoint
+from softstep.training.best_checkpoint import BestCheckpoints
 from softstep.training.evaluation import evaluated_parameters
 
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -125,18 +127,19 @@ class Policy:
 
 
 @pinned()
-def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) -> Policy:
-    """Load the greedy policy of one agent of a run from its newest checkpoint.
+def load(run: Run | Path | str, agent: int = 0, *, best: bool = False, trusted: Sequence[str] = ()) -> Policy:
+    """Load the greedy policy of one agent of a run from its newest checkpoint, or, with `best`, from its best one.
 
     The policy uses the network that the run evaluates (`eval_network`).
 
     Args:
         run: the run or its folder.
         agent: number of the agent, from 0 on.
+        best: take the weights of the agent's best greedy evaluation; of an actor, they come without critics.
         trusted: the modules that the run's configuration names, if any, repeated.
 
     Raises:
-        StoreError: the run has no checkpoint.
+        StoreError: the run has no checkpoint, or no best one.
         ConfigError: the run has no such agent, or its configuration names modules that `trusted` does not repeat.
     """
     folder = run_folder.open_run(run.path if isinstance(run, Run) else run)
@@ -148,9 +151,11 @@ def load(run: Run | Path | str, agent: int = 0, *, trusted: Sequence[str] = ()) 
     network = make_acting_network(config, spec.observation_size, spec.num_actions)
     block, slot = divmod(agent, config.width)
     arrays = read_arrays(folder, block)
-    params = tuple(leaf[slot] for leaf in evaluated_parameters(config, network, arrays))
+    if best and (reason := lacks_best(read_best(folder, network, block), slot)):
+        raise StoreError(f"{folder.path}: agent {agent} has no best checkpoint: {reason}")
+    params = tuple(leaf[slot] for leaf in read_parameters(folder, network, block, best=best))
     critics: Parameters = ()
-    if config.continuous:
+    if config.continuous and not best:
         networks = read_networks(arrays, network, slot)
         critics = networks.critics if config.eval_network == "online" else networks.target_critics
     return Policy(config.blocks()[block][slot], spec, network, params, config.hidden, make_head(config), critics)
@@ -165,9 +170,42 @@ def describe_environment(folder: RunFolder) -> envs.EnvSpec:
     return spec
 
 
-def read_parameters(folder: RunFolder, network: Network, block: int) -> tuple[np.ndarray, ...]:
-    """Read the leaves (W, …) of a block's evaluated network from its newest checkpoint; raise as `read_arrays`."""
+def read_parameters(folder: RunFolder, network: Network, block: int, *, best: bool = False) -> tuple[np.ndarray, ...]:
+    """Read the leaves (W, …) of a block's evaluated network from its newest checkpoint; raise as `read_arrays`.
+
+    With `best` they are those of each agent's best checkpoint; raise as `read_best`.
+    """
+    if best:
+        return read_best(folder, network, block).network
     return evaluated_parameters(folder.config, network, read_arrays(folder, block))
+
+
+def read_best(folder: RunFolder, network: Network, block: int) -> BestCheckpoints:
+    """Read the best checkpoints of a block's agents.
+
+    Raises:
+        StoreError: the block has no checkpoint, or its newest one has kept no best ones.
+    """
+    best = best_checkpoint.from_arrays(network.parameter_names, read_arrays(folder, block))
+    if best is None:
+        why = (
+            "it was trained by an older softstep"
+            if folder.config.eval_every
+            else "it makes no evaluations (eval_every = 0)"
+        )
+        raise StoreError(
+            f"{folder.path} has no best checkpoints, because {why}: use the newest ones, or train it again"
+        )
+    return best
+
+
+def lacks_best(best: BestCheckpoints, slot: int) -> str | None:
+    """Return why the agent in a slot of a block has no best checkpoint; None if it has one."""
+    if best.env_steps[slot] > 0:
+        return None
+    if best.eval_return[slot] > -np.inf:
+        return "its best evaluation was made by an older softstep, which did not keep the weights"
+    return "no evaluation was made before it ended or diverged"
 
 
 def read_arrays(folder: RunFolder, block: int) -> Mapping[str, np.ndarray]:

@@ -13,6 +13,7 @@ from softstep.errors import Abandoned
 from softstep.learner.networks import Params
 from softstep.records.events import Hooks, Record
 from softstep.records.history import RETURN_WINDOW
+from softstep.training.best_checkpoint import PREFIX, keep_best
 from softstep.training.block import reset_record_sums
 from softstep.training.evaluation import evaluated_network, warn_of_cut_episodes
 from softstep.training.trainer import CONTINUE, Trainer, snapshot_arrays
@@ -20,7 +21,7 @@ from softstep.training.trainer import CONTINUE, Trainer, snapshot_arrays
 GATE_WINDOW = 40
 """Number of episodes whose mean return `eval_gate` is compared with."""
 
-_CHANGED_BY_RECORDS = ("history", "loss_sum", "drift/")
+_CHANGED_BY_RECORDS = ("history", "loss_sum", "drift/", PREFIX)
 """Beginnings of the names of those arrays of a snapshot that a record or an evaluation changes."""
 
 
@@ -86,7 +87,8 @@ def _evaluate(trainer: Trainer, hooks: Hooks) -> np.ndarray:
     """Return each agent's mean greedy return (W,); one above `solve_at` is confirmed on a second set of episodes."""
     config, history, start_time = trainer.config, trainer.history, time.perf_counter()
     jax.block_until_ready(trainer.driver.state)
-    params = evaluated_network(config, trainer.block.learner, trainer.driver.state.learner)
+    state = trainer.driver.state.learner
+    params = evaluated_network(config, trainer.block.learner, state)
     solved, cut = np.zeros(len(history.solved), bool), history.cut_episodes
     try:
         with hooks.abandonable():
@@ -99,6 +101,8 @@ def _evaluate(trainer: Trainer, hooks: Hooks) -> np.ndarray:
         raise
     history.solved = [bool(a or b) for a, b in zip(history.solved, solved, strict=True)]
     history.evaluations += 1
+    if trainer.best is not None:
+        trainer.best = keep_best(trainer.best, params, returns, np.asarray(state.diverged_at) > 0, trainer.env_steps)
     trainer.eval_seconds += time.perf_counter() - start_time
     return returns
 

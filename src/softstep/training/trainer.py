@@ -15,9 +15,11 @@ from softstep.learner.algorithms import make_learner
 from softstep.records.events import Restored, Snapshot
 from softstep.records.history import History
 from softstep.settings import Agent, changed
+from softstep.training import best_checkpoint
+from softstep.training.best_checkpoint import BestCheckpoints
 from softstep.training.block import Block, block_hyper, make_block
 from softstep.training.driver import Driver
-from softstep.training.evaluation import Evaluate, make_evaluate
+from softstep.training.evaluation import Evaluate, evaluated_network, make_evaluate
 from softstep.training.fused_driver import FusedDriver
 from softstep.training.host_driver import HostDriver
 from softstep.training.probe import make_probe
@@ -37,6 +39,8 @@ class Trainer:
     driver: Driver
     evaluate: Evaluate
     history: History
+    best: BestCheckpoints | None
+    """The best checkpoints so far; None if the run makes no evaluations."""
     agents: tuple[Agent, ...]
     """The agents with their current settings: changes move α and the target update."""
     changes_applied: int = 0
@@ -82,7 +86,9 @@ def make_trainer(
         host = envs.make_host(spec, [agent.seed for agent in agents], config.num_envs)
         driver = HostDriver(config, block, host, cache)
     evaluate = make_evaluate(config, block, spec, compiled, cache)
-    return Trainer(config, spec, block, driver, evaluate, History.empty(len(agents)), tuple(agents))
+    evaluated = evaluated_network(config, learner, driver.state.learner)
+    best = best_checkpoint.no_checkpoints(evaluated) if config.eval_every else None
+    return Trainer(config, spec, block, driver, evaluate, History.empty(len(agents)), best, tuple(agents))
 
 
 def apply_changes(trainer: Trainer) -> None:
@@ -99,7 +105,8 @@ def apply_changes(trainer: Trainer) -> None:
 def snapshot_arrays(trainer: Trainer) -> dict[str, np.ndarray]:
     """Return everything except the replay's rows."""
     iteration = {"iteration": np.array(trainer.driver.iteration)}
-    return trainer.driver.snapshot() | iteration | trainer.history.to_arrays()
+    best = best_checkpoint.to_arrays(trainer.best, trainer.block.learner.network.parameter_names)
+    return trainer.driver.snapshot() | iteration | best | trainer.history.to_arrays()
 
 
 def restart_from(trainer: Trainer, config: Config, arrays: dict[str, np.ndarray]) -> None:
@@ -116,6 +123,8 @@ def restore(trainer: Trainer, restored: Restored) -> None:
     if iteration < trainer.config.iterations:  # if it was at its end, the run has been lengthened
         arrays = arrays | {name.removeprefix(CONTINUE): arrays[name] for name in arrays if name.startswith(CONTINUE)}
     trainer.history = History.from_arrays(arrays)
+    if trainer.best is not None:
+        trainer.best = best_checkpoint.restored(trainer.best, trainer.block.learner.network, arrays)
     cut = trainer.driver.restore(arrays, restored.rows, iteration)
     if cut:
         trainer.history.inexact_resumes.append(trainer.env_steps)

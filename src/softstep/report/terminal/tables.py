@@ -152,9 +152,15 @@ def _caption(config: Config, evaluated: bool) -> str:
     )
 
 
-def return_table(agents: Sequence[Agent], rows: Sequence[ReturnStatistics], episodes: int) -> Table:
-    """Return one row per agent: the statistics of its greedy returns over `episodes` held-out episodes."""
-    caption = f"greedy returns over {episodes} held-out episodes, the same for all agents"
+def return_table(
+    agents: Sequence[Agent], rows: Sequence[ReturnStatistics], episodes: int, *, best: bool = False
+) -> Table:
+    """Return one row per agent: the statistics of its greedy returns over `episodes` held-out episodes.
+
+    With `best` the caption says that the weights are those of its best evaluation in training.
+    """
+    weights = "; the weights are those of each agent's best evaluation in training" if best else ""
+    caption = f"greedy returns over {episodes} held-out episodes, the same for all agents{weights}"
     table = Table(box=box.SIMPLE_HEAD, caption=caption)
     table.caption_justify = "left"
     for head in ("arm", "seed", "mean", "95 % interval", "IQM", "standard deviation"):
