@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -180,3 +180,127 @@ def probability_of_improvement(first: Float[np.ndarray, " n"], second: Float[np.
     """
     gaps = first[:, None] - second
     return float(np.mean(gaps > 0) + np.mean(gaps == 0) / 2)
+
+
+class Interval(NamedTuple):
+    """An estimate with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def normalized(returns: Float[np.ndarray, " n"], low: float, high: float) -> Float[np.ndarray, " n"]:
+    """Return (returns − low)/(high − low): 0 at `low`, the worst return declared for an environment, 1 at `high`.
+
+    Nothing is clipped: a score may lie below 0 or above 1.
+
+    Raises:
+        ValueError: If `high` is not above `low`, or one of them is not finite.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"low = {low} and high = {high} are no scale: give finite returns with low < high")
+    return (returns - low) / (high - low)
+
+
+def iqm_over_environments(scores: Mapping[str, Float[np.ndarray, " _"]]) -> float:
+    """Return the interquartile mean of the scores of all environments, each of which weighs the same.
+
+    With equally many seeds everywhere it is the mean of the pooled scores without the ⌊n/4⌋ lowest and highest
+    (rliable). Otherwise every score counts L/n_e times, n_e its environment's number of seeds and L the least common
+    multiple of all n_e, so that an environment with 20 seeds weighs no more than one with 10.
+
+    Args:
+        scores: normalized scores (n_e,) by environment.
+
+    Raises:
+        ValueError: If there is no environment, or one without seeds.
+
+    Source: Agarwal et al. 2021, section 4.3 (rliable).
+    """
+    samples = _samples(scores)
+    return float(_pooled_iqm([sample[None] for sample in samples])[0])
+
+
+def iqm_interval(scores: Mapping[str, Float[np.ndarray, " _"]], replicates: int = 2_000, seed: int = 0) -> Interval:
+    """Return `iqm_over_environments` with its stratified bootstrap interval: seeds are resampled per environment.
+
+    Args:
+        scores: normalized scores (n_e,) by environment.
+        replicates: number of bootstrap replicates; the interval is that of their percentiles.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: as `iqm_over_environments`.
+
+    Source: Agarwal et al. 2021, section 4.1 (rliable).
+    """
+    generator, samples = np.random.default_rng(seed), _samples(scores)
+    resampled = _pooled_iqm([_resampled(sample, replicates, generator) for sample in samples])
+    return Interval(iqm_over_environments(scores), *_percentiles(resampled))
+
+
+def improvement_interval(
+    first: Mapping[str, Float[np.ndarray, " _"]],
+    second: Mapping[str, Float[np.ndarray, " _"]],
+    replicates: int = 2_000,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean over environments of `probability_of_improvement`, with its stratified bootstrap interval.
+
+    The seeds of either side are resampled per environment, independently of each other. The probability depends on the
+    order of scores only, so that scores need not be normalized.
+
+    Args:
+        first: scores by environment of the side that may have improved.
+        second: scores by environment of the other side, of as many seeds or of others.
+        replicates: number of bootstrap replicates; the interval is that of their percentiles.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: If the sides have different environments, none, or one without seeds.
+
+    Source: Agarwal et al. 2021, sections 4.1 and 4.3 (rliable).
+    """
+    if set(first) != set(second):
+        raise ValueError(f"the two sides have different environments: {sorted(first)} and {sorted(second)}")
+    generator, sides = np.random.default_rng(seed), (_samples(first), _samples({name: second[name] for name in first}))
+    estimate = float(np.mean([probability_of_improvement(x, y) for x, y in zip(*sides, strict=True)]))
+    resampled = []
+    for x, y in zip(*sides, strict=True):
+        gaps = _resampled(x, replicates, generator)[:, :, None] - _resampled(y, replicates, generator)[:, None]
+        resampled.append((np.sign(gaps).mean((1, 2)) + 1) / 2)
+    return Interval(estimate, *_percentiles(np.mean(resampled, axis=0)))
+
+
+def _samples(scores: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Return the scores as float arrays; raise ValueError if there is no environment or one without seeds."""
+    empty = [name for name, values in scores.items() if not len(values)]
+    if empty or not scores:
+        raise ValueError(f"scores need at least one environment and one seed in each: {empty or 'there is none'}")
+    return [np.asarray(values, float) for values in scores.values()]
+
+
+def _resampled(
+    sample: Float[np.ndarray, " n"], replicates: int, generator: np.random.Generator
+) -> Float[np.ndarray, "replicates n"]:
+    return sample[generator.integers(len(sample), size=(replicates, len(sample)))]
+
+
+def _percentiles(replicates: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    low, high = np.quantile(replicates, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _pooled_iqm(samples: Sequence[Float[np.ndarray, "replicates _"]]) -> Float[np.ndarray, " replicates"]:
+    """Return the interquartile mean of every replicate; `samples` are those of each environment."""
+    counts = [sample.shape[1] for sample in samples]
+    multiple = math.lcm(*counts)
+    copies = np.repeat([multiple // count for count in counts], counts)
+    pooled = np.concatenate(samples, axis=1)
+    order = np.argsort(pooled, axis=1)
+    after = np.cumsum(copies[order], axis=1)
+    total = multiple * len(counts)
+    first, last = total // 4, total - total // 4
+    kept = np.clip(after, first, last) - np.clip(after - copies[order], first, last)
+    return np.asarray((np.take_along_axis(pooled, order, 1) * kept).sum(1) / (last - first))
