@@ -227,8 +227,7 @@ class Map:
     @functools.cache  # noqa: B019
     def predictors(self, clip: float = -math.inf) -> dict[str, Predictor]:
         """Return how well each number predicts unseen cells, the best first; returns below `clip` count as `clip`."""
-        clipped = self.agents.with_columns(pl.col("final_return").clip(lower_bound=clip))
-        return {predictor.name: predictor for predictor in rank_predictors(summarize_cells(clipped))}
+        return {predictor.name: predictor for predictor in rank_predictors(self.agents, clip)}
 
     def percent(self, name: str, clip: float = -math.inf) -> str:
         return number(100 * self.predictors(clip)[name].r2) + " %"
@@ -237,6 +236,12 @@ class Map:
         """Return the predictor's row of a table: over rows and columns, over rows, over columns."""
         predictor = self.predictors()[name]
         return " | ".join(number(value, 2) for value in (predictor.r2, predictor.r2_rows, predictor.r2_columns))
+
+    def reproducible(self, name: str, clip: float = -math.inf) -> str:
+        """Return the share of the reproducible variance with its interval: 0.31 [0.23, 0.43]."""
+        found = self.predictors(clip)[name]
+        share, low, high = (number(value, 2) for value in (found.reproducible, found.low, found.high))
+        return f"{share} [{low}, {high}]"
 
     def noise_share(self) -> str:
         """Return the share of the variance between the cells' means that the spread of their seeds explains."""

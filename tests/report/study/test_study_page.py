@@ -16,6 +16,7 @@ from softstep.config import Config
 from softstep.report.study.page import study_page
 from softstep.studies.claims import StudyClaim
 from softstep.studies.grid import cell_name
+from softstep.studies.predictor import rank_predictors
 from softstep.studies.spec import Spec
 from softstep.studies.summaries import summarize_agents
 
@@ -79,7 +80,19 @@ def test_every_figure_and_table_is_embedded(page, frame):
     agents = summarize_agents(frame, SPEC, 475.0)
     assert embedded(page, "agents") == agents.to_dict(as_series=False)
     assert [verdict["claim"] for verdict in embedded(page, "verdicts")] == ["a-target-helps"]
-    assert len(embedded(page, "predictors")) == 5
+    predictors = embedded(page, "predictors")
+    assert [row["lower_bound"] for row in predictors] == [None] * 5 + [0.0] * 5
+    assert {row["name"] for row in predictors[:5]} == {"α", "c", "(1−c)α", "κ = (1−c)/α", "α_eff"}
+
+
+def test_every_predictor_has_a_line_with_its_reproducible_shares(page, frame):
+    agents = summarize_agents(frame, SPEC, 475.0)
+    for plain, clipped in ((p, c) for p in rank_predictors(agents) for c in rank_predictors(agents, 0.0)):
+        if plain.name == clipped.name:
+            (line,) = re.findall(rf"<tr><t[hd]>{re.escape(plain.name)}<.*?</tr>", page)
+            for found in (plain, clipped):
+                share, low, high = (f"{x:.2f}".replace("-", "−") for x in (found.reproducible, found.low, found.high))
+                assert f"{share} [{low}, {high}]" in line
 
 
 def test_failures_are_listed_and_escaped(page):

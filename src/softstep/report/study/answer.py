@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
 from softstep.report.comparison.background import acting_part
-from softstep.report.shared.formatting import format_count, format_result, format_setting, format_thousands, minus_sign
+from softstep.report.shared.formatting import (
+    MISSING,
+    format_count,
+    format_result,
+    format_setting,
+    format_thousands,
+    minus_sign,
+)
 from softstep.studies.judge import StudyVerdict
 from softstep.studies.predictor import Predictor
 from softstep.studies.spec import Spec
@@ -58,11 +66,23 @@ def _cell(best: dict[str, Any]) -> str:
 def _predictor_sentences(predictors: Sequence[Predictor]) -> list[str]:
     if not predictors:
         return []
-    shares = ", ".join(f"{predictor.name} {minus_sign(f'{predictor.r2:.2f}')}" for predictor in predictors)
+    shares = ", ".join(f"{p.name} {_share(p.r2)}{_reproducible(p)}" for p in predictors)
     return [
         f"Each of these numbers predicts a share of the variance between rows and columns that were left out: {shares}."
+        " In brackets: the share of the variance that is not the seeds’ noise, with its 95 % interval."
         " The shares depend on the range of returns: where a few cells end far below the rest, they count most."
     ]
+
+
+def _share(share: float) -> str:
+    return minus_sign(f"{share:.2f}") if math.isfinite(share) else MISSING
+
+
+def _reproducible(predictor: Predictor) -> str:
+    if not math.isfinite(predictor.reproducible):
+        return ""
+    share, low, high = map(_share, (predictor.reproducible, predictor.low, predictor.high))
+    return f" ({share} [{low}, {high}])"
 
 
 def _best(cells: pl.DataFrame) -> dict[str, Any]:

@@ -107,9 +107,12 @@ def _iso_lines(figure: go.Figure, x: np.ndarray, y: np.ndarray, slope: float, da
 
 
 def predictor_figure(predictors: Sequence[Predictor]) -> go.Figure:
-    """Return shares of predicted variance as bars, the best on top, and those of left-out rows and columns as marks."""
+    """Return shares of predicted variance as bars, the best on top, and those of left-out rows and columns as marks.
+
+    Predictors without a share are left to the table.
+    """
     figure = empty_figure("share of the variance between cells predicted", "")
-    ordered = predictors[::-1]
+    ordered = [predictor for predictor in predictors[::-1] if math.isfinite(predictor.r2)]
     names = [predictor.name for predictor in ordered]
 
     def clipped(shares: list[float]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import polars as pl
 from softstep import files
 from softstep.report.comparison.plotted_data import threshold_of
 from softstep.report.comparison.verdict_cards import verdict_cards
-from softstep.report.shared.formatting import format_count, format_short, format_thousands, minus_sign
+from softstep.report.shared.formatting import MISSING, format_count, format_short, format_thousands, minus_sign
 from softstep.report.shared.json_tables import as_columns, as_rows
 from softstep.report.shared.markup import (
     answer_box,
@@ -75,12 +75,13 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
     threshold = threshold_of(spec.base.env)
     agents = summarize_agents(frame, spec, threshold)
     cells = summarize_cells(agents)
-    judged, predictors = judge_study(agents, spec), rank_predictors(cells)
+    judged, predictors = judge_study(agents, spec), rank_predictors(agents)
+    clipped = rank_predictors(agents, spec.criteria.floor)
     verdicts = verdict_rows(judged, spec)
     sections = "".join((
         section("Verdicts on the claims", verdict_cards(verdicts, spec.criteria.margin)) if verdicts else "",
         _maps(cells, threshold),
-        _predictors(predictors),
+        _predictors(predictors, clipped, spec.criteria.floor),
         _slices(cells),
         _profiles(agents, spec),
         _theory(cells),
@@ -94,7 +95,13 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
     tables = {
         "cells": as_columns(cells),
         "agents": as_columns(agents),
-        "predictors": as_rows([p._asdict() for p in predictors]),
+        "predictors": as_rows(
+            [
+                {"lower_bound": bound} | predictor._asdict()
+                for bound, ranked in ((None, predictors), (spec.criteria.floor, clipped))
+                for predictor in ranked
+            ]
+        ),
         "verdicts": as_rows(verdicts),
     }
     return document(f"softstep study: {spec.base.env}", content + embedded_tables(tables))
@@ -138,21 +145,43 @@ def _maps(cells: pl.DataFrame, threshold: float | None) -> str:
     )
 
 
-def _predictors(predictors: Sequence[Predictor]) -> str:
+def _predictors(predictors: Sequence[Predictor], clipped: Sequence[Predictor], floor: float) -> str:
+    """Return the section on predictors; `clipped` are those of the returns with `floor` as the lowest."""
     if not predictors:
         return ""
     caption = (
         "A smooth curve over one number is fitted to all other cells and predicts a row of α or a column of c that was"
         " left out. A share of 1 predicts every difference between cells, and 0 none of them; below 0 the mean would"
-        " have predicted better."
+        " have predicted better. Means over few seeds differ by chance, and no number predicts that: the reproducible"
+        " share leaves the seeds’ noise out (95 % interval by resampling the seeds of every cell). It exceeds 1 only by"
+        f" chance. In the last of these columns returns below {format_short(floor)}, the score of a diverged agent,"
+        f" count as {format_short(floor)}, so that the depth of a crash does not decide."
     )
+    at_floor = {predictor.name: predictor for predictor in clipped}
     rows = [
-        [escape(p.name), *(minus_sign(f"{share:.2f}") for share in (p.r2, p.r2_rows, p.r2_columns)), escape(p.meaning)]
+        [
+            escape(p.name),
+            *map(_share, (p.r2, p.r2_rows, p.r2_columns)),
+            _share_with_interval(p),
+            _share_with_interval(at_floor[p.name]),
+            escape(p.meaning) + (f" (no value in {format_count(p.undefined, 'cell')})" if p.undefined else ""),
+        ]
         for p in predictors
     ]
-    listed = table(["number", "all", "rows of α", "columns of c", "what it is"], rows, css="worded")
+    heads = ["number", "all", "rows of α", "columns of c", "reproducible", "reproducible, clipped", "what it is"]
     figure = plot("predictors", figures.predictor_figure(predictors))
-    return section("Which number predicts best", paragraph(caption), figure, listed)
+    return section("Which number predicts best", paragraph(caption), figure, table(heads, rows, css="worded"))
+
+
+def _share(share: float) -> str:
+    return minus_sign(f"{share:.2f}") if np.isfinite(share) else MISSING
+
+
+def _share_with_interval(predictor: Predictor) -> str:
+    if not np.isfinite(predictor.reproducible):
+        return MISSING
+    share, low, high = map(_share, (predictor.reproducible, predictor.low, predictor.high))
+    return f"{share} [{low}, {high}]"
 
 
 def _slices(cells: pl.DataFrame) -> str:
