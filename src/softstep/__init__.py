@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from softstep.policies.export import export_policy as export_policy
     from softstep.policies.policy import Policy as Policy
     from softstep.policies.policy import load as load
+    from softstep.policies.rejudging import best_returns as best_returns
+    from softstep.policies.rejudging import study_best_returns as study_best_returns
     from softstep.report import theory_page as theory_page
     from softstep.report.comparison.conclusion import conclude as conclude
     from softstep.report.media.episode_gif import landing_gif as landing_gif
@@ -63,6 +65,7 @@ _PUBLIC = {
     "Study": "studies.run_study",
     "TargetUpdate": "target",
     "Transition": "transition",
+    "best_returns": "policies.rejudging",
     "compare": "comparison.run_comparison",
     "conventions": "conventions",
     "conclude": "report.comparison.conclusion",
@@ -82,6 +85,7 @@ _PUBLIC = {
     "resume": "runs.api",
     "resume_comparison": "comparison.run_comparison",
     "study": "studies.run_study",
+    "study_best_returns": "policies.rejudging",
     "theory": "theory",
     "theory_page": "report.theory_page",
     "train": "runs.api",

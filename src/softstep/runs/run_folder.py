@@ -5,6 +5,7 @@
     error.log                            tracebacks of the failures that ended the run, if any
     checkpoint-BLOCK-STEPS.safetensors   everything except the replay's rows; the last two of each block
     replay-BLOCK-NUMBER.rows             append-only segments of replay rows
+    best_returns.json                    the best checkpoints on fresh episodes, once somebody has asked for them
     curves.parquet  episodes.parquet     written from the checkpoints when a run ends or is interrupted
 
 Every file is either written atomically (temporary file, fsync, rename), or appended to, with its length and checksum

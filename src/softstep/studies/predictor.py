@@ -111,10 +111,13 @@ def _predictor(
     """Return a candidate with its shares; `returns` are those of every cell's seeds."""
     undefined = int(np.sum(~np.isfinite(values)))
     if undefined:
-        return Predictor(name, meaning, *[math.nan] * 6, undefined)
+        nan = math.nan
+        return Predictor(name, meaning, nan, nan, nan, nan, nan, nan, undefined)
     x, means = scipy.stats.rankdata(values) / len(values), np.array([of.mean() for of in returns])
-    power = [predictive_power(x, means, left_out) for left_out in ([*rows, *columns], rows, columns)]
-    return Predictor(name, meaning, *power, *reproducible_share(x, returns, [*rows, *columns]), 0)
+    both = [*rows, *columns]
+    r2, r2_rows, r2_columns = (predictive_power(x, means, left_out) for left_out in (both, rows, columns))
+    share, low, high = reproducible_share(x, returns, both)
+    return Predictor(name, meaning, r2, r2_rows, r2_columns, share, low, high, 0)
 
 
 def _equal_groups(values: pl.Series) -> Iterator[Bool[np.ndarray, " cells"]]:
