@@ -38,12 +38,12 @@ def test_log_ranges_and_short_axis_names() -> None:
         'env = "CartPole-v1"\n[axes]\nalpha = { low = 1e-4, high = 1e-2, count = 3 }\ntau = [0.5]\nperiod = 2\n'
     )
     assert study.axes == {"learning_rate": (1e-4, 1e-3, 1e-2), "target.tau": (0.5,), "target.period": (2,)}
-    arm = cell_arm(study.cells()[0], study.base)
+    arm = cell_arm(study.cells()[0], study.base, "cell")
     assert (arm.learning_rate, arm.target) == (1e-4, TargetUpdate(0.5, 2))
 
 
 def test_c_is_the_weight_of_the_old_target() -> None:
-    arms = {cell["c"]: cell_arm(cell, Config()) for cell in spec(SMALL).cells()}
+    arms = {cell["c"]: cell_arm(cell, Config(), "cell") for cell in spec(SMALL).cells()}
     assert arms[0.0].target == TargetUpdate.none()
     assert arms[0.9].target.tau == pytest.approx(0.1)
 

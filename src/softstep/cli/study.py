@@ -34,7 +34,6 @@ from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
 from softstep.studies import study_folder
-from softstep.studies.agents import study_agents
 from softstep.studies.example import EXAMPLE
 from softstep.studies.run_study import Study, run_study
 from softstep.studies.spec import Spec
@@ -105,7 +104,7 @@ def _saved_agents(path: Path, resume_command: str) -> str:
     if not study_folder.is_study(path):
         return "before the first environment step, so there is nothing to save"
     study = Study(path)
-    done, agents = len(study.progress.finished), len(study_agents(study.spec))
+    done, agents = len(study.progress.finished), study.spec.num_agents
     return f"{done} of {agents} agents are finished, the others saved where they were; continue with: {resume_command}"
 
 
@@ -167,10 +166,10 @@ class StudyStatus(PlainCommand):
 
 
 def _print_status(study: Study, *, as_json: bool) -> None:
-    progress, agents = study.progress, study_agents(study.spec)
+    progress = study.progress
     facts = {
         "study": str(study.path), "env": study.spec.base.env, "cells": len(study.spec.cells()),
-        "seeds": study.spec.seeds, "agents": len(agents), "finished": len(progress.finished),
+        "seeds": study.spec.seeds, "agents": study.spec.num_agents, "finished": len(progress.finished),
         "failed": len(progress.failed),
     }  # fmt: skip
     if as_json:

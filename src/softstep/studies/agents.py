@@ -1,10 +1,10 @@
-"""The agents of a study: every cell with every seed."""
+"""The agents of a study: cells with their seeds."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
-from softstep.studies.grid import cell_name
 from softstep.studies.spec import Spec
 
 
@@ -15,7 +15,17 @@ class StudyAgent(NamedTuple):
     seed: int
 
 
-def study_agents(spec: Spec) -> list[StudyAgent]:
-    """Return every agent that a study asks for, cell by cell."""
-    seeds = range(spec.base.seed, spec.base.seed + spec.seeds)
-    return [StudyAgent(cell_name(cell), seed) for cell in spec.cells() for seed in seeds]
+def study_agents(spec: Spec, winners: Collection[str] = ()) -> list[StudyAgent]:
+    """Return every agent that a study asks for, cell by cell.
+
+    In a grid, every cell has every seed. With contenders, every candidate has the selection seeds, and the candidates
+    called in `winners` have the judging seeds as well.
+    """
+    selection, judging = spec.selection_seeds, spec.judging_seeds
+
+    def seeds(cell: str) -> range:
+        if not spec.contenders or cell in winners:
+            return range(selection.start, judging.stop)
+        return selection
+
+    return [StudyAgent(cell, seed) for cell in spec.named_cells() for seed in seeds(cell)]

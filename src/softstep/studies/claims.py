@@ -9,7 +9,12 @@ from softstep.errors import ConfigError, near
 from softstep.studies.grid import Cell, Value, expand_grid, same_value
 
 Side = Mapping[str, Sequence[Value]]
-"""One side of a claim: values by axis. It covers the cells that have one of the values on each of these axes."""
+"""One side of a claim: values by axis. It covers the cells that have one of the values on each of these axes.
+
+A study with contenders has the single axis `CONTENDER`, with their names.
+"""
+
+CONTENDER = "contender"
 
 
 class StudyClaim(NamedTuple):
@@ -42,8 +47,8 @@ def check_claim(claim: StudyClaim, axes: Mapping[str, Sequence[Value]], selectio
                 if not any(same_value(value, known) for known in axes[axis]):
                     choices = ", ".join(map(str, axes[axis]))
                     raise ConfigError(
-                        f"claim {claim.name!r}: {name} has {axis} = {value}, which is not on its axis: choose from"
-                        f" {choices}"
+                        f"claim {claim.name!r}: {name} has {axis} = {value}, which is not in the study: choose"
+                        f" from {choices}"
                     )
         if len(side_cells(side, axes)) > 1 and not selection:
             raise ConfigError(

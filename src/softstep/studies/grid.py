@@ -14,6 +14,7 @@ from typing import Any
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.settings import Arm
+from softstep.studies.setting_types import NONE
 from softstep.target import TargetUpdate
 
 _EXPLORATION_FIELDS = ("start", "end", "steps", "decay")
@@ -38,15 +39,15 @@ def expand_grid(axes: Mapping[str, Sequence[Value]]) -> list[Cell]:
 
 def cell_name(cell: Cell) -> str:
     """Return the name of a cell and of its arm, for example "learning_rate=0.001 c=0.99"."""
-    return " ".join(f"{axis}={_value_text(value)}" for axis, value in cell.items()) or "base"
+    return " ".join(f"{axis}={value_text(value)}" for axis, value in cell.items()) or "base"
 
 
-def cell_arm(cell: Cell, base: Config) -> Arm:
-    """Return the cell's data as an arm of its block."""
-    changes = {name: cell[f"exploration.{name}"] for name in _EXPLORATION_FIELDS if f"exploration.{name}" in cell}
+def cell_arm(cell: Cell, base: Config, name: str) -> Arm:
+    """Return the cell's data as an arm of its block, called `name`."""
+    changes = {field: cell[f"exploration.{field}"] for field in _EXPLORATION_FIELDS if f"exploration.{field}" in cell}
     exploration = dataclasses.replace(base.exploration, **changes) if changes else None
     rate, target = cell.get("learning_rate"), _cell_target(cell, base.target)
-    return Arm(cell_name(cell), rate, target, gamma=cell.get("gamma"), exploration=exploration)
+    return Arm(name, rate, target, gamma=cell.get("gamma"), exploration=exploration)
 
 
 def _cell_target(cell: Cell, base: TargetUpdate) -> TargetUpdate:
@@ -83,6 +84,11 @@ def same_value(a: Value, b: Value) -> bool:
     return bool(freeze(a) == freeze(b))
 
 
+def same_cell(a: Cell, b: Cell) -> bool:
+    """Return whether two cells have the same values on the same axes."""
+    return a.keys() == b.keys() and all(same_value(a[axis], b[axis]) for axis in a)
+
+
 def freeze(value: Value) -> Value:
     """Return the value with every list in it as a tuple."""
     return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
@@ -98,12 +104,15 @@ def check_axis(name: str, values: Sequence[Value], base: Config) -> None:
         if name == "c" and not (isinstance(value, (int, float)) and 0 <= value < 1):
             raise ConfigError(f"axis 'c' has {value!r}: the weight of the old target must be in [0, 1)")
         try:
-            cell_arm({name: value}, cell_config({name: value}, base))
+            cell_arm({name: value}, cell_config({name: value}, base), "cell")
         except (TypeError, ValueError) as error:
             raise ConfigError(f"axis {name!r}: {str(error).removeprefix('axes: ')}") from None
 
 
-def _value_text(value: Value) -> str:
+def value_text(value: Value) -> str:
+    """Return a value as names of cells and tables show it."""
     if isinstance(value, float):
         return f"{value:.6g}"
+    if value is None:
+        return NONE
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,8 +1,12 @@
-"""Judge a study's claims: the cell of each side is selected on the selection seeds and compared on the others."""
+"""Judge a study's claims: the cell of each side is selected on the selection seeds and compared on the others.
+
+With contenders, a side's cell is the winner of its contender.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,9 +14,10 @@ from jaxtyping import Float
 
 from softstep.comparison.decision_rules import SIGNIFICANCE_LEVEL, VerdictWord, decide_superiority
 from softstep.stats import Paired, holm, paired_difference, probability_of_improvement
-from softstep.studies.claims import Side
+from softstep.studies.claims import CONTENDER, Side
 from softstep.studies.grid import cell_name
 from softstep.studies.spec import Spec
+from softstep.studies.winners import Winner
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +31,7 @@ class StudyVerdict(NamedTuple):
     """Cell of the first side: the best of its cells on the selection seeds."""
     second: str
     estimate: float
-    """Mean difference of the final returns, first − second, paired by seed."""
+    """Mean difference of the primary metric, first − second, paired by seed."""
     low: float
     """Lower end of the 95 % interval."""
     high: float
@@ -40,9 +45,20 @@ class StudyVerdict(NamedTuple):
     verdict: VerdictWord
 
 
-def judge_study(agents: pl.DataFrame, spec: Spec) -> list[StudyVerdict]:
-    """Judge every claim of the spec on the agents' table of `summaries.summarize_agents`."""
-    cells = [tuple(_select_cell(agents, spec, side) for side in (claim.first, claim.second)) for claim in spec.claims]
+def judge_study(agents: pl.DataFrame, spec: Spec, winners: Sequence[Winner] = ()) -> list[StudyVerdict]:
+    """Judge every claim of the spec; with contenders, none before their winners are known.
+
+    Args:
+        agents: table of `summaries.summarize_agents`.
+        spec: the study's spec.
+        winners: the winners of its contenders, if it has any.
+    """
+    if spec.contenders and not winners:
+        return []
+    cells = [
+        tuple(_winning_cell(winners, side) if spec.contenders else _select_cell(agents, spec, side) for side in sides)
+        for sides in ((claim.first, claim.second) for claim in spec.claims)
+    ]
     returns = [tuple(_judging_returns(agents, spec, cell) for cell in pair) for pair in cells]
     differences = [_paired_difference(first, second) for first, second in returns]
     adjusted = holm([difference.p for difference in differences])
@@ -64,28 +80,31 @@ def _decide(difference: Paired, p_holm: float, spec: Spec) -> VerdictWord:
     return decide_superiority(difference, p_holm, spec.criteria.margin)
 
 
+def _winning_cell(winners: Sequence[Winner], side: Side) -> str:
+    """Return the winner of the side's contender; of several contenders, the one with the best score, or the first."""
+    return max((winner for winner in winners if winner.contender in side[CONTENDER]), key=lambda w: w.score).cell
+
+
 def _select_cell(agents: pl.DataFrame, spec: Spec, side: Side) -> str:
-    """Return the side's cell with the best mean return on the selection seeds; of equal cells the first."""
+    """Return the side's cell with the best mean of the primary metric on the selection seeds; of equals the first."""
     import polars as pl
 
     names = [cell_name(cell) for cell in spec.side_cells(side)]
     if len(names) == 1:
         return names[0]
-    first_judging_seed = spec.base.seed + spec.selection
-    candidates = agents.filter(pl.col("cell").is_in(names) & (pl.col("seed") < first_judging_seed))
+    candidates = agents.filter(pl.col("cell").is_in(names) & (pl.col("seed") < spec.judging_seeds.start))
     if not candidates.height:
         return names[0]
-    means = candidates.group_by("cell", maintain_order=True).agg(pl.col("final_return").mean())
-    return str(means.sort("final_return", descending=True, maintain_order=True)["cell"][0])
+    means = candidates.group_by("cell", maintain_order=True).agg(pl.col(spec.metric).mean())
+    return str(means.sort(spec.metric, descending=True, maintain_order=True)["cell"][0])
 
 
 def _judging_returns(agents: pl.DataFrame, spec: Spec, cell: str) -> dict[int, float]:
-    """Return the cell's final returns by judging seed."""
+    """Return the cell's values of the primary metric by judging seed."""
     import polars as pl
 
-    first_judging_seed = spec.base.seed + spec.selection
-    rows = agents.filter((pl.col("cell") == cell) & (pl.col("seed") >= first_judging_seed))
-    return dict(zip(rows["seed"].to_list(), rows["final_return"].to_list(), strict=True))
+    rows = agents.filter((pl.col("cell") == cell) & (pl.col("seed") >= spec.judging_seeds.start))
+    return dict(zip(rows["seed"].to_list(), rows[spec.metric].to_list(), strict=True))
 
 
 def _paired_difference(first: dict[int, float], second: dict[int, float]) -> Paired:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from softstep.config import Config
 from softstep.studies.agents import StudyAgent
-from softstep.studies.grid import Cell, cell_arm, cell_config, cell_name
+from softstep.studies.grid import cell_arm, cell_config
 from softstep.studies.spec import Spec
 
 
@@ -19,26 +19,27 @@ def pack_populations(spec: Spec, missing: Sequence[StudyAgent], alone: Iterable[
     blocks have the study's width W, so that an agent's bits depend neither on when it was added nor on the agents
     beside it. Each missing agent that is also in `alone` gets a population of its own.
     """
-    cells = {cell_name(cell): cell for cell in spec.cells()}
+    cells = spec.named_cells()
     isolated = set(alone)
     shared = (agent for agent in missing if agent not in isolated)
-    groups: dict[tuple[str, tuple[int, ...]], list[Cell]] = {}
+    groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for name, agents in itertools.groupby(shared, key=lambda agent: agent.cell):
         shape = cell_config(cells[name], spec.base).content_hash()
         seeds = tuple(sorted(agent.seed for agent in agents))
-        groups.setdefault((shape, seeds), []).append(cells[name])
+        groups.setdefault((shape, seeds), []).append(name)
     populations = [
         _population(spec, group, first, count)
         for (_, seeds), group in groups.items()
         for first, count in _consecutive_ranges(seeds)
     ]  # fmt: skip
-    singles = [_population(spec, [cells[agent.cell]], agent.seed, 1) for agent in missing if agent in isolated]
+    singles = [_population(spec, [agent.cell], agent.seed, 1) for agent in missing if agent in isolated]
     return populations + singles
 
 
-def _population(spec: Spec, cells: Sequence[Cell], first_seed: int, num_seeds: int) -> Config:
-    arms = tuple(cell_arm(cell, spec.base) for cell in cells)
-    config = cell_config(cells[0], spec.base)
+def _population(spec: Spec, names: Sequence[str], first_seed: int, num_seeds: int) -> Config:
+    cells = spec.named_cells()
+    config = cell_config(cells[names[0]], spec.base)
+    arms = tuple(cell_arm(cells[name], config, name) for name in names)
     return dataclasses.replace(config, arms=arms, seed=first_seed, seeds=num_seeds, block_width=spec.width)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.run_folder import RunFolder
-from softstep.studies.agents import StudyAgent, study_agents
-from softstep.studies.spec import Spec
+from softstep.studies.agents import StudyAgent
 from softstep.studies.study_folder import read_failures, study_runs
 
 
@@ -24,29 +24,32 @@ class StudyProgress(NamedTuple):
     unfinished_runs: list[RunFolder]
     """Runs that have started and are not finished."""
 
+    def missing(self, wanted: Sequence[StudyAgent]) -> list[StudyAgent]:
+        """Return the agents, of those `wanted`, that no run of the study has finished or is to finish, in order."""
+        started = {StudyAgent(agent.arm, agent.seed) for run in self.unfinished_runs for agent in run.config.agents()}
+        known = {*self.finished, *self.failed, *(started - set(self.suspects))}
+        return [agent for agent in wanted if agent not in known]
 
-def study_progress(path: Path, spec: Spec) -> StudyProgress:
-    """Return the state of every agent of the study in a folder."""
-    wanted = set(study_agents(spec))
+    def complete(self, wanted: Sequence[StudyAgent]) -> bool:
+        """Return whether every agent is trained to its end or has failed on its own."""
+        return not self.unfinished_runs and not self.missing(wanted)
+
+
+def study_progress(path: Path, agents: Collection[StudyAgent]) -> StudyProgress:
+    """Return the state of those `agents` that the study in a folder has begun."""
+    wanted = set(agents)
     progress = StudyProgress({}, {}, [], [])
     for run in study_runs(path):
         failures = read_failures(run)
         trained, in_tables = checkpoints.finished_blocks(run), run_folder.blocks_in_tables(run)
         for block, block_agents in enumerate(run.config.blocks()):
-            agents = [StudyAgent(agent.arm, agent.seed) for agent in block_agents]
+            its_agents = [StudyAgent(agent.arm, agent.seed) for agent in block_agents]
             if trained[block] and in_tables[block]:
-                progress.finished.update((agent, run) for agent in agents if agent in wanted)
-            elif block in failures and len(agents) == 1:
-                progress.failed[agents[0]] = failures[block]
+                progress.finished.update((agent, run) for agent in its_agents if agent in wanted)
+            elif block in failures and len(its_agents) == 1:
+                progress.failed[its_agents[0]] = failures[block]
             elif block in failures:
-                progress.suspects.extend(agents)
+                progress.suspects.extend(its_agents)
             elif run not in progress.unfinished_runs:
                 progress.unfinished_runs.append(run)
     return progress
-
-
-def missing_agents(spec: Spec, progress: StudyProgress) -> list[StudyAgent]:
-    """Return the agents that no run of the study has finished or is to finish, in the order of the grid."""
-    started = {StudyAgent(agent.arm, agent.seed) for run in progress.unfinished_runs for agent in run.config.agents()}
-    known = {*progress.finished, *progress.failed, *(started - set(progress.suspects))}
-    return [agent for agent in study_agents(spec) if agent not in known]

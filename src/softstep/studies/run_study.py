@@ -1,4 +1,7 @@
-"""Run a study: create or extend its folder, train the agents that are missing, and gather the table."""
+"""Run a study: create or extend its folder, train the agents that are missing, and gather the table.
+
+A study with contenders has two stages: all candidates on the selection seeds, then the winners on the judging seeds.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,13 @@ from softstep.runs import api as runs
 from softstep.runs import checkpoints, run_folder, worker_pool
 from softstep.runs.api import Run
 from softstep.studies import study_folder
+from softstep.studies.agents import StudyAgent, study_agents
 from softstep.studies.populations import pack_populations
-from softstep.studies.progress import StudyProgress, missing_agents, study_progress
+from softstep.studies.progress import StudyProgress, study_progress
 from softstep.studies.spec import Spec
-from softstep.studies.table import read_table, write_table
+from softstep.studies.summaries import summarize_agents
+from softstep.studies.table import gather_table, read_table, write_table
+from softstep.studies.winners import Winner, select_winners
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,15 +35,25 @@ class Study:
         self.path, self.spec = path.absolute(), study_folder.read_spec(path)
 
     @property
+    def winners(self) -> list[Winner]:
+        """The winners of the contenders; none before all candidates are trained, and in a grid."""
+        return study_folder.read_winners(self.path)
+
+    @property
+    def agents(self) -> list[StudyAgent]:
+        """The agents that are to be trained; without those of the winners until these are known."""
+        return study_agents(self.spec, [winner.cell for winner in self.winners])
+
+    @property
     def progress(self) -> StudyProgress:
         """The state of every agent."""
-        return study_progress(self.path, self.spec)
+        return study_progress(self.path, self.agents)
 
     @property
     def finished(self) -> bool:
         """Whether every agent is trained to its end or has failed on its own."""
-        progress = self.progress
-        return not progress.unfinished_runs and not missing_agents(self.spec, progress)
+        agents = self.agents
+        return len(agents) == self.spec.num_agents and self.progress.complete(agents)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -68,11 +84,13 @@ def study(
 ) -> Study:
     """Run every cell of a study with every seed, or, with `resume`, what is missing of it.
 
+    With contenders, all candidates are run with the selection seeds, and the winners then with the judging seeds.
+
     Args:
-        spec: cells, seeds and claims of the study.
+        spec: cells or contenders, seeds and claims of the study.
         out: folder of the study.
-        resume: continue the study in `out`; seeds and values may have been added to the spec since, and failed agents
-            are tried again.
+        resume: continue the study in `out`; seeds, values, candidates and contenders may have been added to the spec
+            since, and failed agents are tried again.
         trusted: the modules that the stored configurations name, repeated.
         engine: runs the blocks of one population; worker processes by default.
         **options: those of `softstep.train`.
@@ -124,9 +142,8 @@ def run_study(
                 study_folder.extend_spec(out, spec)
                 study_folder.clear_failures(out)
                 study_folder.delete_damaged_blocks(out)
-            while _train_missing(spec, out, train_population, engine):
-                pass
-            write_table(out, spec, study_progress(out, spec).finished)
+            _train(spec, out, train_population, engine)
+            write_table(out, spec, Study(out).progress.finished)
     except Exception:
         if not resume:
             study_folder.delete_empty_study(out)  # the folder is free for the next attempt
@@ -134,15 +151,33 @@ def run_study(
     return Study(out)
 
 
-def _train_missing(spec: Spec, out: Path, train_population: TrainPopulation, engine: Callable[..., Any]) -> bool:
-    """Train all unfinished runs, then the missing agents; return whether another round may find more to do.
+def _train(spec: Spec, out: Path, train_population: TrainPopulation, engine: Callable[..., Any]) -> None:
+    """Train all agents; with contenders, first the candidates, then the winners on the judging seeds."""
+
+    def complete(agents: list[StudyAgent]) -> bool:
+        while _train_missing(spec, agents, out, train_population, engine):
+            pass
+        return study_progress(out, agents).complete(agents)
+
+    candidates = study_agents(spec)
+    if complete(candidates) and spec.contenders:
+        table = gather_table(spec, study_progress(out, candidates).finished)
+        winners = select_winners(summarize_agents(table, spec), spec)
+        study_folder.write_winners(out, spec, winners)
+        complete(study_agents(spec, [winner.cell for winner in winners]))
+
+
+def _train_missing(
+    spec: Spec, agents: list[StudyAgent], out: Path, train_population: TrainPopulation, engine: Callable[..., Any]
+) -> bool:
+    """Train all unfinished runs, then the missing `agents`; return whether another round may find more to do.
 
     Agents of failed blocks are trained alone in the next round, so that one failing agent does not take the others
     with it.
     """
-    progress = study_progress(out, spec)
+    progress = study_progress(out, agents)
     populations = [(run.config, run.path) for run in progress.unfinished_runs]
-    for config in pack_populations(spec, missing_agents(spec, progress), alone=progress.suspects):
+    for config in pack_populations(spec, progress.missing(agents), alone=progress.suspects):
         populations.append((config, study_folder.population_folder(out, config.content_hash())))
     for config, path in populations:
         failures: dict[int, str] = {}
@@ -152,7 +187,7 @@ def _train_missing(spec: Spec, out: Path, train_population: TrainPopulation, eng
         study_folder.write_failures(run.folder, failures)
         if _was_stopped(run, failures):
             return False
-    if populations and study_progress(out, spec) == progress:
+    if populations and study_progress(out, agents) == progress:
         raise StoreError(f"{out}: training {populations[0][1]} makes no progress: move it away and use --resume")
     return bool(populations)
 

@@ -14,15 +14,21 @@ import numpy as np
 from softstep import presets
 from softstep.config import Config
 from softstep.errors import ConfigError, near
-from softstep.studies.claims import StudyClaim
+from softstep.studies.claims import CONTENDER, Side, StudyClaim
+from softstep.studies.contenders import Contender, Draw, Knob, Range, check_range, draw_contender
 from softstep.studies.grid import Value, freeze
+from softstep.studies.metrics import DEFAULT_METRIC
+from softstep.studies.setting_types import setting_value
 
 AXIS_ALIASES = {
     "alpha": "learning_rate", "tau": "target.tau", "period": "target.period", "schedule": "target.schedule",
 }  # fmt: skip
 """Short names of axes."""
 
-_TOP_LEVEL_KEYS = ("preset", "env", "base", "axes", "seeds", "claims", "budget", "margin", "floor")
+_TOP_LEVEL_KEYS = (
+    "preset", "env", "base", "axes", "candidates", "contenders", "seeds", "claims", "metric", "budget", "margin",
+    "floor",
+)  # fmt: skip
 _RESERVED_FIELDS = ("seed", "seeds", "arms", "changes", "env_modules", "block_width")
 
 
@@ -33,17 +39,25 @@ def spec_fields(text: str) -> dict[str, Any]:
         if key not in _TOP_LEVEL_KEYS:
             raise ConfigError(f"unknown table or key {key!r}{near(key, list(_TOP_LEVEL_KEYS))}")
     base = _base_config(tables)
-    seeds = _integer_table(tables, "seeds", ("first", "count", "selection"))
+    has_contenders = "contenders" in tables or "candidates" in tables
+    second_count = "judging" if has_contenders else "count"
+    seeds = _integer_table(tables, "seeds", ("first", second_count, "selection"))
     budget = _integer_table(tables, "budget", ("agent_steps",))
+    selection = seeds.get("selection", 0)
     return {
         "base": dataclasses.replace(base, seed=seeds.get("first", base.seed)),
         "axes": {_axis_name(name): _axis_values(name, values) for name, values in _table(tables, "axes").items()},
-        "seeds": seeds.get("count", 1),
-        "selection": seeds.get("selection", 0),
-        "claims": tuple(_claim(number, table) for number, table in enumerate(tables.get("claims", []), 1)),
+        "seeds": selection + seeds.get("judging", 0) if has_contenders else seeds.get("count", 1),
+        "selection": selection,
+        "claims": tuple(
+            _claim(number, table, has_contenders=has_contenders)
+            for number, table in enumerate(tables.get("claims", []), 1)
+        ),
         "agent_steps": budget.get("agent_steps"),
         "margin": tables.get("margin"),
         "floor": tables.get("floor"),
+        **(_contenders(tables) if has_contenders else {}),
+        "metric": _metric(tables),
     }
 
 
@@ -78,7 +92,8 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _base_config(tables: Mapping[str, Any]) -> Config:
     base = presets.get(tables["preset"]) if "preset" in tables else Config()
-    fields = dict(_table(tables, "base")) | ({"env": tables["env"]} if "env" in tables else {})
+    fields = {name: setting_value(name, value) for name, value in _table(tables, "base").items()}
+    fields |= {"env": tables["env"]} if "env" in tables else {}
     return Config.from_mapping({"seeds": 1, "arms": []} | fields, base, source="base")
 
 
@@ -93,24 +108,22 @@ def _integer_table(tables: Mapping[str, Any], name: str, keys: Sequence[str]) ->
     return {key: int(value) for key, value in table.items()}
 
 
-def _axis_name(name: str) -> str:
-    """Return the full name of an axis; raise ConfigError if it cannot be one."""
+def _axis_name(name: str, kind: str = "axis") -> str:
+    """Return the full name of an axis or a knob; raise ConfigError if it cannot be one."""
     full_name = AXIS_ALIASES.get(name, name)
     fields = [field.name for field in dataclasses.fields(Config)]
     if full_name != "c" and full_name.partition(".")[0] not in fields:
         known = [*AXIS_ALIASES, "c", *fields]
-        raise ConfigError(f"axis {name!r} is not a field of the configuration{near(name, known)}")
+        raise ConfigError(f"{kind} {name!r} is not a field of the configuration{near(name, known)}")
     if full_name in _RESERVED_FIELDS:
-        raise ConfigError(f"{name!r} cannot be an axis, because a study sets it itself: remove it from [axes]")
+        raise ConfigError(f"{name!r} cannot be an axis or a knob, because a study sets it itself: remove it")
     return full_name
 
 
 def _axis_values(name: str, value: Any) -> tuple[Value, ...]:
     """Return the values of an axis: a list, a single value, or low, high and count of a log range."""
-    if isinstance(value, list):
-        return tuple(map(freeze, value))
     if not isinstance(value, dict):
-        return (freeze(value),)
+        return _listed(name, value)
     if set(value) != {"low", "high", "count"}:
         raise ConfigError(f"axis {name!r} needs low, high and count of a log range, or a list of values")
     low, high, count = value["low"], value["high"], value["count"]
@@ -120,16 +133,76 @@ def _axis_values(name: str, value: Any) -> tuple[Value, ...]:
     return tuple(float(f"{point:.4g}") for point in np.geomspace(low, high, count))
 
 
-def _claim(number: int, table: Mapping[str, Any]) -> StudyClaim:
+def _listed(name: str, value: Any) -> tuple[Value, ...]:
+    """Return the values of a list, or a single value."""
+    setting = AXIS_ALIASES.get(name, name)
+    return tuple(freeze(setting_value(setting, v)) for v in (value if isinstance(value, list) else [value]))
+
+
+def _contenders(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how candidates are drawn, and the contenders with their candidates."""
+    table = _integer_table(tables, "candidates", ("count", "seed"))
+    if table.get("count", 0) < 1 or table.get("seed", 0) < 0:
+        raise ConfigError("candidates.count must be at least 1, and candidates.seed at least 0")
+    draw = Draw(**table)
+    contenders = _table(tables, "contenders")
+    return {"draw": draw, "contenders": {name: _contender(name, contenders, draw) for name in contenders}}
+
+
+def _contender(name: str, tables: Mapping[str, Any], draw: Draw) -> Contender:
+    if not isinstance(tables[name], dict):
+        raise ConfigError(f"contenders.{name} = {tables[name]!r} must be a table: write [contenders.{name}]")
+    try:
+        knobs = {_axis_name(knob, "knob"): _knob(knob, value) for knob, value in tables[name].items()}
+    except ConfigError as error:
+        raise ConfigError(f"contender {name!r}: {error}") from None
+    return draw_contender(name, knobs, draw)
+
+
+def _knob(name: str, value: Any) -> Knob:
+    """Return a knob: low and high of a range, or the values of a list, or a single value."""
+    if isinstance(value, dict):
+        if set(value) != {"low", "high"} or not all(isinstance(end, (int, float)) for end in value.values()):
+            raise ConfigError(f"knob {name!r} needs two numbers, low and high, of a range, or a list, or a value")
+        knob = Range(**value)
+        check_range(AXIS_ALIASES.get(name, name), knob)
+        return knob
+    values = _listed(name, value)
+    if not values:
+        raise ConfigError(f"knob {name!r} has no values: list at least one")
+    return values
+
+
+def _metric(tables: Mapping[str, Any]) -> Any:
+    table = _table(tables, "metric")
+    if set(table) - {"primary"}:
+        raise ConfigError(f"metric has an unknown key {min(set(table) - {'primary'})!r}: it has primary alone")
+    return table.get("primary", DEFAULT_METRIC)
+
+
+def _claim(number: int, table: Mapping[str, Any], *, has_contenders: bool) -> StudyClaim:
     if set(table) != {"name", "first", "second"}:
         raise ConfigError(f"claim {number} needs name, first and second, and nothing else")
-    for side in ("first", "second"):
-        if not isinstance(table[side], dict):
-            raise ConfigError(
-                f"claim {number}: {side} = {table[side]!r} must be a table of axes, for example {{ c = 0.9 }}"
-            )
     first, second = (
-        {_axis_name(axis): tuple(values) if isinstance(values, list) else (values,) for axis, values in side.items()}
-        for side in (table["first"], table["second"])
+        _contender_side(number, side, table) if has_contenders else _grid_side(number, side, table)
+        for side in ("first", "second")
     )
     return StudyClaim(table["name"], first, second)
+
+
+def _grid_side(number: int, side: str, table: Mapping[str, Any]) -> Side:
+    if not isinstance(table[side], dict):
+        raise ConfigError(
+            f"claim {number}: {side} = {table[side]!r} must be a table of axes, for example {{ c = 0.9 }}"
+        )
+    return {_axis_name(axis): _listed(axis, values) for axis, values in table[side].items()}
+
+
+def _contender_side(number: int, side: str, table: Mapping[str, Any]) -> Side:
+    names = table[side] if isinstance(table[side], list) else [table[side]]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f'claim {number}: {side} = {table[side]!r} must be the name of a contender, for example "soft", or a list'
+            " of names"
+        )
+    return {CONTENDER: tuple(names)}

@@ -3,6 +3,7 @@
 study.json             the spec
 parts/HASH/            run folders (`softstep.runs.run_folder`), one for each population
 parts/HASH/failed.json blocks whose environment raised, with the error
+winners.json           of a study with contenders: their winners, once all candidates are trained
 study.parquet          one row per agent and record
 """
 
@@ -21,9 +22,14 @@ from softstep.errors import StoreError
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.run_folder import RunFolder
 from softstep.studies.agents import study_agents
+from softstep.studies.grid import cell_name, same_cell
 from softstep.studies.spec import Spec
+from softstep.studies.winners import Winner
 
 SPEC_FILE, FAILURES_FILE, TABLE_FILE = "study.json", "failed.json", "study.parquet"
+WINNERS_FILE = "winners.json"
+_ADDITIONS = {False: "seeds and values on the axes", True: "judging seeds, candidates and contenders"}
+"""What may be added to a grid, and to a study with contenders."""
 
 
 def create_study(path: Path, spec: Spec) -> None:
@@ -44,13 +50,16 @@ def read_spec(path: Path) -> Spec:
 
 
 def extend_spec(path: Path, spec: Spec) -> None:
-    """Replace the spec of a study by one that adds seeds or values; raise StoreError for any other difference."""
+    """Replace the spec of a study by one that adds to it; raise StoreError for any other difference.
+
+    Seeds, values on axes, contenders and candidates may be added. Winners of the smaller study are forgotten.
+    """
     old = read_spec(path)
     differences = list(_spec_differences(old, spec))
     if differences:
         raise StoreError(
             f"the spec has changed since {path} was created ({'; '.join(differences)}): choose another --out for it."
-            " Only seeds and values on the axes may be added"
+            f" Only {_ADDITIONS[bool(spec.contenders)]} may be added"
         )
     wanted = set(study_agents(spec))
     lost = [agent for agent in study_agents(old) if agent not in wanted]
@@ -59,6 +68,8 @@ def extend_spec(path: Path, spec: Spec) -> None:
             f"the spec no longer asks for {lost[0].cell!r}, seed {lost[0].seed}, and {len(lost) - 1} more agents of the"
             f" study in {path}: keep them, or choose another --out"
         )
+    if spec.contenders and spec != old:
+        write_winners(path, spec, [])
     _write_spec(path, spec)
 
 
@@ -67,22 +78,50 @@ def _write_spec(path: Path, spec: Spec) -> None:
 
 
 def _spec_differences(old: Spec, new: Spec) -> Iterable[str]:
-    """Yield what differs between two specs apart from seeds, values on the axes and the budget."""
+    """Yield what differs between two specs apart from what may be added, and from the budget."""
     old_fields, new_fields = json.loads(old.to_json()), json.loads(new.to_json())
-    for key in ("axes", "seeds", "agent_steps"):
-        del old_fields[key], new_fields[key]
-    yield from _json_differences(old_fields, new_fields)
+    for fields in (old_fields, new_fields):
+        for key in ("axes", "seeds", "agent_steps", "draw", "contenders"):
+            fields.pop(key, None)
+    yield from json_differences(old_fields, new_fields)
+    new_cells = new.named_cells()
+    for name, candidate in old.named_cells().items() if old.contenders else ():
+        if name in new_cells and not same_cell(candidate, new_cells[name]):
+            yield f"candidate {name}: {cell_name(candidate)} → {cell_name(new_cells[name])}"
     if list(old.axes) != list(new.axes):
         yield f"axes: {', '.join(old.axes)} → {', '.join(new.axes)}"
 
 
-def _json_differences(old: Any, new: Any, name: str = "") -> list[str]:
+def json_differences(old: Any, new: Any, name: str = "") -> list[str]:
     """Return the differences between two JSON values, each as `name: old → new`."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = dict.fromkeys([*old, *new])
-        nested = (_json_differences(old.get(key), new.get(key), f"{name}.{key}".lstrip(".")) for key in keys)
+        nested = (json_differences(old.get(key), new.get(key), f"{name}.{key}".lstrip(".")) for key in keys)
         return list(itertools.chain.from_iterable(nested))
     return [] if old == new else [f"{name}: {old} → {new}"]
+
+
+def write_winners(path: Path, spec: Spec, winners: Iterable[Winner]) -> None:
+    """Write the winners with their settings and the scores of all candidates."""
+    cells = spec.named_cells()
+    listed = [
+        winner._asdict() | {"cell": winner.cell, "score": winner.score, "settings": cells[winner.cell]}
+        for winner in winners
+    ]
+    content = {"metric": spec.metric, "selection_seeds": list(spec.selection_seeds), "winners": listed}
+    files.write_file(path / WINNERS_FILE, files.json_text(content, indent=2).encode())
+
+
+def read_winners(path: Path) -> list[Winner]:
+    """Read the winners of a study's contenders; there are none before all candidates are trained, and in a grid."""
+    text = run_folder.read_result(path, WINNERS_FILE)
+    if text is None:
+        return []
+    try:
+        listed = json.loads(text)["winners"]
+        return [Winner(fields["contender"], fields["candidate"], tuple(fields["scores"])) for fields in listed]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path / WINNERS_FILE} is damaged ({error}): delete it, and it is written again") from None
 
 
 def population_folder(path: Path, content_hash: str) -> Path:

@@ -26,6 +26,8 @@ def summarize_agents(table: pl.DataFrame, spec: Spec, threshold: float | None = 
     Returns:
         Columns cell, seed, alpha, c, period and gamma;
         final_return: mean of the last ⌈10 %⌉ of the agent's evaluations; the floor if it ends diverged or has none;
+        mean_return, best_return: mean and maximum of all its evaluations, one after divergence counting as the floor;
+            the floor if it has none;
         solved_at: environment steps at the second of two evaluations in a row at `threshold` or above; null if never;
         diverged: whether it ends diverged;
         y_drift: median over its records, in units of y;
@@ -37,22 +39,26 @@ def summarize_agents(table: pl.DataFrame, spec: Spec, threshold: float | None = 
     returns, steps = pl.col("eval_return").filter(evaluated), pl.col("env_steps").filter(evaluated)
     above_threshold = returns >= (math.inf if threshold is None else threshold)
     has_gamma = "gamma" in table.columns
+    kept = pl.when(pl.col("diverged")).then(spec.criteria.floor).otherwise("eval_return").filter(evaluated)
     agents = table.group_by("cell", "seed", maintain_order=True).agg(
         pl.col("learning_rate").first().alias("alpha"),
         pl.col("c").first(),
         pl.col("period").first(),
         *([pl.col("gamma").first()] if has_gamma else []),
         returns.tail((returns.len() + 9) // 10).mean().alias("final_return"),
+        kept.mean().alias("mean_return"),
+        kept.max().alias("best_return"),
         steps.filter(above_threshold & above_threshold.shift(1, fill_value=False)).first().alias("solved_at"),
         pl.col("diverged").last(),
         pl.col("y_drift").filter(pl.col("y_drift").is_finite()).median(),
         pl.col("env_steps").last(),
     )
-    if not has_gamma:
-        agents = agents.with_columns(pl.lit(spec.base.gamma).alias("gamma"))
+    gamma = pl.col("gamma").fill_null(spec.base.gamma) if has_gamma else pl.lit(spec.base.gamma)
     has_no_return = pl.col("diverged") | pl.col("final_return").is_null()
     score = pl.when(has_no_return).then(spec.criteria.floor).otherwise("final_return")
-    return agents.with_columns(final_return=score)
+    return agents.with_columns(
+        gamma.alias("gamma"), pl.col("mean_return", "best_return").fill_null(spec.criteria.floor), final_return=score
+    )
 
 
 def summarize_cells(agents: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from softstep.errors import StoreError
 from softstep.runs.api import Run
 from softstep.runs.run_folder import RunFolder
 from softstep.studies.agents import StudyAgent
-from softstep.studies.grid import Cell, cell_name
+from softstep.studies.grid import Cell
 from softstep.studies.spec import Spec
 from softstep.studies.study_folder import TABLE_FILE
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def gather_table(spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> pl.DataFrame:
     """Gather the rows of every finished agent: cell by cell, seed by seed, in order of time.
 
-    Columns: cell, the axes that a record does not have itself, c = 1 − τ, seed, and those of `curves.parquet`.
+    Columns: cell, for contenders also contender and candidate, the axes or knobs that a record does not have itself
+    (null where a contender lacks the knob), c = 1 − τ, seed, and those of `curves.parquet`.
     `finished` maps agents to the runs they are in.
     """
     import polars as pl
@@ -36,8 +37,8 @@ def gather_table(spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> pl.Dat
     if not tables:
         return pl.DataFrame(schema={"cell": pl.String, "seed": pl.Int64})
     curves = pl.concat(tables).with_columns(cell="arm").drop("arm")
-    cells = {cell_name(cell): cell for cell in spec.cells()}
-    axes = pl.DataFrame([{"cell": name} | _axis_columns(cell, curves.columns) for name, cell in cells.items()])
+    cells = spec.named_cells()
+    axes = pl.DataFrame({"cell": list(cells)} | _owner_columns(cells, spec) | _axis_columns(cells, curves.columns))
     rows = curves.join(axes, on="cell", how="left", maintain_order="left").with_columns(c=1 - pl.col("tau"))
     first_columns = ["cell", *axes.columns[1:], "c", "seed"]
     columns = [*first_columns, *(name for name in curves.columns if name not in first_columns)]
@@ -45,14 +46,30 @@ def gather_table(spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> pl.Dat
     return rows.select(columns).sort(grid_order, "seed", "env_steps", maintain_order=True)
 
 
-def _axis_columns(cell: Cell, columns: Sequence[str]) -> dict[str, Any]:
-    """Return the cell's values on axes that have no column yet, tuples as text."""
+def _owner_columns(cells: Mapping[str, Cell], spec: Spec) -> dict[str, list[Any]]:
+    """Return the contender of every cell, and the number of its candidate; nothing for a grid."""
+    owners = [name.rpartition("/") for name in cells]
+    if not spec.contenders:
+        return {}
+    return {"contender": [name for name, _, _ in owners], "candidate": [int(number) for _, _, number in owners]}
+
+
+def _axis_columns(cells: Mapping[str, Cell], columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the cells' values on axes that have no column yet, tuples as text, null for cells without the axis."""
     known = {*columns, "c", "target.tau", "target.period"}
-    return {
-        axis: "-".join(map(str, value)) if isinstance(value, tuple) else value
-        for axis, value in cell.items()
-        if axis not in known
-    }
+    axes = dict.fromkeys(axis for cell in cells.values() for axis in cell if axis not in known)
+    return {axis: _column([cell.get(axis) for cell in cells.values()]) for axis in axes}
+
+
+def _column(values: Sequence[Any]) -> list[Any]:
+    """Return values of one type: tuples as text, and numbers as floats if one of them is a float."""
+    values = ["-".join(map(str, value)) if isinstance(value, tuple) else value for value in values]
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    if len(kinds) > 1:
+        return [None if value is None else str(value) for value in values]
+    return values
 
 
 def write_table(path: Path, spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> None:
