@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import resource
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from softstep.config import Config
 from softstep.records.events import Progress
 from softstep.runs import api as runs
 from softstep.runs import worker_env
-from softstep.studies.agents import study_agents
+from softstep.studies.agents import StudyAgent, study_agents
+from softstep.studies.contenders import candidate_name
 from softstep.studies.populations import pack_populations
 from softstep.studies.spec import Spec
 from softstep.training.replay_rows import replay_bytes
@@ -38,15 +40,23 @@ class Forecast(NamedTuple):
     seconds: float
     megabytes: float
     """Peak memory of all processes together."""
+    stages: tuple[float, ...]
+    """Time of each stage (seconds): one of a grid; candidates and winners of a study with contenders."""
 
     def table_rows(self) -> Sequence[tuple[str, str]]:
         """Return names and values for the terminal."""
-        hours, minutes = divmod(round(self.seconds / 60), 60)
-        time = f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if minutes else f"{self.seconds:.0f} s"
+        stages = zip(("candidates", "winners"), self.stages, strict=True) if len(self.stages) == 2 else ()
         return [
             ("agents", str(self.agents)), ("populations", str(self.populations)),
-            ("agent-steps", f"{self.agent_steps:.3g}"), ("time", time), ("memory", f"{self.megabytes / 1000:.1f} GB"),
+            ("agent-steps", f"{self.agent_steps:.3g}"), ("time", _time(self.seconds)),
+            *((f"  {name}", _time(seconds)) for name, seconds in stages),
+            ("memory", f"{self.megabytes / 1000:.1f} GB"),
         ]  # fmt: skip
+
+
+def _time(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 class _ProgressLog:
@@ -92,22 +102,35 @@ def forecast_study(spec: Spec, workers: int | None = None) -> Forecast:
     Evaluations are assumed to last as long as those of the trial's agents, which have hardly learned anything yet.
     """
     num_workers = workers or worker_env.cores()
-    populations = pack_populations(spec, study_agents(spec))
+    stages = [pack_populations(spec, agents) for agents in _stages(spec)]
     trials: dict[str, _Trial] = {}
-    seconds = megabytes = 0.0
-    for config in populations:
+    stage_seconds, megabytes = [0.0 for _ in stages], 0.0
+    for stage, config in ((stage, config) for stage, populations in enumerate(stages) for config in populations):
         shape = dataclasses.replace(config, arms=(), seed=0, seeds=1).content_hash()
         if shape not in trials:
             trials[shape] = _run_trial(config, num_workers)
         trial = trials[shape]
-        num_blocks = len(config.blocks())
-        busy_workers = min(num_workers, num_blocks)
-        evaluations = config.total_steps // config.eval_every if config.eval_every else 0
-        block_seconds = config.total_steps * trial.step_seconds + evaluations * trial.evaluation_seconds
-        seconds += START_SECONDS + -(-num_blocks // busy_workers) * block_seconds
+        busy_workers = min(num_workers, len(config.blocks()))
+        stage_seconds[stage] += _population_seconds(config, trial, busy_workers)
         megabytes = max(megabytes, _own_megabytes() + busy_workers * trial.megabytes)
+    populations = list(itertools.chain.from_iterable(stages))
     agents = sum(config.num_agents for config in populations)
-    return Forecast(agents, len(populations), agents * spec.base.total_steps, seconds, megabytes)
+    agent_steps = sum(config.num_agents * config.total_steps for config in populations)
+    return Forecast(agents, len(populations), agent_steps, sum(stage_seconds), megabytes, tuple(stage_seconds))
+
+
+def _stages(spec: Spec) -> list[list[StudyAgent]]:
+    """Return the agents of every stage; the first candidate of each contender stands for the winner, still unknown."""
+    winners = [candidate_name(name, 1) for name in spec.contenders]
+    judging = [StudyAgent(cell, seed) for cell in winners for seed in spec.judging_seeds]
+    return [study_agents(spec), judging] if winners else [study_agents(spec)]
+
+
+def _population_seconds(config: Config, trial: _Trial, busy_workers: int) -> float:
+    """Return the time of a population, whose workers take turns with its blocks."""
+    evaluations = config.total_steps // config.eval_every if config.eval_every else 0
+    block_seconds = config.total_steps * trial.step_seconds + evaluations * trial.evaluation_seconds
+    return START_SECONDS + -(-len(config.blocks()) // busy_workers) * block_seconds
 
 
 def _run_trial(config: Config, workers: int) -> _Trial:

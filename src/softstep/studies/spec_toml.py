@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,13 +74,28 @@ def located_errors(text: str, source: str) -> Iterator[None]:
 
 
 def _location(text: str, message: str) -> str:
-    """Return ", line N" for the first line with a word that the message quotes ('word') or names (word = …)."""
+    """Return ", line N" for the first line with a word that the message quotes ('word') or names (word = …).
+
+    If the message begins with the name of a table, or of a contender, its lines come first.
+    """
     words = [w for pair in re.findall(r"'([\w.]+)'|\b([a-z_]{3,}(?:\.[a-z_]+)?) = ", message) for w in pair if w]
     for word in (w for dotted in words for w in (dotted, dotted.rpartition(".")[2])):
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in _lines(text, message):
             if re.search(rf"\b{re.escape(word)}\b", line.partition("#")[0]):
                 return f", line {number}"
     return ""
+
+
+def _lines(text: str, message: str) -> list[tuple[int, str]]:
+    """Return the numbered lines of a text: those of the table that the message begins with, then all."""
+    numbered = list(enumerate(text.splitlines(), 1))
+    owner = re.match(r"(?:contender '([^']+)'|([a-z]+))", message)
+    header = re.compile(rf'\s*\[(?:contenders\.)?"?{re.escape(owner[1] or owner[2])}"?\]') if owner else None
+    starts = [i for i, (_, line) in enumerate(numbered) if header and header.match(line)]
+    if not starts:
+        return numbered
+    inside = itertools.takewhile(lambda item: not item[1].startswith("["), numbered[starts[0] + 1 :])
+    return [*inside, *numbered]
 
 
 def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -1,14 +1,19 @@
-"""Summaries of a study's table: one row per agent, and one row per cell."""
+"""Summaries of a study's table: one row per agent, per cell, per contender and per candidate."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from softstep import stats
+from softstep.studies.contenders import candidate_name
+from softstep.studies.grid import cell_name
+from softstep.studies.metrics import METRICS
 from softstep.studies.spec import Spec
+from softstep.studies.winners import Winner
 from softstep.target import TargetUpdate
 
 if TYPE_CHECKING:
@@ -94,3 +99,45 @@ def _cell_summary(name: str, agents: pl.DataFrame) -> dict[str, Any]:
         "diverged": diverged, "diverged_low": diverged_low, "diverged_high": diverged_high,
         "y_drift": float(agents["y_drift"].median() or math.nan),  # type: ignore[arg-type]
     }  # fmt: skip
+
+
+def summarize_contenders(agents: pl.DataFrame, spec: Spec, winners: Sequence[Winner]) -> pl.DataFrame:
+    """Return one row per contender, of its winner on the judging seeds.
+
+    Args:
+        agents: the agents' table of `summarize_agents`.
+        spec: the study's spec.
+        winners: the winners of its contenders.
+
+    Returns:
+        Columns contender, candidate, settings (its knobs in words), selection_score;
+        seeds, diverged: numbers of judging agents;
+        mean, low, high: of the primary metric, with a 95 % interval (Student's t);
+        the mean of every metric, under its name.
+    """
+    import polars as pl
+
+    rows = []
+    for winner in winners:
+        judging = agents.filter((pl.col("cell") == winner.cell) & (pl.col("seed") >= spec.judging_seeds.start))
+        means = {name: float(judging[name].mean()) if judging.height else math.nan for name in METRICS}  # type: ignore[arg-type]
+        low, high = stats.mean_interval(judging[spec.metric].to_numpy()) if judging.height else (math.nan, math.nan)
+        rows.append({
+            "contender": winner.contender, "candidate": winner.candidate,
+            "settings": cell_name(spec.named_cells()[winner.cell]), "selection_score": winner.score,
+            "seeds": judging.height, "diverged": int(judging["diverged"].sum()),
+            "mean": means[spec.metric], "low": low, "high": high, **means,
+        })  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def summarize_candidates(spec: Spec, winners: Sequence[Winner]) -> pl.DataFrame:
+    """Return one row per candidate: contender, candidate, settings, and its score on the selection seeds."""
+    import polars as pl
+
+    cells = spec.named_cells()
+    return pl.DataFrame([
+        {"contender": winner.contender, "candidate": number,
+         "settings": cell_name(cells[candidate_name(winner.contender, number)]), "selection_score": score}
+        for winner in winners for number, score in enumerate(winner.scores, 1)
+    ])  # fmt: skip

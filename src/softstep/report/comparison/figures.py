@@ -85,9 +85,15 @@ def _end_letters(
         )  # fmt: skip
 
 
-def scores_figure(scores: pl.DataFrame, styles: Styles) -> go.Figure:
-    """Return every seed's final greedy return as a dot, and each arm's mean and 95 % interval as a diamond and bar."""
-    figure = empty_figure("final greedy return", "", hovermode="closest")
+def scores_figure(scores: pl.DataFrame, styles: Styles, title: str = "final greedy return") -> go.Figure:
+    """Return every seed's score as a dot, and each arm's mean and 95 % interval as a diamond and bar.
+
+    Args:
+        scores: Columns arm, seed, final_return and diverged.
+        styles: Colours and letters by arm.
+        title: What the scores are.
+    """
+    figure = empty_figure(title, "", hovermode="closest")
     names = {arm: f"{escape(styles[arm].letter)} {escape(arm)}" for arm in styles}
     for arm, style in styles.items():
         agents = scores.filter((pl.col("arm") == arm) & pl.col("final_return").is_finite())

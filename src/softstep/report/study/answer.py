@@ -18,6 +18,7 @@ from softstep.report.shared.formatting import (
     minus_sign,
 )
 from softstep.studies.judge import StudyVerdict
+from softstep.studies.metrics import METRICS
 from softstep.studies.predictor import Predictor
 from softstep.studies.spec import Spec
 
@@ -36,7 +37,7 @@ def study_answer(
     seeds, steps = format_count(spec.seeds, "seed"), format_thousands(spec.base.total_steps)
     cells_text = format_count(cells.height, "cell")
     paragraphs = (
-        [*map(_claim_sentence, judged), *_best_cells(cells)],
+        [*map(claim_sentence, judged), *_best_cells(cells)],
         [f"The study has {cells_text} of (α, c) on {spec.base.env} with {seeds} each and {steps} environment steps per"
          f" agent. {int(cells['diverged'].sum())} of {int(cells['seeds'].sum())} agents diverged.",
          acting_part(spec.base)],
@@ -90,7 +91,8 @@ def _best(cells: pl.DataFrame) -> dict[str, Any]:
     return cells.sort("mean", descending=True, maintain_order=True).row(0, named=True)
 
 
-def _claim_sentence(verdict: StudyVerdict) -> str:
+def claim_sentence(verdict: StudyVerdict) -> str:
+    """Return a claim's verdict with the difference and its interval."""
     estimate, low, high = map(format_result, (verdict.estimate, verdict.low, verdict.high))
     return (
         f"{verdict.claim}: {verdict.verdict} ({verdict.first} − {verdict.second}: {estimate} [{low}, {high}],"
@@ -103,7 +105,7 @@ def verdict_rows(judged: Sequence[StudyVerdict], spec: Spec) -> list[dict[str, A
     return [
         {
             "claim": v.claim, "statement": f"{v.claim}: {v.first} ends above {v.second}.",
-            "estimand": f"mean difference of the final greedy return over judging seeds; margin"
+            "estimand": f"mean difference of the {METRICS[spec.metric].title} over judging seeds; margin"
             f" {spec.criteria.margin:g}; probability of improvement {v.improvement:.2f}",
             "estimate": v.estimate, "interval": [v.low, v.high], "p": v.p, "p_holm": v.p_holm, "verdict": v.verdict,
             "arms": [v.first, v.second], "n": v.n,

@@ -33,9 +33,12 @@ from softstep.report.shared.markup import (
 )
 from softstep.report.study import figures
 from softstep.report.study.answer import study_answer, verdict_rows
+from softstep.report.study.contenders_page import contenders_page
+from softstep.report.study.sections import Failures, failed_section
 from softstep.runs import versions
 from softstep.stats import performance_profile
 from softstep.studies.judge import judge_study
+from softstep.studies.metrics import DEFAULT_METRIC, METRICS
 from softstep.studies.predictor import Predictor, rank_predictors
 from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
@@ -50,14 +53,15 @@ CONTENTS = {
 }
 """Tables that the page offers for download."""
 
-Failures = Mapping[str, str]
-"""Error messages by agent."""
-
 
 def report_study(study: Study, out: Path | None = None) -> Path:
     """Write the study's page to `out`, or as report.html into its folder, and return its path."""
     failures = {f"{agent.cell}, seed {agent.seed}": error for agent, error in study.progress.failed.items()}
-    page = study_page(study.frame, study.spec, versions.versions(study.spec.base), failures)
+    stamps = versions.versions(study.spec.base)
+    if study.spec.contenders:
+        page = contenders_page(study.frame, study.spec, study.winners, stamps, failures)
+    else:
+        page = study_page(study.frame, study.spec, stamps, failures)
     file = out or study.path / "report.html"
     files.write_file(file, page.encode())
     return file
@@ -85,7 +89,7 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
         _slices(cells),
         _profiles(agents, spec),
         _theory(cells),
-        _failed(failures),
+        failed_section(failures),
         _method(spec),
         downloads(CONTENTS),
         provenance("Spec", spec.to_json(), versions),
@@ -237,14 +241,6 @@ def _theory(cells: pl.DataFrame) -> str:
     return section("The linear prediction", paragraph(caption), wide(plot("theory", figure)))
 
 
-def _failed(failures: Failures) -> str:
-    if not failures:
-        return ""
-    rows = [[escape(agent), escape(error)] for agent, error in failures.items()]
-    caption = "The environments of these agents raised an error."
-    return section("What failed", paragraph(caption), table(["agent", "error"], rows, css="worded"))
-
-
 def _method(spec: Spec) -> str:
     claims_rule = (
         f"Claims are part of the spec, which precedes the run. The first {format_count(spec.selection, 'seed')}"
@@ -252,6 +248,8 @@ def _method(spec: Spec) -> str:
         if spec.selection
         else "No seeds were set apart for selection, so everything here is exploratory."
     )
+    if spec.metric != DEFAULT_METRIC:
+        claims_rule += f" Claims are judged on the {METRICS[spec.metric].title}: {METRICS[spec.metric].meaning}."
     rules = (
         "A cell’s score is the mean over seeds of each agent’s last 10 % of greedy evaluations,"
         f" {format_count(spec.base.eval_episodes, 'episode')} each. A diverged agent scores"
