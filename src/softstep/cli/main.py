@@ -51,8 +51,9 @@ class Entry(NamedTuple):
 COMMANDS = {
     "train": Entry("train", "Train", "train agents on an environment"),
     "compare": Entry("compare", "Compare", "soft update, or just a smaller step? train several arms and judge them"),
-    "study run": Entry("study", "StudyRun", "train every cell of a grid of α, c, … with every seed"),
+    "study run": Entry("study", "StudyRun", "train a grid of settings, or contenders, with every seed"),
     "study new": Entry("study", "StudyNew", "print a study's spec to start from"),
+    "study declare": Entry("study_declare", "StudyDeclare", "freeze a study's spec before there are data"),
     "study status": Entry("study", "StudyStatus", "show how far a study is"),
     "study report": Entry("study", "StudyReport", "write a study's maps, verdicts and numbers as one page"),
     "study export": Entry("study", "StudyExport", "write a study's table as CSV or Parquet"),

@@ -28,6 +28,7 @@ from softstep.cli.options import (
     read_user_file,
     refuse_beside_resume,
 )
+from softstep.cli.study_declare import read_declared, warn_of_undeclared_changes
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import api as runs
@@ -42,14 +43,15 @@ from softstep.studies.table import parquet_bytes
 
 @dataclass(frozen=True)
 class StudyRun(PlainCommand):
-    """Train every cell of a grid of settings with every seed; results that are already there are kept."""
+    """Train a grid of settings, or contenders, with every seed; results that are already there are kept."""
 
     spec: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SPEC")]
-    """TOML file with the study's base settings, axes, seeds and claims (`softstep study new` prints one)."""
+    """TOML file with the study's base settings, axes or contenders, seeds and claims (`softstep study new` prints
+    one)."""
     out: Annotated[Path | None, Folder] = None
     """Folder of the study. None takes runs/ and the name of the spec without .toml."""
     resume: Switch = False
-    """Continue the study in --out. The spec may have more seeds and more values on its axes than before."""
+    """Continue the study in --out. The spec may have more seeds, values on its axes, candidates or contenders."""
     workers: str = "auto"
     """Worker processes: a number, auto (one per CPU core) or ray (the cluster at RAY_ADDRESS, else this machine)."""
     dry_run: Switch = False
@@ -71,6 +73,8 @@ class StudyRun(PlainCommand):
         if self.dry_run:
             _print_forecast(spec, workers, as_json=self.json)
             return SUCCESS
+        declarations = read_declared(self.spec)
+        warn_of_undeclared_changes(self.spec, spec, declarations)
         study_folder.check_can_run(out, resume=self.resume)
         report_study = softstep.report_study  # imports all that the report needs before anything is trained
 
@@ -86,7 +90,7 @@ class StudyRun(PlainCommand):
             return _saved_agents(out, f"softstep study run {self.spec} --out {out} --resume")
 
         with explained(saved):
-            study = run_study(spec, out, train_population, resume=self.resume, engine=engine)
+            study = run_study(spec, out, train_population, resume=self.resume, engine=engine, declarations=declarations)
             finished = study.finished
             if finished:
                 report_study(study)

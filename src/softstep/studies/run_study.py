@@ -17,6 +17,8 @@ from softstep.runs import checkpoints, run_folder, worker_pool
 from softstep.runs.api import Run
 from softstep.studies import study_folder
 from softstep.studies.agents import StudyAgent, study_agents
+from softstep.studies.declaration import Declaration
+from softstep.studies.declared_study import Carried, carry, read_carried
 from softstep.studies.populations import pack_populations
 from softstep.studies.progress import StudyProgress, study_progress
 from softstep.studies.spec import Spec
@@ -56,6 +58,11 @@ class Study:
         return len(agents) == self.spec.num_agents and self.progress.complete(agents)
 
     @property
+    def declaration(self) -> Carried | None:
+        """What the folder says about the study's declaration; None if it was not declared."""
+        return read_carried(self.path)
+
+    @property
     def frame(self) -> pl.DataFrame:
         """The table: one row per agent and record."""
         return read_table(self.path)
@@ -80,6 +87,7 @@ def study(
     resume: bool = False,
     trusted: Sequence[str] = (),
     engine: Callable[..., Any] = worker_pool.run_blocks,
+    declarations: Sequence[Declaration] = (),
     **options: Unpack[runs.Options],
 ) -> Study:
     """Run every cell of a study with every seed, or, with `resume`, what is missing of it.
@@ -93,13 +101,15 @@ def study(
             since, and failed agents are tried again.
         trusted: the modules that the stored configurations name, repeated.
         engine: runs the blocks of one population; worker processes by default.
+        declarations: declarations of the spec (`declaration.read_declarations`), which the folder keeps.
         **options: those of `softstep.train`.
 
     Returns:
         The study, finished or stopped.
 
     Raises:
-        StoreError: the folder is taken, or the spec has changed in any other way.
+        StoreError: the folder is taken, the spec has changed in any other way, or the declarations do not continue
+            those of the folder.
     """
 
     def train_population(config: Config, path: Path, execute: runs.Execute) -> Run:
@@ -108,7 +118,7 @@ def study(
             return runs.resume(path, trusted=trusted, **run_options)
         return runs.train(config, path, **run_options)
 
-    return run_study(spec, Path(out), train_population, resume=resume, engine=engine)
+    return run_study(spec, Path(out), train_population, resume=resume, engine=engine, declarations=declarations)
 
 
 def run_study(
@@ -118,6 +128,7 @@ def run_study(
     *,
     resume: bool,
     engine: Callable[..., Any] = worker_pool.run_blocks,
+    declarations: Sequence[Declaration] = (),
 ) -> Study:
     """Train population after population until no agent is missing or one of them is stopped, then write the table.
 
@@ -127,9 +138,11 @@ def run_study(
         train_population: trains one population.
         resume: continue the study in `out`.
         engine: runs the blocks of one population; it gets a dictionary `failed` for the errors of failed blocks.
+        declarations: declarations of the spec, which the folder keeps.
 
     Raises:
-        StoreError: the folder is taken, or the spec has changed in other ways than by additions.
+        StoreError: the folder is taken, the spec has changed in other ways than by additions, or the declarations do
+            not continue those of the folder.
     """
     out = out.absolute()  # the environment's code may change the working directory
     if resume:
@@ -142,6 +155,7 @@ def run_study(
                 study_folder.extend_spec(out, spec)
                 study_folder.clear_failures(out)
                 study_folder.delete_damaged_blocks(out)
+            carry(out, spec, declarations)
             _train(spec, out, train_population, engine)
             write_table(out, spec, Study(out).progress.finished)
     except Exception:

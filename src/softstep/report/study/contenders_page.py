@@ -32,7 +32,9 @@ from softstep.report.shared.markup import (
 )
 from softstep.report.shared.palette import arm_styles
 from softstep.report.study.answer import claim_sentence, verdict_rows
+from softstep.report.study.declaration_section import declaration_fact, declaration_section
 from softstep.report.study.sections import Failures, failed_section
+from softstep.studies.declared_study import Carried
 from softstep.studies.judge import StudyVerdict, judge_study
 from softstep.studies.metrics import METRICS
 from softstep.studies.spec import Spec
@@ -49,7 +51,12 @@ CONTENTS = {
 
 
 def contenders_page(
-    frame: pl.DataFrame, spec: Spec, winners: Sequence[Winner], versions: Mapping[str, Any], failures: Failures
+    frame: pl.DataFrame,
+    spec: Spec,
+    winners: Sequence[Winner],
+    versions: Mapping[str, Any],
+    failures: Failures,
+    declaration: Carried | None = None,
 ) -> str:
     """Return the complete page as HTML.
 
@@ -59,6 +66,7 @@ def contenders_page(
         winners: The winners of its contenders; none if not all candidates are trained yet.
         versions: Versions by package.
         failures: Errors of the agents whose environments failed.
+        declaration: What the study's folder says about its declaration.
     """
     agents = summarize_agents(frame, spec, threshold_of(spec.base.env))
     contenders, candidates = summarize_contenders(agents, spec, winners), summarize_candidates(spec, winners)
@@ -70,12 +78,13 @@ def contenders_page(
         _returns(agents, spec, winners),
         _candidates(candidates),
         failed_section(failures),
+        declaration_section(declaration, spec),
         _method(spec),
         downloads(CONTENTS),
         provenance("Spec", spec.to_json(), versions),
     ))  # fmt: skip
     short = answer_box(contenders_answer(contenders, judged, spec))
-    content = _header(spec) + short + table_of_contents(sections) + sections
+    content = _header(spec, declaration) + short + table_of_contents(sections) + sections
     tables = {
         "contenders": as_columns(contenders),
         "candidates": as_columns(candidates),
@@ -85,7 +94,7 @@ def contenders_page(
     return document(f"softstep study: {spec.base.env}", content + embedded_tables(tables))
 
 
-def _header(spec: Spec) -> str:
+def _header(spec: Spec, declaration: Carried | None) -> str:
     count = spec.draw.count if spec.draw else 0
     facts = (
         spec.base.env,
@@ -93,6 +102,7 @@ def _header(spec: Spec) -> str:
         f"{format_count(count, 'candidate')} each",
         f"{format_count(spec.selection, 'seed')} to select, {len(spec.judging_seeds)} to judge",
         f"{format_thousands(spec.base.total_steps)} environment steps",
+        *filter(None, [declaration_fact(declaration, spec)]),
     )
     return page_header("The contenders", facts, "the text and tables")
 

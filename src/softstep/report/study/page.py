@@ -34,9 +34,11 @@ from softstep.report.shared.markup import (
 from softstep.report.study import figures
 from softstep.report.study.answer import study_answer, verdict_rows
 from softstep.report.study.contenders_page import contenders_page
+from softstep.report.study.declaration_section import declaration_fact, declaration_section
 from softstep.report.study.sections import Failures, failed_section
 from softstep.runs import versions
 from softstep.stats import performance_profile
+from softstep.studies.declared_study import Carried
 from softstep.studies.judge import judge_study
 from softstep.studies.metrics import DEFAULT_METRIC, METRICS
 from softstep.studies.predictor import Predictor, rank_predictors
@@ -59,15 +61,21 @@ def report_study(study: Study, out: Path | None = None) -> Path:
     failures = {f"{agent.cell}, seed {agent.seed}": error for agent, error in study.progress.failed.items()}
     stamps = versions.versions(study.spec.base)
     if study.spec.contenders:
-        page = contenders_page(study.frame, study.spec, study.winners, stamps, failures)
+        page = contenders_page(study.frame, study.spec, study.winners, stamps, failures, study.declaration)
     else:
-        page = study_page(study.frame, study.spec, stamps, failures)
+        page = study_page(study.frame, study.spec, stamps, failures, study.declaration)
     file = out or study.path / "report.html"
     files.write_file(file, page.encode())
     return file
 
 
-def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], failures: Failures) -> str:
+def study_page(
+    frame: pl.DataFrame,
+    spec: Spec,
+    versions: Mapping[str, Any],
+    failures: Failures,
+    declaration: Carried | None = None,
+) -> str:
     """Return the complete page as HTML.
 
     Args:
@@ -75,6 +83,7 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
         spec: Its specification.
         versions: Versions by package.
         failures: Errors of the agents whose environments failed.
+        declaration: What the study's folder says about its declaration.
     """
     threshold = threshold_of(spec.base.env)
     agents = summarize_agents(frame, spec, threshold)
@@ -90,12 +99,13 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
         _profiles(agents, spec),
         _theory(cells),
         failed_section(failures),
+        declaration_section(declaration, spec),
         _method(spec),
         downloads(CONTENTS),
         provenance("Spec", spec.to_json(), versions),
     ))  # fmt: skip
     short = answer_box(study_answer(cells, judged, predictors, spec).split("\n\n"))
-    content = _header(spec) + short + table_of_contents(sections) + sections
+    content = _header(spec, declaration) + short + table_of_contents(sections) + sections
     tables = {
         "cells": as_columns(cells),
         "agents": as_columns(agents),
@@ -111,12 +121,13 @@ def study_page(frame: pl.DataFrame, spec: Spec, versions: Mapping[str, Any], fai
     return document(f"softstep study: {spec.base.env}", content + embedded_tables(tables))
 
 
-def _header(spec: Spec) -> str:
+def _header(spec: Spec, declaration: Carried | None) -> str:
     facts = (
         spec.base.env,
         format_count(len(spec.cells()), "cell"),
         f"{format_count(spec.seeds, 'seed')} each",
         f"{format_thousands(spec.base.total_steps)} environment steps",
+        *filter(None, [declaration_fact(declaration, spec)]),
     )
     return page_header("The map: α × c", facts, "the text and tables")
 
