@@ -106,6 +106,18 @@ def test_cells_share_a_population_if_they_differ_in_data_only() -> None:
     assert {agent.exploration.end for agent in populations[0].agents()} == {0.1, 0.2}
 
 
+def test_an_actors_settings_are_data_and_values_of_an_arm() -> None:
+    study = spec(
+        'env = "Pendulum-v1"\npreset = "sac-pendulum"\n[axes]\nactor_learning_rate = [1e-4, 1e-3]\n'
+        "temperature_learning_rate = [0.0]\nc = [0.99]\n"
+    )
+    (population,) = pack_populations(study, study_agents(study))
+    agents = population.agents()
+    assert [agent.actor_learning_rate for agent in agents] == [1e-4, 1e-3]
+    assert {agent.temperature_learning_rate for agent in agents} == {0.0}
+    assert {agent.learning_rate for agent in agents} == {study.base.learning_rate}
+
+
 @given(st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)))
 def test_populations_hold_exactly_the_missing_agents(missing: set[int], alone: set[int]) -> None:
     study = spec(SMALL)

@@ -18,9 +18,10 @@ from softstep.studies.setting_types import NONE
 from softstep.target import TargetUpdate
 
 _EXPLORATION_FIELDS = ("start", "end", "steps", "decay")
+_ARM_FIELDS = ("learning_rate", "gamma", "actor_learning_rate", "actor_tau", "temperature_learning_rate")
 
 DATA_AXES = (
-    "learning_rate", "c", *(f"target.{name}" for name in ("tau", "period", "schedule", "tau0", "factor")), "gamma",
+    *_ARM_FIELDS, "c", *(f"target.{name}" for name in ("tau", "period", "schedule", "tau0", "factor")),
     *(f"exploration.{name}" for name in _EXPLORATION_FIELDS),
 )  # fmt: skip
 """Axes of data, whose cells share a block; c = 1 − τ. Cells that differ on any other axis get blocks of their own."""
@@ -46,8 +47,8 @@ def cell_arm(cell: Cell, base: Config, name: str) -> Arm:
     """Return the cell's data as an arm of its block, called `name`."""
     changes = {field: cell[f"exploration.{field}"] for field in _EXPLORATION_FIELDS if f"exploration.{field}" in cell}
     exploration = dataclasses.replace(base.exploration, **changes) if changes else None
-    rate, target = cell.get("learning_rate"), _cell_target(cell, base.target)
-    return Arm(name, rate, target, gamma=cell.get("gamma"), exploration=exploration)
+    fields = {field: cell[field] for field in _ARM_FIELDS if field in cell}
+    return Arm(name, target=_cell_target(cell, base.target), exploration=exploration, **fields)
 
 
 def _cell_target(cell: Cell, base: TargetUpdate) -> TargetUpdate:
