@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from softstep import conventions as conventions
     from softstep import presets as presets
     from softstep import theory as theory
+    from softstep.advice import Advice as Advice
+    from softstep.advice import advise as advise
     from softstep.comparison import equivalence as equivalence
     from softstep.comparison.run_comparison import compare as compare
     from softstep.comparison.run_comparison import resume_comparison as resume_comparison
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from softstep.transition import Transition as Transition
 
 _PUBLIC = {
+    "Advice": "advice",
     "Agent": "settings",
     "Arm": "settings",
     "Config": "config",
@@ -65,6 +68,7 @@ _PUBLIC = {
     "Study": "studies.run_study",
     "TargetUpdate": "target",
     "Transition": "transition",
+    "advise": "advice",
     "best_returns": "policies.rejudging",
     "compare": "comparison.run_comparison",
     "conventions": "conventions",

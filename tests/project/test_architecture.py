@@ -27,7 +27,7 @@ FLOORS = (
         "user_code",
         "validation",
     },
-    {"theory", "conventions", "records", "stats"},
+    {"theory", "conventions", "records", "stats", "advice"},
     {"kernels", "learner", "envs", "jax_settings"},
     {"training", "runs"},
     {"worker", "policies", "comparison", "studies"},
@@ -45,7 +45,7 @@ MAY_IMPORT_JAX = {
     "kernels", "learner", "envs", "training", "policies", "comparison.equivalence", "comparison.first_steps",
     "comparison.random_minibatches", "comparison.tracked_networks", "jax_settings.pinned",
 }  # fmt: skip
-WITHOUT_JAX = ("runs", "records", "theory", "conventions", "cli.main")
+WITHOUT_JAX = ("runs", "records", "theory", "conventions", "advice", "cli.main", "cli.advise")
 """Parts that load no JAX, neither themselves nor through what they import."""
 MAY_TOUCH_FILES = {
     "files",  # writes them atomically
@@ -53,6 +53,7 @@ MAY_TOUCH_FILES = {
     "kernels.native",  # keeps machine code beside JAX's programs
     "kernels.xla_call",  # reads the header shipped with jaxlib
     "training.probe",  # reads the shipped reference agents
+    "advice.atlas",  # reads the shipped measurements
     "cli.options",  # reads --config and a study's spec
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events

@@ -17,7 +17,8 @@ from rich.table import Table
 
 import softstep
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import File, PlainCommand, Switch, read_user_file
+from softstep.cli.library_settings import library_settings
+from softstep.cli.options import File, PlainCommand, Switch
 from softstep.errors import ConfigError
 from softstep.files import json_text
 from softstep.target import TargetUpdate
@@ -76,7 +77,7 @@ class Convert(PlainCommand):
         if self.source == "list":
             _print_libraries()
             return SUCCESS
-        recognised = self._recognised()
+        recognised = library_settings(self.source, self.settings, self.file, self.entry).recognised
         settings = recognised.settings
         meaning = softstep.conventions.read(self.source, settings)
         warnings = softstep.conventions.cautions(self.source, settings, total_steps=self.total_steps, dtype=self.dtype)
@@ -97,23 +98,6 @@ class Convert(PlainCommand):
         for warning in warnings:
             console.print(f"[bold yellow]warning:[/bold yellow] {warning}", soft_wrap=True)
         return SUCCESS
-
-    def _recognised(self) -> Recognised:
-        """Return the target's settings from the file and from the command line, which overrides it."""
-        typed = softstep.conventions.select(self.source, _settings(self.settings), typed=True)
-        if self.file is None:
-            if self.entry is not None:
-                raise ConfigError(f"--entry {self.entry} is a section of a file: give --file too")
-            return typed
-        text = read_user_file(self.file, "--file")
-        try:
-            content = softstep.conventions.parse_settings(text, self.file.suffix[1:].lower(), self.entry)
-            stored = softstep.conventions.select(self.source, content, typed=False)
-        except ConfigError as error:
-            raise ConfigError(f"{self.file}: {error}") from None
-        return type(typed)(
-            stored.settings | typed.settings, stored.renamed | typed.renamed, [*stored.others, *typed.others]
-        )
 
 
 def pasted_flags(arguments: list[str], own: Mapping[str, bool]) -> list[str]:
@@ -146,16 +130,6 @@ def _reading_remarks(recognised: Recognised) -> list[str]:
     if recognised.others:
         remarks.append(f"passed over, as they do not concern the target: {', '.join(recognised.others)}")
     return remarks
-
-
-def _settings(arguments: tuple[str, ...]) -> dict[str, str]:
-    settings = {}
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals:
-            raise ConfigError(f"{argument!r} must be NAME=VALUE, for example tau=0.005")
-        settings[name] = value
-    return settings
 
 
 def _print_libraries() -> None:

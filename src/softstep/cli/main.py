@@ -64,6 +64,7 @@ COMMANDS = {
     "explore": Entry("explore", "Explore", "open sliders for α and c, and an agent learning live, in the browser"),
     "convert": Entry("convert", "Convert", "is c the same as τ? translate target settings between libraries"),
     "convert rescale": Entry("convert", "ConvertRescale", "adapt α and c to a new batch, update ratio or num_envs"),
+    "advise": Entry("advise", "Advise", "which τ? a window of it, with reasons and what was measured"),
     "envs": Entry("envs", "Envs", "list environments to train on"),
     "presets": Entry("presets", "Presets", "list named settings"),
     "runs": Entry("runs", "Runs", "list the runs in a folder and how far each one is"),

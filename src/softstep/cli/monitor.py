@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from softstep.cli.advice_line import Outside
 from softstep.cli.options import RunArguments
 from softstep.cli.stop_signals import STOP
 from softstep.config import Config
+from softstep.files import json_text
 from softstep.records.events import Progress
 from softstep.report.media.tensorboard import ScalarWriter
 from softstep.report.terminal.progress import ProgressView
@@ -47,7 +49,9 @@ class TerminalView:
             self._board.write(records)
 
 
-def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping[str, bytes]) -> Run:
+def start_run(
+    arguments: RunArguments, config: Config, out: Path, files: Mapping[str, bytes], advice: Outside | None = None
+) -> Run:
     """Train `config` in the new folder `out` while showing its progress.
 
     Args:
@@ -55,6 +59,7 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
         config: the run's configuration.
         out: the run folder to create.
         files: further files for the folder, by name.
+        advice: what to say of a τ outside its window.
 
     Returns:
         The run; its summary says whether it finished or was stopped.
@@ -64,7 +69,10 @@ def start_run(arguments: RunArguments, config: Config, out: Path, files: Mapping
     """
     runs.check_workers(arguments.workers)  # before the settings are printed
     run_folder.check_free(out, force=arguments.force)
-    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard) as (view, received):
+    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard, advice=advice) as (
+        view,
+        received,
+    ):
 
         def should_stop() -> bool:
             if received() and not view.has_begun:
@@ -104,7 +112,13 @@ def resume_run(arguments: RunArguments, out: Path, total_steps: int | None = Non
 
 @contextmanager
 def monitored(
-    config: Config, out: Path, *, json: bool, tensorboard: bool = False, resuming: bool = False
+    config: Config,
+    out: Path,
+    *,
+    json: bool,
+    tensorboard: bool = False,
+    resuming: bool = False,
+    advice: Outside | None = None,
 ) -> Iterator[tuple[TerminalView, Callable[[], bool]]]:
     """Print the settings, then show progress and heed signals while the block of `with` trains.
 
@@ -114,14 +128,17 @@ def monitored(
         json: print JSON lines to stdout instead of the settings and a progress bar.
         tensorboard: write TensorBoard scalars into the run folder.
         resuming: begin the progress bar at the newest checkpoints.
+        advice: what to say of a τ outside its window.
 
     Returns:
         A context manager of the view to pass to `runs.train`, and a function that says whether to stop.
     """
     if not json:
         settings = f"{config.env}: {_agents_in_words(config)}, {config.total_steps} steps each"
-        for line in [settings, *echo_target(config)]:
+        for line in [settings, *echo_target(config), *([advice.line] if advice is not None else [])]:
             Console().print(line, highlight=False, markup=False, soft_wrap=True)
+    elif advice is not None:
+        print(json_text(advice.event), flush=True)
     with (
         STOP.heeded(),
         _terminal_view(config, out, json=json, tensorboard=tensorboard, resuming=resuming) as view,

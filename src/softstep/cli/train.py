@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from softstep.cli.advice_line import outside_window
 from softstep.cli.exit_codes import exit_code, explained
 from softstep.cli.monitor import resume_run, start_run
 from softstep.cli.options import RunArguments
@@ -37,7 +38,7 @@ class Train(RunArguments):
 
         with explained(saved):
             if self.resume is None:
-                run = start_run(self, config, out, files={})
+                run = start_run(self, config, out, files={}, advice=outside_window(config))
             else:
                 lengthened = self.settings.total_steps if "--total-steps" in self.given else None
                 run = resume_run(self, self.resume, lengthened)
