@@ -8,8 +8,8 @@
 advice would have cost there.
 """
 
+from softstep.advice.advising import advise as advise
 from softstep.advice.answer import Advice as Advice
-from softstep.advice.answer import advise as advise
 from softstep.advice.window import OPTIMIZERS as OPTIMIZERS
 from softstep.advice.window import Place as Place
 from softstep.advice.window import Reason as Reason

@@ -1,16 +1,29 @@
-"""The whole answer to *which τ?*: the window, where a τ lies in it, what was measured, and how such advice fared."""
+"""The whole answer to *which τ?* and its words: the window first, then why, warnings, and what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from softstep.advice import atlas, regret, words
-from softstep.advice.atlas import Neighbour, Table
-from softstep.advice.regret import Fared, Placing
-from softstep.advice.window import Place, Window, window
-from softstep.target import TargetUpdate
+from softstep.advice.atlas import Cell, Neighbour
+from softstep.advice.regret import SPAN, Fared, Placing
+from softstep.advice.window import Place, Window, two_digits
+
+WIDTH = 96
+"""Characters per line."""
+CLOSE = 1.5
+"""Factor up to which a measured τ is quoted for another one."""
+
+_MEANINGS = {
+    Place.INSIDE: "nothing that is known speaks against it",
+    Place.CERTAINLY_SLOW: "it cannot arrive before the run ends (good actions may not need it)",
+    Place.PROBABLY_SLOW: "the target will follow for most of the run",
+    Place.FAST: "y may move too fast",
+    Place.NO_TARGET: "it may blow up, and it need not",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,7 @@ class Advice:
         return None if self.tau is None else self.window.place(self.tau)
 
     def __str__(self) -> str:
-        return words.answer(self)
+        return in_words(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain values, for JSON."""
@@ -52,7 +65,7 @@ class Advice:
             "high_per_update": own.per_update[1], "tau": self.tau,
             "place": None if self.place is None else self.place.value,
             "reasons": [reason._asdict() for reason in own.reasons],
-            "warnings": [*own.warnings, *words.exceptions(self.placings), *words.scope(self.algorithms)],
+            "warnings": [*own.warnings, *exceptions(self.placings), *scope(self.algorithms)],
             "nearest": [
                 neighbour.table._asdict()
                 | {"learning_rate": neighbour.learning_rate, "distance": neighbour.distance, "near": neighbour.is_near}
@@ -65,40 +78,173 @@ class Advice:
         }  # fmt: skip
 
 
-def advise(
-    *,
-    gamma: float,
-    learning_rate: float,
-    updates: float,
-    optimizer: str = "adam",
-    env: str | None = None,
-    tau: float | None = None,
-    period: float = 1,
-    tables: Sequence[Table] | None = None,
-) -> Advice:
-    """Return a window of τ with its reasons, the nearest measurements, and how such advice fared where it was measured.
+def in_words(advice: Advice) -> str:
+    """Return the whole answer, several lines."""
+    own = advice.window
+    blocks = [
+        [headline(advice), *verdict(advice)],
+        ["Why not slower?", *_reasons(own, "low")],
+        ["Why not faster?", *_reasons(own, "high")],
+        ["Warnings", *_items([*own.warnings, *exceptions(advice.placings), *scope(advice.algorithms)])],
+        ["The nearest measurements (greedy return at the end, mean ± SD over seeds)", *_nearest(advice.nearest)],
+        [
+            f"How such advice fared ({SPAN:.0f} points from nothing learned to solved)",
+            *_fared(advice.fared, advice.placings),
+        ],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks)
 
-    Args:
-        gamma: γ, the discount per environment step, in [0, 1).
-        learning_rate: α, of the critics in actor-critic methods, above 0.
-        updates: G, gradient steps of the whole run, at least 1.
-        optimizer: name of the optimizer, such as adam, rmsprop or sgd.
-        env: a measured environment, to see only its measurements; None shows the nearest ones of every environment.
-        tau: τ to place in the window, in (0, 1].
-        period: gradient steps between two target updates, at least 1.
-        tables: measurements; None takes the shipped ones, of which a map of at least two environments is needed.
 
-    Raises:
-        ConfigError: a number is out of range, the optimizer is unknown, or `env` was not measured.
-    """
-    tables = atlas.load() if tables is None else tables
-    if tau is not None:
-        tau = TargetUpdate(tau).tau
-    own = window(gamma, updates, learning_rate, optimizer, period)
-    nearest = atlas.neighbours(gamma, updates, learning_rate, optimizer, tables)
-    if env is not None:
-        name = atlas.environment_named(env, tables)
-        nearest = [neighbour for neighbour in nearest if neighbour.table.environment == name]
-    placings = tuple(regret.placings(tables))
-    fared, algorithms = tuple(regret.how_it_fared(tables)), tuple(sorted({table.algorithm for table in tables}))
-    return Advice(gamma, updates, learning_rate, optimizer, tau, own, tuple(nearest), fared, algorithms, placings)
+def headline(advice: Advice) -> str:
+    """Return the first line: the window, or why there is none."""
+    own = advice.window
+    if not own.exists:
+        return _wrapped(_why_no_window(advice), "")
+    low, high = own.per_update
+    line = f"τ between {two_digits(low)} and {two_digits(high)}, that is c between {_c(high)} and {_c(low)}"
+    if own.period > 1:
+        line += f", for one update every {own.period:,.6g} gradient steps\n"
+        line += f"(τ between {two_digits(own.low)} and {two_digits(own.high)} per gradient step)"
+    return line
+
+
+def _why_no_window(advice: Advice) -> str:
+    own = advice.window
+    if own.low < own.high:
+        longest = math.floor(1 / own.low)
+        sure = "Certainly" if own.certainly_slow * own.period > 1 else "Probably"
+        return (
+            f"{sure} no τ is fast enough: even full copies every {own.period:,.6g} gradient steps are too slow for"
+            f" {advice.updates:,.0f}. Update the target every {longest:,} gradient steps at most. (Per gradient step,"
+            f" τ between {two_digits(own.low)} and {two_digits(own.high)}.)"
+        )
+    enough = math.ceil(advice.updates * own.low / own.high)
+    return (
+        f"Probably no τ is both fast enough and safe: {advice.updates:,.0f} gradient steps need more than"
+        f" {two_digits(own.low)} per gradient step, and above {two_digits(own.high)} y may move too fast. Train longer"
+        f" (about {_rounded_up(enough):,} gradient steps), or lower γ or α."
+    )
+
+
+def verdict(advice: Advice) -> list[str]:
+    """Return a line on the τ that was asked about, if any, and one on what was measured near it."""
+    if advice.tau is None or advice.place is None:
+        return []
+    period = advice.window.period
+    every = f" every {period:,.6g} gradient steps" if period > 1 else ""
+    line = f"Your τ = {advice.tau:g}{every} is {advice.place.value}: {_MEANINGS[advice.place]}."
+    found = [_found(neighbour, advice.tau / period) for neighbour in advice.nearest if neighbour.is_near]
+    return [_wrapped(line, ""), *(_wrapped(sentence, "") for sentence in found if sentence)]
+
+
+def _found(neighbour: Neighbour, share: float) -> str:
+    """Return what was measured at a τ close to `share`, beside the best τ of the row; "" if nothing close was."""
+    cell = min(neighbour.cells, key=lambda cell: abs(math.log(cell.tau / share)))
+    if abs(math.log(cell.tau / share)) > math.log(CLOSE):
+        return ""
+    best = max(neighbour.cells, key=lambda cell: cell.mean)
+    beside = "the best measured there" if best is cell else f"the best there was {_return(best)} {_at(best)}"
+    return f"Measured near it on {neighbour.table.environment}: {_return(cell)} {_at(cell)}, {beside}."
+
+
+def _return(cell: Cell) -> str:
+    return _minus(f"{cell.mean:.0f} ± {cell.sd:.0f}")
+
+
+def _at(cell: Cell) -> str:
+    return "without a target network" if cell.tau == 1 else f"at τ = {cell.tau:g}"
+
+
+def exceptions(placings: Sequence[Placing]) -> list[str]:
+    """Return a warning for every environment where slower targets did best."""
+    return [
+        f"{placing.environment} is an exception: for {placing.below} of {placing.rows} values of α the best measured τ"
+        " was below the window. Your task may be one too: try a slower target if you can afford it."
+        for placing in placings
+        if placing.is_exception
+    ]
+
+
+def scope(algorithms: Sequence[str]) -> list[str]:
+    """Return the warning that says with which algorithms nothing was measured."""
+    if set(algorithms) > {"dqn"}:
+        return []
+    return ["Only deep Q-learning was measured. Whether it carries over to DDPG, TD3 and SAC is unknown."]
+
+
+def _reasons(own: Window, end: str) -> Iterator[str]:
+    return _items([f"{reason.basis.capitalize()}. {reason.text}" for reason in own.reasons if reason.end == end])
+
+
+def _items(sentences: Sequence[str]) -> Iterator[str]:
+    for sentence in sentences:
+        yield _wrapped(sentence, "  - ")
+
+
+def _nearest(nearest: Sequence[Neighbour]) -> Iterator[str]:
+    if not any(neighbour.is_near for neighbour in nearest):
+        yield _wrapped(
+            "Nothing near your settings was measured. What follows is the nearest, and may not carry over.", "  "
+        )
+    for neighbour in nearest:
+        table = neighbour.table
+        seeds = sorted({cell.seeds for cell in neighbour.cells})
+        yield _wrapped(
+            f"{table.environment}, {'near' if neighbour.is_near else 'not near'}: α = {neighbour.learning_rate:g},"
+            f" γ = {table.gamma:g}, {table.updates:,} gradient steps, {table.optimizer}, {seeds[0]} seeds"
+            f" ({table.source})",
+            "  ",
+        )
+        cells = [["τ", *("no target" if cell.tau == 1 else f"{cell.tau:g}" for cell in neighbour.cells)]]
+        cells += [["return", *map(_return, neighbour.cells)]]
+        yield from _aligned(cells)
+
+
+def _fared(fared: Sequence[Fared], placings: Sequence[Placing]) -> Iterator[str]:
+    environments = [placing.environment for placing in placings]
+    rows = [["points lost, on average", *environments, "mean"]]
+    for one in fared:
+        rows.append([one.rule, *(f"{one.regret[name]:.0f}" for name in environments), f"{one.mean:.0f}"])
+    yield from _aligned(rows)
+    for placing in placings:
+        yield _wrapped(
+            f"{placing.environment}: of {placing.rows} values of α, the best measured τ lay inside the window for"
+            f" {placing.inside}, below it for {placing.below} and above it for {placing.above}.",
+            "  ",
+        )
+    yield _wrapped(
+        f"Each environment is judged by windows that did not use it. {len(environments)} environments are a weak test,"
+        " and since the best of several noisy means is too good, every rule seems to lose something. 60/(√α·G) was"
+        " found on such environments, not before them.",
+        "  ",
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        yield "  ".join([f"    {first:<{widths[0]}}", *cells])
+
+
+def _wrapped(text: str, start: str) -> str:
+    return textwrap.fill(
+        text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
+
+
+def _c(tau: float) -> str:
+    """Return 1 − τ with as many decimals as τ has with two digits."""
+    shown = two_digits(tau)
+    return f"{1 - float(shown):.{max(0, 1 - math.floor(math.log10(float(shown))))}f}".rstrip("0").rstrip(".")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def _rounded_up(count: int) -> int:
+    """Return a count rounded up to two digits."""
+    size = 10 ** max(0, len(str(count)) - 2)
+    return math.ceil(count / size) * size

@@ -48,7 +48,7 @@ class Place(enum.Enum):
     INSIDE = "inside the window"
     CERTAINLY_SLOW = "certainly too slow for the level of the values"
     PROBABLY_SLOW = "probably too slow"
-    FAST = "above the window: y may move too fast"
+    FAST = "above the window"
     NO_TARGET = "outside the window, because there is no target network"
 
 
