@@ -206,6 +206,8 @@ def _fared(fared: Sequence[Fared], placings: Sequence[Placing]) -> Iterator[str]
     for one in fared:
         rows.append([one.rule, *(f"{one.regret[name]:.0f}" for name in environments), f"{one.mean:.0f}"])
     yield from _aligned(rows)
+    least = min(fared, key=lambda one: one.mean)
+    yield f"  Lost least on average: {least.rule} ({least.mean:.0f} points)."
     for placing in placings:
         yield _wrapped(
             f"{placing.environment}: of {placing.rows} values of α, the best measured τ lay inside the window for"

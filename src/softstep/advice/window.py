@@ -153,9 +153,10 @@ def _why_not_slower(gamma: float, updates: float, certainly_slow: float) -> list
     return [
         Reason(
             "low", "theorem",
-            "Even if Q fitted y perfectly at every step, T would come nearer to the right level of the values only by"
-            f" the share τ(1−γ) = {1 - gamma:.2g}·τ per gradient step. After {updates:,.0f} of them {found}. (This"
-            " holds for tasks that go on; where episodes end early, errors fade faster.)",
+            "Even if Q fitted y perfectly at every step, an error in the level of the values (the same number in all of"
+            f" them) would shrink in T only by the share τ(1−γ) = {1 - gamma:.2g}·τ per gradient step. After G ="
+            f" {updates:,.0f} of them {found}. (This holds for tasks that go on; where episodes end early, errors fade"
+            " faster.)",
         ),
         Reason(
             "low", "rule of thumb",
