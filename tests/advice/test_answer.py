@@ -22,6 +22,7 @@ from softstep.advice.library_settings import DEFAULTS, run_settings
 from softstep.advice.window import Place
 from softstep.cli.advice_line import outside_window
 from softstep.cli.main import main
+from softstep.cli.monitor import monitored
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.settings import Arm
@@ -216,16 +217,35 @@ def test_train_says_one_line_of_a_tau_outside_with_a_command_that_agrees(target,
     assert (answer["low_per_update"], answer["high_per_update"]) == (said.event["low"], said.event["high"])
 
 
-def test_train_prints_the_line_or_the_event(tmp_path, capsys):
-    arguments = ["train", "CartPole-v1", "--total-steps", "64", "--learning-starts", "16", "--hidden", "4"]
-    arguments += ["--batch-size", "8", "--no-tensorboard", "--workers", "1"]
-    assert main([*arguments, "--out", str(tmp_path / "words")]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "softstep advise" in line]
-    assert len(lines) == 1
-    assert main([*arguments, "--out", str(tmp_path / "json"), "--json"]) == 0
-    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [event["kind"] for event in events].count("advice") == 1
-    assert events[0]["command"] in lines[0]
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_the_line_or_the_event_is_printed_once_before_training(json_lines, tmp_path, capsys):
+    config = replace(INSIDE, target=TargetUpdate.none())
+    said = outside_window(config)
+    for advice, count in ((said, 1), (None, 0)):
+        with monitored(config, tmp_path, json=json_lines, advice=advice):
+            shown = capsys.readouterr().out.splitlines()
+        found = [line for line in shown if "softstep advise" in line]
+        assert len(found) == count
+        assert all((json.loads(line) == said.event) if json_lines else (line == said.line) for line in found)
+
+
+def test_train_passes_its_advice_on_and_compare_does_not(tmp_path, monkeypatch, capsys):
+    class Started(ConfigError):
+        pass
+
+    received = []
+
+    def start(*args, advice=None, **kwargs):
+        received.append(advice)
+        raise Started("stopped by the test")
+
+    monkeypatch.setattr("softstep.cli.train.start_run", start)
+    monkeypatch.setattr("softstep.cli.compare.start_run", start)
+    for command, tau in (("train", "1e-5"), ("train", "0.02"), ("compare", "1e-5")):
+        words = [command, "CartPole-v1", "--target.tau", tau, "--total-steps", "400000", "--out", str(tmp_path / "run")]
+        assert main([*words, *(["--arms", "soft,same-alpha"] if command == "compare" else [])]) == 2
+        assert "stopped by the test" in capsys.readouterr().err
+    assert [advice is not None for advice in received] == [True, False, False]
 
 
 def test_advise_loads_no_jax():
