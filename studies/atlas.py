@@ -1,0 +1,155 @@
+"""Gather the atlas: the tables of its studies, and what they say together.
+
+    python studies/atlas.py runs/atlas     # when the studies are finished; docs/results/atlas gets their tables
+    python studies/atlas.py                # the summary again, from those tables
+
+studies/protocol.md declares the studies, the metric, the claims and the normalization.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from softstep import stats
+from softstep.files import json_text, write_atomically
+from softstep.studies.judge import judge_study
+from softstep.studies.run_study import Study
+from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents, summarize_contenders
+from softstep.studies.table import parquet_bytes
+from softstep.studies.winners import Winner
+
+ROOT = Path(__file__).parents[1]
+SPECS = ROOT / "studies" / "atlas"
+RESULTS = ROOT / "docs" / "results" / "atlas"
+COLUMNS = (
+    "cell", "contender", "candidate", "seed", "env_steps", "learning_rate", "tau", "c", "period", "eval_return",
+    "diverged", "y_drift",
+)  # fmt: skip
+"""Columns of a study's table that are kept, of its records with an evaluation and of every agent's last one."""
+
+SCALES = {
+    "cartpole": (22.0, 475.0),
+    "acrobot": (-497.0, -100.0),
+    "mountain-car": (-200.0, -110.0),
+    "lunar-lander": (-184.0, 200.0),
+    "pendulum": (-1_241.0, -150.0),
+}
+"""Returns that are normalized to 0 (uniformly random actions) and to 1 (the threshold), by study."""
+
+FIRST = "soft"
+"""The contender with which all others are compared."""
+
+
+class Finished(NamedTuple):
+    """A finished study: its spec, its table, and the winners of its contenders."""
+
+    spec: Spec
+    table: pl.DataFrame
+    winners: list[Winner]
+
+
+def read_spec(name: str) -> Spec:
+    """Read a spec of the atlas by its study's name."""
+    path = SPECS / f"{name}.toml"
+    return Spec.from_toml(path.read_text(encoding="utf-8"), source=str(path))
+
+
+def kept_rows(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the records of a study's table that its summaries need, with float32 returns."""
+    last = pl.col("env_steps") == pl.col("env_steps").max().over("cell", "seed")
+    kept = table.filter(pl.col("eval_return").is_finite() | last)
+    return kept.select(name for name in COLUMNS if name in kept.columns)
+
+
+def collect(folder: Path) -> None:
+    """Write the table and the winners of a finished study to `RESULTS`; SystemExit if it is not finished."""
+    study = Study(folder)
+    if not study.finished:
+        raise SystemExit(f"{folder} is not finished: softstep study run studies/atlas/{folder.name}.toml --resume")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    declaration = json.loads((folder / "declaration.json").read_text(encoding="utf-8"))
+    fields = {"declaration": declaration, "winners": [winner._asdict() for winner in study.winners]}
+    write_atomically(RESULTS / f"{folder.name}.parquet", parquet_bytes(kept_rows(study.frame)))
+    write_atomically(RESULTS / f"{folder.name}.json", (json_text(fields, indent=1) + "\n").encode())
+
+
+def read_finished(name: str) -> Finished:
+    """Read what `collect` wrote of a study."""
+    fields = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    winners = [Winner(row["contender"], row["candidate"], tuple(row["scores"])) for row in fields["winners"]]
+    return Finished(read_spec(name), pl.read_parquet(RESULTS / f"{name}.parquet"), winners)
+
+
+def summarize_study(study: Finished) -> dict[str, Any]:
+    """Return the contenders of a study on its judging seeds, and the verdicts on its claims."""
+    agents = summarize_agents(study.table, study.spec)
+    return {
+        "env": study.spec.base.env,
+        "margin": study.spec.criteria.margin,
+        "contenders": summarize_contenders(agents, study.spec, study.winners).to_dicts(),
+        "verdicts": [verdict._asdict() for verdict in judge_study(agents, study.spec, study.winners)],
+    }
+
+
+def judging_returns(study: Finished) -> dict[str, np.ndarray]:
+    """Return the primary metric on the judging seeds, in their order, by contender."""
+    agents = summarize_agents(study.table, study.spec)
+    judging = agents.filter(pl.col("seed") >= study.spec.judging_seeds.start).sort("seed")
+    return {
+        winner.contender: judging.filter(pl.col("cell") == winner.cell)[study.spec.metric].to_numpy()
+        for winner in study.winners
+    }
+
+
+def over_environments(returns: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]:
+    """Return the interquartile mean of every contender that all studies have, and how likely `soft` is better.
+
+    Args:
+        returns: returns of judging seeds by study and contender.
+    """
+    shared = [name for name in next(iter(returns.values())) if all(name in study for study in returns.values())]
+    scores = {
+        name: {study: stats.normalized(values[name], *SCALES[study]) for study, values in returns.items()}
+        for name in shared
+    }
+    return {
+        "studies": list(returns),
+        "iqm": {name: stats.iqm_interval(scores[name])._asdict() for name in shared},
+        "improvement": {
+            name: stats.improvement_interval(scores[FIRST], scores[name])._asdict() for name in shared if name != FIRST
+        },
+    }
+
+
+def summarize(names: Sequence[str]) -> dict[str, Any]:
+    """Return the summary of all studies; those of Q-learning and all of them are also taken together."""
+    studies = {name: read_finished(name) for name in names}
+    returns = {name: judging_returns(study) for name, study in studies.items()}
+    values = {name: returns[name] for name, study in studies.items() if study.spec.base.algorithm == "dqn"}
+    groups = {"dqn": values, "all": returns}
+    return {
+        "studies": {name: summarize_study(study) for name, study in studies.items()},
+        "over_environments": {name: over_environments(group) for name, group in groups.items() if len(group) > 1},
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Collect the finished studies of a folder, if one is given, and write the summary."""
+    for folder in sorted(path for name in arguments for path in Path(name).iterdir() if path.name in SCALES):
+        collect(folder)
+    names = [name for name in SCALES if (RESULTS / f"{name}.json").exists()]
+    if not names:
+        raise SystemExit(f"{RESULTS} has no study yet: give the folder of the finished studies")
+    write_atomically(RESULTS / "summary.json", (json_text(summarize(names), indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

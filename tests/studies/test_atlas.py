@@ -1,0 +1,147 @@
+"""The atlas: its specs are as declared, its protocol says what they say, and its summary is that of its tables."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import polars as pl
+import pytest
+
+from softstep import stats
+from softstep.cli.main import main
+from softstep.studies import study_folder
+from softstep.studies.declaration import content_differences, read_declarations, spec_content
+from softstep.studies.judge import judge_study
+from softstep.studies.run_study import Study
+from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents
+
+ROOT = Path(__file__).parents[2]
+PROTOCOL = (ROOT / "studies/protocol.md").read_text(encoding="utf-8")
+TINY = """
+env = "CartPole-v1"
+[base]
+total_steps = 600
+learning_starts = 100
+record_every = 100
+eval_every = 200
+eval_episodes = 2
+hidden = [8]
+block_width = 1
+[candidates]
+count = 2
+[contenders.soft]
+learning_rate = { low = 1e-3, high = 1e-1 }
+[contenders.none]
+learning_rate = { low = 1e-3, high = 1e-1 }
+c = 0.0
+[seeds]
+selection = 1
+judging = 2
+[[claims]]
+name = "soft-beats-none"
+first = "soft"
+second = "none"
+"""
+
+
+def load_atlas() -> ModuleType:
+    location = importlib.util.spec_from_file_location("atlas_script", ROOT / "studies/atlas.py")
+    script = importlib.util.module_from_spec(location)
+    location.loader.exec_module(script)
+    return script
+
+
+ATLAS = load_atlas()
+
+
+def number(text: str) -> float:
+    return float(re.sub(r"[  ]", "", text.replace("−", "-")))
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """Return the cells of the first table below a heading of the protocol, without its head."""
+    lines = PROTOCOL.split(f"\n## {heading}\n")[1].splitlines()
+    table = [line for line in lines[lines.index("") + 1 :] if line.startswith("|")]
+    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table]
+    ruler = next(i for i, row in enumerate(rows) if set(row[0]) <= {"-"})
+    end = next((i for i in range(ruler + 1, len(rows)) if len(rows[i]) != len(rows[ruler])), len(rows))
+    return rows[ruler + 1 : end]
+
+
+@pytest.mark.parametrize("name", ATLAS.SCALES)
+def test_a_spec_is_what_was_declared(name: str) -> None:
+    path = ROOT / "studies/atlas" / f"{name}.declared.json"
+    declarations = read_declarations(path.read_text(encoding="utf-8"), str(path))
+    assert content_differences(declarations[-1].content, spec_content(ATLAS.read_spec(name))) == []
+
+
+def test_every_spec_is_in_the_summary() -> None:
+    assert set(ATLAS.SCALES) == {path.stem for path in (ROOT / "studies/atlas").glob("*.toml")}
+
+
+def test_the_protocol_says_what_the_specs_say() -> None:
+    budgets = {name: number(steps) for name, _, steps, *_ in rows_of("Environments and budgets")}
+    assert budgets == {name: ATLAS.read_spec(name).base.total_steps for name in ATLAS.SCALES}
+    margins = {name.lower().replace(" ", "-"): (number(m), number(f)) for name, *_, m, f in rows_of("Margins")}
+    criteria = {name: ATLAS.read_spec(name).criteria for name in ATLAS.SCALES}
+    assert margins == {name: (each.margin, each.floor) for name, each in criteria.items()}
+    scales = {
+        row[0].lower().replace(" ", "-"): (number(row[1]), number(row[2])) for row in rows_of("Over the environments")
+    }
+    assert scales == ATLAS.SCALES
+    for name in ATLAS.SCALES:
+        spec = ATLAS.read_spec(name)
+        assert (spec.draw.count, spec.draw.seed) == (12 if name == "lunar-lander" else 16, 0)
+        assert (list(spec.selection_seeds), list(spec.judging_seeds)) == ([0, 1, 2], list(range(3, 23)))
+        assert spec.metric == "final_return"
+        assert spec.base.total_steps == 20 * spec.base.eval_every
+        assert spec.base.eval_episodes == (30 if name == "lunar-lander" else 10)
+        rates = {str(each.knobs["learning_rate"]) for each in spec.contenders.values()}
+        assert len(rates) == 1
+
+
+def test_the_protocol_lists_the_contenders_and_claims() -> None:
+    named = [row[0] for row in rows_of("Contenders")]
+    assert named == list(ATLAS.read_spec("cartpole").contenders)
+    claims = re.findall(r"^\d\. `(.*?)`", PROTOCOL, flags=re.MULTILINE)
+    assert claims == [claim.name for claim in ATLAS.read_spec("cartpole").claims]
+
+
+def test_collected_tables_give_what_the_study_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    specs, runs, results = tmp_path / "specs", tmp_path / "runs", tmp_path / "results"
+    specs.mkdir()
+    for name in ("cartpole", "acrobot"):  # two studies, of one environment
+        (specs / f"{name}.toml").write_text(TINY.replace("[seeds]", f"[seeds]\nfirst = {len(name)}"))
+        main(["study", "declare", str(specs / f"{name}.toml")])
+        main(["study", "run", str(specs / f"{name}.toml"), "--out", str(runs / name), "--workers", "2"])
+    monkeypatch.setattr(ATLAS, "SPECS", specs)
+    monkeypatch.setattr(ATLAS, "RESULTS", results)
+    ATLAS.main([str(runs)])
+    summary = json.loads((results / "summary.json").read_text())
+    for name in ("cartpole", "acrobot"):
+        study = Study(runs / name)
+        agents = summarize_agents(study.frame, study.spec)
+        (verdict,) = [verdict._asdict() for verdict in judge_study(agents, study.spec, study.winners)]
+        assert summary["studies"][name]["verdicts"] == [pytest.approx(verdict)]
+        winner = study.winners[0].cell
+        judged = agents.filter((pl.col("cell") == winner) & (pl.col("seed") >= study.spec.judging_seeds.start))
+        kept = ATLAS.judging_returns(ATLAS.read_finished(name))
+        np.testing.assert_array_equal(kept["soft"], judged["final_return"].to_numpy())
+    together = summary["over_environments"]["dqn"]
+    scores = {
+        name: stats.normalized(ATLAS.judging_returns(ATLAS.read_finished(name))["soft"], *ATLAS.SCALES[name])
+        for name in ("cartpole", "acrobot")
+    }
+    assert together["iqm"]["soft"]["estimate"] == pytest.approx(stats.iqm_over_environments(scores))
+
+
+def test_a_study_that_is_not_finished_is_not_collected(tmp_path: Path) -> None:
+    study_folder.create_study(tmp_path / "cartpole", Spec.from_toml(TINY, source="tiny"))
+    with pytest.raises(SystemExit, match=r"is not finished: .*--resume"):
+        ATLAS.main([str(tmp_path)])
