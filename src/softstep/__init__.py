@@ -1,4 +1,4 @@
-"""softstep: soft update, or just a smaller step? A deep Q-learning laboratory for the pair (α, c)."""
+"""softstep: soft update, or just a smaller step? A laboratory for the pair (α, c) of Q-learning and actor-critic."""
 
 from __future__ import annotations
 

@@ -205,6 +205,12 @@ def test_every_line_of_the_registry_names_a_command():
         assert len(entry.summary) < 80
 
 
+def test_a_group_of_commands_has_help_of_its_own(capsys):
+    assert main(["study", "--help"]) == 0
+    listed = re.findall(r"^  (\w+ \w+) ", capsys.readouterr().out, flags=re.MULTILINE)
+    assert listed == [name for name in COMMANDS if name.startswith("study ")]
+
+
 USAGE_ERRORS = [
     (["train", "LunarLandr-v3"], "LunarLander-v3"),
     (["train", "LunarLander-v2"], "did you mean 'LunarLander-v3'"),
@@ -214,6 +220,8 @@ USAGE_ERRORS = [
     (["train"], "ENV is missing"),
     (["compare"], "ENV is missing"),
     (["trian", "CartPole-v1"], "did you mean 'train'"),
+    (["study"], "'study run' or 'study new'"),
+    (["study", "--out", "runs"], "'study' is a group of commands"),
     (["train", "CartPole-v1", "--learning-rat", "1"], "--learning-rate"),
     (["train", "CartPole-v1", "--target.tau", "0"], "outside (0, 1]"),
     (["train", "CartPole-v1", "--target.tau", "1.5"], "outside (0, 1]"),

@@ -24,9 +24,9 @@ class Advise(PlainCommand):
 
     Describe the run by numbers, or name a library whose settings you have. For example:
 
-    softstep advise --gamma 0.99 --learning-rate 1e-3 --updates 60000 --tau 0.005
-    softstep advise --from sb3 --file dqn.yml --entry CartPole-v1
-    softstep advise --from sb3-sac --total-steps 1e6 tau=0.02 gamma=0.98
+    - softstep advise --gamma 0.99 --learning-rate 1e-3 --updates 60000 --tau 0.005
+    - softstep advise --from sb3 --file dqn.yml --entry CartPole-v1
+    - softstep advise --from sb3-sac --total-steps 1e6 tau=0.02 gamma=0.98
     """
 
     source: Annotated[str | None, tyro.conf.arg(name="from", metavar="LIBRARY")] = None

@@ -46,9 +46,9 @@ class Convert(PlainCommand):
     Explains what a library's settings of the target network mean, counted in gradient steps; lists the settings that
     mean the same in other libraries; and warns about settings that are probably a mistake. For example:
 
-    softstep convert --from sb3 tau=0.005 target_update_interval=10000 train_freq=4 gradient_steps=1 n_envs=8
-    softstep convert --from sb3 --file dqn.yml --entry CartPole-v1
-    softstep convert --from cleanrl python cleanrl/dqn.py --tau 0.005 --target-network-frequency 500
+    - softstep convert --from sb3 tau=0.005 target_update_interval=10000 train_freq=4 gradient_steps=1 n_envs=8
+    - softstep convert --from sb3 --file dqn.yml --entry CartPole-v1
+    - softstep convert --from cleanrl python cleanrl/dqn.py --tau 0.005 --target-network-frequency 500
     """
 
     source: Annotated[str, tyro.conf.arg(name="from", metavar="LIBRARY")]

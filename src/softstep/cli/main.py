@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import softstep
@@ -18,6 +19,8 @@ from softstep.cli.streams import never_fail_to_print
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed, near, one_line
 from softstep.jax_settings import table
 from softstep.runs.failure_log import log_failure
+
+HELP_FLAGS = ("-h", "--help")
 
 GRACE = 4.0
 """Seconds that threads of the environment have to end when a command is done."""
@@ -131,6 +134,8 @@ def parse(name: str, arguments: list[str]) -> Command:
         ConfigError: there is no such command, or a preset or --config file is invalid.
         SystemExit: --help, or an invalid flag.
     """
+    if name not in COMMANDS and _group(name):
+        raise ConfigError(f"{name!r} is a group of commands: choose {' or '.join(map(repr, _group(name)))}")
     if name not in COMMANDS:
         raise ConfigError(f"unknown command {name!r}{near(name, list(COMMANDS))} (softstep --help)")
     command: type[Command] = getattr(
@@ -141,8 +146,11 @@ def parse(name: str, arguments: list[str]) -> Command:
 
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
-    if name in ("-h", "--help"):
-        print(_usage())
+    if name in HELP_FLAGS:
+        print(_usage(COMMANDS))
+        return SUCCESS
+    if name not in COMMANDS and _group(name) and arguments[1:2] and arguments[1] in HELP_FLAGS:
+        print(_usage(_group(name)))
         return SUCCESS
     if name == "--version":
         print(f"softstep {softstep.__version__}")
@@ -150,15 +158,20 @@ def _dispatch(arguments: list[str]) -> int:
     return parse(*command_of(arguments)).execute()
 
 
-def _usage() -> str:
-    width = max(map(len, COMMANDS))
+def _group(name: str) -> dict[str, Entry]:
+    """Return the commands of two words that begin with the word `name`."""
+    return {command: entry for command, entry in COMMANDS.items() if command.startswith(f"{name} ")}
+
+
+def _usage(commands: Mapping[str, Entry]) -> str:
+    width = max(map(len, commands))
     return "\n".join(
         [
             "usage: softstep COMMAND [OPTIONS]   (softstep COMMAND --help explains one command)",
             "",
             softstep.__doc__ or "",
             "",
-            *(f"  {name:{width}}  {entry.summary}" for name, entry in COMMANDS.items()),
+            *(f"  {name:{width}}  {entry.summary}" for name, entry in commands.items()),
         ]
     )
 
