@@ -55,6 +55,11 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(plain_value(value), indent=indent, allow_nan=False)
 
 
+def canonical_json(value: Any) -> str:
+    """Return strict JSON with sorted keys and without spaces: equal values have equal texts, and so equal hashes."""
+    return json.dumps(plain_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def plain_value(value: Any) -> Any:
     """Return a value without NumPy's types, and with None for numbers that are not finite."""
     if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from softstep.errors import StoreError
-from softstep.files import json_text
+from softstep.files import canonical_json, json_text
 from softstep.studies.spec import Spec
 
 SCHEMA = 1
@@ -39,7 +39,7 @@ class Difference(NamedTuple):
 
 
 def _text(value: Any) -> str:
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return "none" if value is None else canonical_json(value)
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,7 @@ class Declaration:
 
 
 def _sha256(value: Any) -> str:
-    canonical = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical_json(_canonical(value)).encode()).hexdigest()
 
 
 def _canonical(value: Any) -> Any:
@@ -140,7 +139,7 @@ def content_differences(declared: Content, now: Content) -> list[Difference]:
 
 def read_content(content: Content) -> Spec:
     """Return the spec with this meaning."""
-    return Spec.from_json(json.dumps(content), source="the declaration")
+    return Spec.from_json(json_text(content), source="the declaration")
 
 
 def _flat(content: Content) -> dict[str, Any]:
