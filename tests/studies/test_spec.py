@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from softstep.cli.main import main
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.studies.agents import StudyAgent, study_agents
-from softstep.studies.example import EXAMPLE
+from softstep.studies.example import CONTENDERS, GRID
 from softstep.studies.grid import cell_arm, cell_name
 from softstep.studies.populations import pack_populations
 from softstep.studies.spec import Spec
@@ -26,10 +27,16 @@ def spec(text: str) -> Spec:
 SMALL = 'env = "CartPole-v1"\n[axes]\nlearning_rate = [0.001, 0.01]\nc = [0.0, 0.9]\n[seeds]\ncount = 3\n'
 
 
-def test_the_example_is_valid_and_survives_the_round_trip_through_json() -> None:
-    study = spec(EXAMPLE)
-    assert len(study.cells()) == 9
-    assert len(study_agents(study)) == 36
+@pytest.mark.parametrize(("flags", "cells", "agents"), [([], 9, 36), (["--contenders"], 16, 32)])
+def test_the_examples_are_valid_and_survive_the_round_trip_through_json(
+    flags: list[str], cells: int, agents: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["study", "new", *flags]) == 0
+    text = capsys.readouterr().out
+    assert text == (CONTENDERS if flags else GRID)
+    study = spec(text)
+    assert len(study.cells()) == cells
+    assert len(study_agents(study)) == agents
     assert Spec.from_json(study.to_json(), source="study.json") == study
 
 

@@ -35,7 +35,7 @@ from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
 from softstep.studies import study_folder
-from softstep.studies.example import EXAMPLE
+from softstep.studies.example import CONTENDERS, GRID
 from softstep.studies.run_study import Study, run_study
 from softstep.studies.spec import Spec
 from softstep.studies.table import parquet_bytes
@@ -141,15 +141,18 @@ class StudyNew(PlainCommand):
 
     out: Annotated[Path | None, File] = None
     """File to write. None prints the spec."""
+    contenders: Switch = False
+    """A contest of contenders in place of a grid."""
 
     def execute(self) -> int:
         """Print or write the example spec and return the exit code."""
+        text = CONTENDERS if self.contenders else GRID
         if self.out is None:
-            print(EXAMPLE, end="")
+            print(text, end="")
             return SUCCESS
         if self.out.exists():
             raise ConfigError(f"{self.out} exists already: choose another --out")
-        files.write_file(self.out, EXAMPLE.encode())
+        files.write_file(self.out, text.encode())
         print(f"{self.out}: change it, then softstep study run {self.out}")
         return SUCCESS
 

@@ -1,6 +1,6 @@
-"""An example spec to start from."""
+"""Example specs to start from: a grid, and a contest of contenders."""
 
-EXAMPLE = """\
+GRID = """\
 # A study: every combination of the axes' values, with every seed. Run it with `softstep study run FILE`.
 
 env = "gymnax:CartPole-v1"      # any environment of `softstep envs`
@@ -31,4 +31,43 @@ selection = 2                   # the first two select cells for claims, the oth
 name = "a-target-helps"
 first = { c = [0.9, 0.99] }     # of several cells, the best on the selection seeds
 second = { c = 0.0 }
+"""
+
+CONTENDERS = """\
+# A study: contenders with equally many candidates each; the best candidate of each is judged on seeds of its own.
+# Run it with `softstep study run FILE`; `softstep study declare FILE` before that shows that it came before its data.
+
+env = "gymnax:CartPole-v1"      # any environment of `softstep envs`
+
+[base]                          # any field of the configuration (`softstep train --help`)
+total_steps = 50_000
+batch_size = 64
+learning_starts = 1_000
+train_every = 1
+eval_every = 5_000
+eval_episodes = 20
+exploration = { steps = 10_000, end = 0.02 }
+block_width = 4                 # divides the number of judging seeds
+
+[candidates]
+count = 8                       # of every contender, spread evenly over its knobs
+
+[contenders.soft]               # a knob is a range, a list of values, or one value
+learning_rate = { low = 1e-4, high = 1e-2 }
+tau = { low = 1e-3, high = 0.3 }
+
+[contenders.none]               # c = 0: no target network
+c = 0.0
+learning_rate = { low = 1e-4, high = 1e-2 }
+loss = ["mse", "huber"]
+
+[seeds]
+first = 0
+selection = 2                   # all candidates; the best mean wins
+judging = 4                     # the winners alone
+
+[[claims]]                      # declared before anything is run
+name = "soft-beats-none"
+first = "soft"
+second = "none"
 """
