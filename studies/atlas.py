@@ -73,7 +73,9 @@ def collect(folder: Path) -> None:
     """Write the table and the winners of a finished study to `RESULTS`; SystemExit if it is not finished."""
     study = Study(folder)
     if not study.finished:
-        raise SystemExit(f"{folder} is not finished: softstep study run studies/atlas/{folder.name}.toml --resume")
+        raise SystemExit(
+            f"{folder} is not finished: softstep study run studies/atlas/{folder.name}.toml --out {folder} --resume"
+        )
     RESULTS.mkdir(parents=True, exist_ok=True)
     declaration = json.loads((folder / "declaration.json").read_text(encoding="utf-8"))
     fields = {"declaration": declaration, "winners": [winner._asdict() for winner in study.winners]}

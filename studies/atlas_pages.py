@@ -22,7 +22,7 @@ from softstep.report.shared.formatting import format_result, format_setting, min
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "atlas"
-PAGE = RESULTS.parent / "README.md"
+PAGE = RESULTS / "README.md"
 """The page of all environments; that of one environment is beside its table."""
 
 BLOCK = re.compile(r"(<!-- atlas: (?P<name>[a-z-]+) -->\n).*?(<!-- atlas: end -->)", re.DOTALL)
@@ -77,7 +77,7 @@ def overview(summary: Row, studies: Mapping[str, Any]) -> str:
         means = {row["contender"]: row["mean"] for row in study["contenders"]}
         kinds = within_margin(means, study["margin"])
         rows.append([
-            f"[{study['env']}](atlas/{name}.md)", verdict["verdict"] if verdict else "–",
+            f"[{study['env']}]({name}.md)", verdict["verdict"] if verdict else "–",
             interval(verdict) if verdict else "–", f"{study['margin']:g}",
             ", ".join(f"`{kind}` {format_result(means[kind])}" for kind in kinds), tau_range(studies[name]),
         ])  # fmt: skip
