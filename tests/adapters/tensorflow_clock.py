@@ -16,7 +16,11 @@ from softstep.adapters.keras import Target, soft_update
 from softstep.target import TargetUpdate
 
 STEPS = 20
-RULES = [TargetUpdate(0.5), TargetUpdate(0.5, 4), TargetUpdate.hard(5), TargetUpdate.hard(1), TargetUpdate(0.001, 2)]
+RULES = [
+    TargetUpdate(0.5), TargetUpdate(0.5, 4), TargetUpdate.hard(5), TargetUpdate.hard(1), TargetUpdate(0.001, 2),
+    TargetUpdate.harmonic(0.5, 0.5, 2), TargetUpdate.harmonic(0.5, 0.5, 2, 3),
+]  # fmt: skip
+"""The harmonic rules have τ = 0.5 until step 8, then 4/t: neither the first τ nor the last gives their sum."""
 
 
 def model(dtype: str = "float32") -> keras.Model:
@@ -29,7 +33,7 @@ def expected_move(update: TargetUpdate) -> float:
     moved = 0.0
     for step in range(1, STEPS + 1):
         if step % update.period == 0:
-            moved += update.tau * (step - moved)
+            moved += update.tau_at(step) * (step - moved)
     return moved
 
 

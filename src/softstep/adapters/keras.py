@@ -149,7 +149,9 @@ class Target(TargetNetwork):
     def _tau(self) -> Any:
         """Return τ at the gradient step that is counted: a tensor if a harmonic target's step is traced."""
         update = self.update
-        if update.schedule == "constant" or not _is_traced():
+        if update.schedule == "constant":
+            return update.tau  # without the count, which a traced step cannot read as a number
+        if not _is_traced():
             return update.tau_at(self.gradient_steps)
         step = keras.ops.cast(self._count.value, "float32")
         return scheduled_tau(update.tau, update.harmonic_steps, step, minimum=keras.ops.minimum)
