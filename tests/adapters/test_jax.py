@@ -42,8 +42,17 @@ def test_tau_can_be_traced_and_vmapped() -> None:
     np.testing.assert_array_equal(mapped["w"][2], ONLINE["w"])
 
 
-def test_a_tau_argument_replaces_the_rules_own() -> None:
-    follow = target_update(TargetUpdate(0.5))
+@pytest.mark.parametrize("update", [TargetUpdate(0.5), TargetUpdate.harmonic(0.5, 0.5)], ids=lambda u: u.schedule)
+def test_a_rule_is_followed_under_strict_promotion_of_dtypes(update: TargetUpdate) -> None:
+    follow = target_update(update)
+    with jax.numpy_dtype_promotion("strict"):
+        state = jax.jit(follow.update)(ONLINE, follow.init(jax.tree.map(jnp.zeros_like, ONLINE)))
+    np.testing.assert_allclose(state.target["b"], 0.5)
+
+
+@pytest.mark.parametrize("update", [TargetUpdate(0.5), TargetUpdate.harmonic(0.5, 0.5)], ids=lambda u: u.schedule)
+def test_a_tau_argument_replaces_the_rules_own(update: TargetUpdate) -> None:
+    follow = target_update(update)
     state = follow.init(jax.tree.map(jnp.zeros_like, ONLINE))
     state = jax.jit(follow.update)(ONLINE, state, jnp.float32(0.25))
     np.testing.assert_allclose(state.target["b"], 0.25)

@@ -85,6 +85,13 @@ def test_with_tensorflow_the_clock_runs_in_the_graph() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_a_constant_rule_never_reads_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In TensorFlow's graphs the count is a tensor, which no traced step can read as a number."""
+    target = Target(dense(1), TargetUpdate(0.25))
+    monkeypatch.setattr(Target, "gradient_steps", property(lambda _: pytest.fail("the count was read")))
+    assert target._tau() == 0.25
+
+
 def dense(*units: int, dtype: str = "float32") -> keras.Sequential:
     return keras.Sequential([keras.Input((3,)), *(keras.layers.Dense(n, dtype=dtype) for n in units)])
 

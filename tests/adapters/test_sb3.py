@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback,
 from stable_baselines3.common.env_util import make_vec_env
 
 from softstep.adapters.sb3 import TargetCallback
+from softstep.adapters.torch import Target
 from softstep.target import TargetUpdate
 
 
@@ -73,6 +74,86 @@ def test_the_target_of_dqn_is_updated_on_the_clock_of_gradient_steps(num_envs: i
     for actual, parameter in zip(parameters(model.q_net_target), expected, strict=True):
         np.testing.assert_allclose(actual, parameter, rtol=1e-5, atol=1e-6)
     assert model.tau == 0.9
+
+
+def harmonic_targets(first: list[np.ndarray], online: list[list[np.ndarray]]) -> list[np.ndarray]:
+    """Return what follows the networks after each gradient step by `HARMONIC`: 0.5 until step 8, then 4/t."""
+    target = first
+    for step, network in enumerate(online, 1):
+        tau = np.float32(0.5 if step <= 8 else 4 / step)
+        target = [t + tau * (q - t) for t, q in zip(target, network, strict=True)]
+    return target
+
+
+HARMONIC = TargetUpdate.harmonic(gamma=0.5, tau0=0.5, factor=2)
+
+
+@pytest.mark.parametrize("num_envs", [1, 4])
+def test_a_harmonic_target_of_dqn_is_that_of_the_formula_and_of_the_pytorch_adapter(num_envs: int) -> None:
+    env = make_vec_env("CartPole-v1", num_envs, seed=0)
+    model = DQN("MlpPolicy", env, train_freq=2, gradient_steps=2, tau=0.9, **small_settings())
+    first, online = parameters(model.q_net_target), list[list[np.ndarray]]()
+    follower = Target(model.q_net, HARMONIC)
+
+    def after_step(*_: Any) -> None:
+        online.append(parameters(model.q_net))
+        follower.step()
+
+    model.policy.optimizer.register_step_post_hook(after_step)
+    model.learn(160, callback=TargetCallback(HARMONIC))
+    assert len(online) > 20
+    for target, parameter, expected in zip(
+        parameters(model.q_net_target), parameters(follower.module), harmonic_targets(first, online), strict=True
+    ):
+        np.testing.assert_array_equal(target, parameter)
+        np.testing.assert_allclose(target, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_harmonic_targets_of_td3_count_the_critics_gradient_steps() -> None:
+    """The actor moves at every second gradient step only, and its target takes τ of every one."""
+    model = TD3("MlpPolicy", "Pendulum-v1", **small_settings())
+    online: dict[str, list[list[np.ndarray]]] = {"critic": [], "actor": []}
+    first = {name: parameters(getattr(model, f"{name}_target")) for name in online}
+    model.critic.optimizer.register_step_post_hook(lambda *_: online["critic"].append(parameters(model.critic)))
+
+    class AfterStep(BaseCallback):
+        """Records the actor as it is after the gradient steps of each environment step."""
+
+        def _on_rollout_start(self) -> None:
+            if len(online["critic"]) > len(online["actor"]):
+                online["actor"].append(parameters(model.actor))
+
+        def _on_step(self) -> bool:
+            return True
+
+    model.learn(80, callback=[TargetCallback(HARMONIC), AfterStep()])
+    online["actor"].append(parameters(model.actor))
+    assert len(online["critic"]) == len(online["actor"]) == 60
+    for name, networks in online.items():
+        expected = harmonic_targets(first[name], networks)
+        for actual, parameter in zip(parameters(getattr(model, f"{name}_target")), expected, strict=True):
+            np.testing.assert_allclose(actual, parameter, rtol=1e-5, atol=1e-6)
+
+
+def test_a_loaded_model_continues_at_its_gradient_step_of_the_schedule(tmp_path: Path) -> None:
+    model = DQN("MlpPolicy", "CartPole-v1", train_freq=1, **small_settings())
+    model.learn(40, callback=TargetCallback(HARMONIC))
+    model.save(tmp_path / "model")
+    loaded = DQN.load(tmp_path / "model", env=gymnasium.make("CartPole-v1"))
+    counted, target, online = loaded._n_updates, parameters(loaded.q_net_target), list[list[np.ndarray]]()
+    loaded.policy.optimizer.register_step_post_hook(lambda *_: online.append(parameters(loaded.q_net)))
+    callback = TargetCallback(HARMONIC)
+    loaded.learn(30, callback=callback)
+    assert (counted, len(online), callback.gradient_steps) == (20, 10, 30)
+    for step, network in enumerate(online, 21):
+        target = [t + np.float32(4 / step) * (q - t) for t, q in zip(target, network, strict=True)]
+    for actual, expected in zip(parameters(loaded.q_net_target), target, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_harmonic_rule_without_gamma_is_refused() -> None:
+    with pytest.raises(ValueError, match="gamma is missing"):
+        TargetCallback(TargetUpdate(schedule="harmonic"))
 
 
 def test_a_second_call_of_learn_continues_without_a_second_hook() -> None:

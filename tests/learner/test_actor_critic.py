@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class Rates(NamedTuple):
     target: TargetUpdate = TargetUpdate(0.1)
     actor_tau: float = 0.3
     gamma: float = 0.9
+    actor_harmonic_steps: float = math.inf
 
     def hyper(self) -> Hyper:
         return Hyper(
@@ -41,6 +43,8 @@ class Rates(NamedTuple):
             actor_learning_rate=self.actor,
             temperature_learning_rate=self.temperature,
             actor_tau=self.actor_tau,
+            harmonic_steps=self.target.harmonic_steps,
+            actor_harmonic_steps=self.actor_harmonic_steps,
         )
 
 
@@ -179,8 +183,10 @@ class Reference:
             if self.algorithm == "sac":
                 excess = np.mean(log_density) - A  # the target entropy is −A
                 self.optimizers["temperature"].step(self.log_t, [-excess], rates.temperature)
-        pairs = [(self.target_critics[i], self.critics[i], rates.target.tau) for i in range(len(self.critics))]
-        pairs += [(self.target_actor, self.actor, rates.actor_tau)] if self.target_actor else []
+        rule, actor_tau = rates.target, min(rates.actor_tau, rates.actor_harmonic_steps / self.steps)
+        tau = rule.tau if rule.gamma is None else min(rule.tau, rule.factor / ((1 - rule.gamma) * self.steps))
+        pairs = [(self.target_critics[i], self.critics[i], tau) for i in range(len(self.critics))]
+        pairs += [(self.target_actor, self.actor, actor_tau)] if self.target_actor else []
         for target, online, tau in pairs if self.steps % rates.target.period == 0 else ():
             for t, q in zip(target, online, strict=True):
                 t[...] = (1 - tau) * t + tau * q
@@ -188,9 +194,17 @@ class Reference:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("delay", "period"), [(1, 1), (2, 1), (1, 3), (2, 2)])
-def test_updates_equal_those_of_an_independent_implementation(algorithm: str, delay: int, period: int) -> None:
-    rates = Rates(target=TargetUpdate(0.1, period))
+@pytest.mark.parametrize(
+    ("delay", "rates"),
+    [
+        *((delay, Rates(target=TargetUpdate(0.1, period))) for delay, period in [(1, 1), (2, 1), (1, 3), (2, 2)]),
+        (1, Rates(target=TargetUpdate.harmonic(0.5, 0.9, 1), actor_tau=0.9, actor_harmonic_steps=2.0)),
+        (2, Rates(target=TargetUpdate.harmonic(0.5, 0.9, 1, 2), actor_harmonic_steps=0.8)),
+        (2, Rates(target=TargetUpdate.harmonic(0.5, 0.9, 1))),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else f"{value.target} {value.actor_harmonic_steps}",
+)
+def test_updates_equal_those_of_an_independent_implementation(algorithm: str, delay: int, rates: Rates) -> None:
     with jax.enable_x64(True):
         own = {"temperature": 0.7} if algorithm == "sac" else {}
         ours = learner(algorithm, policy_delay=delay, **own)

@@ -104,7 +104,7 @@ def target_update(update: TargetUpdate, *, copied: Callable[[str], bool] = lambd
     def advance(online: Pytree, state: TargetState, tau: Any = None) -> TargetState:
         count = state.gradient_steps + 1
         if tau is None and update.schedule == "harmonic":
-            tau = scheduled_tau(update.tau, harmonic_steps, count, minimum=jnp.minimum)
+            tau = scheduled_tau(update.tau, harmonic_steps, count.astype(float), minimum=jnp.minimum)
         tau = update.tau if tau is None else tau
         _check_tau(tau)
         is_due = count % update.period == 0
