@@ -18,9 +18,7 @@ from softstep.comparison.plan import ComparisonPlan
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.settings import Arm, Change, changed
-from softstep.studies.grid import cell_arm
-from softstep.studies.spec import Spec
-from softstep.target import TargetUpdate, adam_tau0
+from softstep.target import DEFAULT_TAU, TargetUpdate, adam_tau0
 
 gammas, weights = st.floats(0, 0.999), st.floats(1e-6, 1)
 factors = st.floats(1e-3, 100)
@@ -81,7 +79,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"gamma": 0.9, "factor": float("inf")}, "factor = inf"),
     ({"gamma": 0.9, "tau0": 0}, r"tau0 = 0 is outside \(0, 1\]"),
     ({"gamma": 0.9, "tau0": 1.5}, r"tau0 = 1.5 is outside \(0, 1\]"),
-    ({"gamma": 0.9, "tau": 0.1, "tau0": 0.2}, "tau = 0.1 is not a setting of a harmonic target.*leave tau out"),
+    ({"gamma": 0.9, "tau": 0.1, "tau0": 0.2}, "tau = 0.1 is not a setting of a harmonic target: leave it out"),
     ({"schedule": "constant", "tau0": 0.2}, "tau0 = 0.2 is a setting of a harmonic target"),
     ({"schedule": "constant", "gamma": 0.2}, "gamma = 0.2 is a setting of a harmonic target"),
     ({"schedule": "constant", "factor": 2}, "factor = 2 is a setting of a harmonic target"),
@@ -163,7 +161,21 @@ def test_a_harmonic_target_over_a_base_drops_the_bases_tau() -> None:
     assert Config.from_mapping({"target": {"tau0": 0.2}}, smaller, source="x").target.tau == 0.2
 
 
-# ---- flags, files, studies, comparisons ----
+@pytest.mark.parametrize("tau", [DEFAULT_TAU, 0.1])
+def test_a_file_with_a_tau_for_a_harmonic_target_is_refused_even_if_it_is_the_default(tau: float) -> None:
+    harmonic = Config(target=TargetUpdate(**HARMONIC))
+    for target, base in (
+        (HARMONIC | {"tau": tau}, None),
+        ({"tau": tau}, harmonic),
+        ({"tau0": 0.2, "tau": 0.3}, harmonic),
+    ):
+        with pytest.raises(ConfigError, match=r"x: target: tau = .* is not a setting of a harmonic target: leave it"):
+            Config.from_mapping({"target": target}, base, source="x")
+    constant = Config.from_mapping({"target": {"schedule": "constant", "tau": tau}}, harmonic, source="x")
+    assert constant.target == TargetUpdate(tau)
+
+
+# ---- flags, files, comparisons ----
 
 
 def parsed(flags: str) -> Config:
@@ -179,19 +191,6 @@ def test_flags_make_a_target_harmonic_over_a_preset_and_over_a_file(tmp_path: An
     assert parsed(f"--config {file} --target.schedule constant").target == TargetUpdate()
     with pytest.raises(ConfigError, match=r"--target.tau is not a setting of a harmonic target"):
         parsed("--target.schedule harmonic --target.tau .005")
-
-
-def test_study_axes_mix_constant_and_harmonic_targets_in_a_block() -> None:
-    base = Config(target=TargetUpdate(0.02, 2))
-    assert cell_arm({"target.schedule": "constant"}, base).target == TargetUpdate(0.02, 2)
-    cell = {"target.schedule": "harmonic", "target.factor": 10, "target.tau0": 0.1}
-    assert cell_arm(cell, base).target == TargetUpdate(period=2, schedule="harmonic", factor=10, tau0=0.1)
-    harmonic = Config(target=TargetUpdate(**HARMONIC, tau0=0.2, gamma=0.5))
-    assert cell_arm({"target.factor": 2}, harmonic).target == TargetUpdate.harmonic(0.5, 0.2, 2)
-    with pytest.raises(
-        ConfigError, match=r"axes make a target that cannot be: tau = .* is not a setting of a harmonic"
-    ):
-        Spec(Config(env="CartPole-v1"), {"c": (0.9, 0.99), "target.schedule": ("constant", "harmonic")})
 
 
 def test_a_comparison_refuses_a_harmonic_target() -> None:

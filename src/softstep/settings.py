@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from softstep.errors import ConfigError
-from softstep.target import DEFAULT_FACTOR, DEFAULT_TAU, LARGEST_TAU0, TargetUpdate, adam_tau0
+from softstep.target import DEFAULT_FACTOR, DEFAULT_TAU, LARGEST_TAU0, TargetUpdate, adam_tau0, weight_beside_tau0
 from softstep.validation import check_fields
 
 # Types of the fields: their bounds, and the words for these in error messages.
@@ -198,7 +198,13 @@ def counted_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 def with_named_schedule(base: TargetUpdate, named: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the settings of a target that are laid over `base`, with the default τ if the schedule leaves it open.
 
-    A base that has a τ of its own, such as a preset, is no reason to refuse a harmonic target.
+    A base that has a τ of its own, such as a preset, is no reason to refuse a harmonic target. Raises ValueError if
+    `named` itself has a τ for a harmonic target, and not that of its first update, as `TargetUpdate` writes it.
     """
-    is_harmonic = "harmonic" in (named.get("schedule", base.schedule), base.schedule)
-    return named if "tau" in named or not is_harmonic else {"tau": DEFAULT_TAU, **named}
+    schedule = named.get("schedule", base.schedule)
+    if "tau" not in named:
+        return {"tau": DEFAULT_TAU, **named} if "harmonic" in (schedule, base.schedule) else named
+    tau0 = named.get("tau0", base.tau0)
+    if schedule == "harmonic" and named["tau"] != (LARGEST_TAU0 if tau0 is None else tau0):
+        raise ValueError(f"target: {weight_beside_tau0('tau', named['tau'])}")
+    return named

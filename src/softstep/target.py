@@ -67,6 +67,11 @@ def adam_tau0(learning_rate: float, gradient_steps: float) -> float:
     return min(LARGEST_TAU0, 60 / (math.sqrt(learning_rate) * gradient_steps))
 
 
+def weight_beside_tau0(name: str, value: Any) -> str:
+    """Return the error message for a harmonic target that was given a constant weight, `tau` or `c`."""
+    return f"{name} = {value!r} is not a setting of a harmonic target: leave it out, or set tau0, from which tau falls"
+
+
 @dataclass(frozen=True, repr=False)
 class TargetUpdate:
     """The rule by which the target network follows the online network, counted in gradient steps.
@@ -113,10 +118,7 @@ class TargetUpdate:
         """Return τ₀ of a harmonic target after checking its settings; `tau` is what the caller gave or the default."""
         tau0 = LARGEST_TAU0 if self.tau0 is None else _weight("tau0", self.tau0)
         if tau not in (DEFAULT_TAU, tau0):
-            raise ValueError(
-                f"tau = {tau!r} is not a setting of a harmonic target, whose weight falls from tau0 = {tau0!r}:"
-                " leave tau out"
-            )
+            raise ValueError(weight_beside_tau0("tau", tau))
         factor = _python_number("factor", self.factor)
         if not (math.isfinite(factor) and factor > 0):
             raise ValueError(f"factor = {factor!r} must be finite and above 0: tau falls as factor/((1 - gamma)*t)")

@@ -184,6 +184,22 @@ def test_a_configuration_of_softstep_is_read_as_it_runs():
     assert run.updates == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("spelled", [{"target.gamma": None}, {"gamma": None, "discount": 0.9}])
+def test_a_name_without_a_value_says_nothing(spelled):
+    assert run_settings("softstep", {"gamma": 0.9, "updates": 1} | spelled, updates=100).gamma == 0.9
+
+
+def test_the_configuration_of_a_run_in_a_file_is_read_and_a_harmonic_one_refused_in_one_line(tmp_path, capsys):
+    (tmp_path / "constant.json").write_text(Config(target=TargetUpdate(0.02)).to_json())
+    answer = as_json(["--from", "softstep", "--file", str(tmp_path / "constant.json")], capsys)
+    assert (answer["gamma"], answer["tau"]) == (0.99, 0.02)
+    (tmp_path / "harmonic.json").write_text(Config(target=TargetUpdate(schedule="harmonic")).to_json())
+    assert main(["advise", "--from", "softstep", "--file", str(tmp_path / "harmonic.json")]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "target.schedule = harmonic: no other library has a tau that falls" in err
+
+
 INSIDE = Config(total_steps=400_000, target=TargetUpdate(0.02))
 
 
@@ -192,7 +208,7 @@ def test_train_says_nothing_of_a_tau_inside_the_window_of_arms_or_where_there_is
     slow = replace(INSIDE, target=TargetUpdate(1e-5))
     for silent in (
         replace(slow, arms=(Arm("a"),)), replace(slow, gamma=1.0), replace(slow, optimizer="yogi"),
-        replace(slow, total_steps=500),
+        replace(slow, total_steps=500), replace(slow, target=TargetUpdate(schedule="harmonic", tau0=1e-5)),
     ):  # fmt: skip
         assert outside_window(silent) is None
 

@@ -60,6 +60,14 @@ SAME: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("word", ["schedule=harmonic", "tau=0.01", "period=4"])
+def test_a_typed_setting_without_its_section_is_refused_by_its_full_name(word: str) -> None:
+    name, _, value = word.partition("=")
+    with pytest.raises(ConfigError, match=rf"softstep has no setting '{name}'; did you mean 'target\.{name}'\?"):
+        conventions.select("softstep", {name: value}, typed=True)
+    assert conventions.select("softstep", {name: value, "exploration.schedule": "linear"}, typed=False).settings == {}
+
+
 @pytest.mark.parametrize(("name", "spelled", "plain"), SAME, ids=[f"{s[0]} {next(iter(s[1]))}" for s in SAME])
 def test_other_spellings_mean_the_same(name: str, spelled: dict[str, Any], plain: dict[str, Any]) -> None:
     assert conventions.read(name, spelled) == conventions.read(name, plain)
@@ -75,6 +83,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("sb3", {"train_freq": "[1, 2, 3]"}, "is not a number"),
     ("sb3", {"train_freq": "[oops"}, "is not a number"),
     ("sb3", {"tau": True}, "is not a number"),
+    ("softstep", {"target.schedule": "harmonic"}, "no other library has a tau that falls"),
+    ("softstep", {"target.schedule": "cosine"}, "is not a number or 'constant', 'harmonic'"),
     ("cleanrl", {"policy_frequency": 2}, "but cleanrl-td3 and cleanrl-ddpg have: use --from cleanrl-td3"),
     ("rejax", {"policy_delay": 2}, "but rejax-td3 has: use --from rejax-td3"),
     ("rllib", {"rollout_fragment_length": "some"}, "is not a number or 'auto'"),

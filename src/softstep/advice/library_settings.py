@@ -116,9 +116,11 @@ def run_settings(
 
 
 def _found(library: str, settings: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
-    """Return the name under which each quantity occurs in the settings, and its value."""
+    """Return the name under which each quantity occurs in the settings, and its value; None is no value."""
     by_name: dict[str, list[tuple[str, Any]]] = {}
     for key, value in settings.items():
+        if value is None:
+            continue
         name = key.lstrip("-").replace("-", "_").replace("/", ".").rpartition(".")[2].casefold()
         by_name.setdefault(_OWN_NAMES.get(library, {}).get(name, name), []).append((key, value))
     found = {}

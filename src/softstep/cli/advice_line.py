@@ -20,11 +20,13 @@ class Outside(NamedTuple):
 def outside_window(config: Config) -> Outside | None:
     """Return what to say of a run whose τ lies outside its window, or None.
 
-    Nothing is said of several arms, which differ on purpose, nor where no window can be computed: γ = 1, an optimizer
-    that the advice does not know, or no gradient step at all.
+    Nothing is said of several arms, which differ on purpose, of a harmonic target, which has no one τ, nor where no
+    window can be computed: γ = 1, an optimizer that the advice does not know, or no gradient step at all.
     """
     updates = int((config.total_steps - config.learning_starts) / config.env_steps_per_gradient_step)
-    if config.arms or updates < 1 or config.gamma == 1 or config.optimizer not in OPTIMIZERS:
+    if config.arms or config.target.schedule == "harmonic":
+        return None
+    if updates < 1 or config.gamma == 1 or config.optimizer not in OPTIMIZERS:
         return None
     target = config.target
     own = window(config.gamma, updates, config.learning_rate, config.optimizer, target.period)

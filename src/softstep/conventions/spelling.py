@@ -55,7 +55,7 @@ def recognise(library: Library, given: Mapping[str, Any]) -> Recognised:
 
 
 def probable_typos(library: Library, others: list[str]) -> list[str]:
-    """Return those of the unknown keys that are probably misspelt settings of the library."""
+    """Return those of the unknown keys that are probably settings of the library, misspelt or without their section."""
     known = [*library.settings, *library.aliases, *library.complements]
     return [key for key in others if any(_is_typo(_normal(key), _normal(name)) for name in known)]
 
@@ -73,7 +73,9 @@ def unknown_setting(name: str, library: Library, siblings: list[str], key: str) 
     if siblings:
         verb = "has" if len(siblings) == 1 else "have"
         return f"{name} has no setting {key!r}, but {' and '.join(siblings)} {verb}: use --from {siblings[0]}"
-    return f"{name} has no setting {key!r}{near(key, known)}: {', '.join(known)}"
+    in_full = [own for own in known if _normal(own).rpartition(".")[2] == _normal(key)]
+    meant = f"; did you mean {in_full[0]!r}?" if in_full else near(key, known)
+    return f"{name} has no setting {key!r}{meant}: {', '.join(known)}"
 
 
 def has_setting(library: Library, key: str) -> bool:
@@ -156,4 +158,6 @@ def _normal(key: str) -> str:
 
 
 def _is_typo(key: str, name: str) -> bool:
+    if key == name.rpartition(".")[2]:
+        return True
     return sorted(key) == sorted(name) or difflib.SequenceMatcher(None, key, name).ratio() >= _TYPO

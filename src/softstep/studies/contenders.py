@@ -6,7 +6,6 @@ judging seeds.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from scipy.stats import qmc
 
 from softstep.config import Config
 from softstep.errors import ConfigError
-from softstep.studies.grid import Cell, Value, cell_arm, cell_config, freeze, same_cell
+from softstep.studies.grid import Cell, Value, check_cell, freeze, same_cell, without_source
 from softstep.studies.setting_types import is_integer
 
 DRAWS_PER_CANDIDATE = 100
@@ -132,14 +131,9 @@ def check_contender(name: str, contender: Contender, draw: Draw, base: Config) -
         raise ConfigError(f"contender {name!r} sets 'c' and 'tau', and c = 1 − τ: remove one of them")
     for number, candidate in enumerate(contender.candidates, 1):
         try:
-            config = cell_config(candidate, base)
-            dataclasses.replace(config, arms=(cell_arm(candidate, config, candidate_name(name, number)),))
+            check_cell(candidate_name(name, number), candidate, base)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"contender {name!r}, candidate {number}: {_without_source(error)}") from None
-
-
-def _without_source(error: Exception) -> str:
-    return str(error).removeprefix("axes: ").removeprefix("arm.")
+            raise ConfigError(f"contender {name!r}, candidate {number}: {without_source(error)}") from None
 
 
 def check_range(name: str, knob: Range) -> None:

@@ -15,16 +15,21 @@ from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.settings import Arm
 from softstep.studies.setting_types import NONE
-from softstep.target import TargetUpdate
+from softstep.target import TargetUpdate, weight_beside_tau0
 
 _EXPLORATION_FIELDS = ("start", "end", "steps", "decay")
 _ARM_FIELDS = ("learning_rate", "gamma", "actor_learning_rate", "actor_tau", "temperature_learning_rate")
 
 DATA_AXES = (
-    *_ARM_FIELDS, "c", *(f"target.{name}" for name in ("tau", "period", "schedule", "tau0", "factor")),
+    *_ARM_FIELDS, "c", *(f"target.{field.name}" for field in dataclasses.fields(TargetUpdate)),
     *(f"exploration.{name}" for name in _EXPLORATION_FIELDS),
 )  # fmt: skip
 """Axes of data, whose cells share a block; c = 1 − τ. Cells that differ on any other axis get blocks of their own."""
+
+_SCHEDULES = {"c": "constant", "target.tau": "constant"} | dict.fromkeys(
+    ("target.tau0", "target.factor", "target.gamma"), "harmonic"
+)
+"""The schedule of the targets that have a setting, by the name of its axis."""
 
 Value = Any
 """A number, a word or a tuple of them."""
@@ -54,10 +59,13 @@ def cell_arm(cell: Cell, base: Config, name: str) -> Arm:
 def _cell_target(cell: Cell, base: TargetUpdate) -> TargetUpdate:
     """Return the cell's target: its own settings, else the base's; a schedule that changes drops those of the other."""
     named = {name.removeprefix("target."): value for name, value in cell.items() if name.startswith("target.")}
+    named = {"period": base.period, "schedule": base.schedule} | named
+    for name in ("c", "target.tau"):
+        if name in cell and named["schedule"] == "harmonic":
+            raise ConfigError(weight_beside_tau0(name, cell[name]))
     if "c" in cell:
         named["tau"] = 1 - cell["c"]
-    named.setdefault("period", base.period)
-    if named.setdefault("schedule", base.schedule) == base.schedule:
+    if named["schedule"] == base.schedule:
         inherited = {"tau": base.tau} if base.schedule == "constant" else _harmonic_settings(base)
         return TargetUpdate(**inherited | named)
     return TargetUpdate(**named)
@@ -75,7 +83,7 @@ def cell_config(cell: Cell, base: Config) -> Config:
             head, _, tail = axis.partition(".")
             inherited = getattr(base, head) if isinstance(getattr(base, head), Mapping) else {}
             nested[head] = nested.get(head, inherited) | {tail: value} if tail else value
-    return Config.from_mapping(nested, base, source="axes")
+    return Config.from_mapping(nested, base, source="axes") if nested else base
 
 
 def same_value(a: Value, b: Value) -> bool:
@@ -95,8 +103,13 @@ def freeze(value: Value) -> Value:
     return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
 
 
-def check_axis(name: str, values: Sequence[Value], base: Config) -> None:
-    """Raise ConfigError if an axis has no values, repeats one, or has one that the configuration rejects."""
+def check_axis(name: str, axes: Mapping[str, Sequence[Value]], base: Config) -> None:
+    """Raise ConfigError if an axis has no values, repeats one, or has one that the configuration rejects.
+
+    A setting that only targets of one schedule have is checked with that schedule, if the study has it as an axis.
+    """
+    values, schedule = axes[name], _SCHEDULES.get(name)
+    beside = {"target.schedule": schedule} if schedule in axes.get("target.schedule", ()) else {}
     if not values:
         raise ConfigError(f"axis {name!r} has no values: list at least one")
     for i, value in enumerate(values):
@@ -105,9 +118,20 @@ def check_axis(name: str, values: Sequence[Value], base: Config) -> None:
         if name == "c" and not (isinstance(value, (int, float)) and 0 <= value < 1):
             raise ConfigError(f"axis 'c' has {value!r}: the weight of the old target must be in [0, 1)")
         try:
-            cell_arm({name: value}, cell_config({name: value}, base), "cell")
+            cell_arm({name: value} | beside, cell_config({name: value}, base), "cell")
         except (TypeError, ValueError) as error:
             raise ConfigError(f"axis {name!r}: {str(error).removeprefix('axes: ')}") from None
+
+
+def check_cell(name: str, cell: Cell, base: Config) -> None:
+    """Raise TypeError, ValueError or ConfigError if a cell's settings, called `name`, make no agent."""
+    config = cell_config(cell, base)
+    dataclasses.replace(config, arms=(cell_arm(cell, config, name),))
+
+
+def without_source(error: Exception) -> str:
+    """Return the message of a cell's error without the name of the table that it was read from."""
+    return str(error).removeprefix("axes: ").removeprefix("arm.")
 
 
 def value_text(value: Value) -> str:

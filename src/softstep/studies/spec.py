@@ -53,7 +53,7 @@ from softstep.errors import ConfigError, near
 from softstep.files import json_text
 from softstep.studies.claims import CONTENDER, Side, StudyClaim, check_claim, side_cells
 from softstep.studies.contenders import Contender, Draw, candidate_name, check_contender
-from softstep.studies.grid import Cell, Value, cell_arm, cell_name, check_axis, expand_grid, freeze
+from softstep.studies.grid import Cell, Value, cell_name, check_axis, check_cell, expand_grid, freeze, without_source
 from softstep.studies.metrics import DEFAULT_METRIC, METRICS
 from softstep.studies.spec_toml import located_errors, spec_fields
 
@@ -84,12 +84,12 @@ class Spec:
     """The primary metric, a name of `metrics.METRICS`: it selects, and claims are judged on it."""
 
     def __post_init__(self) -> None:
-        for name, values in self.axes.items():
-            check_axis(name, values, self.base)
+        for name in self.axes:
+            check_axis(name, self.axes, self.base)
         if "c" in self.axes and "target.tau" in self.axes:
             raise ConfigError("axes 'c' and 'tau' set the same thing, because c = 1 − τ: remove one of them")
         self._check_contenders()
-        self._check_targets()
+        self._check_cells()
         self._check_seeds()
         if self.base.seeds != 1 or self.base.arms:
             raise ConfigError("seeds and arms cannot be set in the base of a study: use [seeds] and [axes]")
@@ -111,11 +111,13 @@ class Spec:
                 " raise it, or remove cells or seeds"
             )
 
-    def _check_targets(self) -> None:
-        try:
-            _ = [cell_arm(cell, self.base, name) for name, cell in self.named_cells().items()]
-        except ValueError as error:
-            raise ConfigError(f"the axes make a target that cannot be: {error}") from None
+    def _check_cells(self) -> None:
+        """Raise ConfigError for axes whose values are right alone and wrong together."""
+        for name, cell in {} if self.contenders else self.named_cells().items():
+            try:
+                check_cell(name, cell, self.base)
+            except ValueError as error:
+                raise ConfigError(f"the axes cannot be combined, {name}: {without_source(error)}") from None
 
     def _check_contenders(self) -> None:
         if bool(self.contenders) != (self.draw is not None):
