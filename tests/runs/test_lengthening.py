@@ -13,11 +13,13 @@ from support import Tape, small
 
 import softstep
 import softstep.runs.api
+from softstep.cli.main import main
 from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run
-from softstep.settings import Exploration
+from softstep.settings import Arm, Change, Exploration
+from softstep.target import TargetUpdate
 from softstep.training.program_cache import ProgramCache
 from softstep.worker.in_process import run_blocks_here
 
@@ -133,6 +135,47 @@ def test_a_run_cannot_be_shortened(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"total_steps = 200 is less than the 300 of .*longer, not shorter"):
         lengthen(run, 200)
     assert json.loads((run.path / "config.json").read_text())["total_steps"] == 300
+
+
+def test_an_interrupted_run_with_a_tau0_of_its_own_is_lengthened_exactly(tmp_path: Path) -> None:
+    rule = TargetUpdate(schedule="harmonic", tau0=0.5, factor=0.2)  # 0.5 until step 40, of 155 and 340 in all
+    short = small(env="CartPole-v1", total_steps=330, target=rule)
+    reference = train(dataclasses.replace(short, total_steps=LONG), tmp_path / "long")
+    run = train(short, tmp_path / "run", calls=2)
+    assert not run.summary["finished"]
+    run = lengthen(run, LONG)
+    assert reference.curves["tau"].max() < 0.5
+    assert_same(run, reference)
+
+
+OPEN = TargetUpdate(schedule="harmonic")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"target": OPEN}, {"arms": (Arm("constant"), Arm("harmonic", target=OPEN))}],
+    ids=["run", "arm"],
+)
+def test_a_run_whose_tau0_follows_from_its_length_is_not_lengthened(
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At α = 100, τ₀ is 60/(10·G): 6/55 in the run, 6/105 in the longer one."""
+    run = train(small(total_steps=130, learning_rate=100.0, **settings), tmp_path / "run")
+    assert run.config.agents()[-1].target.tau == pytest.approx(6 / 55)
+    before = (run.path / "config.json").read_bytes()
+    assert main(["train", "--resume", str(run.path), "--total-steps", "230"]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert "has a harmonic target whose tau0 follows from the length of the run: only a run that was trained" in error
+    assert (run.path / "config.json").read_bytes() == before
+    assert lengthen(run, None).summary["finished"]
+
+
+def test_a_tau0_that_is_the_same_at_both_lengths_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    """60/(√α·G) is above 0.3 in short runs, and changes during a run do not use it."""
+    short = small(total_steps=130, target=OPEN, changes=(Change(50, target=OPEN),))
+    reference = train(dataclasses.replace(short, total_steps=230), tmp_path / "long")
+    assert_same(lengthen(train(short, tmp_path / "run"), 230), reference)
 
 
 def test_a_run_without_its_replay_memory_is_not_lengthened(tmp_path: Path) -> None:
