@@ -32,6 +32,7 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("one-network", {"loss": "double-well", "variant": "lookahead", "k": 3, "alpha": 0.2}),
     ("one-network", {"loss": "valley", "variant": "nesterov", "mu": 0.7, "alpha": 0.05}),
     ("two-networks", {"alpha": 0.123, "c": 0.77, "a": -0.3, "b": 0.9, "start": -2, "steps": 33}),
+    ("two-networks", {"alpha": 0.3, "c": 0.4, "steps": 50, "schedule": "harmonic", "gamma": 0.7}),
     ("ledger", {"c": 0.77, "at": 12}),
     ("filter", {"c": 0.0}),
     ("filter", {"c": 0.995}),

@@ -18,7 +18,7 @@ from explorer.serving import Explorer, is_frame, serve
 import softstep
 from softstep.config import Config
 from softstep.errors import ConfigError
-from softstep.explorer.live.live_config import live_config
+from softstep.explorer.live.live_config import BASES, live_config
 from softstep.explorer.live.live_runs import LiveRun
 from softstep.runs.api import Run
 from softstep.runs.run_folder import open_run
@@ -84,6 +84,42 @@ def test_a_slider_changes_the_running_agent_and_a_replay_reproduces_it(
         if row["env_steps"] % config.record_every == 0:
             assert by_step[row["arm"], row["env_steps"]]["loss"] == (None if math.isnan(row["loss"]) else row["loss"])
     assert len(softstep.evaluate(folder, 2).returns) == 2
+
+
+def test_a_harmonic_target_slows_down_while_it_trains_and_a_replay_reproduces_it(
+    explorer: Explorer, tmp_path: Path
+) -> None:
+    """At γ = 0.99 τ is min(1 − c, 300/t); it counts from the start of the run, also after a change to it."""
+    harmonic = SOFT | {"c": 0.5, "schedule": "harmonic"}
+    run = explorer.start(env="CartPole-v1", seed=3, arms=[harmonic, SOFT | {"name": "later"}])
+    first = explorer.watch(run, is_frame)[-1]
+    assert [a["tau"] for a in first["arms"]] == pytest.approx([0.5, 0.01])
+    explorer.post(f"/live/{run}/play")
+    explorer.watch(run, past(2_400))
+    assert explorer.post(f"/live/{run}/change", harmonic_change("later")).status_code == 200
+    frame = explorer.watch(run, lambda e: is_frame(e) and arm(e, "later")["tau"] > 0.02)[-1]
+    expected = min(0.5, 300 / frame["gradient_steps"])
+    assert frame["gradient_steps"] > 700
+    assert [a["tau"] for a in frame["arms"]] == pytest.approx([expected, expected], rel=1e-6)
+    explorer.watch(run, past(frame["env_steps"] + 600))
+    explorer.post(f"/live/{run}/save")
+    saved = explorer.watch(run, lambda e: e["kind"] in ("saved", "not-saved"))[-1]
+    config = open_run(folder := tmp_path / "runs" / saved["path"]).config
+    assert [change.target for change in config.changes] == [TargetUpdate.harmonic(0.99, 0.5)]
+    replayed = softstep.train(Config.from_json((folder / "config.json").read_text()), tmp_path / "again", workers=1)
+    assert replayed.curves.equals(Run(open_run(folder)).curves)
+
+
+def harmonic_change(name: str) -> dict[str, Any]:
+    return {"arm": name, "alpha": 1e-3, "c": 0.5, "target": "on", "schedule": "harmonic"}
+
+
+def test_an_arm_without_a_target_has_no_schedule_and_every_base_has_the_gamma_that_the_page_shows() -> None:
+    off = SOFT | {"target": False, "schedule": "harmonic"}
+    assert live_config("CartPole-v1", 0, [off]).agents()[0].target == TargetUpdate.none()
+    page = (Path(softstep.__file__).parent / "explorer/static/rooms/live_arm.js").read_text(encoding="utf-8")
+    assert "falls as 3/((1−γ)t), γ = 0.99" in page
+    assert {base.gamma for base in BASES.values()} == {0.99}
 
 
 def test_pause_step_reset_and_stop(explorer: Explorer) -> None:

@@ -103,6 +103,42 @@ def test_an_invalid_parameter_is_named_with_a_one_line_reason(explorer: Explorer
     assert "\n" not in error["reason"]
 
 
+def test_the_two_networks_under_the_harmonic_schedule_equal_a_plain_loop(explorer: Explorer) -> None:
+    """With 1 − c = 0.6 and γ = 0.7, T takes 0.6 of Q until step 16, and 10/t afterwards."""
+    values = {"alpha": 0.3, "c": 0.4, "a": 0.8, "b": 1.1, "start": 2.0, "steps": 50}
+    response = explorer.post("/api/two-networks", values | {"schedule": "harmonic", "gamma": 0.7})
+    assert response.status_code == 200
+    result, q, t, x = response.json(), 2.0, 2.0, 2.0
+    for step in range(1, 51):
+        q += 0.3 * (0.8 * t - 1.1 * q)
+        t += (0.6 if step <= 16 else 10 / step) * (q - t)
+        x += 0.6 * 0.3 * (0.8 - 1.1) * x
+        assert [result[name][step] for name in "QTX"] == pytest.approx([q, t, x], rel=1e-12)
+    assert result["says"] == "Here T slows down: 1 − c = 0.6 until step 16.67, and 10/t after it."
+    assert result["follows"] is False
+    constant = explorer.post("/api/two-networks", values | {"gamma": 0.7}).json()
+    assert result["T"][16] == pytest.approx(constant["T"][16], rel=1e-12)
+    assert result["T"][50] != pytest.approx(constant["T"][50], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "parameter"),
+    [
+        ("/api/two-networks", {"schedule": "cosine"}, "schedule"),
+        ("/api/two-networks", {"schedule": "harmonic", "gamma": 1.0}, "gamma"),
+        ("/live", {"arms": [{"schedule": "cosine"}]}, "schedule"),
+        ("/live", {"arms": [{"schedule": "harmonic", "gamma": 0.9}]}, "gamma"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused_by_name(
+    explorer: Explorer, path: str, values: dict[str, object], parameter: str
+) -> None:
+    response = explorer.post(path, values)
+    error = response.json()["error"]
+    assert (response.status_code, error["parameter"]) == (422, parameter)
+    assert "\n" not in error["reason"]
+
+
 @pytest.mark.parametrize(
     "body", [b"{", b"[1]", b'{"c": NaN}', b'{"c": 1e999}', b"\xff\xfe", b"[" * 50_000, b'{"c": "\\ud800"}']
 )

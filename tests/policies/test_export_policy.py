@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import softstep
 from softstep import conventions
 from softstep.cli.main import main
 from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.policies import export_sb3
 from softstep.policies.exported_policy import ExportedPolicy
 from softstep.policies.policy import Policy
@@ -193,6 +195,17 @@ def test_the_exported_target_update_reads_back_as_the_run_s(num_envs: int, updat
     meaning = conventions.read("sb3", {name: settings[name] for name in names} | {"n_envs": num_envs})
     assert (meaning.tau, meaning.period) == (rule.tau, rule.period)
     assert meaning.env_steps_per_gradient_step == 4
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_a_harmonic_target_is_refused_in_one_line(change: bool) -> None:
+    harmonic = softstep.TargetUpdate.harmonic(0.99)
+    of_run = exported(target=harmonic)
+    if change:
+        of_run.policy.agent = dataclasses.replace(exported().policy.agent, target=harmonic)
+    with pytest.raises(ConfigError, match=r"it is harmonic.*use torch, onnx or jax") as error:
+        export_sb3.dqn_settings(of_run)
+    assert "\n" not in str(error.value)
 
 
 def test_settings_changed_during_the_run_are_exported_as_they_were_at_its_end(tmp_path: Path) -> None:
