@@ -6,18 +6,19 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import softstep
 from softstep import presets
 from softstep.cli.exit_codes import exit_code, explained
-from softstep.cli.monitor import resume_run, start_run
-from softstep.cli.options import RunArguments
+from softstep.cli.monitor import playing, resume_run, start_run
+from softstep.cli.options import Episodes, RunArguments
 from softstep.cli.outcome import print_outcome, saved_steps
 from softstep.comparison import folders
 from softstep.comparison.plan import ComparisonPlan
 from softstep.comparison.run_comparison import run_comparison
 from softstep.config import Config
+from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
@@ -56,10 +57,17 @@ class Compare(RunArguments):
     """δ, the difference in return that matters: smaller ones count as equal. None takes the environment's own."""
     floor: float | None = None
     """Return that an agent scores if it diverges. None takes the environment's own."""
+    best_checkpoints: Annotated[int | None, Episodes] = None
+    """Judge the best checkpoint of every agent on this many fresh episodes for the report. With --resume, this adds
+    them to a finished comparison; they are stored in it."""
+
+    HONOURED: ClassVar[frozenset[str]] = RunArguments.HONOURED | {"--best-checkpoints"}
 
     def execute(self) -> int:
         """Train or resume, judge a finished comparison, print the outcome and return the exit code."""
         conclude = softstep.conclude  # imports all that the verdict needs before anything is trained
+        if self.best_checkpoints is not None and self.best_checkpoints < 1:
+            raise ConfigError(f"--best-checkpoints {self.best_checkpoints} must be at least 1")
         if self.resume is None:
             plan, out = self._plan()
         else:
@@ -78,6 +86,9 @@ class Compare(RunArguments):
             run = run_comparison(plan, out, self._start, None if self.resume is None else self._continue)
             conclusion = None
             if run.path == out.absolute() and run.summary["finished"]:  # not the selection, and not stopped
+                if self.best_checkpoints is not None:
+                    with playing(self.best_checkpoints):
+                        softstep.best_returns(run, self.best_checkpoints, trusted=self.trusted)
                 conclusion = conclude(run, trusted=self.trusted)
             print_outcome(run, newest(), conclusion, json=self.json)
         return exit_code(finished=run.summary["finished"], saved=saved)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
+from rich.status import Status
 
 from softstep.cli.advice_line import Outside
 from softstep.cli.options import RunArguments
@@ -144,6 +145,11 @@ def monitored(
         _terminal_view(config, out, json=json, tensorboard=tensorboard, resuming=resuming) as view,
     ):
         yield view, STOP.received
+
+
+def playing(episodes: int) -> Status:
+    """Return a context manager that says in a terminal, on standard error, that best checkpoints are being played."""
+    return Console(stderr=True).status(f"judging best checkpoints on {episodes} fresh episodes each")
 
 
 def _agents_in_words(config: Config) -> str:

@@ -29,6 +29,7 @@ StudyPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STUDY")
 
 File = tyro.conf.arg(metavar="FILE")
 Folder = tyro.conf.arg(metavar="FOLDER")
+Episodes = tyro.conf.arg(metavar="EPISODES")
 
 BESIDE_RESUME = frozenset({"--resume", "--help", "--workers", "--json", "--env-module", "--network"})
 """Flags that hold for a resumed run or study too: they change none of its numbers, or repeat what it asks to import."""

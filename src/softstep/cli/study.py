@@ -14,9 +14,10 @@ from rich.table import Table
 import softstep
 from softstep import files
 from softstep.cli.exit_codes import SUCCESS, exit_code, explained
-from softstep.cli.monitor import monitored
+from softstep.cli.monitor import monitored, playing
 from softstep.cli.options import (
     BESIDE_RESUME,
+    Episodes,
     File,
     Folder,
     PlainCommand,
@@ -203,11 +204,18 @@ class StudyReport(PlainCommand):
     """Folder of the study."""
     out: Annotated[Path | None, File] = None
     """HTML file to write. None writes report.html in the study's folder."""
+    best_checkpoints: Annotated[int | None, Episodes] = None
+    """Judge the best checkpoint of every agent on this many fresh episodes first, of a study with contenders those of
+    the winners on the judging seeds. The result is stored in the study, and later reports show it without this flag."""
+    trust: Trust = field(default_factory=TrustFlags)
 
     def execute(self) -> int:
-        """Write the report, print its path and return the exit code."""
-        out = self.out or self.study / "report.html"
-        softstep.report_study(Study(self.study), out)
+        """Judge best checkpoints if that is asked for, write the report, print its path and return the exit code."""
+        out, study = self.out or self.study / "report.html", Study(self.study)
+        if self.best_checkpoints is not None:
+            with playing(self.best_checkpoints):
+                softstep.study_best_returns(study, self.best_checkpoints, trusted=self.trust.names)
+        softstep.report_study(study, out)
         print(f"report: {out}")
         return SUCCESS
 

@@ -49,7 +49,7 @@ EQUAL_DISTANCE = 1e-8
 DIFFERENT_DISTANCE = 1e-3
 """Relative distances above this count as different."""
 
-_RETURN_RULES = (
+RETURN_RULES = (
     *((claim, decide_superiority) for claim in RETURN_CLAIMS),
     (SOFT_EQUALS_HARD, decide_equivalence),
     (CRITIC_TARGET_NEEDED, decide_superiority),
@@ -201,7 +201,7 @@ def _measure_returns(
 ) -> Iterator[_MeasuredClaim]:
     """Yield the claims on greedy returns whose arms are in `curves`, measured."""
     arms = set(curves["arm"].unique())
-    claims = [(_for_arms(claim, arms), decide) for claim, decide in _RETURN_RULES]
+    claims = [(_for_arms(claim, arms), decide) for claim, decide in RETURN_RULES]
     claims = [(claim, decide) for claim, decide in claims if arms.issuperset(claim.arms)]
     if not claims:
         return

@@ -22,6 +22,7 @@ from softstep.settings import Agent
 from softstep.stats import ReturnStatistics, return_statistics
 from softstep.training.block import make_block
 from softstep.training.evaluation import GreedyEpisodes, make_evaluate, warn_of_cut_episodes
+from softstep.training.program_cache import ProgramCache
 
 FIRST_HELD_OUT_EVALUATION = 1_000_000
 """First evaluation number of `evaluate`; training evaluates on episodes of lower numbers only."""
@@ -76,22 +77,32 @@ def evaluate(
     if eval_max_steps is not None:
         folder = RunFolder(folder.path, dataclasses.replace(folder.config, eval_max_steps=eval_max_steps))
     config, spec = folder.config, describe_environment(folder)
-    blocks = [play_block(folder, spec, block, episodes, seed, best=best) for block in range(len(config.blocks()))]
+    cache = ProgramCache()
+    blocks = [
+        play_block(folder, spec, block, episodes, seed, best=best, cache=cache) for block in range(len(config.blocks()))
+    ]
     cut = np.concatenate([block.cut for block in blocks])
     warn_of_cut_episodes(spec.name, int(cut.sum()), cut.size, config.eval_max_steps)
     return Evaluation(config.agents(), np.concatenate([block.returns for block in blocks]), cut.sum(1))
 
 
 def play_block(
-    folder: RunFolder, spec: envs.EnvSpec, block_number: int, episodes: int, seed: int, *, best: bool = False
+    folder: RunFolder,
+    spec: envs.EnvSpec,
+    block_number: int,
+    episodes: int,
+    seed: int,
+    *,
+    best: bool = False,
+    cache: ProgramCache | None = None,
 ) -> GreedyEpisodes:
-    """Play the greedy episodes of a block's agents; see `evaluate`."""
+    """Play the greedy episodes of a block's agents; see `evaluate`. `cache` has the programs of the other blocks."""
     config, agents = folder.config, folder.config.blocks()[block_number]
     learner = make_learner(config, spec.observation_size, spec.num_actions)
     params = read_parameters(folder, learner.network, block_number, best=best)
-    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions)
+    block = make_block(config, learner, agents, spec.observation_size, spec.num_actions, cache=cache)
     compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
-    played = make_evaluate(config, block, spec, compiled)(params, FIRST_HELD_OUT_EVALUATION + seed, episodes)
+    played = make_evaluate(config, block, spec, compiled, cache)(params, FIRST_HELD_OUT_EVALUATION + seed, episodes)
     if not best:
         return played
     kept = read_best(folder, learner.network, block_number)

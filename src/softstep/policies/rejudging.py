@@ -22,16 +22,15 @@ from softstep.policies.policy import describe_environment, read_best
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run, check_trust
 from softstep.runs.best_returns import BestReturn, BestReturns, read_best_returns, write_best_returns
-from softstep.studies.agents import study_agents
+from softstep.studies.best_checkpoints import best_returns_table, judged_agents
 from softstep.studies.run_study import Study
+from softstep.training.program_cache import ProgramCache
 
 if TYPE_CHECKING:
     import polars as pl
 
 REJUDGING_SEED = 500_000
 """Seed of `evaluate` whose held-out episodes are played: far from those that users choose."""
-
-_STUDY_COLUMNS = {"cell": str, "seed": int, "env_steps": int, "eval_return": float, "fresh_return": float}
 
 
 @pinned()
@@ -73,7 +72,10 @@ def best_returns(run: Run | Path | str, episodes: int | None = None, *, trusted:
     stored = read_best_returns(folder)
     if stored is not None and stored.episodes == episodes and _same_checkpoints(stored, agents):
         return stored
-    played = [play_block(folder, spec, block, episodes, REJUDGING_SEED, best=True).returns for block in blocks]
+    cache = ProgramCache()
+    played = [
+        play_block(folder, spec, block, episodes, REJUDGING_SEED, best=True, cache=cache).returns for block in blocks
+    ]
     means = np.concatenate([np.asarray(returns) for returns in played]).mean(1)
     agents = [agent._replace(fresh_return=float(mean)) for agent, mean in zip(agents, means, strict=True)]
     best = BestReturns(tuple(agents), episodes, time.perf_counter() - started)
@@ -82,36 +84,35 @@ def best_returns(run: Run | Path | str, episodes: int | None = None, *, trusted:
 
 
 def study_best_returns(
-    study: Study | Path | str, episodes: int | None = None, *, trusted: Sequence[str] = ()
+    study: Study | Path | str,
+    episodes: int | None = None,
+    *,
+    every_agent: bool = False,
+    trusted: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return what the best checkpoint of every finished agent of a study earns on fresh episodes.
+    """Return what the best checkpoints of a study's finished agents earn on fresh episodes.
 
-    Every run of the study stores its own, as with `best_returns`, so that a second call plays nothing.
+    Of a study with contenders only the winners are played, on the judging seeds. Every run of the study stores its own
+    result, as with `best_returns`, so that a second call plays nothing and the study's report shows it.
 
     Args:
         study: the study, finished or not, or its folder.
         episodes: as for `best_returns`.
+        every_agent: play the candidates on the selection seeds as well.
         trusted: as for `best_returns`.
 
     Returns:
-        Columns cell, seed, env_steps, eval_return and fresh_return (`BestReturn`), in the order of the grid.
+        Columns cell, seed, env_steps, eval_return, fresh_return (`BestReturn`) and episodes, in the order of the grid.
 
     Raises:
         EnvironmentFailed, StoreError, ConfigError: as `best_returns`.
     """
-    import polars as pl
-
     study = study if isinstance(study, Study) else Study(Path(study))
+    agents = study.agents if every_agent else judged_agents(study)
     finished = study.progress.finished
-    folders = {folder.path: folder for folder in finished.values()}
-    measured = {
-        (path, row.arm, row.seed): row
-        for path in folders
-        for row in best_returns(path, episodes, trusted=trusted).agents
-    }
-    agents = [agent for agent in study_agents(study.spec) if agent in finished]
-    rows = [(agent.cell, *measured[finished[agent].path, *agent][1:]) for agent in agents]
-    return pl.DataFrame(rows, schema=_STUDY_COLUMNS, orient="row")
+    folders = {finished[agent].path: finished[agent] for agent in agents if agent in finished}
+    measured = {path: best_returns(path, episodes, trusted=trusted) for path in folders}
+    return best_returns_table(agents, finished, measured)
 
 
 def _same_checkpoints(stored: BestReturns, agents: Sequence[BestReturn]) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from softstep.files import json_text
 from softstep.runs.run_folder import RunFolder, read_result, write_results
+from softstep.runs.tables import read_curves
 
 BEST_RETURNS_FILE = "best_returns.json"
 
@@ -50,6 +51,37 @@ def read_best_returns(run: RunFolder) -> BestReturns | None:
         return None if fields is None else BestReturns(_agents(fields["agents"]), fields["episodes"], fields["seconds"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def current_best_returns(run: RunFolder) -> BestReturns | None:
+    """Read the best returns of a run if they are those of its best evaluations so far, and else None.
+
+    They are not if the run has gone on since and an evaluation was better. Nothing is played, and no network is read.
+    """
+    stored = read_best_returns(run)
+    if stored is None:
+        return None
+    best = _best_evaluations(run)
+    return stored if all(_is_current(agent, best.get((agent.arm, agent.seed))) for agent in stored.agents) else None
+
+
+def _best_evaluations(run: RunFolder) -> dict[tuple[str, int], tuple[int, float]]:
+    """Return (environment steps, mean return) of every agent's best evaluation, the first of equals, undiverged."""
+    best: dict[tuple[str, int], tuple[int, float]] = {}
+    columns = read_curves(run).select("arm", "seed", "env_steps", "eval_return", "diverged")
+    for arm, seed, steps, value, diverged in columns.sort("env_steps", maintain_order=True).iter_rows():
+        if value is not None and math.isfinite(value) and not diverged:
+            first = best.setdefault((arm, seed), (steps, value))
+            if value > first[1]:
+                best[arm, seed] = steps, value
+    return best
+
+
+def _is_current(stored: BestReturn, best: tuple[int, float] | None) -> bool:
+    """Return whether a stored result is of an agent's best evaluation, whose weights may never have been kept."""
+    if stored.env_steps:
+        return best == (stored.env_steps, stored.eval_return)
+    return best is None or best[1] <= stored.eval_return  # False for NaN: then there was no evaluation
 
 
 def _agents(rows: Sequence[Mapping[str, object]]) -> tuple[BestReturn, ...]:

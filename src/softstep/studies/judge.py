@@ -59,8 +59,8 @@ def judge_study(agents: pl.DataFrame, spec: Spec, winners: Sequence[Winner] = ()
         tuple(_winning_cell(winners, side) if spec.contenders else _select_cell(agents, spec, side) for side in sides)
         for sides in ((claim.first, claim.second) for claim in spec.claims)
     ]
-    returns = [tuple(_judging_returns(agents, spec, cell) for cell in pair) for pair in cells]
-    differences = [_paired_difference(first, second) for first, second in returns]
+    returns = [tuple(judging_values(agents, spec, cell, spec.metric) for cell in pair) for pair in cells]
+    differences = [paired_difference(*paired_values(first, second)) for first, second in returns]
     adjusted = holm([difference.p for difference in differences])
     return [
         StudyVerdict(
@@ -99,17 +99,21 @@ def _select_cell(agents: pl.DataFrame, spec: Spec, side: Side) -> str:
     return str(means.sort(spec.metric, descending=True, maintain_order=True)["cell"][0])
 
 
-def _judging_returns(agents: pl.DataFrame, spec: Spec, cell: str) -> dict[int, float]:
-    """Return the cell's values of the primary metric by judging seed."""
+def judging_values(agents: pl.DataFrame, spec: Spec, cell: str, column: str) -> dict[int, float]:
+    """Return a cell's values of a column of the agents' table by judging seed, without missing ones."""
     import polars as pl
 
     rows = agents.filter((pl.col("cell") == cell) & (pl.col("seed") >= spec.judging_seeds.start))
-    return dict(zip(rows["seed"].to_list(), rows[spec.metric].to_list(), strict=True))
+    rows = rows.drop_nulls(column)
+    return dict(zip(rows["seed"].to_list(), rows[column].to_list(), strict=True))
 
 
-def _paired_difference(first: dict[int, float], second: dict[int, float]) -> Paired:
+def paired_values(
+    first: dict[int, float], second: dict[int, float]
+) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
+    """Return the values (seeds,) of both sides on the seeds that both have, in the order of the seeds."""
     seeds = sorted(first.keys() & second.keys())
-    return paired_difference(_array(first, seeds), _array(second, seeds))
+    return _array(first, seeds), _array(second, seeds)
 
 
 def _improvement(first: dict[int, float], second: dict[int, float]) -> float:

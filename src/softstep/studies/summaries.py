@@ -19,6 +19,9 @@ from softstep.target import TargetUpdate
 if TYPE_CHECKING:
     import polars as pl
 
+FRESH_COLUMNS = ("fresh_return", "fresh_low", "fresh_high", "fresh_agents")
+"""Columns of `fresh_summary`."""
+
 
 def summarize_agents(table: pl.DataFrame, spec: Spec, threshold: float | None = None) -> pl.DataFrame:
     """Return one row per agent of the study's table, in its order.
@@ -74,7 +77,8 @@ def summarize_cells(agents: pl.DataFrame) -> pl.DataFrame:
         mean, low, high, sd: of the final returns, with a 95 % interval (Student's t);
         solved, diverged: numbers of agents; diverged_low, diverged_high: exact interval of the share;
         time_to_solve: restricted mean in environment steps;
-        y_drift: median over agents.
+        y_drift: median over agents;
+        those of `fresh_summary`, if the table has best checkpoints (`best_checkpoints.with_best_checkpoints`).
     """
     import polars as pl
 
@@ -98,7 +102,23 @@ def _cell_summary(name: str, agents: pl.DataFrame) -> dict[str, Any]:
         "time_to_solve": stats.restricted_mean(times, np.isfinite(times), budget),
         "diverged": diverged, "diverged_low": diverged_low, "diverged_high": diverged_high,
         "y_drift": float(agents["y_drift"].median() or math.nan),  # type: ignore[arg-type]
+        **fresh_summary(agents),
     }  # fmt: skip
+
+
+def fresh_summary(agents: pl.DataFrame) -> dict[str, Any]:
+    """Return the mean of the best checkpoints' returns on fresh episodes, over the agents for which it is known.
+
+    Returns:
+        fresh_return, fresh_low, fresh_high: mean and 95 % interval (Student's t); NaN where they are unknown;
+        fresh_agents: number of agents. Nothing if the table has no best checkpoints.
+    """
+    if "fresh_return" not in agents.columns:
+        return {}
+    returns = agents["fresh_return"].drop_nulls().to_numpy()
+    low, high = stats.mean_interval(returns) if len(returns) else (math.nan, math.nan)
+    mean = float(returns.mean()) if len(returns) else math.nan
+    return dict(zip(FRESH_COLUMNS, (mean, low, high, len(returns)), strict=True))
 
 
 def summarize_contenders(agents: pl.DataFrame, spec: Spec, winners: Sequence[Winner]) -> pl.DataFrame:
@@ -113,7 +133,8 @@ def summarize_contenders(agents: pl.DataFrame, spec: Spec, winners: Sequence[Win
         Columns contender, candidate, settings (its knobs in words), selection_score;
         seeds, diverged: numbers of judging agents;
         mean, low, high: of the primary metric, with a 95 % interval (Student's t);
-        the mean of every metric, under its name.
+        the mean of every metric, under its name;
+        those of `fresh_summary`, if the table has best checkpoints (`best_checkpoints.with_best_checkpoints`).
     """
     import polars as pl
 
@@ -126,7 +147,7 @@ def summarize_contenders(agents: pl.DataFrame, spec: Spec, winners: Sequence[Win
             "contender": winner.contender, "candidate": winner.candidate,
             "settings": cell_name(spec.named_cells()[winner.cell]), "selection_score": winner.score,
             "seeds": judging.height, "diverged": int(judging["diverged"].sum()),
-            "mean": means[spec.metric], "low": low, "high": high, **means,
+            "mean": means[spec.metric], "low": low, "high": high, **means, **fresh_summary(judging),
         })  # fmt: skip
     return pl.DataFrame(rows)
 

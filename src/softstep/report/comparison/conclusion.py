@@ -24,6 +24,7 @@ from softstep.report.comparison.verdict_text import verdict_table
 from softstep.report.media.episode_gif import landing_gif
 from softstep.runs import run_folder, versions
 from softstep.runs.api import Run
+from softstep.runs.best_returns import current_best_returns
 
 
 class Conclusion(NamedTuple):
@@ -49,7 +50,8 @@ class Conclusion(NamedTuple):
 def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusion:
     """Judge a finished comparison and write `verdict.json`, `first_steps.json` and `report.html` into its folder.
 
-    Margin and floor are those with which the comparison was started.
+    Margin and floor are those with which the comparison was started. Best checkpoints are part of the report where
+    `best_returns` has judged them before; none is played here.
 
     Args:
         run: The run, or the path of its folder.
@@ -72,6 +74,7 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
         _animation(run, trusted),
         margin=plan.margin,
         floor=plan.floor,
+        best=current_best_returns(run.folder),
     )
     run_folder.write_results(run.folder, {conclusion.report.name: page.encode()})
     return conclusion

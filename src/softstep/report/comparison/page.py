@@ -17,6 +17,7 @@ from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison import figures, plotted_data
 from softstep.report.comparison.background import QUESTION
+from softstep.report.comparison.best_checkpoints_section import best_checkpoints_section
 from softstep.report.comparison.method_section import MEANINGS, method_section
 from softstep.report.comparison.verdict_cards import verdict_cards
 from softstep.report.comparison.verdict_text import VerdictRow, finite
@@ -46,6 +47,7 @@ from softstep.report.shared.markup import (
     titled_plot,
 )
 from softstep.report.shared.palette import ArmStyle, arm_styles
+from softstep.runs.best_returns import BestReturns
 
 Styles = Mapping[str, ArmStyle]
 
@@ -71,6 +73,9 @@ CONTENTS = {
 }
 """Tables that the page offers for download."""
 
+BEST_CONTENTS = {"best_checkpoints": "what every agent’s best checkpoint earns on fresh episodes"}
+"""The further table of a run whose best checkpoints have been judged."""
+
 
 def comparison_page(
     curves: pl.DataFrame,
@@ -84,6 +89,7 @@ def comparison_page(
     *,
     margin: float | None = None,
     floor: float | None = None,
+    best: BestReturns | None = None,
 ) -> str:
     """Return the complete page as HTML.
 
@@ -98,17 +104,20 @@ def comparison_page(
         animation: A GIF of the best soft agent.
         margin: In units of return, instead of the environment's declared margin.
         floor: In units of return, instead of the environment's declared floor.
+        best: What the best checkpoints earn on fresh episodes, if that has been measured.
     """
     styles = arm_styles(arms_of(curves))
     fixed = plotted_data.declared_or_none(config, margin, floor)
     moves = plotted_data.with_relative_moves(curves)
-    scores = plotted_data.seed_scores(curves, fixed.floor if fixed else math.nan)
+    lowest = fixed.floor if fixed else math.nan
+    scores = plotted_data.seed_scores(curves, lowest)
     sections = "".join((
         section("Verdicts on the claims", verdict_cards(verdicts, fixed.margin if fixed else None)),
         '<div id="measured">',
         _arm_switches(styles),
         _learning(curves, styles),
         _final_scores(scores, styles, fixed),
+        best_checkpoints_section(best, scores, verdicts, lowest, styles),
         _moves(moves, config, styles),
         _gap(curves, styles),
         _solved(curves, config, styles),
@@ -116,7 +125,7 @@ def comparison_page(
         _first_steps(first_steps),
         _episode(animation),
         method_section(config, fixed, styles),
-        downloads(CONTENTS),
+        downloads(CONTENTS if best is None else CONTENTS | BEST_CONTENTS),
         provenance("Configuration", config.to_json(), versions),
     ))  # fmt: skip
     short = answer_box([part.strip() for part in answer.removeprefix(QUESTION).split("\n\n") if part.strip()])
@@ -128,6 +137,8 @@ def comparison_page(
         "verdicts": as_rows(verdicts),
         "first_steps": as_rows(first_steps),
     }
+    if best is not None:
+        tables["best_checkpoints"] = as_rows([agent._asdict() for agent in best.agents])
     return document(f"softstep: {config.env}", content + embedded_tables(tables))
 
 

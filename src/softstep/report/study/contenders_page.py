@@ -32,13 +32,15 @@ from softstep.report.shared.markup import (
 )
 from softstep.report.shared.palette import arm_styles
 from softstep.report.study.answer import claim_sentence, verdict_rows
+from softstep.report.study.best_checkpoints_section import best_checkpoints_section, fresh_text
 from softstep.report.study.declaration_section import declaration_fact, declaration_section
 from softstep.report.study.sections import Failures, failed_section
+from softstep.studies.best_checkpoints import with_best_checkpoints
 from softstep.studies.declared_study import Carried
 from softstep.studies.judge import StudyVerdict, judge_study
 from softstep.studies.metrics import METRICS
 from softstep.studies.spec import Spec
-from softstep.studies.summaries import summarize_agents, summarize_candidates, summarize_contenders
+from softstep.studies.summaries import FRESH_COLUMNS, summarize_agents, summarize_candidates, summarize_contenders
 from softstep.studies.winners import Winner
 
 CONTENTS = {
@@ -57,6 +59,7 @@ def contenders_page(
     versions: Mapping[str, Any],
     failures: Failures,
     declaration: Carried | None = None,
+    best: pl.DataFrame | None = None,
 ) -> str:
     """Return the complete page as HTML.
 
@@ -67,8 +70,9 @@ def contenders_page(
         versions: Versions by package.
         failures: Errors of the agents whose environments failed.
         declaration: What the study's folder says about its declaration.
+        best: What best checkpoints earn on fresh episodes (`best_checkpoints.measured_best_returns`).
     """
-    agents = summarize_agents(frame, spec, threshold_of(spec.base.env))
+    agents = with_best_checkpoints(summarize_agents(frame, spec, threshold_of(spec.base.env)), best, spec)
     contenders, candidates = summarize_contenders(agents, spec, winners), summarize_candidates(spec, winners)
     judged = judge_study(agents, spec, winners)
     verdicts = verdict_rows(judged, spec)
@@ -76,6 +80,7 @@ def contenders_page(
         section("Verdicts on the claims", verdict_cards(verdicts, spec.criteria.margin)) if verdicts else "",
         _contenders(contenders, spec),
         _returns(agents, spec, winners),
+        best_checkpoints_section(_judging(agents, spec, winners), spec, judged),
         _candidates(candidates),
         failed_section(failures),
         declaration_section(declaration, spec),
@@ -130,14 +135,16 @@ def _contenders(contenders: pl.DataFrame, spec: Spec) -> str:
     if not contenders.height:
         return ""
     others = [name for name in METRICS if name != spec.metric]
+    fresh = ["best checkpoint, fresh episodes"] if "fresh_return" in contenders.columns else []
     heads = [
-        "contender", "winner’s settings", "on selection seeds", METRICS[spec.metric].title, "95 % interval",
+        "contender", "winner’s settings", "on selection seeds", METRICS[spec.metric].title, "95 % interval", *fresh,
         *(METRICS[name].title for name in others), "diverged",
     ]  # fmt: skip
     rows = [
         [
             escape(row["contender"]), escape(row["settings"]), format_result(row["selection_score"]),
             format_result(row["mean"]), f"{format_result(row['low'])} to {format_result(row['high'])}",
+            *(fresh_text(*(row[name] for name in FRESH_COLUMNS)) for _ in fresh),
             *(format_result(row[name]) for name in others), f"{row['diverged']} of {row['seeds']}",
         ]
         for row in contenders.iter_rows(named=True)
@@ -149,9 +156,14 @@ def _contenders(contenders: pl.DataFrame, spec: Spec) -> str:
     return section("The contenders", paragraph(caption), wide(table(heads, rows)))
 
 
+def _judging(agents: pl.DataFrame, spec: Spec, winners: Sequence[Winner]) -> pl.DataFrame:
+    """Return the agents of the winners on the judging seeds."""
+    cells = [winner.cell for winner in winners]
+    return agents.filter(pl.col("cell").is_in(cells) & (pl.col("seed") >= spec.judging_seeds.start))
+
+
 def _returns(agents: pl.DataFrame, spec: Spec, winners: Sequence[Winner]) -> str:
-    names = {winner.cell: winner.contender for winner in winners}
-    judging = agents.filter(pl.col("cell").is_in(list(names)) & (pl.col("seed") >= spec.judging_seeds.start))
+    names, judging = {winner.cell: winner.contender for winner in winners}, _judging(agents, spec, winners)
     if not judging.height:
         return ""
     scores = judging.select(

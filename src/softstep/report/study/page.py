@@ -33,13 +33,15 @@ from softstep.report.shared.markup import (
 )
 from softstep.report.study import figures
 from softstep.report.study.answer import study_answer, verdict_rows
+from softstep.report.study.best_checkpoints_section import best_checkpoints_section, cells_map, cells_table
 from softstep.report.study.contenders_page import contenders_page
 from softstep.report.study.declaration_section import declaration_fact, declaration_section
 from softstep.report.study.sections import Failures, failed_section
 from softstep.runs import versions
 from softstep.stats import performance_profile
+from softstep.studies.best_checkpoints import measured_best_returns, with_best_checkpoints
 from softstep.studies.declared_study import Carried
-from softstep.studies.judge import judge_study
+from softstep.studies.judge import StudyVerdict, judge_study
 from softstep.studies.metrics import DEFAULT_METRIC, METRICS
 from softstep.studies.predictor import Predictor, rank_predictors
 from softstep.studies.run_study import Study
@@ -57,13 +59,16 @@ CONTENTS = {
 
 
 def report_study(study: Study, out: Path | None = None) -> Path:
-    """Write the study's page to `out`, or as report.html into its folder, and return its path."""
+    """Write the study's page to `out`, or as report.html into its folder, and return its path.
+
+    Best checkpoints are part of it where `study_best_returns` has judged them before; nothing is played here.
+    """
     failures = {f"{agent.cell}, seed {agent.seed}": error for agent, error in study.progress.failed.items()}
-    stamps = versions.versions(study.spec.base)
+    stamps, best = versions.versions(study.spec.base), measured_best_returns(study)
     if study.spec.contenders:
-        page = contenders_page(study.frame, study.spec, study.winners, stamps, failures, study.declaration)
+        page = contenders_page(study.frame, study.spec, study.winners, stamps, failures, study.declaration, best)
     else:
-        page = study_page(study.frame, study.spec, stamps, failures, study.declaration)
+        page = study_page(study.frame, study.spec, stamps, failures, study.declaration, best)
     file = out or study.path / "report.html"
     files.write_file(file, page.encode())
     return file
@@ -75,6 +80,7 @@ def study_page(
     versions: Mapping[str, Any],
     failures: Failures,
     declaration: Carried | None = None,
+    best: pl.DataFrame | None = None,
 ) -> str:
     """Return the complete page as HTML.
 
@@ -84,9 +90,10 @@ def study_page(
         versions: Versions by package.
         failures: Errors of the agents whose environments failed.
         declaration: What the study's folder says about its declaration.
+        best: What best checkpoints earn on fresh episodes (`best_checkpoints.measured_best_returns`).
     """
     threshold = threshold_of(spec.base.env)
-    agents = summarize_agents(frame, spec, threshold)
+    agents = with_best_checkpoints(summarize_agents(frame, spec, threshold), best, spec)
     cells = summarize_cells(agents)
     judged, predictors = judge_study(agents, spec), rank_predictors(agents)
     clipped = rank_predictors(agents, spec.criteria.floor)
@@ -96,6 +103,7 @@ def study_page(
         _maps(cells, threshold),
         _predictors(predictors, clipped, spec.criteria.floor),
         _slices(cells),
+        _best_checkpoints(agents, cells, spec, judged),
         _profiles(agents, spec),
         _theory(cells),
         failed_section(failures),
@@ -204,6 +212,13 @@ def _slices(cells: pl.DataFrame) -> str:
         return ""
     caption = "Mean over seeds with its 95 % interval (Student’s t). Long intervals extend beyond the picture."
     return section("Slices", paragraph(caption), plot("slices", figures.slices_figure(cells)))
+
+
+def _best_checkpoints(agents: pl.DataFrame, cells: pl.DataFrame, spec: Spec, judged: Sequence[StudyVerdict]) -> str:
+    if "fresh_return" not in cells.columns:
+        return ""
+    means = cells_map(cells) if _is_map(cells) else cells_table(cells)
+    return best_checkpoints_section(agents, spec, judged, means)
 
 
 def _profiles(agents: pl.DataFrame, spec: Spec) -> str:
