@@ -24,7 +24,7 @@ COMMANDS = {
 }
 HONOURED = {
     "train": {*BESIDE_RESUME, "--tensorboard", "--no-tensorboard", "--total-steps"},
-    "compare": {*BESIDE_RESUME, "--tensorboard", "--no-tensorboard"},
+    "compare": {*BESIDE_RESUME, "--tensorboard", "--no-tensorboard", "--best-checkpoints"},
     "study run": {*BESIDE_RESUME, "--out"},
 }
 SWITCHES = {"--json", "--tensorboard", "--no-tensorboard"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from support import small
 
@@ -16,9 +17,11 @@ from softstep.errors import ConfigError, StoreError
 from softstep.policies import rejudging
 from softstep.policies.evaluation import FIRST_HELD_OUT_EVALUATION
 from softstep.runs import run_folder
-from softstep.runs.best_returns import BEST_RETURNS_FILE, read_best_returns
+from softstep.runs.best_returns import BEST_RETURNS_FILE, current_best_returns, read_best_returns
 from softstep.settings import Arm
+from softstep.studies.best_checkpoints import measured_best_returns
 from softstep.studies.spec import Spec
+from softstep.studies.study_folder import study_runs
 from softstep.training.evaluation import evaluation_seeds
 from softstep.worker.in_process import run_blocks_here
 
@@ -79,6 +82,20 @@ def test_they_are_judged_again_with_more_episodes_or_after_more_training(
     assert plays == [0, 1, 0, 1]
 
 
+def test_stored_results_are_current_until_an_evaluation_is_better(run: softstep.Run) -> None:
+    assert current_best_returns(run.folder) is None
+    stored = softstep.best_returns(run)
+    np.testing.assert_equal(current_best_returns(run.folder), stored)
+    curves = run.curves
+    for changed, current in (
+        (curves.with_columns(eval_return=pl.col("eval_return") + (pl.col("seed") == 1)), False),
+        (curves.with_columns(eval_return=pl.col("eval_return") + pl.col("diverged")), True),
+        (curves.with_columns(diverged=pl.lit(False)), False),  # now the arm that diverged has evaluations that count
+    ):
+        changed.write_parquet(run.path / "curves.parquet")
+        assert (current_best_returns(run.folder) is not None) == current
+
+
 def test_a_damaged_file_is_measured_again(run: softstep.Run) -> None:
     expected = softstep.best_returns(run).agents
     (run.path / BEST_RETURNS_FILE).write_text("{")
@@ -99,6 +116,58 @@ def test_what_cannot_be_judged_is_refused(run: softstep.Run, tmp_path: Path) -> 
         softstep.best_returns(run_folder.create(tmp_path / "new", CONFIG).path)
 
 
+CONTEST = """
+env = "gymnax:CartPole-v1"
+[base]
+total_steps = 200
+hidden = [8]
+batch_size = 8
+memory_size = 64
+learning_starts = 20
+eval_every = 100
+eval_episodes = 1
+block_width = 2
+[candidates]
+count = 2
+[contenders.soft]
+learning_rate = { low = 1e-3, high = 1e-1 }
+[contenders.none]
+learning_rate = { low = 1e-3, high = 1e-1 }
+c = 0.0
+[seeds]
+selection = 1
+judging = 2
+"""
+
+
+def test_of_contenders_only_the_winners_are_played_on_the_judging_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = softstep.study(Spec.from_toml(CONTEST, source="test"), tmp_path / "study", workers=1)
+    plays = count_plays(monkeypatch)
+    frame = softstep.study_best_returns(study, 2)
+    agents = [(winner.cell, seed) for winner in study.winners for seed in (1, 2)]
+    assert frame.select("cell", "seed").rows() == agents
+    assert frame["episodes"].to_list() == [2] * 4
+    assert len(plays) == 2  # blocks of two judging agents each
+    assert frame.equals(measured_best_returns(study))
+    assert len(plays) == 2
+    everything = softstep.study_best_returns(study, 2, every_agent=True)
+    assert len(plays) == 4  # and the two blocks of four candidates
+    assert everything.height == 8
+    assert measured_best_returns(study).equals(frame)
+
+
+def test_only_results_with_equally_many_episodes_are_shown_together(tmp_path: Path) -> None:
+    study = softstep.study(Spec.from_toml(CONTEST, source="test"), tmp_path / "study", workers=1)
+    softstep.study_best_returns(study, 1)
+    judging = next(run for run in study_runs(study.path) if run.config.seed == 1)
+    softstep.best_returns(judging.path, 3)
+    shown = measured_best_returns(study)
+    assert set(shown["episodes"]) == {3}
+    assert shown.height == judging.config.num_agents
+
+
 def test_every_agent_of_a_study_is_judged(tmp_path: Path) -> None:
     spec = Spec(
         small(total_steps=200, eval_every=100, eval_episodes=1, block_width=2),
@@ -106,7 +175,7 @@ def test_every_agent_of_a_study_is_judged(tmp_path: Path) -> None:
     )  # fmt: skip
     study = softstep.study(spec, tmp_path / "study", workers=1)
     frame = softstep.study_best_returns(study)
-    assert frame.columns == ["cell", "seed", "env_steps", "eval_return", "fresh_return"]
+    assert frame.columns == ["cell", "seed", "env_steps", "eval_return", "fresh_return", "episodes"]
     assert frame["cell"].to_list() == study.frame["cell"].unique(maintain_order=True).to_list()
     assert frame["fresh_return"].is_finite().all()
     assert frame.equals(softstep.study_best_returns(study.path))

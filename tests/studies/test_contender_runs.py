@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,10 @@ import pytest
 
 from softstep.cli.main import main
 from softstep.errors import StoreError
+from softstep.policies import rejudging
+from softstep.policies.rejudging import study_best_returns
+from softstep.report.shared.formatting import format_result
+from softstep.stats import paired_difference
 from softstep.studies import study_folder
 from softstep.studies.agents import study_agents
 from softstep.studies.run_study import Study, study
@@ -157,6 +162,33 @@ def test_the_commands_report_a_study_with_contenders(whole: Study, tmp_path: Pat
     page = (tmp_path / "r.html").read_text()
     for words in ("The contenders", "soft-beats-none", "returns-figure", "2 candidates each", "1 seed to select"):
         assert words in page
+
+
+def test_the_report_judges_best_checkpoints_once_if_asked(
+    whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, title = shutil.copytree(whole.path, tmp_path / "study"), "Best checkpoints (secondary, not judged)"
+    assert main(["study", "report", str(out)]) == 0
+    assert title not in (out / "report.html").read_text()
+    assert main(["study", "report", str(out), "--best-checkpoints", "0"]) == 2
+    assert "episodes = 0 must be at least 1" in capsys.readouterr().err
+    assert main(["study", "report", str(out), "--best-checkpoints", "3"]) == 0
+    page = (out / "report.html").read_text()
+    monkeypatch.setattr(rejudging, "play_block", None)  # nothing is played any more
+    assert main(["study", "report", str(out)]) == 0
+    assert (out / "report.html").read_text() == page
+    best = study_best_returns(out, 3)
+    section = page.split(f"<h2>{title}<")[1].split("<h2")[0]
+    assert "3 fresh episodes" in section
+    assert f"measured for {best.height} agents" in section
+    assert best.height == 4
+    soft, none = (best.filter(pl.col("cell") == winner.cell)["fresh_return"] for winner in whole.winners)
+    difference = paired_difference(soft.to_numpy(), none.to_numpy())
+    (row,) = re.findall(r"<tr><t[hd]>soft-beats-none<.*?</tr>", section)
+    words = [format_result(value) for value in difference[:3]]
+    assert f"<td>{words[0]} [{words[1]}, {words[2]}]</td>" in row
+    (contender,) = re.findall(r"<tr><t[hd]>soft<.*?</tr>", page.split("best checkpoint, fresh episodes")[1])[:1]
+    assert f"<td>{format_result(soft.mean())} [" in contender
 
 
 def checkpoints_of(path: Path) -> set[Path]:

@@ -106,3 +106,51 @@ def test_a_study_of_one_number_has_no_maps(frame):
     page = study_page(single, spec, {}, {})
     assert "map-return" not in page
     assert "No seeds were set apart for selection" in page
+
+
+@pytest.fixture(scope="module")
+def best() -> pl.DataFrame:
+    """Best checkpoints on 100 fresh episodes: 7 more than the final return."""
+    rows = [
+        (cell_name(cell), seed, 50_000, 450.0, final_return(cell["learning_rate"], cell["c"], seed) + 7.0, 100)
+        for cell in SPEC.cells()
+        for seed in range(SPEC.seeds)
+    ]
+    names = ["cell", "seed", "env_steps", "eval_return", "fresh_return", "episodes"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def test_best_checkpoints_are_shown_as_secondary_where_they_were_judged(page, frame, best):
+    title = "Best checkpoints (secondary, not judged)"
+    assert title not in page
+    shown = study_page(frame, SPEC, {}, {}, best=best)
+    section = shown.split(f"<h2>{title}<")[1].split("<h2")[0]
+    assert "100 fresh episodes" in section
+    assert "measured for 99 agents" in section
+    assert 'id="map-best-figure"' in section
+    assert "No claim is judged on these returns" in section
+    judged = embedded(page, "verdicts")
+    assert embedded(shown, "verdicts") == judged
+    (row,) = re.findall(r"<tr><t[hd]>a-target-helps<.*?</tr>", section)
+    assert row.count("99 [99, 99]") == 2  # the final return and, 7 higher on both sides, the best checkpoint
+    assert embedded(shown, "cells")["fresh_return"] == pytest.approx([m + 7.0 for m in plain_means(frame)])
+
+
+def plain_means(frame) -> list[float]:
+    """Return every cell's mean of the last evaluation, also of agents that diverged."""
+    last = frame.filter(pl.col("env_steps") == 100_000).group_by("cell", maintain_order=True)
+    return last.agg(pl.col("eval_return").mean())["eval_return"].to_list()
+
+
+def test_a_study_of_one_number_lists_its_best_checkpoints(frame, best):
+    spec = Spec(SPEC.base, axes={"learning_rate": (1e-4, 1e-3, 1e-2)}, seeds=11)
+    single, its_best = (
+        table.filter(pl.col("cell").str.ends_with(" c=0")).with_columns(cell=pl.col("cell").str.replace(" c=0$", ""))
+        for table in (frame, best)
+    )
+    page = study_page(single, spec, {}, {}, best=its_best.filter(pl.col("seed") < 9))
+    assert "map-best" not in page
+    (row,) = re.findall(r"<tr><t[hd]>learning_rate=0.001<.*?</tr>", page)
+    assert "306 [304, 308]" in row
+    assert "312 [310, 314]" in row
+    assert "9 of 11" in row
