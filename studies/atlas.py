@@ -19,6 +19,8 @@ import polars as pl
 
 from softstep import stats
 from softstep.files import json_text, write_atomically
+from softstep.policies.rejudging import study_best_returns
+from softstep.studies.best_checkpoints import best_checkpoint_differences, with_best_checkpoints
 from softstep.studies.judge import judge_study
 from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
@@ -47,13 +49,18 @@ SCALES = {
 FIRST = "soft"
 """The contender with which all others are compared."""
 
+FRESH_EPISODES = 100
+"""Fresh episodes on which the best checkpoint of every judged agent is judged again."""
+
 
 class Finished(NamedTuple):
-    """A finished study: its spec, its table, and the winners of its contenders."""
+    """A finished study: its spec, its table, the winners of its contenders, and their best checkpoints."""
 
     spec: Spec
     table: pl.DataFrame
     winners: list[Winner]
+    best: pl.DataFrame | None
+    """What the best checkpoint of every judged agent earns on fresh episodes; None if that was not measured."""
 
 
 def read_spec(name: str) -> Spec:
@@ -70,7 +77,11 @@ def kept_rows(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def collect(folder: Path) -> None:
-    """Write the table and the winners of a finished study to `RESULTS`; SystemExit if it is not finished."""
+    """Write the table, the winners and their best checkpoints of a finished study to `RESULTS`.
+
+    Best checkpoints that have not been played on `FRESH_EPISODES` yet are played, and the study keeps the result.
+    SystemExit if the study is not finished.
+    """
     study = Study(folder)
     if not study.finished:
         raise SystemExit(
@@ -79,25 +90,40 @@ def collect(folder: Path) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     declaration = json.loads((folder / "declaration.json").read_text(encoding="utf-8"))
     fields = {"declaration": declaration, "winners": [winner._asdict() for winner in study.winners]}
+    best = study_best_returns(study, FRESH_EPISODES)
     write_atomically(RESULTS / f"{folder.name}.parquet", parquet_bytes(kept_rows(study.frame)))
+    write_atomically(best_file(folder.name), parquet_bytes(best))
     write_atomically(RESULTS / f"{folder.name}.json", (json_text(fields, indent=1) + "\n").encode())
+
+
+def best_file(name: str) -> Path:
+    """Return the file with the best checkpoints of a study's judged agents."""
+    return RESULTS / f"{name}-best-checkpoints.parquet"
 
 
 def read_finished(name: str) -> Finished:
     """Read what `collect` wrote of a study."""
     fields = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     winners = [Winner(row["contender"], row["candidate"], tuple(row["scores"])) for row in fields["winners"]]
-    return Finished(read_spec(name), pl.read_parquet(RESULTS / f"{name}.parquet"), winners)
+    best = pl.read_parquet(best_file(name)) if best_file(name).exists() else None
+    return Finished(read_spec(name), pl.read_parquet(RESULTS / f"{name}.parquet"), winners, best)
 
 
 def summarize_study(study: Finished) -> dict[str, Any]:
-    """Return the contenders of a study on its judging seeds, and the verdicts on its claims."""
-    agents = summarize_agents(study.table, study.spec)
+    """Return the contenders of a study on its judging seeds, and the verdicts on its claims.
+
+    Where best checkpoints were judged again, the contenders have their mean return on fresh episodes, and `secondary`
+    has its differences between the sides of the claims, on which no verdict rests.
+    """
+    agents = with_best_checkpoints(summarize_agents(study.table, study.spec), study.best, study.spec)
+    verdicts = judge_study(agents, study.spec, study.winners)
+    secondary = best_checkpoint_differences(agents, study.spec, verdicts)
     return {
         "env": study.spec.base.env,
         "margin": study.spec.criteria.margin,
         "contenders": summarize_contenders(agents, study.spec, study.winners).to_dicts(),
-        "verdicts": [verdict._asdict() for verdict in judge_study(agents, study.spec, study.winners)],
+        "verdicts": [verdict._asdict() for verdict in verdicts],
+        **({"secondary": [difference._asdict() for difference in secondary]} if secondary else {}),
     }
 
 

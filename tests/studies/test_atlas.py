@@ -14,12 +14,13 @@ import pytest
 
 from softstep import stats
 from softstep.cli.main import main
+from softstep.policies.rejudging import study_best_returns
 from softstep.studies import study_folder
 from softstep.studies.declaration import content_differences, read_declarations, spec_content
 from softstep.studies.judge import judge_study
 from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
-from softstep.studies.summaries import summarize_agents
+from softstep.studies.summaries import FRESH_COLUMNS, summarize_agents
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "studies/protocol.md").read_text(encoding="utf-8")
@@ -122,6 +123,8 @@ def test_collected_tables_give_what_the_study_gives(tmp_path: Path, monkeypatch:
         main(["study", "run", str(specs / f"{name}.toml"), "--out", str(runs / name), "--workers", "2"])
     monkeypatch.setattr(ATLAS, "SPECS", specs)
     monkeypatch.setattr(ATLAS, "RESULTS", results)
+    assert f"judged again on {ATLAS.FRESH_EPISODES} fresh episodes" in PROTOCOL
+    monkeypatch.setattr(ATLAS, "FRESH_EPISODES", 3)
     ATLAS.main([str(runs)])
     summary = json.loads((results / "summary.json").read_text())
     for name in ("cartpole", "acrobot"):
@@ -133,12 +136,28 @@ def test_collected_tables_give_what_the_study_gives(tmp_path: Path, monkeypatch:
         judged = agents.filter((pl.col("cell") == winner) & (pl.col("seed") >= study.spec.judging_seeds.start))
         kept = ATLAS.judging_returns(ATLAS.read_finished(name))
         np.testing.assert_array_equal(kept["soft"], judged["final_return"].to_numpy())
+        fresh = study_best_returns(study, 3)
+        assert pl.read_parquet(results / f"{name}-best-checkpoints.parquet").equals(fresh)
+        means = [fresh.filter(cell=winner.cell)["fresh_return"].mean() for winner in study.winners]
+        assert [row["fresh_return"] for row in summary["studies"][name]["contenders"]] == pytest.approx(means)
+        (secondary,) = summary["studies"][name]["secondary"]
+        assert secondary["estimate"] == pytest.approx(means[0] - means[1])
+        ATLAS.best_file(name).unlink()
     together = summary["over_environments"]["dqn"]
     scores = {
         name: stats.normalized(ATLAS.judging_returns(ATLAS.read_finished(name))["soft"], *ATLAS.SCALES[name])
         for name in ("cartpole", "acrobot")
     }
     assert together["iqm"]["soft"]["estimate"] == pytest.approx(stats.iqm_over_environments(scores))
+    ATLAS.main([])  # the summary again, of studies without best checkpoints
+    without = json.loads((results / "summary.json").read_text())
+    for name, study in without["studies"].items():
+        assert "secondary" not in study
+        assert study["verdicts"] == summary["studies"][name]["verdicts"]
+        assert study["contenders"] == [
+            {key: value for key, value in row.items() if key not in FRESH_COLUMNS}
+            for row in summary["studies"][name]["contenders"]
+        ]
 
 
 def test_a_study_that_is_not_finished_is_not_collected(tmp_path: Path) -> None:
