@@ -134,6 +134,7 @@ learning_rate = { low = 1e-3, high = 1e-1 }
 [contenders.none]
 learning_rate = { low = 1e-3, high = 1e-1 }
 c = 0.0
+loss = "huber"
 [seeds]
 selection = 1
 judging = 2
