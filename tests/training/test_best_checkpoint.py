@@ -103,7 +103,7 @@ def test_an_agent_keeps_its_best_from_before_it_diverged(monkeypatch: pytest.Mon
 
     def evaluate(params: Any, number: int, episodes: int) -> GreedyEpisodes:
         played.append(tuple(np.array(leaf) for leaf in params))
-        return GreedyEpisodes(np.full((2, episodes), float(number)), np.zeros((2, episodes), bool))
+        return GreedyEpisodes(*(np.full((2, episodes), value) for value in (float(number), False, 1)))
 
     monkeypatch.setattr(trainer, "make_evaluate", lambda *arguments: evaluate)
     arms = (Arm("sound"), Arm("diverging", learning_rate=1e36))

@@ -84,7 +84,7 @@ def test_an_episode_ends_at_the_time_limit() -> None:
 
 def uncut(returns: np.ndarray) -> GreedyEpisodes:
     """Return episodes that all ended."""
-    return GreedyEpisodes(returns, np.zeros(returns.shape, bool))
+    return GreedyEpisodes(returns, np.zeros(returns.shape, bool), np.ones(returns.shape, int))
 
 
 def scripted(

@@ -20,5 +20,6 @@ from softstep.envs.gymnasium_maker import make_gymnasium as make_gymnasium
 from softstep.envs.gymnax_maker import GymnaxHostEnvs as GymnaxHostEnvs
 from softstep.envs.gymnax_maker import make_compiled as make_compiled
 from softstep.envs.makers import describe as describe
+from softstep.envs.makers import longest_episode as longest_episode
 from softstep.envs.makers import make_evaluation as make_evaluation
 from softstep.envs.makers import make_host as make_host

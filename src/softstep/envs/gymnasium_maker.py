@@ -93,6 +93,15 @@ def _make(spec: EnvSpec, **options: Any) -> Any:
         return gymnasium.make(spec.name, **{"disable_env_checker": True, **spec.arguments, **options})
 
 
+def time_limit(spec: EnvSpec) -> int | None:
+    """Return the steps after which Gymnasium's wrappers cut an episode; None without a limit."""
+    env = _make(spec)
+    try:
+        return _without_replaced_wrappers(env)[1]
+    finally:
+        close(env)
+
+
 def _without_replaced_wrappers(env: Any) -> tuple[Any, int | None]:
     """Return the environment without the wrappers that `OneEnv` replaces, and its time limit in steps."""
     limit = None

@@ -91,6 +91,13 @@ def make_compiled(name: str) -> CompiledEnv:
     return CompiledEnv(spec, reset, draw_randomness, step)
 
 
+@pinned()
+def longest_compiled_episode(name: str) -> int | None:
+    """Return the steps after which the gymnax environment `name` cuts an episode; None without a limit."""
+    limit = getattr(_import_gymnax().make(name)[1], "max_steps_in_episode", None)
+    return None if limit is None else int(limit)
+
+
 def _box_bounds(space: Any) -> ActionBounds:
     """Return the range of each component of one of gymnax's continuous actions."""
     low, high = (np.broadcast_to(np.asarray(bound, np.float32), space.shape) for bound in (space.low, space.high))

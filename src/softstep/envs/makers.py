@@ -9,7 +9,8 @@ from softstep.envs.contract import EnvSpec, EvaluationEnvs, HostEnvs, split_id
 from softstep.envs.envpool_maker import EnvPoolEnvs, EnvPoolEvaluation
 from softstep.envs.envpool_maker import describe as describe_envpool
 from softstep.envs.gymnasium_maker import describe as describe_gymnasium
-from softstep.envs.gymnax_maker import make_compiled
+from softstep.envs.gymnasium_maker import time_limit
+from softstep.envs.gymnax_maker import longest_compiled_episode, make_compiled
 from softstep.envs.own_settings import make_unpinned, make_unpinned_evaluation
 from softstep.errors import ConfigError, EnvironmentFailed
 from softstep.jax_settings.pinned import unpinned
@@ -61,6 +62,16 @@ def _describe(config: Config) -> EnvSpec:
     if maker == "gymnax":
         return make_compiled(name).spec
     return describe_envpool(name)
+
+
+def longest_episode(spec: EnvSpec) -> int | None:
+    """Return the steps after which the environment cuts an episode; None if it has no limit, or has it in EnvPool."""
+    if spec.maker == "gymnax":
+        return longest_compiled_episode(spec.name)
+    if spec.maker == "envpool":
+        return None
+    with guarded(f"{spec.name} cannot be made"), unpinned():
+        return time_limit(spec)
 
 
 def make_host(spec: EnvSpec, seeds: Sequence[int], num_envs: int) -> HostEnvs:

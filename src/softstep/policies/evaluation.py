@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,15 +97,27 @@ def play_block(
     cache: ProgramCache | None = None,
 ) -> GreedyEpisodes:
     """Play the greedy episodes of a block's agents; see `evaluate`. `cache` has the programs of the other blocks."""
+    return block_player(folder, spec, block_number, best=best, cache=cache)(episodes, seed)
+
+
+def block_player(
+    folder: RunFolder, spec: envs.EnvSpec, block_number: int, *, best: bool = False, cache: ProgramCache | None = None
+) -> Callable[[int, int], GreedyEpisodes]:
+    """Return a function of episodes and seed that plays a block's agents; see `evaluate`. Its first call compiles."""
     config, agents = folder.config, folder.config.blocks()[block_number]
     learner = make_learner(config, spec.observation_size, spec.num_actions)
     params = read_parameters(folder, learner.network, block_number, best=best)
     block = make_block(config, learner, agents, spec.observation_size, spec.num_actions, cache=cache)
     compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
-    played = make_evaluate(config, block, spec, compiled, cache)(params, FIRST_HELD_OUT_EVALUATION + seed, episodes)
-    if not best:
-        return played
-    kept = read_best(folder, learner.network, block_number)
-    missing = np.array([lacks_best(kept, slot) is not None for slot in range(len(agents))])
-    returns = np.where(missing[:, None], np.nan, np.asarray(played.returns))
-    return GreedyEpisodes(returns, np.asarray(played.cut) & ~missing[:, None])
+    evaluate_block = make_evaluate(config, block, spec, compiled, cache)
+    missing = np.zeros(len(agents), bool)
+    if best:
+        kept = read_best(folder, learner.network, block_number)
+        missing = np.array([lacks_best(kept, slot) is not None for slot in range(len(agents))])
+
+    def play(episodes: int, seed: int) -> GreedyEpisodes:
+        played = evaluate_block(params, FIRST_HELD_OUT_EVALUATION + seed, episodes)
+        returns = np.where(missing[:, None], np.nan, np.asarray(played.returns))
+        return GreedyEpisodes(returns, np.asarray(played.cut) & ~missing[:, None], played.lengths)
+
+    return play

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from softstep.config import Config
 from softstep.envs import CompiledEnv, EnvSpec, episode_seed, make_evaluation
@@ -35,6 +35,8 @@ class GreedyEpisodes(NamedTuple):
     """Undiscounted returns; of an episode that was cut, the return so far."""
     cut: Bool[np.ndarray | Array, "W episodes"]
     """Whether the episode had not ended within `eval_max_steps` steps."""
+    lengths: Int[np.ndarray | Array, "W episodes"]
+    """Steps of the episode."""
 
 
 Evaluate = Callable[[Any, int, int], GreedyEpisodes]
@@ -64,13 +66,13 @@ def make_evaluate(
 
         def evaluate_compiled(params: Any, number: int, episodes: int) -> GreedyEpisodes:
             keys = jax.vmap(jax.random.key)(jnp.array(evaluation_seeds(number, episodes), jnp.uint32))
-            returns, cut = (
+            returns, cut, lengths = (
                 np.asarray(array)[:agents] for array in rollout(params, keys, min(config.eval_max_steps, LARGEST_COUNT))
             )
             if not np.isfinite(returns).all():
                 wrong = returns[~np.isfinite(returns)][0]
                 raise EnvironmentFailed(f"{config.env} failed in an evaluation: the return of an episode is {wrong}")
-            return GreedyEpisodes(returns, cut)
+            return GreedyEpisodes(returns, cut, lengths)
 
         return evaluate_compiled
 
@@ -145,7 +147,7 @@ def play_on_host(
             if (over := ended | endless).any():
                 with guarded(f"{spec.name} failed at the start of an evaluation episode", EnvironmentFailed):
                     envs.leave(over)
-        return GreedyEpisodes(totals, cut)
+        return GreedyEpisodes(totals, cut, lengths)
     finally:
         envs.close()
 
@@ -167,17 +169,18 @@ def play_compiled(env: CompiledEnv, block: Block, params: Any, keys: Array, max_
     running = jnp.ones((width, len(keys)), bool)
 
     def step(loop: Any) -> Any:
-        state, observation, running, totals, count = loop
+        state, observation, running, totals, lengths, count = loop
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(plays, count)
         actions = block.learner.head.greedy(jnp, block.outputs(params, observation))
         randomness = jax.vmap(env.draw_randomness)(step_keys)  # the same for every agent
         out = jax.vmap(jax.vmap(env.step), in_axes=(None, 0, 0))(randomness, state, actions)
         totals = totals + jnp.where(running, out.reward, 0)
-        return out.state, out.observation, running & ~(out.terminated | out.truncated), totals, count + 1
+        ended = out.terminated | out.truncated
+        return out.state, out.observation, running & ~ended, totals, lengths + running, count + 1
 
-    first = (state, observation, running, jnp.zeros(running.shape), 0)
-    last = jax.lax.while_loop(lambda loop: jnp.any(loop[2]) & (loop[4] < max_steps), step, first)
-    return GreedyEpisodes(returns=last[3], cut=last[2])
+    first = (state, observation, running, jnp.zeros(running.shape), jnp.zeros(running.shape, int), 0)
+    last = jax.lax.while_loop(lambda loop: jnp.any(loop[2]) & (loop[5] < max_steps), step, first)
+    return GreedyEpisodes(returns=last[3], cut=last[2], lengths=last[4])
 
 
 def warn_of_cut_episodes(env: str, cut: int, episodes: int, max_steps: int) -> None:
