@@ -22,6 +22,12 @@ from softstep.training.evaluation import GreedyEpisodes, evaluation_seeds, make_
 
 def constant_policies(config: Config, actions: Sequence[int]) -> Callable[[int, int], np.ndarray]:
     """Return a function (evaluation, episodes) → returns of agents that each always prefer one action."""
+    play = constant_episodes(config, actions)
+    return lambda number, episodes: np.asarray(play(number, episodes).returns)
+
+
+def constant_episodes(config: Config, actions: Sequence[int]) -> Callable[[int, int], GreedyEpisodes]:
+    """Return a function (evaluation, episodes) → episodes of agents that each always prefer one action."""
     spec = envs.describe(config)
     learner = make_learner(config, spec.observation_size, spec.num_actions)
     block = make_block(config, learner, config.agents()[: len(actions)], spec.observation_size, spec.num_actions)
@@ -30,7 +36,7 @@ def constant_policies(config: Config, actions: Sequence[int]) -> Callable[[int, 
         params[-1][slot, action] = 1.0
     compiled = envs.make_compiled(spec.name) if spec.maker == "gymnax" else None
     evaluate = make_evaluate(config, block, spec, compiled)
-    return lambda number, episodes: np.asarray(evaluate(tuple(params), number, episodes).returns)
+    return lambda number, episodes: evaluate(tuple(params), number, episodes)
 
 
 def gymnasium_return(action: int, seed: int) -> float:
@@ -77,6 +83,14 @@ def test_the_compiled_and_the_host_evaluation_agree_in_distribution() -> None:
 def test_an_episode_ends_at_the_time_limit() -> None:
     for env in ("MountainCar-v0", "gymnax:MountainCar-v0"):
         np.testing.assert_array_equal(constant_policies(small(env=env), [1])(0, 3), -200)
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "gymnax:CartPole-v1"])
+def test_the_length_of_an_episode_is_its_number_of_steps(env: str) -> None:
+    played = constant_episodes(small(env=env, seeds=2), [0, 1])(0, 15)
+    np.testing.assert_array_equal(played.lengths, played.returns)  # a reward of 1 in every step
+    cut = constant_episodes(small(env=env, seeds=2, eval_max_steps=5), [0, 1])(0, 15)
+    np.testing.assert_array_equal(cut.lengths, 5)
 
 
 # ---- solved ----

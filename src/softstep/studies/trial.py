@@ -22,7 +22,7 @@ from softstep.runs.api import Run
 from softstep.training.evaluation import GreedyEpisodes
 from softstep.training.replay_rows import replay_bytes
 
-TRIAL_SECONDS = 3.0
+TRIAL_SECONDS = 2.0
 """Time that a trial goes on learning, if the run is not shorter; the compilation of its programs does not count."""
 
 
