@@ -149,6 +149,27 @@ def restricted_mean(times: Float[np.ndarray, " n"], solved: Bool[np.ndarray, " n
     return float(np.mean(np.where(solved, np.minimum(times, budget), budget)))
 
 
+def welch_interval(
+    first: tuple[float, float, int], second: tuple[float, float, int], level: float = 0.95
+) -> tuple[float, float]:
+    """Return the ends of Welch's t interval of the difference of two means, first minus second.
+
+    d ± t·√(s₁²/n₁ + s₂²/n₂), with the degrees of freedom of Welch and Satterthwaite. Each group is given by its mean,
+    its standard deviation and its size; the interval is NaN if one of them has fewer than two values, and a single
+    point if nothing varies. Source: Welch 1947.
+    """
+    (mean, sd, size), (other_mean, other_sd, other_size) = first, second
+    if min(size, other_size) < 2:
+        return math.nan, math.nan
+    total = sd**2 / size + other_sd**2 / other_size
+    if total == 0:
+        return mean - other_mean, mean - other_mean
+    share = sd**2 / size / total
+    freedom = 1 / (share**2 / (size - 1) + (1 - share) ** 2 / (other_size - 1))
+    half = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(total)
+    return mean - other_mean - half, mean - other_mean + half
+
+
 def exact_interval(successes: int, count: int, level: float = 0.95) -> tuple[float, float]:
     """Return the Clopper–Pearson interval of a rate, which covers it at least as often as `level` says at any count.
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from softstep.explorer.rooms import noise, one_network, stability, stories, two_networks
+from softstep.explorer.rooms import atlas, noise, one_network, stability, stories, two_networks
 from softstep.explorer.rooms.parameters import BadParameter, Parameters, read
 
 __all__ = ["ENDPOINTS", "BadParameter", "Endpoint", "answer"]
@@ -62,6 +62,15 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     ),
     "noise": Endpoint(
         "Rate against variance for Q, T and single networks.", noise.NoiseParameters, noise.rate_and_variance
+    ),
+    "atlas": Endpoint("The environments that have a measured map.", Parameters, atlas.environments),
+    "atlas-map": Endpoint(
+        "Measured returns over (α, c) in one environment.", atlas.EnvironmentParameters, atlas.measured_map
+    ),
+    "atlas-point": Endpoint(
+        "What was measured nearest to one pair (α, c), and what softstep advise says about it.",
+        atlas.PairParameters,
+        atlas.point,
     ),
 }
 """Every endpoint, keyed by the last part of its path."""

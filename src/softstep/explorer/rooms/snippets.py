@@ -220,3 +220,40 @@ def problem_lines(source: dict[str, Any]) -> list[str]:
 def stability_lines(source: dict[str, Any], *lines: str) -> str:
     """Return the snippet of room 3: the lines that define the problem, followed by `lines`."""
     return "\n".join(["import numpy as np", "from softstep import theory", "", *problem_lines(source), *lines])
+
+
+def measured_map_lines(environment: str) -> str:
+    """Return the snippet of room 5 for the map of an environment."""
+    return "\n".join([
+        "from softstep.advice import atlas", "", f"table = atlas.maps(atlas.load())[{environment!r}]",
+        "cells = {(cell.learning_rate, cell.tau): cell for cell in table.cells}",
+        "alpha, tau = (sorted({pair[i] for pair in cells}) for i in range(2))",
+        "rows = [[cells.get((a, t)) for a in alpha] for t in tau]", "def column(name):",
+        '    return [[float("nan") if cell is None else getattr(cell, name) for cell in row] for row in rows]', "",
+        'numbers = {"alpha": alpha, "tau": tau, **{name: column(name) for name in ("mean", "sd", "seeds")}}',
+    ])  # fmt: skip
+
+
+def measured_point_lines(environment: str, alpha: float, c: float, cells: Sequence[tuple[float, float]]) -> str:
+    """Return the snippet of room 5 for one pair: the window of τ, and what the nearest cells measured.
+
+    Args:
+        environment: An environment with a map.
+        alpha: α.
+        c: Weight of the old target.
+        cells: α and τ of the nearest cells, in the order of the answer.
+
+    Returns:
+        The lines, joined.
+    """
+    return "\n".join([
+        "import softstep", "from softstep.advice import atlas", "",
+        f"table, alpha, c = atlas.maps(atlas.load())[{environment!r}], {alpha!r}, {c!r}",
+        "advice = softstep.advise(gamma=table.gamma, learning_rate=alpha, updates=table.updates,",
+        "                         optimizer=table.optimizer, env=table.environment,",
+        "                         tau=softstep.TargetUpdate.from_c(c).tau)", "print(advice)", "",
+        "cells = {(cell.learning_rate, cell.tau): cell for cell in table.cells}",
+        f"nearest = [cells[pair] for pair in {list(cells)!r}]",
+        'numbers = {"low": advice.window.low, "high": advice.window.high,',
+        '           "nearest": {name: [getattr(cell, name) for cell in nearest] for name in ("mean", "sd", "seeds")}}',
+    ])  # fmt: skip
