@@ -81,8 +81,8 @@ class Words:
                 " several such means is too good."
             )
         sentences += [
-            f"The diamonds are arms of softstep compare with {_span([cell.seeds for cell in arm.cells])} seeds, but with"
-            f" γ = {arm.gamma:g} and {count(arm.updates)} gradient steps: they need not agree with the cells."
+            f"The diamonds are arms of softstep compare with {_span([cell.seeds for cell in arm.cells])} seeds, but"
+            f" with γ = {arm.gamma:g} and {count(arm.updates)} gradient steps: they need not agree with the cells."
             for arm in arms
         ]
         return sentences

@@ -6,11 +6,12 @@ import * as oneNetwork from "./rooms/one_network.js";
 import * as twoNetworks from "./rooms/two_networks.js";
 import * as stability from "./rooms/stability.js";
 import * as noise from "./rooms/noise.js";
+import * as atlas from "./rooms/atlas.js";
 
 const root = document.documentElement;
 const main = document.getElementById("room");
 const navigation = document.getElementById("rooms");
-const rooms = [oneNetwork, twoNetworks, stability, noise];
+const rooms = [oneNetwork, twoNetworks, stability, noise, atlas];
 const serverRooms = isStatic ? [] : ["./rooms/live.js", "./rooms/reports.js"];
 let current = null;
 

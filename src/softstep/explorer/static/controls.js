@@ -68,6 +68,11 @@ class Slider {
     else onChange(this.spec.name, value);
   }
 
+  /** Set the ends of the slider, where they are known only after the page has asked for them. */
+  setRange([min, max]) {
+    this.spec = { ...this.spec, min, max };
+  }
+
   /** Show a value in the box, unless the user is typing there, and on the slider. */
   setValue(value) {
     if (document.activeElement !== this.box) this.box.value = valueText(value);
@@ -107,13 +112,18 @@ class Choice {
 
 class Select {
   constructor(spec, onChange) {
-    const axis = exportedAxis(spec.endpoint, spec.name);
-    const options = spec.options.filter(([value]) => !axis || axis.includes(value));
     const id = `control-${spec.name}`;
+    this.axis = exportedAxis(spec.endpoint, spec.name);
     this.error = errorLine(`${id}-error`);
-    this.select = el("select", { id, "aria-describedby": `${id}-error`, onchange: () => onChange(spec.name, this.select.value) },
-      options.map(([value, label]) => el("option", { value }, label)));
+    this.select = el("select", { id, "aria-describedby": `${id}-error`, onchange: () => onChange(spec.name, this.select.value) });
     this.element = el("div", { class: "control" }, el("label", { for: id }, ...withMath(spec.label)), this.select, this.error);
+    this.setOptions(spec.options);
+  }
+
+  /** Offer these pairs of a value and its label. */
+  setOptions(options) {
+    this.select.replaceChildren(...options.filter(([value]) => !this.axis || this.axis.includes(value))
+      .map(([value, label]) => el("option", { value }, label)));
   }
 
   setValue(value) {
@@ -165,6 +175,14 @@ export class Panel {
 
   setValues(values) {
     for (const [name, value] of Object.entries(values)) this.controls.get(name)?.setValue(value);
+  }
+
+  setOptions(name, options) {
+    this.controls.get(name)?.setOptions(options);
+  }
+
+  setRange(name, ends) {
+    this.controls.get(name)?.setRange(ends);
   }
 
   setHidden(name, hidden) {

@@ -78,7 +78,7 @@ export class Figure {
         el("div", { class: "tools" },
           button("SVG", () => this.saveImage("svg")),
           button("PNG", () => this.saveImage("png")),
-          button("CSV", () => saveFile(`${id}.csv`, csv(this.plot.data ?? []), "text/csv")))),
+          button("CSV", () => saveFile(`${id}.csv`, csv(this.table ?? tableOf(this.plot.data ?? [])), "text/csv")))),
       this.note, this.legend, this.frame = el("div", { class: "frame" }, this.plot));
     parent.append(this.element);
     this.redraw = () => {
@@ -88,7 +88,10 @@ export class Figure {
     document.addEventListener("softstep:theme", this.redraw);
   }
 
-  /** Draw what `build(colours)` returns: { traces, layout, label }. It is called again when the theme changes. */
+  /**
+   * Draw what `build(colours)` returns: { traces, layout, label, table }. It is called again when the theme changes.
+   * `table` has the rows of the CSV file, the first with the names of the columns; without it they come from the traces.
+   */
   draw(build) {
     this.build = build;
     clearTimeout(this.paintTimer);
@@ -107,7 +110,8 @@ export class Figure {
     if (!this.plot.isConnected || this.painted === this.build) return;
     this.painted = this.build;
     const colours = currentColours();
-    const { traces, layout = {}, label } = this.build(colours);
+    const { traces, layout = {}, label, table } = this.build(colours);
+    this.table = table;
     await plotly.react(this.plot, traces, styledLayout(layout, colours, traces, this.plot.clientWidth), { displayModeBar: false, responsive: true });
     if (!performance.getEntriesByName("first-figure").length) performance.mark("first-figure");
     if (label) this.plot.setAttribute("aria-label", label);
@@ -147,19 +151,24 @@ export class Figure {
   }
 }
 
-/** All traces as CSV with the columns series, x, y, z; z is filled for maps only. */
-function csv(traces) {
+/** Rows as CSV. */
+function csv(rows) {
   const cell = (value) => {
     const text = String(value ?? "");
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
+  return rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
+}
+
+/** All traces as rows with the columns series, x, y, z; z is filled for maps only. */
+function tableOf(traces) {
   const lines = [["series", "x", "y", "z"]];
   for (const trace of traces) {
     const name = trace.name ?? trace.type;
     if (trace.z) trace.z.forEach((row, j) => row.forEach((z, i) => lines.push([name, trace.x[i], trace.y[j], z])));
     else Array.from(trace.x ?? []).forEach((x, i) => lines.push([name, x, trace.y[i], ""]));
   }
-  return lines.map((line) => line.map(cell).join(",")).join("\n") + "\n";
+  return lines;
 }
 
 /** Position of a pointer event in the axes' units (not logarithms), and whether it is inside the axes. */

@@ -1,4 +1,4 @@
-"""Export rooms 1 to 4 as static pages that need no server: the same page, with answers computed in advance.
+"""Export rooms 1 to 5 as static pages that need no server: the same page, with answers computed in advance.
 
 Each exported parameter takes a few values, and the page's sliders step through them; all others keep their defaults.
 """
@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from softstep.explorer.http import assets
+from softstep.explorer.rooms import atlas
 from softstep.explorer.rooms.endpoints import ENDPOINTS, answer
 from softstep.explorer.static_site.js_bundle import bundle
 from softstep.theory import problems
@@ -47,6 +48,12 @@ _PLANE: Axes = {
     "alpha": tuple(float(f"{alpha:.3g}") for alpha in np.geomspace(1e-3, 10, 13)),
     "c": tuple(round(1 - float(f"{share:.3g}"), 8) for share in np.geomspace(1, 1e-4, 13)),
 }
+_MEASURED: Axes = {
+    "env": tuple(atlas.MAPS),
+    "alpha": tuple(sorted({cell.learning_rate for table in atlas.MAPS.values() for cell in table.cells})),
+    "c": tuple(sorted({atlas.c_of(cell.tau) for table in atlas.MAPS.values() for cell in table.cells})),
+}
+"""The measured pairs of all maps."""
 _LOSS: Axes = {"loss": ("bowl", "valley", "double-well"), "dimensions": (1, 2)}
 
 GRIDS: Mapping[str, AnswerGrid] = {
@@ -66,6 +73,9 @@ GRIDS: Mapping[str, AnswerGrid] = {
     "stability-point": AnswerGrid({**_PROBLEM, **_PLANE}, {"points": 100}, 2),
     "stability-windows": AnswerGrid({**_PROBLEM, **_PLANE}, {}, 2),
     "noise": AnswerGrid({"a": (0.0, 0.5, 0.9), "alpha": _ALPHAS, "c": _WEIGHTS}, {"steps": 200}, 1),
+    "atlas": AnswerGrid({}),
+    "atlas-map": AnswerGrid({"env": _MEASURED["env"]}, {}, 1),
+    "atlas-point": AnswerGrid(_MEASURED, {}, 1),
 }  # fmt: skip
 """The answers that `export_explorer` computes; tests check that they cover every endpoint and every story."""
 
@@ -73,7 +83,7 @@ GRIDS: Mapping[str, AnswerGrid] = {
 def export_explorer(
     directory: str | Path, grids: Mapping[str, AnswerGrid] = GRIDS, on_endpoint: Callable[[str], None] | None = None
 ) -> Path:
-    """Write rooms 1 to 4 as static pages into `directory`, which is created if missing.
+    """Write rooms 1 to 5 as static pages into `directory`, which is created if missing.
 
     `on_endpoint` is called with the name of each endpoint before its answers are computed. Returns the path of
     index.html.

@@ -1,0 +1,66 @@
+// The atlas room's map and its table, built from the endpoint's answer.
+
+import { el, formatNumber } from "../dom.js";
+
+const SCALE = "Cividis"; // looks the same with any kind of colour vision; the reports' maps have it too
+const LABEL_WIDTH = 46; // pixels per column from which its cells show their numbers
+
+/** Mean returns over (α, c); the row without a target network lies apart. `width` is that of the plot in pixels. */
+export function map(answer, width, colours) {
+  const { edges, window: advised } = answer;
+  const rows = answer.c.map((c, j) => ({ c, z: answer.mean[j], text: answer.text[j], tick: answer.position[j] }));
+  const targets = rows.filter(({ c }) => c > 0), none = rows.filter(({ c }) => c === 0);
+  const labels = width / answer.alpha.length >= LABEL_WIDTH ? { texttemplate: "%{z:.3~g}", textfont: { size: 11 } } : {};
+  const colourBar = { title: { text: "return", side: "top" }, thickness: 12, outlinewidth: 0, len: 0.95, tickfont: { color: colours.quiet } };
+  const heat = (part, name, y) => ({ type: "heatmap", name, showlegend: false, x: edges.alpha, y, z: part.map(({ z }) => z),
+    hovertext: part.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>", hoverongaps: false, xgap: 1, ygap: 1, colorscale: SCALE,
+    zmin: answer.colours.low, zmax: answer.colours.high, colorbar: colourBar, ...labels });
+  const end = (name, showlegend) => ({ name: "the window of softstep advise", showlegend, x: advised.alpha, y: advised[name], mode: "lines",
+    line: { color: colours.ink, width: 2, dash: "dash" }, hoverinfo: "skip" });
+  const arms = { name: "arms of softstep compare: other settings", x: answer.arms.map(({ learning_rate: alpha }) => alpha),
+    y: answer.arms.map(({ position }) => position), mode: "markers", meta: "dots", hovertext: answer.arms.map(({ text }) => text),
+    hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "diamond", size: 13, color: answer.arms.map(({ mean }) => mean),
+      colorscale: SCALE, cmin: answer.colours.low, cmax: answer.colours.high, line: { color: colours.ground, width: 2 } } };
+  const log = (value) => Math.log10(value);
+  return {
+    traces: [heat(targets, "with a target network", edges.tau), ...(none.length ? [heat(none, "no target network", edges.no_target)] : []),
+      end("low", true), end("high", false), ...(answer.arms.length ? [arms] : [])],
+    layout: {
+      margin: { l: 62, r: 8, t: 10, b: 44 },
+      xaxis: { type: "log", title: { text: "α, learning rate" }, range: [edges.alpha[0], edges.alpha.at(-1)].map(log), showgrid: false },
+      yaxis: { type: "log", title: { text: "c   (slower target ↓)" }, range: [edges.tau[0], edges.no_target[1]].map(log), showgrid: false,
+        tickvals: rows.map(({ tick }) => tick), ticktext: rows.map(({ c }) => formatNumber(c, 5)) },
+    },
+    label: `Map of measured returns on ${answer.env} over α and c; the table below has its numbers.`,
+    table: csvRows(answer),
+  };
+}
+
+/** Every cell of the map as a row of the CSV file. */
+function csvRows({ alpha, tau, c, mean, sd, seeds }) {
+  const cells = tau.flatMap((_, j) => alpha.map((_, i) => [alpha[i], c[j], tau[j], mean[j][i], sd[j][i], seeds[j][i]]));
+  return [["alpha", "c", "tau", "mean_return", "sd", "seeds"], ...cells.filter(([, , , value]) => value !== null)];
+}
+
+/** The map as a table, its rows in the order of the picture; the cell of `chosen` ({ alpha, tau }) is marked. */
+export function mapTable(answer, chosen) {
+  const isChosen = (i, j) => chosen && answer.alpha[i] === chosen.alpha && answer.tau[j] === chosen.tau;
+  const cell = (i, j) => el("td", { class: isChosen(i, j) ? "chosen" : null, "aria-current": isChosen(i, j) ? "true" : null }, answer.short[j][i] || "–");
+  const row = (j) => el("tr", {}, el("th", { scope: "row" }, answer.c[j] === 0 ? "0, no target" : formatNumber(answer.c[j], 5)),
+    answer.alpha.map((_, i) => cell(i, j)));
+  return el("table", { class: "measured" },
+    el("caption", {}, `${answer.env}: mean greedy return at the end ± SD over the seeds. Columns: α. Rows: c. Your nearest cell is marked.`),
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "c \\ α"), answer.alpha.map((alpha) => el("th", { scope: "col" }, formatNumber(alpha, 3))))),
+    el("tbody", {}, answer.tau.map((_, j) => row(j)).reverse()));
+}
+
+/** The arms of comparisons as a table; null without any. */
+export function armsTable({ env, arms }) {
+  if (!arms.length) return null;
+  const columns = ["α", "c", "return", "seeds", "γ", "gradient steps"];
+  return el("table", { class: "measured" },
+    el("caption", {}, `${env}: arms of softstep compare, mean greedy return ± SD.`),
+    el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, arms.map((arm) => el("tr", {}, [formatNumber(arm.learning_rate, 3), arm.c === 0 ? "0, no target" : formatNumber(arm.c, 5),
+      arm.short, arm.seeds, arm.gamma, arm.updates].map((value) => el("td", {}, String(value)))))));
+}
