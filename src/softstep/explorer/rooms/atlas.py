@@ -103,6 +103,7 @@ def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
         "env": table.environment, **settings,
         "alpha": grid.alpha, "tau": grid.tau, "c": [c_of(tau) for tau in grid.tau],
         **{name: _column(grid, name) for name in ("mean", "sd", "seeds")},
+        "label": [["" if cell is None else say.number(cell.mean) for cell in row] for row in grid.rows],
         "short": [[say.short(cell) for cell in row] for row in grid.rows],
         "text": [[say.hover(cell) for cell in row] for row in grid.rows],
         "position": [position(table, tau) for tau in grid.tau], "edges": edges,

@@ -11,6 +11,8 @@ from softstep.advice.answer import Advice, headline, verdict
 from softstep.advice.atlas import Cell, Table
 from softstep.explorer.rooms.words import count
 
+_IS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+
 
 def command(table: Table, alpha: float, tau: float) -> str:
     """Return the line for the terminal that gives the same advice."""
@@ -142,8 +144,8 @@ class Words:
 
 def at(cell: Cell) -> str:
     """Return the place of a cell, for example "α = 0.001, c = 0.99 (τ = 0.01)"."""
-    where = "c = 0, no target network" if cell.tau == 1 else f"c = {_c(cell)} (τ = {cell.tau:g})"
-    return f"α = {cell.learning_rate:g}, {where}"
+    where = f"c{_IS}0, no target network" if cell.tau == 1 else f"c{_IS}{_c(cell)} (τ{_IS}{cell.tau:g})"
+    return f"α{_IS}{cell.learning_rate:g}, {where}"
 
 
 def _c(cell: Cell) -> str:

@@ -15,7 +15,6 @@ export const lead = "What did real agents reach, with which α and c? Every cell
 
 const POINT = "atlas-point";
 const DEFAULTS = { alpha: 0.001, c: 0.99 };
-const LARGEST_C = 0.9999;
 const SPECS = [
   { kind: "select", name: "env", label: "Environment", options: [] },
   { kind: "slider", name: "alpha", label: "$α$: learning rate", scale: "log", min: 1e-5, max: 1e-1 },
@@ -34,7 +33,7 @@ class Atlas {
     this.context = context;
     this.panel = new Panel(container, SPECS, (name, value) => this.change({ [name]: value }));
     const content = container.appendChild(el("div", { class: "content" }));
-    const layout = content.appendChild(el("div", { class: "map-layout" }));
+    const layout = content.appendChild(el("div", { class: "map-layout split" }));
     this.map = new Figure(layout, { id: "atlas-map", title: "Mean greedy return at the end of training", kind: "map" });
     this.addWords(layout);
     this.scope = content.appendChild(el("div", { id: "atlas-scope" }));
@@ -73,7 +72,7 @@ class Atlas {
 
   makeRequests() {
     return new RequestQueue({
-      atlas: (answer) => { this.start(answer); },
+      atlas: (answer) => this.start(answer),
       "atlas-map": (answer) => { this.answer = answer; this.drawMap(); },
       [POINT]: (answer) => { this.point = answer; this.panel.clearErrors(); this.drawPoint(); },
     }, (parameter, reason) => this.panel.showError(parameter, reason));
@@ -81,10 +80,10 @@ class Atlas {
 
   /** Offer the environments that have a map, and let the sliders span the maps. */
   start({ environments, alpha, c }) {
-    this.range = { alpha, c };
     this.environments = environments;
     this.panel.setOptions("env", environments.map((name) => [name, name]));
-    for (const name of ["alpha", "c"]) this.panel.setRange(name, this.range[name]);
+    this.panel.setRange("alpha", alpha);
+    this.panel.setRange("c", c);
     this.update();
   }
 
@@ -102,10 +101,10 @@ class Atlas {
 
   /** Put the pair at a point of the map, with three digits of α and of 1 − c; above 1 on the map's axis, c is 0. */
   moveTo(alpha, share) {
-    const [low, high] = this.range.alpha;
-    const short = (value) => Number(value.toPrecision(3));
-    const c = Math.min(LARGEST_C, Number((1 - short(Math.min(1, share))).toFixed(8)));
-    this.change({ alpha: this.onAxis("alpha", short(Math.min(2 * high, Math.max(low / 2, alpha)))), c: this.onAxis("c", c) });
+    const { answer } = this;
+    const clamped = (value, low, high) => Number(Math.min(high, Math.max(low, value)).toPrecision(3));
+    const c = Number((1 - clamped(share, answer.tau[0], 1)).toFixed(8));
+    this.change({ alpha: this.onAxis("alpha", clamped(alpha, answer.alpha[0], answer.alpha.at(-1))), c: this.onAxis("c", c) });
   }
 
   /** The nearest exported value on an exported page; otherwise the value itself. */
@@ -127,7 +126,8 @@ class Atlas {
 
   drawMap() {
     const { answer } = this;
-    this.map.draw((colours) => map(answer, this.map.plot.clientWidth, colours));
+    const { plot } = this.map;
+    this.map.draw((colours) => map(answer, { width: plot.clientWidth, height: plot.clientHeight }, colours));
     this.map.note.textContent = `${answer.env}. Point at a cell for its seeds and its spread; the row at the top has no target network.`;
     this.scope.replaceChildren(...answer.says.map((text) => el("p", { class: "note" }, text)));
     this.drawTables();

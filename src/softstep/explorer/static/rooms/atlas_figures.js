@@ -3,33 +3,38 @@
 import { el, formatNumber } from "../dom.js";
 
 const SCALE = "Cividis"; // looks the same with any kind of colour vision; the reports' maps have it too
-const LABEL_WIDTH = 46; // pixels per column from which its cells show their numbers
+const LABEL_WIDTH = 46; // pixels per column of the plot from which its cells show their numbers
+const LABEL_HEIGHT = 52; // pixels per row from which a number and a diamond fit below each other
 
-/** Mean returns over (α, c); the row without a target network lies apart. `width` is that of the plot in pixels. */
-export function map(answer, width, colours) {
+/** Mean returns over (α, c); the row without a target network lies apart. The plot has `width` and `height` in pixels. */
+export function map(answer, { width, height }, colours) {
   const { edges, window: advised } = answer;
-  const rows = answer.c.map((c, j) => ({ c, z: answer.mean[j], text: answer.text[j], tick: answer.position[j] }));
+  const rows = answer.c.map((c, j) => ({ c, z: answer.mean[j], label: answer.label[j], text: answer.text[j], y: answer.position[j] }));
   const targets = rows.filter(({ c }) => c > 0), none = rows.filter(({ c }) => c === 0);
-  const labels = width / answer.alpha.length >= LABEL_WIDTH ? { texttemplate: "%{z:.3~g}", textfont: { size: 11 } } : {};
+  const isHigh = height / (answer.tau.length + 1) >= LABEL_HEIGHT;
+  const labels = (lines) => (width / answer.alpha.length >= LABEL_WIDTH // empty lines below leave room for a diamond in the middle
+    ? { texttemplate: `%{text}${"<br>\u00a0".repeat(lines)}`, textfont: { size: 11 } } : {});
   const colourBar = { title: { text: "return", side: "top" }, thickness: 12, outlinewidth: 0, len: 0.95, tickfont: { color: colours.quiet } };
-  const heat = (part, name, y) => ({ type: "heatmap", name, showlegend: false, x: edges.alpha, y, z: part.map(({ z }) => z),
-    hovertext: part.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>", hoverongaps: false, xgap: 1, ygap: 1, colorscale: SCALE,
-    zmin: answer.colours.low, zmax: answer.colours.high, colorbar: colourBar, ...labels });
-  const end = (name, showlegend) => ({ name: "the window of softstep advise", showlegend, x: advised.alpha, y: advised[name], mode: "lines",
-    line: { color: colours.ink, width: 2, dash: "dash" }, hoverinfo: "skip" });
+  const heat = (part, name, y, lines) => ({ type: "heatmap", name, showlegend: false, x: answer.alpha, y, z: part.map(({ z }) => z),
+    text: part.map(({ label }) => label), hovertext: part.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>", hoverongaps: false, xgap: 1, ygap: 1, colorscale: SCALE,
+    zmin: answer.colours.low, zmax: answer.colours.high, colorbar: colourBar, ...labels(lines) });
+  const end = (name, showlegend, line) => ({ name: "the window of softstep advise", showlegend, x: advised.alpha, y: advised[name], mode: "lines",
+    line, hoverinfo: "skip" });
+  const halo = { color: colours.ground, width: 4 }, dashes = { color: colours.ink, width: 2, dash: "dash" }; // visible on every cell
   const arms = { name: "arms of softstep compare: other settings", x: answer.arms.map(({ learning_rate: alpha }) => alpha),
-    y: answer.arms.map(({ position }) => position), mode: "markers", meta: "dots", hovertext: answer.arms.map(({ text }) => text),
-    hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "diamond", size: 13, color: answer.arms.map(({ mean }) => mean),
+    y: answer.arms.map(({ position }) => position), mode: "markers", meta: "dots", line: { color: colours.ink }, hovertext: answer.arms.map(({ text }) => text),
+    hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "diamond", size: 11, color: answer.arms.map(({ mean }) => mean),
       colorscale: SCALE, cmin: answer.colours.low, cmax: answer.colours.high, line: { color: colours.ground, width: 2 } } };
   const log = (value) => Math.log10(value);
   return {
-    traces: [heat(targets, "with a target network", edges.tau), ...(none.length ? [heat(none, "no target network", edges.no_target)] : []),
-      end("low", true), end("high", false), ...(answer.arms.length ? [arms] : [])],
+    traces: [heat(targets, "with a target network", targets.map(({ y }) => y), isHigh ? 2 : 1),
+      ...(none.length ? [heat(none, "no target network", edges.no_target, 1)] : []),
+      end("low", false, halo), end("high", false, halo), end("low", true, dashes), end("high", false, dashes), ...(answer.arms.length ? [arms] : [])],
     layout: {
       margin: { l: 62, r: 8, t: 10, b: 44 },
       xaxis: { type: "log", title: { text: "α, learning rate" }, range: [edges.alpha[0], edges.alpha.at(-1)].map(log), showgrid: false },
       yaxis: { type: "log", title: { text: "c   (slower target ↓)" }, range: [edges.tau[0], edges.no_target[1]].map(log), showgrid: false,
-        tickvals: rows.map(({ tick }) => tick), ticktext: rows.map(({ c }) => formatNumber(c, 5)) },
+        tickvals: rows.map(({ y }) => y), ticktext: rows.map(({ c }) => formatNumber(c, 5)) },
     },
     label: `Map of measured returns on ${answer.env} over α and c; the table below has its numbers.`,
     table: csvRows(answer),

@@ -74,7 +74,8 @@ class Live {
     this.note = el("div", { id: "live-note" });
     this.panel.element.append(
       el("fieldset", { class: "control choice" }, el("legend", {}, "Arms, side by side"), this.options.map(({ element }) => element)),
-      this.note);
+      this.note,
+      el("p", { class: "note" }, "What agents reached at many α and c is in the ", el("a", { href: "#/atlas" }, "Atlas"), "."));
   }
 
   swatch(name) {

@@ -65,7 +65,8 @@ class Stability {
     this.map = new Figure(layout, { id: "stability-map", title: "Growth per step", kind: "map" });
     this.readout = el("p", { class: "readout tabular", id: "stability-readout" });
     this.windows = el("p", { class: "quiet", id: "stability-windows" });
-    this.map.element.append(el("div", { class: "answer" }, this.readout, this.windows));
+    this.map.element.append(el("div", { class: "answer" }, this.readout, this.windows),
+      el("p", { class: "note" }, "This is linear theory. What trained agents reached over (α, c) is in the ", el("a", { href: "#/atlas" }, "Atlas"), "."));
     const side = layout.appendChild(el("div", { class: "side" }));
     this.trajectory = new Figure(side, { id: "stability-trajectory", title: "Trajectory at this (α,\u00a0c)" });
     this.eigenvalues = new Figure(side, { id: "stability-eigenvalues", title: "Eigenvalues at this (α,\u00a0c)", kind: "square",
