@@ -24,6 +24,7 @@ from softstep.stats import (
     restricted_mean,
     return_statistics,
     sign_flip_p,
+    welch_interval,
 )
 
 PROBABILITIES = st.lists(st.floats(0, 1) | st.just(math.nan), max_size=6)
@@ -221,3 +222,21 @@ def test_return_statistics_combine_the_single_statistics():
     found = return_statistics(returns)
     interval = scipy.stats.ttest_1samp(returns, 0).confidence_interval()
     assert found == pytest.approx((4.0, 3.0, math.sqrt(38 / 3), interval.low, interval.high))
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=9), st.lists(st.floats(-100, 100), min_size=2, max_size=9))
+def test_welchs_interval_is_that_of_scipy(a, b):
+    groups = [(float(np.mean(values)), float(np.std(values, ddof=1)), len(values)) for values in (a, b)]
+    low, high = welch_interval(*groups)
+    if groups[0][1] ** 2 + groups[1][1] ** 2 < 1e-12:
+        assert high - low < 1e-3
+        return
+    expected = scipy.stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-6)
+
+
+def test_welchs_interval_needs_two_values_in_each_group():
+    assert all(map(math.isnan, welch_interval((1.0, math.nan, 1), (2.0, 1.0, 5))))
+    assert welch_interval((3.0, 0.0, 4), (1.0, 0.0, 2)) == (2.0, 2.0)
+    narrow, wide = (welch_interval((3.0, 1.0, 4), (1.0, 2.0, 5), level) for level in (0.5, 0.99))
+    assert wide[0] < narrow[0] < 2 < narrow[1] < wide[1]

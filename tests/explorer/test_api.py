@@ -23,7 +23,7 @@ LONG_GRADIENT = {"loss": "own", "formula": "x*sin(" * 17 + "x" + ")" * 17, "alph
 """A loss whose gradient exceeds `LONGEST_PYTHON`, so that the snippet parses the formula instead."""
 
 STATES: list[tuple[str, dict[str, Any]]] = [
-    *[(name, {}) for name in ENDPOINTS if name != "stories"],
+    *[(name, {}) for name in ENDPOINTS if name not in ("stories", "atlas")],  # which have no numbers
     ("landscape", {"loss": "valley", "dimensions": 2}),
     ("landscape", {"loss": "own", "formula": "3", "dimensions": 1}),
     ("one-network", {"loss": "own", "dimensions": 2, "formula": "x^2 + sin(3y)*x/2", "alpha": 0.1}),
@@ -40,6 +40,9 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("stability-point", {"problem": "own", "phi": [[1], [2]], "P": [[0, 1], [0, 1]], "d": [1, 0], "gamma": 0.3}),
     ("stability-windows", {"problem": "resonance", "alpha": 0.1}),
     ("noise", {"alpha": 8.0}),
+    ("atlas-map", {"env": "LunarLander-v3"}),
+    ("atlas-point", {"env": "LunarLander-v3", "alpha": 0.002, "c": 0.98}),
+    ("atlas-point", {"alpha": 0.5, "c": 0.0}),
     ("noise", {"alpha": 1.2, "c": 0.5, "a": 0.1}),
 ]
 

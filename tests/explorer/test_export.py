@@ -94,9 +94,8 @@ def test_the_bundle_holds_the_pages_modules_in_order():
     script = js_bundle.bundle("app.js", export._module)
     bundled = re.findall(r'^modules\["([^"]+)"\] = ', script, re.MULTILINE)
     assert len(bundled) == len(set(bundled))
-    assert (
-        {f"rooms/{room}.js" for room in ("one_network", "two_networks", "stability", "noise")} < set(bundled) <= modules
-    )
+    rooms = ("one_network", "two_networks", "stability", "noise", "atlas")
+    assert {f"rooms/{room}.js" for room in rooms} < set(bundled) <= modules
     assert not {"rooms/live.js", "rooms/reports.js"} & set(bundled)
     for i, name in enumerate(bundled):  # a module comes after those it imports
         body = script.split(f'modules["{name}"] = ')[1].split("\nmodules[")[0]

@@ -20,7 +20,6 @@ from softstep.explorer.rooms.parameters import OldWeight, Parameters
 from softstep.explorer.rooms.snippets import measured_map_lines, measured_point_lines
 from softstep.stats import welch_interval
 from softstep.target import TargetUpdate
-from softstep.theory.checks import Array
 
 TABLES = load()
 MAPS = maps(TABLES)
@@ -109,7 +108,7 @@ def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
         "position": [position(table, tau) for tau in grid.tau], "edges": edges,
         "colours": {"low": table.lowest_return, "high": table.highest_return},
         "window": _window_over_alpha(table, edges["alpha"]), "arms": _arms(table, arms),
-        "says": say.scope(arms), "python": measured_map_lines(table.environment),
+        "caption": say.caption(), "says": say.scope(arms), "python": measured_map_lines(table.environment),
     }  # fmt: skip
 
 
@@ -138,8 +137,8 @@ def _borders(values: Sequence[float]) -> list[float]:
     return borders
 
 
-def _column(grid: Grid, name: str) -> Array:
-    return np.array([[math.nan if cell is None else getattr(cell, name) for cell in row] for row in grid.rows], float)
+def _column(grid: Grid, name: str) -> list[list[Any]]:
+    return [[None if cell is None else getattr(cell, name) for cell in row] for row in grid.rows]
 
 
 def _window_over_alpha(table: Table, edges: Sequence[float]) -> dict[str, Any]:
@@ -172,13 +171,14 @@ def point(env: str, alpha: float, c: float) -> dict[str, Any]:
     return point_of(MAPS[env], alpha, c)
 
 
-def point_of(table: Table, alpha: float, c: float) -> dict[str, Any]:
+def point_of(table: Table, alpha: float, c: float, tables: Sequence[Table] = TABLES) -> dict[str, Any]:
     """Return the cells around a pair, what `softstep advise` says about it, and the same α without a target network.
 
     Args:
         table: The map.
         alpha: α.
         c: Weight of the old target; 0 is no target network.
+        tables: Everything that was measured, for the advice.
 
     Returns:
         `nearest` with its `measured` words, the window's ends and the words of the `advice`, and `without`.
@@ -187,7 +187,7 @@ def point_of(table: Table, alpha: float, c: float) -> dict[str, Any]:
     near = nearest_cells(table, alpha, tau)
     advice = advise(
         gamma=table.gamma, learning_rate=alpha, updates=table.updates, optimizer=table.optimizer,
-        env=table.environment, tau=tau,
+        env=table.environment, tau=tau, tables=tables,
     )  # fmt: skip
     place, is_on_map = position(table, tau), edges["alpha"][0] <= alpha <= edges["alpha"][-1]
     return {

@@ -17,8 +17,8 @@ _IS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 def command(table: Table, alpha: float, tau: float) -> str:
     """Return the line for the terminal that gives the same advice."""
     return (
-        f"softstep advise --gamma {table.gamma:g} --learning-rate {alpha:g} --updates {table.updates}"
-        f" --optimizer {table.optimizer} --tau {tau:.6g} --env {table.environment}"
+        f"softstep advise --gamma {table.gamma:g} --learning-rate {alpha:.12g} --updates {table.updates}"
+        f" --optimizer {table.optimizer} --tau {tau:.12g} --env {table.environment}"
     )
 
 
@@ -36,6 +36,7 @@ class Words:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.seeds = sorted({cell.seeds for cell in table.cells})
         span = table.highest_return - table.lowest_return
         self._decimals = max(0, 2 - math.floor(math.log10(span)))
 
@@ -46,17 +47,30 @@ class Words:
 
     def measured(self, cell: Cell) -> str:
         """Return mean ± SD and the seeds, for example "469 ± 86 (8 seeds)"."""
-        return f"{self.number(cell.mean)} ± {self.number(cell.sd)} ({_seeds(cell.seeds)})"
+        return f"{self._spread(cell)} ({_seeds(cell.seeds)})"
 
     def short(self, cell: Cell | None) -> str:
-        """Return the words of a table's cell; "" where nothing was measured."""
-        return "" if cell is None else f"{self.number(cell.mean)} ± {self.number(cell.sd)}"
+        """Return mean ± SD, with the seeds in brackets if not all cells have as many; "" where nothing was measured."""
+        if cell is None:
+            return ""
+        text = self._spread(cell)
+        return text if len(self.seeds) == 1 else f"{text} ({cell.seeds})"
+
+    def caption(self) -> str:
+        """Return the caption of the map as a table."""
+        over = f"over {_seeds(self.seeds[0])}" if len(self.seeds) == 1 else "(number of seeds)"
+        return f"{self.table.environment}: mean greedy return at the end of training ± SD {over}."
+
+    def _spread(self, cell: Cell) -> str:
+        """Return mean ± SD, without the SD where a single seed has none."""
+        mean = self.number(cell.mean)
+        return mean if math.isnan(cell.sd) else f"{mean} ± {self.number(cell.sd)}"
 
     def hover(self, cell: Cell | None) -> str:
         """Return the words of a cell of the map, with its seeds and its spread."""
         if cell is None:
             return "not measured"
-        return f"{at(cell)}<br>return {self.number(cell.mean)}, SD {self.number(cell.sd)} over {_seeds(cell.seeds)}"
+        return f"{at(cell)}<br>return {self.measured(cell)}"
 
     def hover_of_arm(self, cell: Cell) -> str:
         """Return the words of an arm of a comparison."""
@@ -68,8 +82,7 @@ class Words:
 
         The standard error of a cell's mean is SD/√seeds; cells with a single seed have none.
         """
-        table = self.table
-        seeds = sorted({cell.seeds for cell in table.cells})
+        table, seeds = self.table, self.seeds
         few = _seeds(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {_seeds(seeds[-1])}"
         sentences = [
             f"One set of settings: {table.algorithm.upper()}, {table.optimizer}, γ = {table.gamma:g},"

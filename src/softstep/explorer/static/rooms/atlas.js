@@ -128,7 +128,7 @@ class Atlas {
     const { answer } = this;
     const { plot } = this.map;
     this.map.draw((colours) => map(answer, { width: plot.clientWidth, height: plot.clientHeight }, colours));
-    this.map.note.textContent = `${answer.env}. Point at a cell for its seeds and its spread; the row at the top has no target network.`;
+    this.map.note.textContent = `${answer.env}. Point at a cell for its spread (mean ± SD) and its seeds; the row at the top has no target network.`;
     this.scope.replaceChildren(...answer.says.map((text) => el("p", { class: "note" }, text)));
     this.drawTables();
   }

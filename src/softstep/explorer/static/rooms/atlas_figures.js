@@ -16,15 +16,16 @@ export function map(answer, { width, height }, colours) {
     ? { texttemplate: `%{text}${"<br>\u00a0".repeat(lines)}`, textfont: { size: 11 } } : {});
   const colourBar = { title: { text: "return", side: "top" }, thickness: 12, outlinewidth: 0, len: 0.95, tickfont: { color: colours.quiet } };
   const heat = (part, name, y, lines) => ({ type: "heatmap", name, showlegend: false, x: answer.alpha, y, z: part.map(({ z }) => z),
-    text: part.map(({ label }) => label), hovertext: part.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>", hoverongaps: false, xgap: 1, ygap: 1, colorscale: SCALE,
-    zmin: answer.colours.low, zmax: answer.colours.high, colorbar: colourBar, ...labels(lines) });
+    text: part.map(({ label }) => label), hovertext: part.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>",
+    hoverongaps: false, xgap: 1, ygap: 1, colorscale: SCALE, zmin: answer.colours.low, zmax: answer.colours.high,
+    colorbar: colourBar, ...labels(lines) });
   const end = (name, showlegend, line) => ({ name: "the window of softstep advise", showlegend, x: advised.alpha, y: advised[name], mode: "lines",
     line, hoverinfo: "skip" });
   const halo = { color: colours.ground, width: 4 }, dashes = { color: colours.ink, width: 2, dash: "dash" }; // visible on every cell
   const arms = { name: "arms of softstep compare: other settings", x: answer.arms.map(({ learning_rate: alpha }) => alpha),
-    y: answer.arms.map(({ position }) => position), mode: "markers", meta: "dots", line: { color: colours.ink }, hovertext: answer.arms.map(({ text }) => text),
-    hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "diamond", size: 11, color: answer.arms.map(({ mean }) => mean),
-      colorscale: SCALE, cmin: answer.colours.low, cmax: answer.colours.high, line: { color: colours.ground, width: 2 } } };
+    y: answer.arms.map(({ position }) => position), mode: "markers", meta: "dots", line: { color: colours.ink },
+    hovertext: answer.arms.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "diamond", size: 11,
+      color: answer.arms.map(({ mean }) => mean), colorscale: SCALE, cmin: answer.colours.low, cmax: answer.colours.high, line: { color: colours.ground, width: 2 } } };
   const log = (value) => Math.log10(value);
   return {
     traces: [heat(targets, "with a target network", targets.map(({ y }) => y), isHigh ? 2 : 1),
@@ -54,7 +55,7 @@ export function mapTable(answer, chosen) {
   const row = (j) => el("tr", {}, el("th", { scope: "row" }, answer.c[j] === 0 ? "0, no target" : formatNumber(answer.c[j], 5)),
     answer.alpha.map((_, i) => cell(i, j)));
   return el("table", { class: "measured" },
-    el("caption", {}, `${answer.env}: mean greedy return at the end ± SD over the seeds. Columns: α. Rows: c. Your nearest cell is marked.`),
+    el("caption", {}, `${answer.caption} Columns: α. Rows: c. The cell nearest to your pair is marked.`),
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "c \\ α"), answer.alpha.map((alpha) => el("th", { scope: "col" }, formatNumber(alpha, 3))))),
     el("tbody", {}, answer.tau.map((_, j) => row(j)).reverse()));
 }
