@@ -78,7 +78,7 @@ def test_the_cells_lie_between_their_borders_and_the_row_without_a_target_networ
         assert (ends[:-1] < logs).all()
         assert (logs < ends[1:]).all()
     low, high = edges["no_target"]
-    assert edges["tau"][-1] < 1 < low < result["position"][-1] < high
+    assert edges["tau"][-1] < 1 < low < result["no_target"] == result["position"][-1] < high
     assert result["position"][:-1] == targets
 
 

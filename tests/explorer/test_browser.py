@@ -5,91 +5,23 @@ These tests need Chromium and are skipped without it.
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from axe_core_python.sync_playwright import Axe
-from explorer.serving import Explorer, serve
-from playwright.sync_api import Browser, Page, sync_playwright
+from explorer.browsing import MARKS, TICKS, Visit
+from explorer.serving import Explorer
+from playwright.sync_api import Browser, Page
 
 from softstep import envs, theory
 from softstep.explorer.live.live_config import BASES
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ROOMS = ("one-network", "two-networks", "stability", "noise", "live", "reports")
+ROOMS = ("one-network", "two-networks", "stability", "noise", "atlas", "live", "reports")
 
-pytestmark = [
-    pytest.mark.heavy,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
-    folder = tmp_path_factory.mktemp("runs")
-    (folder / "a-run").mkdir()
-    report = "<!doctype html><title>t</title><p id=p>waiting</p><script>p.textContent = 'drawn'</script>"
-    (folder / "a-run" / "report.html").write_text(report)
-    with serve(folder) as explorer:
-        yield explorer.enter()
-
-
-class Visit:
-    """A browser page of the explorer, with the errors and warnings that occurred on it."""
-
-    def __init__(self, browser: Browser, explorer: Explorer, **options: Any) -> None:
-        self.context = browser.new_context(**options)
-        cookies = [{"name": c.name, "value": c.value or "", "url": explorer.url} for c in explorer.client.cookies.jar]
-        self.context.add_cookies(cookies)  # type: ignore[arg-type]
-        self.page: Page = self.context.new_page()
-        self.url, self.problems, self.tolerated = explorer.url, list[str](), "nothing"
-        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on(
-            "requestfailed", lambda r: self.problems.append(f"failed: {r.url}") if "events" not in r.url else None
-        )
-
-    def go(self, room: str) -> Page:
-        self.page.goto(f"{self.url}/#/{room}")
-        self.page.wait_for_selector(f"#room-{room.partition('?')[0]}")
-        return self.page
-
-    def drawn(self, figure: str) -> dict[str, dict[str, Any]]:
-        """Wait until a figure is drawn, then return its traces by name."""
-        self.page.wait_for_function("id => document.getElementById(id)?.data?.length > 0", arg=figure)
-        traces = self.page.evaluate(
-            "id => document.getElementById(id).data.map(t => ({name: t.name, x: Array.from(t.x ?? []),"
-            " y: Array.from(t.y ?? [])}))",
-            figure,
-        )
-        return {str(trace["name"]): trace for trace in traces}
-
-    def type(self, control: str, value: str) -> None:
-        box = self.page.locator(f"[id='control-{control}-value']")
-        box.fill(value)
-        box.press("Enter")
-        box.blur()
-
-
-@pytest.fixture
-def visit(browser: Browser, explorer: Explorer) -> Iterator[Visit]:
-    visit = Visit(browser, explorer, viewport={"width": 1280, "height": 900})
-    yield visit
-    visit.context.close()
-    assert not [problem for problem in visit.problems if visit.tolerated not in problem]
+pytestmark = MARKS
 
 
 # ---- every room, in both themes, narrow and wide ----
@@ -198,6 +130,7 @@ LOGARITHMIC = (
     "noise",
     "noise?c=0.999&alpha=0.01",
     "two-networks",
+    "atlas",
 )
 
 
@@ -216,16 +149,6 @@ def test_tick_labels_are_numbers_that_do_not_overlap(
         assert not set("μnkMG") & set("".join(axis["texts"])), axis
         assert axis["closest"] >= 0, axis
     visit.context.close()
-
-
-TICKS = """() => [...document.querySelectorAll('.plot')].flatMap(plot =>
-  [['.xtick text', 'left', 'right'], ['.ytick text', 'top', 'bottom']].map(([selector, start, end]) => {
-    const texts = [...plot.querySelectorAll(selector)];
-    const boxes = texts.map(text => text.getBoundingClientRect()).sort((a, b) => a[start] - b[start]);
-    const gaps = boxes.slice(1).map((box, i) => box[start] - boxes[i][end]);
-    return { plot: plot.id, texts: texts.map(text => text.textContent), closest: Math.min(1e9, ...gaps) };
-  }))"""
-"""For each axis, its labels and the smallest gap between two of them, in pixels."""
 
 
 def test_a_slider_moved_with_the_keyboard_updates_the_figure_and_the_address(visit: Visit) -> None:
@@ -369,7 +292,7 @@ def test_the_address_never_starts_training(visit: Visit, explorer: Explorer) -> 
 def test_twenty_pages_are_served_at_once(browser: Browser, explorer: Explorer) -> None:
     visits = [Visit(browser, explorer) for _ in range(20)]
     for i, visit in enumerate(visits):
-        visit.go(ROOMS[i % 4])
+        visit.go(ROOMS[i % 5])
     for visit in visits:
         visit.page.wait_for_function("() => [...document.querySelectorAll('.plot')].some(plot => plot.data?.length)")
         assert not visit.problems

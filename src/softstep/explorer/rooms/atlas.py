@@ -94,7 +94,8 @@ def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
 
     Returns:
         The map; `edges` are the borders of its cells and `position` the middles of its rows, on an axis of τ on which
-        the row without a target network lies apart, above 1. `window` has the two ends of the advised window over α.
+        the row without a target network lies apart, above 1, at `no_target`. `window` has the two ends of the advised
+        window over α.
     """
     grid, edges, say = grid_of(table), _edges(table), atlas_words.Words(table)
     settings = {name: getattr(table, name) for name in ("gamma", "updates", "optimizer", "algorithm", "source")}
@@ -105,7 +106,7 @@ def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
         "label": [["" if cell is None else say.number(cell.mean) for cell in row] for row in grid.rows],
         "short": [[say.short(cell) for cell in row] for row in grid.rows],
         "text": [[say.hover(cell) for cell in row] for row in grid.rows],
-        "position": [position(table, tau) for tau in grid.tau], "edges": edges,
+        "position": [position(table, tau) for tau in grid.tau], "no_target": position(table, 1.0), "edges": edges,
         "colours": {"low": table.lowest_return, "high": table.highest_return},
         "window": _window_over_alpha(table, edges["alpha"]), "arms": _arms(table, arms),
         "caption": say.caption(), "says": say.scope(arms), "python": measured_map_lines(table.environment),
@@ -183,16 +184,14 @@ def point_of(table: Table, alpha: float, c: float, tables: Sequence[Table] = TAB
     Returns:
         `nearest` with its `measured` words, the window's ends and the words of the `advice`, and `without`.
     """
-    tau, say, edges = TargetUpdate.from_c(c).tau, atlas_words.Words(table), _edges(table)
+    tau, say = TargetUpdate.from_c(c).tau, atlas_words.Words(table)
     near = nearest_cells(table, alpha, tau)
     advice = advise(
         gamma=table.gamma, learning_rate=alpha, updates=table.updates, optimizer=table.optimizer,
         env=table.environment, tau=tau, tables=tables,
     )  # fmt: skip
-    place, is_on_map = position(table, tau), edges["alpha"][0] <= alpha <= edges["alpha"][-1]
     return {
-        "env": table.environment, "alpha": alpha, "c": c, "tau": tau, "position": place,
-        "on_map": is_on_map and (tau == 1 or tau >= edges["tau"][0]),
+        "env": table.environment, "alpha": alpha, "c": c, "tau": tau,
         "nearest": {name: [getattr(cell, name) for cell in near] for name in Cell._fields},
         "measured": say.nearest(near, alpha, tau),
         "low": advice.window.low, "high": advice.window.high, "exists": advice.window.exists,

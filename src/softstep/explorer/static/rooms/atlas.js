@@ -120,6 +120,7 @@ class Atlas {
     if (state.env !== this.env) this.requests.send("atlas-map", { env: state.env });
     this.env = state.env;
     this.requests.send(POINT, state);
+    this.placeHandle();
   }
 
   // ---- drawing ----
@@ -144,7 +145,6 @@ class Atlas {
     this.command.textContent = point.command;
     this.python.show(point.python);
     this.showTraining();
-    this.placeHandle();
     this.drawTables();
   }
 
@@ -163,10 +163,13 @@ class Atlas {
     this.tables.replaceChildren(...[mapTable(this.answer, { alpha, tau }), armsTable(this.answer)].filter(Boolean));
   }
 
+  /** Place the handle at the selected pair, at once: the next arrow key starts from there. */
   placeHandle() {
-    if (!this.point) return;
-    this.handle.node.hidden = !this.point.on_map;
-    this.handle.moveTo(this.point.alpha, this.point.position);
+    if (!this.answer) return;
+    const { alpha, c } = this.state();
+    const { edges, no_target: position } = this.answer;
+    this.handle.node.hidden = !(alpha >= edges.alpha[0] && alpha <= edges.alpha.at(-1) && 1 - c >= edges.tau[0]);
+    this.handle.moveTo(alpha, c === 0 ? position : 1 - c);
   }
 
   unmount() {
