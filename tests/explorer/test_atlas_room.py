@@ -64,7 +64,7 @@ def test_a_map_has_the_shipped_cells_at_their_places(name):
     assert [result[key] for key in ("gamma", "updates", "source")] == [
         raw[key] for key in ("gamma", "updates", "source")
     ]
-    assert result["colours"] == {"low": raw["lowest_return"], "high": raw["highest_return"]}
+    assert result["scale"] == {"low": raw["lowest_return"], "high": raw["highest_return"]}
 
 
 @pytest.mark.parametrize("name", NAMES)

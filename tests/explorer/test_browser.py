@@ -144,7 +144,7 @@ def test_tick_labels_are_numbers_that_do_not_overlap(
     page.wait_for_function("() => [...document.querySelectorAll('.plot')].every(plot => plot.data?.length)")
     page.wait_for_timeout(500)
     labels = page.evaluate(TICKS)
-    assert len(labels) > 2
+    assert len(labels) >= 2
     for axis in labels:
         assert not set("μnkMG") & set("".join(axis["texts"])), axis
         assert axis["closest"] >= 0, axis

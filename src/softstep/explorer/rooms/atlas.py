@@ -107,7 +107,7 @@ def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
         "short": [[say.short(cell) for cell in row] for row in grid.rows],
         "text": [[say.hover(cell) for cell in row] for row in grid.rows],
         "position": [position(table, tau) for tau in grid.tau], "no_target": position(table, 1.0), "edges": edges,
-        "colours": {"low": table.lowest_return, "high": table.highest_return},
+        "scale": {"low": table.lowest_return, "high": table.highest_return},
         "window": _window_over_alpha(table, edges["alpha"]), "arms": _arms(table, arms),
         "caption": say.caption(), "says": say.scope(arms), "python": measured_map_lines(table.environment),
     }  # fmt: skip

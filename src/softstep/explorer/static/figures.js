@@ -6,6 +6,7 @@ import { palette } from "./palette.js";
 
 const OFFSCREEN_DELAY = 120; // milliseconds after which figures outside the window are redrawn
 const LABEL_WIDTH = 65, MOST_LABELS = 7; // pixels for a label of the horizontal axis; labels of the vertical one
+const COLOUR_BAR_WIDTH = 90; // pixels beside the axes
 
 const plotlyReady = new Promise((resolve) => {
   if (window.Plotly) resolve(window.Plotly);
@@ -49,7 +50,8 @@ function styledLayout(layout, colours, traces, width) {
     gridcolor: colours.grid, linecolor: colours.line, tickcolor: colours.line, zeroline: false, fixedrange: true,
     automargin: true, exponentformat: "power",
   };
-  const most = { x: Math.max(3, Math.floor(width / LABEL_WIDTH)), y: MOST_LABELS };
+  const axisWidth = traces.some((trace) => trace.colorbar) ? width - COLOUR_BAR_WIDTH : width;
+  const most = { x: Math.max(3, Math.floor(axisWidth / LABEL_WIDTH)), y: MOST_LABELS };
   const styledAxis = (letter, axis = {}) => ({ ...axisStyle, ...ticksOf(letter, axis, traces, most[letter]), ...axis,
     title: { standoff: 8, ...(axis.title ?? {}) } });
   return {

@@ -17,7 +17,7 @@ export function map(answer, { width, height }, colours) {
   const colourBar = { title: { text: "return", side: "top" }, thickness: 12, outlinewidth: 0, len: 0.95, tickfont: { color: colours.quiet } };
   const heat = (part, name, y, lines) => ({ type: "heatmap", name, showlegend: false, x: answer.alpha, y, z: part.map(({ z }) => z),
     text: part.map(({ label }) => label), hovertext: part.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>",
-    hoverongaps: false, xgap: 1, ygap: 1, colorscale: SCALE, zmin: answer.colours.low, zmax: answer.colours.high,
+    hoverongaps: false, xgap: 1, ygap: 1, colorscale: SCALE, zmin: answer.scale.low, zmax: answer.scale.high,
     colorbar: colourBar, ...labels(lines) });
   const end = (name, showlegend, line) => ({ name: "the window of softstep advise", showlegend, x: advised.alpha, y: advised[name], mode: "lines",
     line, hoverinfo: "skip" });
@@ -25,7 +25,7 @@ export function map(answer, { width, height }, colours) {
   const arms = { name: "arms of softstep compare: other settings", x: answer.arms.map(({ learning_rate: alpha }) => alpha),
     y: answer.arms.map(({ position }) => position), mode: "markers", meta: "dots", line: { color: colours.ink },
     hovertext: answer.arms.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "diamond", size: 11,
-      color: answer.arms.map(({ mean }) => mean), colorscale: SCALE, cmin: answer.colours.low, cmax: answer.colours.high, line: { color: colours.ground, width: 2 } } };
+      color: answer.arms.map(({ mean }) => mean), colorscale: SCALE, cmin: answer.scale.low, cmax: answer.scale.high, line: { color: colours.ground, width: 2 } } };
   const log = (value) => Math.log10(value);
   return {
     traces: [heat(targets, "with a target network", targets.map(({ y }) => y), isHigh ? 2 : 1),
