@@ -165,6 +165,7 @@ def test_the_command_prints_the_same_advice(alpha, c, capsys):
     result = answer("atlas-point", {"env": NAMES[0], "alpha": alpha, "c": c})
     assert main(shlex.split(result["command"])[1:]) == 0
     assert capsys.readouterr().out == result["whole"] + "\n"
+    assert f" {alpha:.12g} " in result["command"]  # the text rounds it
 
 
 @pytest.mark.parametrize("name", NAMES)
