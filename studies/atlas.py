@@ -1,6 +1,6 @@
 """Gather the atlas: the tables of its studies, and what they say together.
 
-    python studies/atlas.py runs/atlas     # when the studies are finished; docs/results/atlas gets their tables
+    python studies/atlas.py runs/atlas/*   # when these studies are finished; docs/results/atlas gets their tables
     python studies/atlas.py                # the summary again, from those tables
 
 studies/protocol.md declares the studies, the metric, the claims and the normalization.
@@ -70,7 +70,7 @@ def read_spec(name: str) -> Spec:
 
 
 def kept_rows(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the records of a study's table that its summaries need, with float32 returns."""
+    """Return the records of a study's table that its summaries need."""
     last = pl.col("env_steps") == pl.col("env_steps").max().over("cell", "seed")
     kept = table.filter(pl.col("eval_return").is_finite() | last)
     return kept.select(name for name in COLUMNS if name in kept.columns)
@@ -170,12 +170,14 @@ def summarize(names: Sequence[str]) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Collect the finished studies of a folder, if one is given, and write the summary."""
-    for folder in sorted(path for name in arguments for path in Path(name).iterdir() if path.name in SCALES):
+    """Collect the finished studies in the given folders, if there are any, and write the summary."""
+    for folder in map(Path, arguments):
+        if folder.name not in SCALES:
+            raise SystemExit(f"{folder} is not named after a study of the atlas: {', '.join(SCALES)}")
         collect(folder)
     names = [name for name in SCALES if (RESULTS / f"{name}.json").exists()]
     if not names:
-        raise SystemExit(f"{RESULTS} has no study yet: give the folder of the finished studies")
+        raise SystemExit(f"{RESULTS} has no study yet: give the folders of the finished ones")
     write_atomically(RESULTS / "summary.json", (json_text(summarize(names), indent=1) + "\n").encode())
 
 

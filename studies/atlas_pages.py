@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,11 +28,17 @@ PAGE = RESULTS / "README.md"
 
 BLOCK = re.compile(r"(<!-- atlas: (?P<name>[a-z-]+) -->\n).*?(<!-- atlas: end -->)", re.DOTALL)
 SHORT_NAMES = {"learning_rate": "α", "target.tau": "τ", "target.period": "period", "learning_rate_decay": "α decays to",
-               "max_grad_norm": "clipped to", "double_q": "double Q"}  # fmt: skip
+               "max_grad_norm": "clipping", "double_q": "double Q"}  # fmt: skip
+PICTURED = ("soft", "none", "hard", "harmonic", "layer-norm", "three-step")
+"""Contenders in the picture of an environment; nine curves could not be told apart."""
 FIXED = ("c", "normalization", "target_scope", "n_step", "target.schedule")
 """Settings that are the same for all candidates of a contender and that its name states."""
 
 Row = Mapping[str, Any]
+
+
+def _settings(study: Any, winner: Any) -> Mapping[str, Any]:
+    return study.spec.contenders[winner.contender].candidates[winner.candidate - 1]
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
@@ -53,6 +60,8 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 
 def _value_text(value: Any) -> str:
+    if value is None:
+        return "no"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return minus_sign(format_setting(value)) if isinstance(value, (int, float)) else str(value)
@@ -79,6 +88,7 @@ def overview(summary: Row, studies: Mapping[str, Any]) -> str:
         rows.append([
             f"[{study['env']}]({name}.md)", verdict["verdict"] if verdict else "–",
             interval(verdict) if verdict else "–", f"{study['margin']:g}",
+            best_checkpoint_difference(study, "soft-beats-none"),
             ", ".join(f"`{kind}` {format_result(means[kind])}" for kind in kinds), tau_range(studies[name]),
         ])  # fmt: skip
     heads = [
@@ -111,19 +121,34 @@ def contenders_table(summary: Row, study: Any) -> str:
         settings = study.spec.contenders[row["contender"]].candidates[row["candidate"] - 1]
         rows.append([
             f"`{row['contender']}`", settings_text(settings), format_result(row["selection_score"]),
-            interval(row, "mean"), format_result(row["mean_return"]), f"{row['diverged']} of {row['seeds']}",
+            interval(row, "mean"), format_result(row["mean_return"]), format_result(row.get("fresh_return", math.nan)),
         ])  # fmt: skip
-    heads = ["contender", "its winner", "on selection seeds", "final return, judged", "mean over the run", "diverged"]
+    heads = [
+        "contender",
+        "its winner",
+        "on selection seeds",
+        "final return, judged",
+        "mean over the run",
+        "best checkpoint",
+    ]
     return table(heads, rows)
 
 
 def verdicts_table(summary: Row, _: Any) -> str:
     """Return the verdicts on the claims of one environment."""
     rows = [
-        [f"`{row['claim']}`", row["verdict"], interval(row), f"{row['p_holm']:.2g}", f"{row['improvement']:.2f}"]
+        [f"`{row['claim']}`", row["verdict"], interval(row), f"{row['p_holm']:.2g}", f"{row['improvement']:.2f}",
+         best_checkpoint_difference(summary, row["claim"])]
         for row in summary["verdicts"]
-    ]
-    return table(["claim", "verdict", "difference, 95 % interval", "p after Holm", "P(better)"], rows)
+    ]  # fmt: skip
+    heads = ["claim", "verdict", "difference, 95 % interval", "p after Holm", "P(better)", "of best checkpoints"]
+    return table(heads, rows)
+
+
+def best_checkpoint_difference(summary: Row, claim: str) -> str:
+    """Return how far the best checkpoints of a claim's sides differ on fresh episodes, which is not judged."""
+    row = next((row for row in summary.get("secondary", ()) if row["claim"] == claim), None)
+    return interval(row) if row else "–"
 
 
 def candidates_table(_: Row, study: Any) -> str:
@@ -161,11 +186,18 @@ def filled(text: str, blocks: Mapping[str, Callable[[], str]]) -> str:
 
 def picture(study: Any, title: str) -> str:
     """Return the learning curves of the winners on the judging seeds as SVG."""
-    names = {winner.cell: winner.contender for winner in study.winners}
+    names = {winner.cell: winner.contender for winner in study.winners if winner.contender in PICTURED}
     judged = study.table.filter(
         pl.col("cell").is_in(list(names)) & (pl.col("seed") >= study.spec.judging_seeds.start)
     ).with_columns(arm=pl.col("cell").replace(names))
-    return curves_svg(judged.drop("cell"), title=title)
+    shown = ("learning_rate", "target.tau", "target.period")  # the others are in the table
+    details = {
+        winner.contender: settings_text(
+            {name: value for name, value in _settings(study, winner).items() if name in shown}
+        )
+        for winner in study.winners
+    }
+    return curves_svg(judged.drop("cell"), title=title, details={name: details[name] for name in names.values()})
 
 
 def pages() -> dict[Path, str]:

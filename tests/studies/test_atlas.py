@@ -14,6 +14,7 @@ import pytest
 
 from softstep import stats
 from softstep.cli.main import main
+from softstep.files import json_text
 from softstep.policies.rejudging import study_best_returns
 from softstep.studies import study_folder
 from softstep.studies.declaration import content_differences, read_declarations, spec_content
@@ -51,14 +52,15 @@ second = "none"
 """
 
 
-def load_atlas() -> ModuleType:
-    location = importlib.util.spec_from_file_location("atlas_script", ROOT / "studies/atlas.py")
+def load_script(name: str) -> ModuleType:
+    location = importlib.util.spec_from_file_location(name, ROOT / f"studies/{name}.py")
     script = importlib.util.module_from_spec(location)
     location.loader.exec_module(script)
     return script
 
 
-ATLAS = load_atlas()
+ATLAS = load_script("atlas")
+FINISHED = [name for name in ATLAS.SCALES if (ATLAS.RESULTS / f"{name}.json").exists()]
 
 
 def number(text: str) -> float:
@@ -107,6 +109,25 @@ def test_the_protocol_says_what_the_specs_say() -> None:
         assert len(rates) == 1
 
 
+@pytest.mark.parametrize("name", FINISHED)
+def test_a_study_was_declared_before_its_data_and_not_changed(name: str) -> None:
+    carried = json.loads((ATLAS.RESULTS / f"{name}.json").read_text(encoding="utf-8"))["declaration"]
+    declared = json.loads((ATLAS.SPECS / f"{name}.declared.json").read_text(encoding="utf-8"))
+    assert carried["declarations"] == declared["declarations"]
+    assert [row["declared"] < carried["began"] for row in declared["declarations"]] == [True]
+    assert [row["content"] for row in carried["specs"]] == [declared["declarations"][0]["content"]]
+
+
+def test_the_summary_is_that_of_the_tables() -> None:
+    stored = json.loads((ATLAS.RESULTS / "summary.json").read_text(encoding="utf-8"))
+    assert stored == json.loads(json_text(ATLAS.summarize(FINISHED))), "run python studies/atlas.py"
+
+
+def test_the_pages_have_the_tables_and_pictures_of_the_summary() -> None:
+    for path, text in load_script("atlas_pages").pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run python studies/atlas_pages.py"
+
+
 def test_the_protocol_lists_the_contenders_and_claims() -> None:
     named = [row[0] for row in rows_of("Contenders")]
     assert named == list(ATLAS.read_spec("cartpole").contenders)
@@ -125,7 +146,7 @@ def test_collected_tables_give_what_the_study_gives(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(ATLAS, "RESULTS", results)
     assert f"judged again on {ATLAS.FRESH_EPISODES} fresh episodes" in PROTOCOL
     monkeypatch.setattr(ATLAS, "FRESH_EPISODES", 3)
-    ATLAS.main([str(runs)])
+    ATLAS.main([str(runs / name) for name in ("cartpole", "acrobot")])
     summary = json.loads((results / "summary.json").read_text())
     for name in ("cartpole", "acrobot"):
         study = Study(runs / name)
@@ -163,4 +184,6 @@ def test_collected_tables_give_what_the_study_gives(tmp_path: Path, monkeypatch:
 def test_a_study_that_is_not_finished_is_not_collected(tmp_path: Path) -> None:
     study_folder.create_study(tmp_path / "cartpole", Spec.from_toml(TINY, source="tiny"))
     with pytest.raises(SystemExit, match=r"is not finished: .*--resume"):
+        ATLAS.main([str(tmp_path / "cartpole")])
+    with pytest.raises(SystemExit, match="is not named after a study of the atlas: cartpole, acrobot"):
         ATLAS.main([str(tmp_path)])
