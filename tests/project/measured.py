@@ -90,6 +90,22 @@ class Returns:
         return number(float(np.sort(self.means)[rank]))
 
 
+class Atlas:
+    """The summary of the atlas."""
+
+    def __init__(self) -> None:
+        self.studies = json.loads((RESULTS / "atlas" / "summary.json").read_text(encoding="utf-8"))["studies"]
+
+    def difference(self, study: str, claim: str, kind: Literal["verdicts", "secondary"] = "verdicts") -> str:
+        """Return a claim's difference with its interval, in final returns or (secondary) between best checkpoints."""
+        (row,) = [row for row in self.studies[study][kind] if row["claim"] == claim]
+        return interval(row["estimate"], row["low"], row["high"])
+
+    def best(self, study: str) -> str:
+        """Return the contender with the highest final return."""
+        return max(self.studies[study]["contenders"], key=lambda row: row["mean"])["contender"]
+
+
 class Comparison:
     """The judged agents of a comparison."""
 

@@ -29,6 +29,7 @@ def names() -> dict[str, object]:
         "demo": measured.Comparison("demo", "LunarLander-v3"),
         "lander_map": measured.Map("lander-map"),
         "cartpole_map": measured.Map("cartpole-map"),
+        "atlas": measured.Atlas(),
         "sac_lander": measured.Returns("sac-lander"),
         "td3_lander": measured.Returns("td3-lander"),
         "sac_pendulum": measured.Returns("sac-pendulum"),
