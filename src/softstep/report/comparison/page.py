@@ -108,17 +108,15 @@ def comparison_page(
     """
     styles = arm_styles(arms_of(curves))
     fixed = plotted_data.declared_or_none(config, margin, floor)
-    moves = plotted_data.with_relative_moves(curves)
-    lowest = fixed.floor if fixed else math.nan
-    scores = plotted_data.seed_scores(curves, lowest)
+    scores = plotted_data.seed_scores(curves, fixed.floor if fixed else math.nan)
     sections = "".join((
         section("Verdicts on the claims", verdict_cards(verdicts, fixed.margin if fixed else None)),
         '<div id="measured">',
         _arm_switches(styles),
         _learning(curves, styles),
         _final_scores(scores, styles, fixed),
-        best_checkpoints_section(best, scores, verdicts, lowest, styles),
-        _moves(moves, config, styles),
+        best_checkpoints_section(best, scores, verdicts, fixed.floor if fixed else math.nan, styles),
+        _moves(plotted_data.with_relative_moves(curves), config, styles),
         _gap(curves, styles),
         _solved(curves, config, styles),
         "</div>",
@@ -128,17 +126,16 @@ def comparison_page(
         downloads(CONTENTS if best is None else CONTENTS | BEST_CONTENTS),
         provenance("Configuration", config.to_json(), versions),
     ))  # fmt: skip
-    short = answer_box([part.strip() for part in answer.removeprefix(QUESTION).split("\n\n") if part.strip()])
-    content = _header(config, styles) + short + table_of_contents(sections) + sections
+    parts = [part.strip() for part in answer.removeprefix(QUESTION).split("\n\n") if part.strip()]
+    content = _header(config, styles) + answer_box(parts) + table_of_contents(sections) + sections
     tables = {
         "curves": as_columns(curves),
         "episodes": as_columns(episodes),
         "scores": as_columns(scores),
         "verdicts": as_rows(verdicts),
         "first_steps": as_rows(first_steps),
+        **({} if best is None else {"best_checkpoints": as_rows([agent._asdict() for agent in best.agents])}),
     }
-    if best is not None:
-        tables["best_checkpoints"] = as_rows([agent._asdict() for agent in best.agents])
     return document(f"softstep: {config.env}", content + embedded_tables(tables))
 
 
