@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -175,12 +176,18 @@ def test_float32_causes_no_warning(adapter: Harness) -> None:
 def test_a_compiled_harmonic_step_follows_the_schedule_or_is_refused_by_name(adapter: Harness) -> None:
     follower, expected = adapter.follow(adapter.network(arrays(0)), HARMONIC), arrays(0)
     follower.compile()
-    if adapter.name in ("torch", "keras"):
-        with pytest.raises(RuntimeError, match=r"harmonic target is being compiled|is being traced"):
-            follower.step(adapter.network(arrays(1)))
+    refusal = ""
+    try:
+        follower.step(adapter.network(arrays(1)))
+    except RuntimeError as error:
+        refusal = str(error)
+    if refusal:  # by Keras always, by PyTorch if the step is compiled whole
+        assert adapter.name in ("torch", "keras")
+        assert re.search(r"harmonic target is being compiled|is being traced", refusal)
         return
-    for step in range(1, 7):
-        follower.step(adapter.network(arrays(step)))
+    for step in range(1, 21):  # more steps than PyTorch compiles anew
+        if step > 1:
+            follower.step(adapter.network(arrays(step)))
         tau = np.float32(min(0.7, 2 / step))
         expected |= {n: blend(expected[n], arrays(step)[n], tau, where=np.where) for n in PARAMETERS}
     for name in PARAMETERS:
