@@ -37,8 +37,9 @@ FIXED = ("c", "normalization", "target_scope", "n_step", "target.schedule")
 Row = Mapping[str, Any]
 
 
-def _settings(study: Any, winner: Any) -> Mapping[str, Any]:
-    return study.spec.contenders[winner.contender].candidates[winner.candidate - 1]
+def settings_of(study: Any, contender: str, candidate: int) -> Mapping[str, Any]:
+    """Return the settings of a contender's candidate, whose numbers begin at 1."""
+    return study.spec.contenders[contender].candidates[candidate - 1]
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
@@ -118,7 +119,7 @@ def contenders_table(summary: Row, study: Any) -> str:
     """Return the contenders of one environment on the judging seeds, the best first."""
     rows = []
     for row in sorted(summary["contenders"], key=lambda row: -row["mean"]):
-        settings = study.spec.contenders[row["contender"]].candidates[row["candidate"] - 1]
+        settings = settings_of(study, row["contender"], row["candidate"])
         rows.append([
             f"`{row['contender']}`", settings_text(settings), format_result(row["selection_score"]),
             interval(row, "mean"), format_result(row["mean_return"]), format_result(row.get("fresh_return", math.nan)),
@@ -193,7 +194,11 @@ def picture(study: Any, title: str) -> str:
     shown = ("learning_rate", "target.tau", "target.period")  # the others are in the table
     details = {
         winner.contender: settings_text(
-            {name: value for name, value in _settings(study, winner).items() if name in shown}
+            {
+                name: value
+                for name, value in settings_of(study, winner.contender, winner.candidate).items()
+                if name in shown
+            }
         )
         for winner in study.winners
     }

@@ -104,7 +104,12 @@ class Tape:
 
 def exported_module(folder: Path) -> ModuleType:
     """Import the module of a policy's exported folder."""
-    spec = importlib.util.spec_from_file_location("exported", folder / "policy.py")
+    return imported(folder / "policy.py")
+
+
+def imported(path: Path) -> ModuleType:
+    """Import a file that is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from importlib import resources
@@ -13,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import imported
 
 from softstep.advice import atlas, regret
 from softstep.advice.atlas import Cell, Table
@@ -26,9 +26,7 @@ TABLES = atlas.load()
 
 
 def test_the_shipped_measurements_are_those_of_the_committed_tables():
-    location = importlib.util.spec_from_file_location("advice_measurements", ROOT / "studies/advice_measurements.py")
-    script = importlib.util.module_from_spec(location)
-    location.loader.exec_module(script)
+    script = imported(ROOT / "studies/advice_measurements.py")
     stored = resources.files("softstep.advice").joinpath("measurements.json").read_text(encoding="utf-8")
     assert json.loads(stored) == json.loads(script.as_text()), "run python studies/advice_measurements.py"
 

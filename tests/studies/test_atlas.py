@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import polars as pl
 import pytest
+from support import imported
 
 from softstep import stats
 from softstep.cli.main import main
@@ -52,14 +51,7 @@ second = "none"
 """
 
 
-def load_script(name: str) -> ModuleType:
-    location = importlib.util.spec_from_file_location(name, ROOT / f"studies/{name}.py")
-    script = importlib.util.module_from_spec(location)
-    location.loader.exec_module(script)
-    return script
-
-
-ATLAS = load_script("atlas")
+ATLAS = imported(ROOT / "studies/atlas.py")
 FINISHED = [name for name in ATLAS.SCALES if (ATLAS.RESULTS / f"{name}.json").exists()]
 
 
@@ -124,7 +116,7 @@ def test_the_summary_is_that_of_the_tables() -> None:
 
 
 def test_the_pages_have_the_tables_and_pictures_of_the_summary() -> None:
-    for path, text in load_script("atlas_pages").pages().items():
+    for path, text in imported(ROOT / "studies/atlas_pages.py").pages().items():
         assert path.read_text(encoding="utf-8") == text, "run python studies/atlas_pages.py"
 
 

@@ -125,7 +125,7 @@ class Target(TargetNetwork):
         if is_compiling():
             if self.update.schedule == "harmonic":
                 raise RuntimeError(
-                    "Target.step of a harmonic target is being compiled, which would fix tau or compile anew at every"
+                    "Target.step of a harmonic target is being compiled, which would fix tau or recompile at every"
                     " step: call it outside of torch.compile, after the compiled training step"
                 )
             with torch.no_grad():

@@ -86,7 +86,7 @@ def run_settings(
         optimizer: name of the optimizer; adam if neither names one.
 
     Raises:
-        ConfigError: γ, α or the length is neither given nor known, is no number, or two names of it disagree.
+        ConfigError: γ, α or the length is neither given nor known or is not a number, or two names of it disagree.
     """
     meaning = conventions.read(library, conventions.select(library, settings, typed=False).settings)
     found, remarks = _found(library, settings), list[str]()

@@ -128,7 +128,7 @@ def window(
 def remaining_error(tau: float, gamma: float, updates: float) -> float:
     """Return the share of an error in the level of all values that is left after the run, (1 − τ(1−γ))^G.
 
-    It holds for a Q-network that fits y perfectly at every step (αb = 1 in one dimension), in a task that goes on: a
+    It holds for a Q-network that fits y perfectly at every step (αb = 1 in one dimension), in a continuing task: a
     number added to all values is an eigenvector of the transitions with eigenvalue 1, so T contracts by 1 − τ(1−γ) per
     update in this direction. A smaller α leaves more of the error.
     """
@@ -216,7 +216,7 @@ def _warnings(learning_rate: float, optimizer: str, law: SpeedLaw) -> list[str]:
 
 
 def _checked(gamma: Any, updates: Any, learning_rate: Any, period: Any) -> tuple[float, float, float, float]:
-    """Return the four numbers as floats. Raises ConfigError for the first that is no number or out of range."""
+    """Return the four numbers as floats. Raises ConfigError for the first that is not a number or out of range."""
     gamma = _number("gamma", gamma)
     if not 0 <= gamma < 1:
         raise ConfigError(f"gamma = {gamma:g} must be in [0, 1): at 1 there is no horizon 1/(1−γ) to compare with")

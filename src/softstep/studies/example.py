@@ -1,11 +1,6 @@
 """Example specs to start from: a grid, and a contest of contenders."""
 
-GRID = """\
-# A study: every combination of the axes' values, with every seed. Run it with `softstep study run FILE`.
-
-env = "gymnax:CartPole-v1"      # any environment of `softstep envs`
-# preset = "lab"                # settings to start from (`softstep presets`)
-
+_BASE = """\
 [base]                          # any field of the configuration (`softstep train --help`)
 total_steps = 50_000
 batch_size = 64
@@ -14,7 +9,18 @@ train_every = 1
 eval_every = 5_000
 eval_episodes = 20
 exploration = { steps = 10_000, end = 0.02 }
+"""
 
+GRID = (
+    """\
+# A study: every combination of the axes' values, with every seed. Run it with `softstep study run FILE`.
+
+env = "gymnax:CartPole-v1"      # any environment of `softstep envs`
+# preset = "lab"                # settings to start from (`softstep presets`)
+
+"""
+    + _BASE
+    + """
 [axes]                          # lists, or low, high and count of a log range
 learning_rate = { low = 1e-4, high = 1e-2, count = 3 }
 c = [0.0, 0.9, 0.99]            # weight of the old target; 0: no target network
@@ -32,21 +38,18 @@ name = "a-target-helps"
 first = { c = [0.9, 0.99] }     # of several cells, the best on the selection seeds
 second = { c = 0.0 }
 """
+)
 
-CONTENDERS = """\
+CONTENDERS = (
+    """\
 # A study: contenders with equally many candidates each; the best candidate of each is judged on seeds of its own.
 # Run it with `softstep study run FILE`; `softstep study declare FILE` before that shows that it came before its data.
 
 env = "gymnax:CartPole-v1"      # any environment of `softstep envs`
 
-[base]                          # any field of the configuration (`softstep train --help`)
-total_steps = 50_000
-batch_size = 64
-learning_starts = 1_000
-train_every = 1
-eval_every = 5_000
-eval_episodes = 20
-exploration = { steps = 10_000, end = 0.02 }
+"""
+    + _BASE
+    + """\
 block_width = 4                 # divides the number of judging seeds
 
 [candidates]
@@ -71,3 +74,4 @@ name = "soft-beats-none"
 first = "soft"
 second = "none"
 """
+)
