@@ -162,7 +162,7 @@ def summarize(names: Sequence[str]) -> dict[str, Any]:
     studies = {name: read_finished(name) for name in names}
     returns = {name: judging_returns(study) for name, study in studies.items()}
     values = {name: returns[name] for name, study in studies.items() if study.spec.base.algorithm == "dqn"}
-    groups = {"dqn": values, "all": returns}
+    groups = {"dqn": values} if len(values) == len(returns) else {"dqn": values, "all": returns}
     return {
         "studies": {name: summarize_study(study) for name, study in studies.items()},
         "over_environments": {name: over_environments(group) for name, group in groups.items() if len(group) > 1},

@@ -7,7 +7,6 @@ A page has a generated table between two markers that name it; the words around 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import re
@@ -15,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import atlas
 import polars as pl
 
 from softstep.files import write_atomically
@@ -97,6 +97,7 @@ def overview(summary: Row, studies: Mapping[str, Any]) -> str:
         "does a target help?",
         "by how much (`soft` − `none`)",
         "δ",
+        "of best checkpoints",
         "within δ of the best",
         "which τ",
     ]
@@ -207,7 +208,6 @@ def picture(study: Any, title: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Return the text of every page and picture by its path."""
-    atlas = load_atlas()
     summary = json.loads((RESULTS / "summary.json").read_text(encoding="utf-8"))
     studies = {name: atlas.read_finished(name) for name in summary["studies"]}
     texts = {}
@@ -227,16 +227,6 @@ def pages() -> dict[Path, str]:
     }
     texts[PAGE] = filled(PAGE.read_text(encoding="utf-8"), shared)
     return texts
-
-
-def load_atlas() -> Any:
-    """Import the script beside this one."""
-    location = importlib.util.spec_from_file_location("atlas", Path(__file__).with_name("atlas.py"))
-    assert location is not None
-    assert location.loader is not None
-    script = importlib.util.module_from_spec(location)
-    location.loader.exec_module(script)
-    return script
 
 
 def main() -> None:
