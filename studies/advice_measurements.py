@@ -3,7 +3,8 @@
     python studies/advice_measurements.py
 
 A map has one cell per (α, τ) of a study; a comparison has one per arm that updates its target after every gradient
-step. To add an environment, add its table to `MAPS` or `COMPARISONS`.
+step. To add an environment, add its table to `MAPS` or `COMPARISONS`. Candidates are the pairs that the contender
+`soft` of the atlas was tuned with, on the selection seeds; every study that studies/atlas.py has collected has some.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+from atlas import SCALES, Finished, read_finished
 
 from softstep import presets
 from softstep.comparison.scores import return_criteria
 from softstep.config import Config
 from softstep.files import write_atomically
 from softstep.studies.spec import Spec
+from softstep.studies.summaries import summarize_agents
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -98,29 +101,52 @@ def measurements() -> Iterator[dict[str, Any]]:
         table = pl.read_parquet(RESULTS / f"{name}.parquet")
         agents = final_returns(table, ["cell", "seed"], spec.criteria.floor)
         env = spec.base.env.rpartition(":")[2]
-        yield described(name, "map", env, spec.base, table) | cells(agents)
+        yield described(name, "map", env, spec.base, table["gradient_steps"].max()) | cells(agents)
     for name, env, preset in COMPARISONS:
         table = pl.read_parquet(RESULTS / f"{name}.parquet").filter(pl.col("arm").is_in(ARMS))
         agents = final_returns(table, ["arm", "seed"], return_criteria(env).floor)
         # two arms may have chosen the same pair: the first one stands for it
         agents = agents.unique(["learning_rate", "tau", "seed"], keep="first", maintain_order=True)
-        yield described(name, "comparison", env, presets.get(preset), table) | cells(agents)
+        yield described(name, "comparison", env, presets.get(preset), table["gradient_steps"].max()) | cells(agents)
+    for name in [name for name in SCALES if (RESULTS / "atlas" / f"{name}.json").exists()]:
+        study = read_finished(name)
+        base = study.spec.base
+        updates = (base.total_steps - base.learning_starts) // base.train_every * base.gradient_steps
+        yield described(f"atlas/{name}", "candidates", base.env.rpartition(":")[2], base, updates) | candidate_cells(
+            study
+        )
 
 
-def described(name: str, kind: str, env: str, config: Config, table: pl.DataFrame) -> dict[str, Any]:
+def candidate_cells(study: Finished) -> dict[str, list[float]]:
+    """Return the columns of the pairs that the contender `soft` of a study of the atlas was tuned with."""
+    agents = summarize_agents(study.table, study.spec)
+    tuned = agents.filter(pl.col("cell").str.starts_with("soft/"), pl.col("seed") < study.spec.judging_seeds.start)
+    rows = tuned.group_by("alpha", "c").agg(
+        pl.len().alias("seeds"),
+        pl.col("final_return").mean().alias("mean"),
+        pl.col("final_return").std().alias("sd"),
+    )
+    rows = rows.select(
+        pl.col("alpha").alias("learning_rate"), (1 - pl.col("c")).alias("tau"), "seeds", "mean", "sd", y_speed=0.0
+    )
+    rows = rows.sort("learning_rate")
+    return {name: [six_digits(value) for value in rows[name]] for name in rows.columns}
+
+
+def described(name: str, kind: str, env: str, config: Config, updates: int) -> dict[str, Any]:
     """Return what all cells of a table share.
 
     Args:
         name: name of the file in docs/results, without its ending.
-        kind: `map` or `comparison`.
+        kind: `map`, `comparison` or `candidates`.
         env: the environment's id without its maker.
         config: settings of all agents.
-        table: one row per agent and record.
+        updates: G, gradient steps of a run.
     """
-    lowest, highest = RETURNS[env]
+    lowest, highest = RETURNS[env] if kind != "candidates" else SCALES[Path(name).name]
     return {
         "source": f"docs/results/{name}.parquet", "kind": kind, "environment": env, "algorithm": config.algorithm,
-        "gamma": config.gamma, "updates": table["gradient_steps"].max(), "optimizer": config.optimizer,
+        "gamma": config.gamma, "updates": updates, "optimizer": config.optimizer,
         "lowest_return": lowest, "highest_return": highest,
     }  # fmt: skip
 

@@ -66,7 +66,7 @@ def test_the_answer_begins_with_the_window_and_ends_with_the_regret(capsys):
     assert shlex.split(command)[2:] == [*NUMBERS, "--tau", "0.005"]
     assert out.startswith(first)
     titles = [line for line in out.splitlines() if line and not line.startswith(" ")][2:]
-    starts = ("Why not slower", "Why not faster", "Warnings", "The nearest", "How such")
+    starts = ("Why not slower", "Why not faster", "Warnings", "The nearest", "How such", "How pairs")
     assert all(title.startswith(start) for title, start in zip(titles, starts, strict=True))
     assert f"{len(atlas.maps(atlas.load()))} environments are a weak test" in out
     assert max(map(len, out.splitlines())) <= 100

@@ -42,9 +42,13 @@ def advise(
         tau = TargetUpdate(tau).tau
     own = window(gamma, updates, learning_rate, optimizer, period)
     nearest = atlas.neighbours(gamma, updates, learning_rate, optimizer, tables)
+    drawn = regret.how_drawn_pairs_fared(tables)
     if env is not None:
         name = atlas.environment_named(env, tables)
         nearest = [neighbour for neighbour in nearest if neighbour.table.environment == name]
-    placings = tuple(regret.placings(tables))
-    fared, algorithms = tuple(regret.how_it_fared(tables)), tuple(sorted({table.algorithm for table in tables}))
-    return Advice(gamma, updates, learning_rate, optimizer, tau, own, tuple(nearest), fared, algorithms, placings)
+        drawn = [pairs for pairs in drawn if pairs.environment == name]
+    return Advice(
+        gamma, updates, learning_rate, optimizer, tau, own, tuple(nearest),
+        fared=tuple(regret.how_it_fared(tables)), drawn=tuple(drawn), placings=tuple(regret.placings(tables)),
+        algorithms=tuple(sorted({table.algorithm for table in atlas.maps(tables).values()})),
+    )  # fmt: skip

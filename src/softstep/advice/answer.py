@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from softstep.advice.atlas import Cell, Neighbour
-from softstep.advice.regret import SPAN, Fared, Placing
+from softstep.advice.regret import SPAN, Drawn, Fared, Placing
 from softstep.advice.window import Place, Window, two_digits
 
 WIDTH = 96
@@ -24,6 +24,12 @@ _MEANINGS = {
     Place.FAST: "y may move too fast",
     Place.NO_TARGET: "it may blow up, and it need not",
 }
+
+_HEADS = {
+    Place.CERTAINLY_SLOW: "certainly too slow", Place.PROBABLY_SLOW: "probably too slow", Place.INSIDE: "inside",
+    Place.FAST: "above",
+}  # fmt: skip
+"""Columns of the table of pairs, from slow to fast."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,10 @@ class Advice:
     """The nearest measurements, one per environment, nearest first."""
     fared: tuple[Fared, ...]
     """How rules like this one fared, by rule."""
+    drawn: tuple[Drawn, ...]
+    """How pairs that were drawn at random fared, by their places in the window; by environment."""
     algorithms: tuple[str, ...]
-    """The algorithms that were measured."""
+    """The algorithms of the maps."""
     placings: tuple[Placing, ...]
     """Where the best measured τ lay, by environment."""
 
@@ -75,6 +83,10 @@ class Advice:
             "environments": len(self.placings),
             "regret": [{"rule": fared.rule, **fared.regret, "mean": fared.mean} for fared in self.fared],
             "best_measured": [placing._asdict() for placing in self.placings],
+            "drawn_pairs": [
+                drawn._asdict() | {"points": {place.value: list(values) for place, values in drawn.points.items()}}
+                for drawn in self.drawn
+            ],
         }  # fmt: skip
 
 
@@ -91,6 +103,7 @@ def in_words(advice: Advice) -> str:
             f"How such advice fared ({SPAN:.0f} points from nothing learned to solved)",
             *_fared(advice.fared, advice.placings),
         ],
+        *([["How pairs (α, τ) fared that were drawn at random", *_drawn(advice.drawn)]] if advice.drawn else []),
     ]
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -220,6 +233,23 @@ def _fared(fared: Sequence[Fared], placings: Sequence[Placing]) -> Iterator[str]
         " found on such environments, not before them.",
         "  ",
     )
+
+
+def _drawn(drawn: Sequence[Drawn]) -> Iterator[str]:
+    rows = [["points on average (pairs)", *_HEADS.values()]]
+    for pairs in drawn:
+        name = pairs.environment if pairs.algorithm == "dqn" else f"{pairs.environment}, {pairs.algorithm.upper()}"
+        rows.append([name, *(_mean_and_count(pairs.points.get(place, ())) for place in _HEADS)])
+    yield from _aligned(rows)
+    yield _wrapped(
+        "Each pair has three seeds, and the window of its own α; the upper end was fitted to the maps of other"
+        " environments. α was drawn too, so a pair may fail for its α alone.",
+        "  ",
+    )
+
+
+def _mean_and_count(points: Sequence[float]) -> str:
+    return f"{sum(points) / len(points):.0f} ({len(points)})" if points else "–"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

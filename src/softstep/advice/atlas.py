@@ -29,7 +29,10 @@ class Cell(NamedTuple):
     sd: float
     """Standard deviation over the seeds."""
     y_speed: float
-    """Standard deviations of y by which y moves in one gradient step (RMS), the median over the run and the seeds."""
+    """Standard deviations of y by which y moves in one gradient step (RMS), the median over the run and the seeds.
+
+    0 in a table of candidates, which does not keep it.
+    """
 
 
 class Table(NamedTuple):
@@ -38,7 +41,7 @@ class Table(NamedTuple):
     source: str
     """File that the cells were computed from."""
     kind: str
-    """`map` (a grid over α and τ) or `comparison` (a few pairs)."""
+    """`map` (a grid over α and τ), `comparison` (a few pairs), or `candidates` (pairs drawn at random)."""
     environment: str
     algorithm: str
     gamma: float
@@ -98,6 +101,11 @@ def maps(tables: Sequence[Table]) -> dict[str, Table]:
     return {table.environment: table for table in tables if table.kind == "map"}
 
 
+def candidates(tables: Sequence[Table]) -> dict[str, Table]:
+    """Return the randomly drawn pairs of every environment that has some, by environment."""
+    return {table.environment: table for table in tables if table.kind == "candidates"}
+
+
 def environments(tables: Sequence[Table]) -> list[str]:
     """Return the measured environments, each once."""
     return list(dict.fromkeys(table.environment for table in tables))
@@ -122,6 +130,8 @@ def neighbours(
 ) -> list[Neighbour]:
     """Return for every environment its nearest measurements of several τ at one α, nearest first.
 
+    Candidates are not among them, because no two share an α.
+
     Args:
         gamma: γ.
         updates: G, gradient steps of the run.
@@ -130,7 +140,7 @@ def neighbours(
         tables: tables to search.
     """
     nearest: dict[str, Neighbour] = {}
-    for table in tables:
+    for table in [table for table in tables if table.kind != "candidates"]:
         differs = float(optimizer != table.optimizer)
         length = math.log10((1 - gamma) * updates / table.horizons)
         rows = {alpha: row for alpha, row in table.rows().items() if len(row) > 1}

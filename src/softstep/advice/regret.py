@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from softstep.advice import speed
-from softstep.advice.atlas import Cell, Table, maps
-from softstep.advice.window import LARGEST_TAU, Window, window
+from softstep.advice.atlas import Cell, Table, candidates, maps
+from softstep.advice.window import LARGEST_TAU, Place, Window, window
 
 SPAN = 500.0
 """Points from nothing learned to solved."""
@@ -58,6 +58,15 @@ class Placing(NamedTuple):
     def is_exception(self) -> bool:
         """Whether most of them lay below the window."""
         return 2 * self.below > self.rows
+
+
+class Drawn(NamedTuple):
+    """How pairs (α, τ) that were drawn at random fared, by where each τ lay in the window of its α."""
+
+    environment: str
+    algorithm: str
+    points: Mapping[Place, tuple[float, ...]]
+    """Points of each pair, the best first; places without a pair are left out."""
 
 
 def points(table: Table, mean_return: float) -> float:
@@ -142,6 +151,23 @@ def placings(tables: Sequence[Table]) -> list[Placing]:
         below = sum(best[alpha] < own.low for alpha, own in windows.items())
         above = sum(best[alpha] > own.high for alpha, own in windows.items())
         result.append(Placing(name, below, len(best) - below - above, above))
+    return result
+
+
+def how_drawn_pairs_fared(tables: Sequence[Table]) -> list[Drawn]:
+    """Return for every table of candidates how its pairs fared, by their places in windows that did not see them.
+
+    The speed of y is learned from the maps of other environments, as in `held_out_windows`.
+    """
+    by_environment, result = maps(tables), []
+    for name, table in candidates(tables).items():
+        law = speed.fit([other for environment, other in by_environment.items() if environment != name])
+        places: dict[Place, list[float]] = {place: [] for place in Place}
+        for cell in table.cells:
+            own = window(table.gamma, table.updates, cell.learning_rate, table.optimizer, law=law)
+            places[own.place(cell.tau)].append(points(table, cell.mean))
+        kept = {place: tuple(sorted(values, reverse=True)) for place, values in places.items() if values}
+        result.append(Drawn(name, table.algorithm, kept))
     return result
 
 
