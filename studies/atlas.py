@@ -43,6 +43,7 @@ SCALES = {
     "mountain-car": (-200.0, -110.0),
     "lunar-lander": (-184.0, 200.0),
     "pendulum": (-1_241.0, -150.0),
+    "continuous-lander": (-210.0, 200.0),
 }
 """Returns that are normalized to 0 (uniformly random actions) and to 1 (the threshold), by study."""
 
