@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 from atlas import SCALES, Finished, read_finished
+from atlas_pages import settings_of, settings_text
 
 from softstep import presets
 from softstep.comparison.scores import return_criteria
@@ -151,10 +152,34 @@ def described(name: str, kind: str, env: str, config: Config, updates: int) -> d
     }  # fmt: skip
 
 
+def contests() -> Iterator[dict[str, Any]]:
+    """Yield every collected study of the atlas: its contenders on the judging seeds, and `soft` − `none`."""
+    summary = json.loads((RESULTS / "atlas" / "summary.json").read_text(encoding="utf-8"))
+    for name, study in summary["studies"].items():
+        finished = read_finished(name)
+        spec = finished.spec
+        verdict = next(row for row in study["verdicts"] if row["claim"] == "soft-beats-none")
+        contenders = [
+            {
+                "name": row["contender"],
+                "settings": settings_text(settings_of(finished, row["contender"], row["candidate"])),
+                **{name: six_digits(row[name]) for name in ("selection_score", "mean", "low", "high")},
+                "best_checkpoint": six_digits(row["fresh_return"]),
+            }
+            for row in sorted(study["contenders"], key=lambda row: -row["mean"])
+        ]  # fmt: skip
+        yield {
+            "source": f"docs/results/atlas/{name}.md", "environment": spec.base.env.rpartition(":")[2],
+            "algorithm": spec.base.algorithm, "candidates": spec.draw.count, "seeds": len(spec.judging_seeds),
+            "margin": study["margin"], **{end: six_digits(verdict[end]) for end in ("estimate", "low", "high")},
+            "verdict": verdict["verdict"], "contenders": contenders,
+        }  # fmt: skip
+
+
 def as_text() -> str:
     """Return the file's content."""
-    tables = ",\n".join(json.dumps(table) for table in measurements())
-    return f'{{"schema": 1, "tables": [\n{tables}\n]}}\n'
+    tables, judged = (",\n".join(json.dumps(row) for row in rows) for rows in (measurements(), contests()))
+    return f'{{"schema": 1, "tables": [\n{tables}\n], "contests": [\n{judged}\n]}}\n'
 
 
 if __name__ == "__main__":

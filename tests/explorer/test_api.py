@@ -24,6 +24,7 @@ LONG_GRADIENT = {"loss": "own", "formula": "x*sin(" * 17 + "x" + ")" * 17, "alph
 
 STATES: list[tuple[str, dict[str, Any]]] = [
     *[(name, {}) for name in ENDPOINTS if name not in ("stories", "atlas")],  # which have no numbers
+    *[(name, {"env": "Acrobot-v1"}) for name in ("atlas-map", "atlas-point", "atlas-contenders")],
     ("landscape", {"loss": "valley", "dimensions": 2}),
     ("landscape", {"loss": "own", "formula": "3", "dimensions": 1}),
     ("one-network", {"loss": "own", "dimensions": 2, "formula": "x^2 + sin(3y)*x/2", "alpha": 0.1}),

@@ -7,6 +7,7 @@ import json
 import math
 import shlex
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,11 @@ from softstep.explorer.rooms import atlas
 from softstep.explorer.rooms.endpoints import BadParameter, answer
 from softstep.explorer.rooms.parameters import read
 
-RAW = json.loads(resources.files("softstep.advice").joinpath("measurements.json").read_text(encoding="utf-8"))["tables"]
+ROOT = Path(__file__).parents[2]
+SHIPPED = json.loads(resources.files("softstep.advice").joinpath("measurements.json").read_text(encoding="utf-8"))
+RAW = SHIPPED["tables"]
+PAIRS = {table["environment"]: table for table in RAW if table["kind"] == "candidates"}
+"""The randomly drawn pairs of the atlas, as they are in the file."""
 MAPS = {table["environment"]: table for table in RAW if table["kind"] == "map"}
 """The shipped maps, as they are in the file."""
 NAMES = sorted(MAPS)
@@ -39,9 +44,13 @@ def cells_of(name: str) -> dict[tuple[float, float], tuple[float, float, int]]:
 # ---- the maps ----
 
 
-def test_every_environment_with_a_map_is_in_the_room():
+PAIRS_ONLY = sorted(set(PAIRS) - set(MAPS))
+
+
+def test_every_measured_environment_is_in_the_room():
     result = answer("atlas", {})
-    assert sorted(result["environments"]) == NAMES
+    assert sorted(result["maps"]) == NAMES
+    assert sorted(result["environments"]) == sorted({*MAPS, *PAIRS})
     alphas, taus = ([value for table in MAPS.values() for value in table[name]] for name in ("learning_rate", "tau"))
     assert result["alpha"] == [min(alphas), max(alphas)]
     assert result["c"] == [0, pytest.approx(1 - min(taus))]
@@ -198,6 +207,59 @@ def test_a_pair_without_a_target_network_sees_the_range_of_those_with_one(name):
             assert result["difference"] is result["interval"] is None
 
 
+# ---- randomly drawn pairs, and contenders ----
+
+
+@pytest.mark.parametrize("name", PAIRS_ONLY)
+def test_an_environment_without_a_map_shows_its_pairs(name):
+    result, raw = answer("atlas-map", {"env": name}), PAIRS[name]
+    columns = ("learning_rate", "tau", "mean", "sd", "seeds")
+    assert [result["pairs"][column] for column in columns] == [raw[column] for column in columns]
+    assert result["mean"] == []
+    for axis, column in (("alpha", "learning_rate"), ("tau", "tau")):
+        low, high = result["edges"][axis]
+        assert low < min(raw[column]) <= max(raw[column]) < high
+    assert result["range"] == {"alpha": [min(raw["learning_rate"]), max(raw["learning_rate"])], "tau": min(raw["tau"])}
+    assert f"{len(raw['tau'])} pairs, drawn at random" in result["says"][0]
+    assert answer("atlas-map", {"env": NAMES[0]})["pairs"]["tau"] == []
+
+
+@given(st.sampled_from(PAIRS_ONLY), ALPHAS, WEIGHTS)
+@settings(max_examples=40, deadline=None)
+def test_the_three_pairs_around_a_pair_are_the_nearest(name, alpha, c):
+    raw, result = PAIRS[name], answer("atlas-point", {"env": name, "alpha": alpha, "c": c})
+    near = list(zip(result["nearest"]["learning_rate"], result["nearest"]["tau"], strict=True))
+    pairs = list(zip(raw["learning_rate"], raw["tau"], strict=True))
+    logs = np.log(pairs) - np.log([alpha, 1 - c])
+    assert near == [pairs[i] for i in np.argsort(np.hypot(*logs.T), kind="stable")[:3]]
+    assert len(result["measured"]) == 4
+    assert "has not seen these pairs" in result["advice"][-1]
+    advice = softstep.advise(gamma=raw["gamma"], updates=raw["updates"], learning_rate=alpha, env=name, tau=1 - c)
+    assert (result["low"], result["high"]) == (advice.window.low, advice.window.high)
+
+
+def test_the_contenders_are_those_of_the_atlas_s_summary():
+    summary = json.loads((ROOT / "docs/results/atlas/summary.json").read_text(encoding="utf-8"))["studies"]
+    shown = {study["env"].rpartition(":")[2]: study for study in summary.values()}
+    assert [contest["environment"] for contest in SHIPPED["contests"]] == list(shown)
+    for name, study in shown.items():
+        result = answer("atlas-contenders", {"env": name})
+        rows = {row["contender"]: row for row in study["contenders"]}
+        assert [row["name"] for row in result["contenders"]] == sorted(rows, key=lambda each: -rows[each]["mean"])
+        assert result["mean"] == pytest.approx([rows[row["name"]]["mean"] for row in result["contenders"]], rel=1e-5)
+        verdict = next(row for row in study["verdicts"] if row["claim"] == "soft-beats-none")
+        assert f"which is {verdict['verdict']} (δ = {study['margin']:g})" in result["says"][0]
+        for row in result["contenders"]:
+            numbers = [float(part.strip("[],")) for part in row["judged"].replace("−", "-").split()]
+            expected = [rows[row["name"]][key] for key in ("mean", "low", "high")]
+            assert numbers == pytest.approx(expected, abs=0.51)
+
+
+def test_an_environment_outside_the_contests_has_no_contenders():
+    result = atlas.contenders("Nowhere-v0")
+    assert (result["contenders"], result["says"]) == ([], [])
+
+
 # ---- other maps than the shipped ones ----
 
 
@@ -259,12 +321,12 @@ def test_returns_have_as_many_decimals_as_their_span_needs(highest, shown):
 
 
 @pytest.mark.parametrize("endpoint", ["atlas-map", "atlas-point"])
-def test_an_environment_without_a_map_is_refused_with_those_that_have_one(endpoint):
+def test_an_environment_that_was_not_measured_is_refused_with_those_that_were(endpoint):
     for name in ("Pong", "", "gymnax:CartPole-v1"):
         with pytest.raises(BadParameter) as refusal:
             answer(endpoint, {"env": name})
         assert refusal.value.parameter == "env"
-        assert refusal.value.reason == f"{name!r} is not offered: choose one of {', '.join(MAPS)}"
+        assert refusal.value.reason == f"{name!r} is not offered: choose one of {', '.join(atlas.SHOWN)}"
 
 
 @pytest.mark.parametrize(("key", "value"), [("alpha", 0), ("alpha", 2), ("c", 1), ("c", -0.1), ("alpha", "1e-3")])

@@ -17,7 +17,8 @@ from softstep.explorer.static_site import export
 
 pytestmark = MARKS
 
-NAMES = answer("atlas", {})["environments"]
+NAMES = answer("atlas", {})["maps"]
+PAIRS_ONLY = [name for name in answer("atlas", {})["environments"] if name not in NAMES]
 
 
 def wait_for_text(page: Page, selector: str, text: str) -> None:
@@ -67,6 +68,38 @@ def test_the_environments_can_be_switched_and_each_shows_its_map(visit: Visit) -
         wait_for_text(page, "#atlas-scope", expected["says"][0])
         wait_for_point(page, name, 0.001, 0.99)
         page.wait_for_function("name => location.hash.includes(`env=${name}`)", arg=name)
+
+
+def test_an_environment_without_a_map_shows_its_pairs_and_yours(visit: Visit) -> None:
+    page, name = visit.go("atlas?alpha=0.001&c=0.99"), PAIRS_ONLY[0]
+    page.select_option("#control-env", name)
+    expected = answer("atlas-map", {"env": name})
+    circles = "document.getElementById('atlas-map').data?.find(trace => trace.name === 'pairs drawn at random')"
+    page.wait_for_function(f"() => {circles}")
+    drawn = page.evaluate(f"[{circles}].map(({{ x, y, marker }}) => [x, y, marker.color])[0]")
+    assert drawn == [expected["pairs"][column] for column in ("learning_rate", "tau", "mean")]
+    point = wait_for_point(page, name, 0.001, 0.99)
+    assert len(point["measured"]) == 4
+    assert handle_on_map(page) == pytest.approx((0.001, 0.01), rel=0.02)
+    page.locator("#atlas-table summary").click()
+    rows = page.locator("#atlas-table tbody tr").all()
+    best = max(range(len(rows)), key=lambda i: expected["pairs"]["mean"][i])
+    assert rows[0].locator("td").last.inner_text() == expected["pairs"]["short"][best]
+    handle = page.locator(".handle")
+    handle.press("ArrowUp")
+    page.wait_for_function("() => document.getElementById('control-c-value').value !== '0.99'")
+
+
+def test_the_contenders_of_the_atlas_are_listed(visit: Visit) -> None:
+    page = visit.go(f"atlas?env={PAIRS_ONLY[0]}")
+    expected = answer("atlas-contenders", {"env": PAIRS_ONLY[0]})
+    wait_for_text(page, "#atlas-contenders", expected["says"][1])
+    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#atlas-contenders tbody tr").all()]
+    assert rows == [
+        [row[key] for key in ("name", "judged", "best_checkpoint", "selection", "settings")]
+        for row in expected["contenders"]
+    ]
+    wait_for_text(page, "#atlas-without", answer("atlas-contenders", {"env": PAIRS_ONLY[0]})["says"][0])
 
 
 def test_a_slider_moves_the_pair_and_its_words(visit: Visit) -> None:
@@ -127,7 +160,7 @@ def test_the_table_has_every_cell_and_marks_the_nearest(visit: Visit) -> None:
     wait_for_point(page, NAMES[0], 0.001, 0.99)
     page.locator("#atlas-table summary").click()
     expected = answer("atlas-map", {"env": NAMES[0]})
-    table = page.locator(".measured").first
+    table = page.locator("#atlas-table .measured").first
     shown = [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
     assert shown == expected["short"][::-1]
     assert table.locator("caption").inner_text().startswith(expected["caption"])

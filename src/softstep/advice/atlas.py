@@ -67,6 +67,46 @@ class Table(NamedTuple):
         return rows
 
 
+class Contender(NamedTuple):
+    """The winner of one way to use a target network, or to do without, on the judging seeds."""
+
+    name: str
+    settings: str
+    """Its knobs in words."""
+    selection_score: float
+    """Mean greedy return at the end on the selection seeds."""
+    mean: float
+    """Mean greedy return at the end on the judging seeds."""
+    low: float
+    """Lower end of the 95 % interval of that mean."""
+    high: float
+    best_checkpoint: float
+    """Mean return of the best weights of every agent, on fresh episodes."""
+
+
+class Contest(NamedTuple):
+    """A study of the atlas: contenders with equally many candidates, tuned on some seeds and judged on others."""
+
+    source: str
+    """Page with its tables."""
+    environment: str
+    algorithm: str
+    candidates: int
+    """Candidates of each contender."""
+    seeds: int
+    """Judging seeds."""
+    margin: float
+    """δ, the smallest difference that counts."""
+    estimate: float
+    """`soft` − `none`."""
+    low: float
+    """Lower end of its 95 % interval."""
+    high: float
+    verdict: str
+    contenders: tuple[Contender, ...]
+    """The best first."""
+
+
 class Neighbour(NamedTuple):
     """The measurements of one environment that are nearest to a setting."""
 
@@ -86,8 +126,22 @@ class Neighbour(NamedTuple):
 @functools.cache
 def load() -> tuple[Table, ...]:
     """Return the shipped tables."""
+    return tuple(map(_table, _shipped()["tables"]))
+
+
+@functools.cache
+def contests() -> dict[str, Contest]:
+    """Return the shipped contests by environment."""
+    rows = [
+        values | {"contenders": tuple(Contender(**row) for row in values["contenders"])}
+        for values in _shipped()["contests"]
+    ]
+    return {row["environment"]: Contest(**row) for row in rows}
+
+
+def _shipped() -> dict[str, Any]:
     text = resources.files("softstep.advice").joinpath("measurements.json").read_text(encoding="utf-8")
-    return tuple(map(_table, json.loads(text)["tables"]))
+    return dict(json.loads(text))
 
 
 def _table(values: dict[str, Any]) -> Table:

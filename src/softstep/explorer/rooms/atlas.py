@@ -1,6 +1,7 @@
 """Room 5: what agents measured over (α, c), and what of it lies nearest to one pair.
 
-The numbers are those that `softstep advise` quotes (`advice.atlas`): an environment that has a map there has one here.
+The numbers are those that `softstep advise` quotes (`advice.atlas`). An environment that has a map there has one here;
+one that has only randomly drawn pairs shows these.
 """
 
 from __future__ import annotations
@@ -13,29 +14,40 @@ import numpy as np
 from msgspec import Meta
 
 from softstep.advice import advise
-from softstep.advice.atlas import Cell, Table, load, maps
+from softstep.advice.atlas import Cell, Table, candidates, contests, load, maps
 from softstep.advice.window import window
 from softstep.explorer.rooms import atlas_words
 from softstep.explorer.rooms.parameters import OldWeight, Parameters
-from softstep.explorer.rooms.snippets import measured_map_lines, measured_point_lines
+from softstep.explorer.rooms.snippets import (
+    contest_lines,
+    measured_map_lines,
+    measured_pair_lines,
+    measured_point_lines,
+)
 from softstep.stats import welch_interval
 from softstep.target import TargetUpdate
 
 TABLES = load()
 MAPS = maps(TABLES)
 """The map of every environment that has one."""
+SHOWN = {**MAPS, **{name: table for name, table in candidates(TABLES).items() if name not in MAPS}}
+"""What is shown of every measured environment: its map or, without one, its randomly drawn pairs."""
+PAIRS_AROUND = 3
+"""How many randomly drawn pairs count as the nearest ones."""
 STRIP_START = 1.25
 """Where the row without a target network begins on the axis of 1 − c, above the last target (1 − c < 1)."""
+BEYOND = 1.6
+"""Factor by which the plot reaches beyond randomly drawn pairs."""
 WINDOW_POINTS = 61
 """Values of α at which the window's ends are drawn."""
 
-Environment = Annotated[Literal[tuple(MAPS)], Meta(description="an environment whose map was measured")]
+Environment = Annotated[Literal[tuple(SHOWN)], Meta(description="a measured environment")]
 
 
 class EnvironmentParameters(Parameters, frozen=True):
     """The parameters of `atlas-map`."""
 
-    env: Environment = next(iter(MAPS))
+    env: Environment = next(iter(SHOWN))
 
 
 class PairParameters(EnvironmentParameters, frozen=True):
@@ -55,7 +67,9 @@ class Grid(NamedTuple):
 
 
 def grid_of(table: Table) -> Grid:
-    """Return a table's cells as a grid, both axes ascending."""
+    """Return a map's cells as a grid, both axes ascending; without rows and columns for randomly drawn pairs."""
+    if table.kind == "candidates":
+        return Grid([], [], [])
     cells = {(cell.learning_rate, cell.tau): cell for cell in table.cells}
     alpha, tau = (sorted({pair[axis] for pair in cells}) for axis in range(2))
     return Grid(alpha, tau, [[cells.get((a, t)) for a in alpha] for t in tau])
@@ -65,10 +79,15 @@ def grid_of(table: Table) -> Grid:
 
 
 def environments() -> dict[str, Any]:
-    """Return the environments that have a map, and the ranges of α and c that the maps cover."""
+    """Return the measured environments, those of them that have a map, and the ranges of α and c that maps cover."""
     cells = [cell for table in MAPS.values() for cell in table.cells]
     alphas, taus = [cell.learning_rate for cell in cells], [cell.tau for cell in cells]
-    return {"environments": list(MAPS), "alpha": [min(alphas), max(alphas)], "c": [0.0, c_of(min(taus))]}
+    return {
+        "environments": list(SHOWN),
+        "maps": list(MAPS),
+        "alpha": [min(alphas), max(alphas)],
+        "c": [0.0, c_of(min(taus))],
+    }
 
 
 def c_of(tau: float) -> float:
@@ -82,7 +101,7 @@ def c_of(tau: float) -> float:
 def measured_map(env: str) -> dict[str, Any]:
     """Return the map of an environment: see `map_of`."""
     arms = [table for table in TABLES if table.environment == env and table.kind == "comparison"]
-    return map_of(MAPS[env], arms)
+    return map_of(SHOWN[env], arms)
 
 
 def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
@@ -95,7 +114,8 @@ def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
     Returns:
         The map; `edges` are the borders of its cells and `position` the middles of its rows, on an axis of τ on which
         the row without a target network lies apart, above 1, at `no_target`. `window` has the two ends of the advised
-        window over α.
+        window over α, `range` the smallest and largest α and the smallest τ. Randomly drawn pairs are in `pairs`, and
+        the map is empty then.
     """
     grid, edges, say = grid_of(table), _edges(table), atlas_words.Words(table)
     settings = {name: getattr(table, name) for name in ("gamma", "updates", "optimizer", "algorithm", "source")}
@@ -108,9 +128,28 @@ def map_of(table: Table, arms: Sequence[Table] = ()) -> dict[str, Any]:
         "text": [[say.hover(cell) for cell in row] for row in grid.rows],
         "position": [position(table, tau) for tau in grid.tau], "no_target": position(table, 1.0), "edges": edges,
         "scale": {"low": table.lowest_return, "high": table.highest_return},
+        "range": {"alpha": _ends(table)[0], "tau": _ends(table)[1][0]}, "pairs": _pairs(table),
         "window": _window_over_alpha(table, edges["alpha"]), "arms": _arms(table, arms),
-        "caption": say.caption(), "says": say.scope(arms), "python": measured_map_lines(table.environment),
+        "caption": say.caption(), "says": say.scope(arms),
+        "python": (measured_pair_lines if table.kind == "candidates" else measured_map_lines)(table.environment),
     }  # fmt: skip
+
+
+def _pairs(table: Table) -> dict[str, list[Any]]:
+    """Return the columns of randomly drawn pairs and the words of each; nothing for a map."""
+    cells, say = table.cells if table.kind == "candidates" else (), atlas_words.Words(table)
+    return {
+        **{name: [getattr(cell, name) for cell in cells] for name in ("learning_rate", "tau", "mean", "sd", "seeds")},
+        "c": [c_of(cell.tau) for cell in cells], "text": [say.hover(cell) for cell in cells],
+        "short": [say.short(cell) for cell in cells],
+    }  # fmt: skip
+
+
+def _ends(table: Table) -> list[list[float]]:
+    """Return the smallest and largest α and τ < 1 of a table's cells."""
+    pairs = [(cell.learning_rate, cell.tau) for cell in table.cells]
+    alphas, taus = [alpha for alpha, _ in pairs], [tau for _, tau in pairs if tau < 1]
+    return [[min(alphas), max(alphas)], [min(taus), max(taus)]]
 
 
 def position(table: Table, tau: float) -> float:
@@ -122,8 +161,12 @@ def position(table: Table, tau: float) -> float:
 def _edges(table: Table) -> dict[str, list[float]]:
     """Return the borders of the cells along α, along τ < 1, and of the row without a target network.
 
-    Between two values lies their geometric mean. The outer borders are as far away as the inner ones.
+    Between two values lies their geometric mean. The outer borders are as far away as the inner ones. Randomly drawn
+    pairs have no cells: their borders lie a little beyond them.
     """
+    if table.kind == "candidates":
+        alpha, tau = ([low / BEYOND, high * BEYOND] for low, high in _ends(table))
+        return {"alpha": alpha, "tau": tau, "no_target": [STRIP_START, STRIP_START * BEYOND**2]}
     grid = grid_of(table)
     tau = _borders([tau for tau in grid.tau if tau < 1])
     height = tau[-1] / tau[-2]
@@ -169,7 +212,7 @@ def _arms(table: Table, arms: Sequence[Table]) -> list[dict[str, Any]]:
 
 def point(env: str, alpha: float, c: float) -> dict[str, Any]:
     """Return what was measured nearest to a pair on the map of an environment, and the advice on it: see `point_of`."""
-    return point_of(MAPS[env], alpha, c)
+    return point_of(SHOWN[env], alpha, c)
 
 
 def point_of(table: Table, alpha: float, c: float, tables: Sequence[Table] = TABLES) -> dict[str, Any]:
@@ -196,7 +239,7 @@ def point_of(table: Table, alpha: float, c: float, tables: Sequence[Table] = TAB
         "measured": say.nearest(near, alpha, tau),
         "low": advice.window.low, "high": advice.window.high, "exists": advice.window.exists,
         "place": None if advice.place is None else advice.place.value,
-        "advice": atlas_words.advice(advice),
+        "advice": atlas_words.advice(advice, table),
         "warnings": advice.to_dict()["warnings"], "whole": str(advice),
         "command": atlas_words.command(table, alpha, tau), **_without(table, near[0], tau, say),
         "python": measured_point_lines(table.environment, alpha, c, [(cell.learning_rate, cell.tau) for cell in near]),
@@ -207,6 +250,7 @@ def nearest_cells(table: Table, alpha: float, tau: float) -> list[Cell]:
     """Return the measured cells around a pair, nearest first on logarithmic axes: one to four of them.
 
     They are those with the next measured α and τ to either side; where none of these was measured, it is the nearest.
+    Of randomly drawn pairs, the `PAIRS_AROUND` nearest ones are taken.
     """
     alphas = _around([cell.learning_rate for cell in table.cells], alpha)
     taus = _around([cell.tau for cell in table.cells], tau)
@@ -215,6 +259,8 @@ def nearest_cells(table: Table, alpha: float, tau: float) -> list[Cell]:
         return math.hypot(math.log(cell.learning_rate / alpha), math.log(cell.tau / tau))
 
     ordered = sorted(table.cells, key=distance)
+    if table.kind == "candidates":
+        return ordered[:PAIRS_AROUND]
     return [cell for cell in ordered if cell.learning_rate in alphas and cell.tau in taus] or ordered[:1]
 
 
@@ -238,9 +284,11 @@ def _without(table: Table, nearest: Cell, tau: float, say: atlas_words.Words) ->
     Returns:
         The cells that are compared, their difference with its interval (None without one), and the words `without`.
     """
+    compared: dict[str, Any] = {"compared": None, "difference": None, "interval": None}
+    if table.kind == "candidates":
+        return {**compared, "without": say.not_paired(contests()[table.environment])}
     row = table.rows()[nearest.learning_rate]
     targets, none = [cell for cell in row if cell.tau < 1], next((cell for cell in row if cell.tau == 1), None)
-    compared = {"compared": None, "difference": None, "interval": None}
     if none is None or not targets:
         return {**compared, "without": say.not_compared(nearest.learning_rate, none)}
     if tau == 1:
@@ -251,4 +299,24 @@ def _without(table: Table, nearest: Cell, tau: float, say: atlas_words.Words) ->
     return {
         "compared": [closest.tau, none.tau], "difference": closest.mean - none.mean, "interval": list(interval),
         "without": say.comparison(closest, none, interval, pairs),
+    }  # fmt: skip
+
+
+# ---- contenders ----
+
+
+def contenders(env: str) -> dict[str, Any]:
+    """Return the atlas's contenders in an environment, the best first, and what they say; nothing without a contest."""
+    contest = contests().get(env)
+    if contest is None:
+        return {"env": env, "contenders": [], "says": [], "python": contest_lines(env)}
+    say = atlas_words.Words(SHOWN[env])
+    return {
+        "env": env, "source": contest.source, "says": say.contest(contest), "python": contest_lines(env),
+        "contenders": [
+            {"name": row.name, "settings": row.settings, "selection": say.number(row.selection_score),
+             "judged": say.interval(row.mean, row.low, row.high), "best_checkpoint": say.number(row.best_checkpoint)}
+            for row in contest.contenders
+        ],
+        "mean": [row.mean for row in contest.contenders],
     }  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from softstep.advice.answer import Advice, headline, verdict
-from softstep.advice.atlas import Cell, Table
+from softstep.advice.atlas import Cell, Contest, Table
 from softstep.explorer.rooms.words import count
 
 _IS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
@@ -22,12 +22,13 @@ def command(table: Table, alpha: float, tau: float) -> str:
     )
 
 
-def advice(answer: Advice) -> list[str]:
-    """Return the window, the place of τ in it, and what its upper end rests on."""
+def advice(answer: Advice, table: Table) -> list[str]:
+    """Return the window, the place of τ in it, and what its upper end rests on; `table` is what the room shows."""
     window, place = " ".join(headline(answer).split()), verdict(answer)[0]
     sentences = [window if window.endswith(".") else f"{window}.", " ".join(place.split())]
     if any(reason.end == "high" and reason.basis == "measured" for reason in answer.window.reasons):
-        sentences.append("The upper end was fitted to all maps of this room together, so it has seen this one.")
+        seen = ", so it has seen this one" if table.kind == "map" else "; it has not seen these pairs"
+        sentences.append(f"The upper end was fitted to all maps of this room together{seen}.")
     return sentences
 
 
@@ -84,6 +85,13 @@ class Words:
         """
         table, seeds = self.table, self.seeds
         few = _seeds(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {_seeds(seeds[-1])}"
+        if table.kind == "candidates":
+            return [
+                f"There is no map of this environment yet. These are the {len(table.cells)} pairs, drawn at random,"
+                f" among which the atlas chose its soft target: {table.algorithm.upper()}, {table.optimizer},"
+                f" γ = {table.gamma:g}, {count(table.updates)} gradient steps, {few} each. Neighbours differ in α and c"
+                " at once, so the picture does not say which of the two made the difference."
+            ]
         sentences = [
             f"One set of settings: {table.algorithm.upper()}, {table.optimizer}, γ = {table.gamma:g},"
             f" {count(table.updates)} gradient steps, {few} per cell. With other settings the map may look different."
@@ -113,6 +121,34 @@ class Words:
         else:
             lead = "Your pair lies between measured ones. Nearest first:"
         return [lead, *(f"{self.measured(cell)} at {at(cell)}" for cell in cells)]
+
+    def not_paired(self, contest: Contest) -> str:
+        """Say that pairs without a target were not measured at the same α, and what the contest says instead."""
+        return f"At the same α nothing was measured without a target network. {self.judged(contest)}"
+
+    def judged(self, contest: Contest) -> str:
+        """Say what the contest's seeds say of `soft` and `none`."""
+        means = {row.name: row.mean for row in contest.contenders}
+        return (
+            f"Tuned alike and judged on {_seeds(contest.seeds)}, soft targets ended at {self.number(means['soft'])} and"
+            f" agents without one at {self.number(means['none'])}: a difference of"
+            f" {self.interval(contest.estimate, contest.low, contest.high)}, which is {contest.verdict}"
+            f" (δ = {contest.margin:g})."
+        )
+
+    def contest(self, contest: Contest) -> list[str]:
+        """Return what the table of contenders is, and what it says of the question."""
+        return [
+            self.judged(contest),
+            f"Each contender had {contest.candidates} candidates, drawn at random over its own settings. The best one"
+            " on a few selection seeds was trained again on others, and brackets hold 95 % intervals over those. Best"
+            " checkpoint: what the best weights of every agent earn on fresh episodes."
+            f" {contest.source} has the whole story.",
+        ]
+
+    def interval(self, estimate: float, low: float, high: float) -> str:
+        """Return a number with its interval: "55 [12, 99]"."""
+        return f"{self.number(estimate)} [{self.number(low)}, {self.number(high)}]"
 
     def not_compared(self, alpha: float, none: Cell | None) -> str:
         """Say which half of the comparison is missing."""

@@ -63,9 +63,12 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "noise": Endpoint(
         "Rate against variance for Q, T and single networks.", noise.NoiseParameters, noise.rate_and_variance
     ),
-    "atlas": Endpoint("The environments that have a measured map.", Parameters, atlas.environments),
+    "atlas": Endpoint("The measured environments.", Parameters, atlas.environments),
     "atlas-map": Endpoint(
         "Measured returns over (α, c) in one environment.", atlas.EnvironmentParameters, atlas.measured_map
+    ),
+    "atlas-contenders": Endpoint(
+        "What the atlas's contenders reached in one environment.", atlas.EnvironmentParameters, atlas.contenders
     ),
     "atlas-point": Endpoint(
         "What was measured nearest to one pair (α, c), and what softstep advise says about it.",

@@ -234,11 +234,28 @@ def measured_map_lines(environment: str) -> str:
     ])  # fmt: skip
 
 
+def measured_pair_lines(environment: str) -> str:
+    """Return the snippet of room 5 for the randomly drawn pairs of an environment."""
+    return "\n".join([
+        "from softstep.advice import atlas", "", f"table = atlas.candidates(atlas.load())[{environment!r}]",
+        'numbers = {"pairs": {name: [getattr(cell, name) for cell in table.cells]',
+        '                     for name in ("learning_rate", "tau", "mean", "sd", "seeds")}}',
+    ])  # fmt: skip
+
+
+def contest_lines(environment: str) -> str:
+    """Return the snippet of room 5 for the atlas's contenders in an environment."""
+    return "\n".join([
+        "from softstep.advice import atlas", "", f"contest = atlas.contests().get({environment!r})",
+        'numbers = {"mean": [contender.mean for contender in contest.contenders]} if contest else {}',
+    ])  # fmt: skip
+
+
 def measured_point_lines(environment: str, alpha: float, c: float, cells: Sequence[tuple[float, float]]) -> str:
     """Return the snippet of room 5 for one pair: the window of τ, and what the nearest cells measured.
 
     Args:
-        environment: An environment with a map.
+        environment: A measured environment.
         alpha: α.
         c: Weight of the old target.
         cells: α and τ of the nearest cells, in the order of the answer.
@@ -248,7 +265,8 @@ def measured_point_lines(environment: str, alpha: float, c: float, cells: Sequen
     """
     return "\n".join([
         "import softstep", "from softstep.advice import atlas", "",
-        f"table, alpha, c = atlas.maps(atlas.load())[{environment!r}], {alpha!r}, {c!r}",
+        "tables = atlas.load()", f"table = {{**atlas.candidates(tables), **atlas.maps(tables)}}[{environment!r}]",
+        f"alpha, c = {alpha!r}, {c!r}",
         "advice = softstep.advise(gamma=table.gamma, learning_rate=alpha, updates=table.updates,",
         "                         optimizer=table.optimizer, env=table.environment,",
         "                         tau=softstep.TargetUpdate.from_c(c).tau)", "print(advice)", "",

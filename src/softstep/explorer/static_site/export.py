@@ -49,11 +49,11 @@ _PLANE: Axes = {
     "c": tuple(round(1 - float(f"{share:.3g}"), 8) for share in np.geomspace(1, 1e-4, 13)),
 }
 _MEASURED: Axes = {
-    "env": tuple(atlas.MAPS),
+    "env": tuple(atlas.SHOWN),
     "alpha": tuple(sorted({cell.learning_rate for table in atlas.MAPS.values() for cell in table.cells})),
     "c": tuple(sorted({atlas.c_of(cell.tau) for table in atlas.MAPS.values() for cell in table.cells})),
 }
-"""The measured pairs of all maps."""
+"""The measured environments, and the measured pairs of all maps."""
 _LOSS: Axes = {"loss": ("bowl", "valley", "double-well"), "dimensions": (1, 2)}
 
 GRIDS: Mapping[str, AnswerGrid] = {
@@ -75,6 +75,7 @@ GRIDS: Mapping[str, AnswerGrid] = {
     "noise": AnswerGrid({"a": (0.0, 0.5, 0.9), "alpha": _ALPHAS, "c": _WEIGHTS}, {"steps": 200}, 1),
     "atlas": AnswerGrid({}),
     "atlas-map": AnswerGrid({"env": _MEASURED["env"]}, {}, 1),
+    "atlas-contenders": AnswerGrid({"env": _MEASURED["env"]}, {}, 1),
     "atlas-point": AnswerGrid(_MEASURED, {}, 1),
 }  # fmt: skip
 """The answers that `export_explorer` computes; tests check that they cover every endpoint and every story."""

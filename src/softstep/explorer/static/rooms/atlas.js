@@ -5,7 +5,7 @@ import { Panel, PythonBox } from "../controls.js";
 import { el } from "../dom.js";
 import { DragHandle } from "../drag_handle.js";
 import { Figure, dataPoint } from "../figures.js";
-import { armsTable, map, mapTable } from "./atlas_figures.js";
+import { armsTable, contendersTable, map, mapTable, pairsTable } from "./atlas_figures.js";
 import { ENVIRONMENTS } from "./live_environments.js";
 
 export const id = "atlas";
@@ -40,6 +40,7 @@ class Atlas {
     this.tables = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The map as a table" });
     this.whole = el("pre", { tabindex: 0, role: "region", "aria-label": "The whole answer of softstep advise", id: "atlas-whole" });
     this.command = el("code");
+    this.contest = content.appendChild(el("section", { id: "atlas-contenders" }));
     content.append(el("details", { id: "atlas-table" }, el("summary", {}, "The map as a table"), this.tables),
       el("details", {}, el("summary", {}, "The whole answer of softstep advise"), el("p", {}, this.command), this.whole));
     this.python = new PythonBox(content);
@@ -74,11 +75,12 @@ class Atlas {
     return new RequestQueue({
       atlas: (answer) => this.start(answer),
       "atlas-map": (answer) => { this.answer = answer; this.drawMap(); },
+      "atlas-contenders": (answer) => this.drawContenders(answer),
       [POINT]: (answer) => { this.point = answer; this.panel.clearErrors(); this.drawPoint(); },
     }, (parameter, reason) => this.panel.showError(parameter, reason));
   }
 
-  /** Offer the environments that have a map, and let the sliders span the maps. */
+  /** Offer the measured environments, and let the sliders span the maps. */
   start({ environments, alpha, c }) {
     this.environments = environments;
     this.panel.setOptions("env", environments.map((name) => [name, name]));
@@ -103,8 +105,8 @@ class Atlas {
   moveTo(alpha, share) {
     const { answer } = this;
     const clamped = (value, low, high) => Number(Math.min(high, Math.max(low, value)).toPrecision(3));
-    const c = Number((1 - clamped(share, answer.tau[0], 1)).toFixed(8));
-    this.change({ alpha: this.onAxis("alpha", clamped(alpha, answer.alpha[0], answer.alpha.at(-1))), c: this.onAxis("c", c) });
+    const c = Number((1 - clamped(share, answer.range.tau, 1)).toFixed(8));
+    this.change({ alpha: this.onAxis("alpha", clamped(alpha, ...answer.range.alpha)), c: this.onAxis("c", c) });
   }
 
   /** The nearest exported value on an exported page; otherwise the value itself. */
@@ -117,7 +119,7 @@ class Atlas {
     if (!this.environments) return;
     const state = this.state();
     this.panel.setValues(state);
-    if (state.env !== this.env) this.requests.send("atlas-map", { env: state.env });
+    if (state.env !== this.env) for (const name of ["atlas-map", "atlas-contenders"]) this.requests.send(name, { env: state.env });
     this.env = state.env;
     this.requests.send(POINT, state);
     this.placeHandle();
@@ -129,9 +131,18 @@ class Atlas {
     const { answer } = this;
     const { plot } = this.map;
     this.map.draw((colours) => map(answer, { width: plot.clientWidth, height: plot.clientHeight }, colours));
-    this.map.note.textContent = `${answer.env}. Point at a cell for its spread (mean ± SD) and its seeds; the row at the top has no target network.`;
+    this.map.note.textContent = `${answer.env}. ` + (answer.tau.length
+      ? "Point at a cell for its spread (mean ± SD) and its seeds; the row at the top has no target network."
+      : "Point at a circle for its spread (mean ± SD) and its seeds.");
     this.scope.replaceChildren(...answer.says.map((text) => el("p", { class: "note" }, text)));
     this.drawTables();
+  }
+
+  /** Show the contenders of the atlas, if the environment has some. */
+  drawContenders(answer) {
+    const parts = [el("h2", {}, "Tuned alike: the contenders of the atlas"), ...answer.says.map((text) => el("p", { class: "note" }, text)),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The contenders" }, contendersTable(answer))];
+    this.contest.replaceChildren(...(answer.contenders.length ? parts : []));
   }
 
   drawPoint() {
@@ -160,7 +171,7 @@ class Atlas {
   drawTables() {
     if (!this.answer || this.answer.env !== this.point?.env) return;
     const { learning_rate: [alpha], tau: [tau] } = this.point.nearest;
-    this.tables.replaceChildren(...[mapTable(this.answer, { alpha, tau }), armsTable(this.answer)].filter(Boolean));
+    this.tables.replaceChildren(...[mapTable(this.answer, { alpha, tau }), pairsTable(this.answer), armsTable(this.answer)].filter(Boolean));
   }
 
   /** Place the handle at the selected pair, at once: the next arrow key starts from there. */

@@ -6,7 +6,10 @@ const SCALE = "Cividis"; // looks the same with any kind of colour vision; the r
 const LABEL_WIDTH = 46; // pixels per column of the plot from which its cells show their numbers
 const LABEL_HEIGHT = 52; // pixels per row from which a number and a diamond fit below each other
 
-/** Mean returns over (α, c); the row without a target network lies apart. The plot has `width` and `height` in pixels. */
+const PAIR_TICKS = [0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003]; // 1 − c on the axis of randomly drawn pairs
+
+/** Mean returns over (α, c): a map whose row without a target network lies apart, or randomly drawn pairs. The plot has `width` and
+ * `height` in pixels. */
 export function map(answer, { width, height }, colours) {
   const { edges, window: advised } = answer;
   const rows = answer.c.map((c, j) => ({ c, z: answer.mean[j], label: answer.label[j], text: answer.text[j], y: answer.position[j] }));
@@ -26,30 +29,59 @@ export function map(answer, { width, height }, colours) {
     y: answer.arms.map(({ position }) => position), mode: "markers", meta: "dots", line: { color: colours.ink },
     hovertext: answer.arms.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>", marker: { symbol: "diamond", size: 11,
       color: answer.arms.map(({ mean }) => mean), colorscale: SCALE, cmin: answer.scale.low, cmax: answer.scale.high, line: { color: colours.ground, width: 2 } } };
+  const { pairs } = answer;
+  const circles = { name: "pairs drawn at random", x: pairs.learning_rate, y: pairs.tau, mode: "markers", meta: "dots", line: { color: colours.ink },
+    hovertext: pairs.text, hovertemplate: "%{hovertext}<extra></extra>", marker: { size: 20, color: pairs.mean, colorscale: SCALE,
+      cmin: answer.scale.low, cmax: answer.scale.high, line: { color: colours.ink, width: 1 }, showscale: true, colorbar: colourBar } };
+  const ticks = rows.length ? rows : PAIR_TICKS.map((y) => ({ y, c: 1 - y }));
   const log = (value) => Math.log10(value);
   return {
-    traces: [heat(targets, "with a target network", targets.map(({ y }) => y), isHigh ? 2 : 1),
+    traces: [...(targets.length ? [heat(targets, "with a target network", targets.map(({ y }) => y), isHigh ? 2 : 1)] : []),
       ...(none.length ? [heat(none, "no target network", edges.no_target, 1)] : []),
-      end("low", false, halo), end("high", false, halo), end("low", true, dashes), end("high", false, dashes), ...(answer.arms.length ? [arms] : [])],
+      end("low", false, halo), end("high", false, halo), end("low", true, dashes), end("high", false, dashes), ...(answer.arms.length ? [arms] : []), ...(pairs.tau.length ? [circles] : [])],
     layout: {
       margin: { l: 62, r: 8, t: 10, b: 44 },
       xaxis: { type: "log", title: { text: "α, learning rate" }, range: [edges.alpha[0], edges.alpha.at(-1)].map(log), showgrid: false },
       yaxis: { type: "log", title: { text: "c   (slower target ↓)" }, range: [edges.tau[0], edges.no_target[1]].map(log), showgrid: false,
-        tickvals: rows.map(({ y }) => y), ticktext: rows.map(({ c }) => formatNumber(c, 5)) },
+        tickvals: ticks.map(({ y }) => y), ticktext: ticks.map(({ c }) => formatNumber(c, 5)) },
     },
-    label: `Map of measured returns on ${answer.env} over α and c; the table below has its numbers.`,
+    label: `Measured returns on ${answer.env} over α and c; the table below has the numbers.`,
     table: csvRows(answer),
   };
 }
 
-/** Every cell of the map as a row of the CSV file. */
-function csvRows({ alpha, tau, c, mean, sd, seeds }) {
+/** Every cell of the map, or every pair, as a row of the CSV file. */
+function csvRows({ alpha, tau, c, mean, sd, seeds, pairs }) {
+  const drawn = pairs.tau.map((share, i) => [pairs.learning_rate[i], pairs.c[i], share, pairs.mean[i], pairs.sd[i], pairs.seeds[i]]);
   const cells = tau.flatMap((_, j) => alpha.map((_, i) => [alpha[i], c[j], tau[j], mean[j][i], sd[j][i], seeds[j][i]]));
-  return [["alpha", "c", "tau", "mean_return", "sd", "seeds"], ...cells.filter(([, , , value]) => value !== null)];
+  return [["alpha", "c", "tau", "mean_return", "sd", "seeds"], ...cells.filter(([, , , value]) => value !== null), ...drawn];
 }
 
-/** The map as a table, its rows in the order of the picture; the cell of `chosen` ({ alpha, tau }) is marked. */
+/** A table with a caption; the first cell of every row is its head. */
+function table(caption, heads, rows, kind = "") {
+  const cells = ([head, ...others]) => [el("th", { scope: "row" }, String(head)), others.map((value) => el("td", {}, String(value)))];
+  return el("table", { class: `measured ${kind}` }, el("caption", {}, caption),
+    el("thead", {}, el("tr", {}, heads.map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, rows.map((row) => el("tr", {}, ...cells(row)))));
+}
+
+/** Randomly drawn pairs as a table, the best first; null without any. */
+export function pairsTable({ caption, pairs }) {
+  if (!pairs.tau.length) return null;
+  const order = pairs.mean.map((_, i) => i).sort((i, j) => pairs.mean[j] - pairs.mean[i]);
+  return table(caption, ["α", "c", "return"], order.map((i) => [formatNumber(pairs.learning_rate[i], 4), formatNumber(pairs.c[i], 5), pairs.short[i]]));
+}
+
+/** The atlas's contenders as a table, the best first. */
+export function contendersTable({ env, contenders }) {
+  const heads = ["contender", "judged", "best checkpoint", "selection seeds", "its winner"];
+  return table(`${env}: contenders of the atlas, mean greedy return.`, heads,
+    contenders.map((row) => [row.name, row.judged, row.best_checkpoint, row.selection, row.settings]), "contenders");
+}
+
+/** The map as a table, its rows in the order of the picture; the cell of `chosen` ({ alpha, tau }) is marked. null without a map. */
 export function mapTable(answer, chosen) {
+  if (!answer.tau.length) return null;
   const isChosen = (i, j) => chosen && answer.alpha[i] === chosen.alpha && answer.tau[j] === chosen.tau;
   const cell = (i, j) => el("td", { class: isChosen(i, j) ? "chosen" : null, "aria-current": isChosen(i, j) ? "true" : null }, answer.short[j][i] || "–");
   const row = (j) => el("tr", {}, el("th", { scope: "row" }, answer.c[j] === 0 ? "0, no target" : formatNumber(answer.c[j], 5)),
@@ -63,10 +95,7 @@ export function mapTable(answer, chosen) {
 /** The arms of comparisons as a table; null without any. */
 export function armsTable({ env, arms }) {
   if (!arms.length) return null;
-  const columns = ["α", "c", "return", "seeds", "γ", "gradient steps"];
-  return el("table", { class: "measured" },
-    el("caption", {}, `${env}: arms of softstep compare, mean greedy return ± SD.`),
-    el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, arms.map((arm) => el("tr", {}, [formatNumber(arm.learning_rate, 3), arm.c === 0 ? "0, no target" : formatNumber(arm.c, 5),
-      arm.short, arm.seeds, arm.gamma, arm.updates].map((value) => el("td", {}, String(value)))))));
+  return table(`${env}: arms of softstep compare, mean greedy return ± SD.`, ["α", "c", "return", "seeds", "γ", "gradient steps"],
+    arms.map((arm) => [formatNumber(arm.learning_rate, 3), arm.c === 0 ? "0, no target" : formatNumber(arm.c, 5), arm.short, arm.seeds,
+      arm.gamma, arm.updates]));
 }
