@@ -107,7 +107,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'softstep' has no attribute {name!r}")
     # Whoever has started JAX already trains in this process; everybody else in worker processes.
     module = "worker.in_process" if name == "train" and "jax" in sys.modules else _PUBLIC[name]
-    loaded = importlib.import_module(f"softstep.{module}")
+    extras = importlib.import_module("softstep.extras")  # with the first name, so that `import softstep` stays light
+    with extras.required_by(f"softstep.{name}"):
+        loaded = importlib.import_module(f"softstep.{module}")
     if name == module.rpartition(".")[2]:
         return loaded
     value = getattr(loaded, name)

@@ -22,6 +22,7 @@ FLOORS = (
         "presets",
         "transition",
         "errors",
+        "extras",
         "files",
         "random_streams",
         "user_code",
@@ -36,8 +37,8 @@ FLOORS = (
 )
 """The folders and files directly in the package, from the ground floor up."""
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
-SIDE_DOORS = {"adapters"}  # import only these two and their own framework
-FOR_SIDE_DOORS = {"target", "random_streams"}
+SIDE_DOORS = {"adapters"}  # import only these three and their own framework
+FOR_SIDE_DOORS = {"target", "random_streams", "extras"}
 GROUND_FLOOR_LIBRARIES = {"numpy", "msgspec"}
 """Importing msgspec takes 12 ms of processor time, which one schema for all settings is worth."""
 
@@ -54,7 +55,7 @@ MAY_TOUCH_FILES = {
     "kernels.xla_call",  # reads the header shipped with jaxlib
     "training.probe",  # reads the shipped reference agents
     "advice.atlas",  # reads the shipped measurements
-    "cli.options",  # reads --config and a study's spec
+    "cli.command",  # reads --config and a study's spec
     "theory.mdp",  # reads a decision process from the user's file
     "report",  # writes pictures and TensorBoard's events
     "explorer",  # serves its own page

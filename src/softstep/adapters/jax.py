@@ -25,11 +25,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from softstep.extras import required_by
 from softstep.target import TargetUpdate, blend, scheduled_tau
+
+with required_by("softstep.adapters.jax", extra="jax"):
+    import jax
+    import jax.numpy as jnp
 
 Pytree = Any
 Role = Literal["blended", "copied", "kept"]

@@ -21,15 +21,18 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
-from keras.src.backend import in_stateless_scope
-from keras.src.models.functional import Functional
 
 from softstep.adapters.functions import global_variables, may_hold_functions, reaches
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
+from softstep.extras import required_by
 from softstep.random_streams import random_streams_restored
 from softstep.target import TargetUpdate, blend, scheduled_tau
+
+with required_by("softstep.adapters.keras"):
+    import keras
+    from keras.src.backend import in_stateless_scope
+    from keras.src.models.functional import Functional
 
 ROUNDING = {"bfloat16": (2.0**-8, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}
 """Unit roundoff and smallest normal number of each dtype narrower than float32."""

@@ -15,9 +15,12 @@ from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from stable_baselines3.common.callbacks import BaseCallback
-from torch import nn
-from torch.utils.hooks import RemovableHandle
+from softstep.extras import required_by
+
+with required_by("softstep.adapters.sb3", extra="sb3"):
+    from stable_baselines3.common.callbacks import BaseCallback
+    from torch import nn
+    from torch.utils.hooks import RemovableHandle
 
 from softstep.adapters.torch import soft_update
 from softstep.target import TargetUpdate

@@ -18,8 +18,11 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from softstep.extras import required_by
+
+with required_by("softstep.adapters.torch"):
+    import torch
+    from torch import Tensor, nn
 
 from softstep.adapters.target_network import TargetNetwork, check_state_keys
 from softstep.adapters.torch_copies import frozen_copy

@@ -11,9 +11,9 @@ import tyro
 import softstep
 from softstep.advice import atlas
 from softstep.advice.library_settings import run_settings
+from softstep.cli.command import File, PlainCommand, Switch
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.library_settings import library_settings
-from softstep.cli.options import File, PlainCommand, Switch
 from softstep.errors import ConfigError
 from softstep.files import json_text
 

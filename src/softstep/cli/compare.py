@@ -10,9 +10,10 @@ from typing import Annotated, ClassVar
 
 import softstep
 from softstep import presets
+from softstep.cli.command import Episodes
 from softstep.cli.exit_codes import exit_code, explained
 from softstep.cli.monitor import playing, resume_run, start_run
-from softstep.cli.options import Episodes, RunArguments
+from softstep.cli.options import RunArguments
 from softstep.cli.outcome import print_outcome, saved_steps
 from softstep.comparison import folders
 from softstep.comparison.plan import ComparisonPlan

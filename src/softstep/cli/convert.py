@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 import softstep
+from softstep.cli.command import File, PlainCommand, Switch
 from softstep.cli.exit_codes import SUCCESS
 from softstep.cli.library_settings import library_settings
-from softstep.cli.options import File, PlainCommand, Switch
 from softstep.errors import ConfigError
 from softstep.files import json_text
 from softstep.target import TargetUpdate

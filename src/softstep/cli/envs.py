@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 import softstep
+from softstep.cli.command import PlainCommand
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand
 from softstep.config import Config
 
 EXAMPLES = ("LunarLander-v3", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "gymnax:CartPole-v1")

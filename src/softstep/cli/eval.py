@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 import softstep
+from softstep.cli.command import PlainCommand, RunPath, Switch
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand, RunPath, Switch, Trust, TrustFlags
+from softstep.cli.options import Trust, TrustFlags
 from softstep.files import json_text
 from softstep.report.terminal.tables import return_table
 

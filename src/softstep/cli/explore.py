@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import softstep
+from softstep.cli.command import Folder, PlainCommand, Switch
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import Folder, PlainCommand, Switch
 from softstep.cli.stop_signals import STOP
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 import tyro
 
 import softstep
+from softstep.cli.command import PlainCommand, RunPath, Switch
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand, RunPath, Switch, Trust, TrustFlags
+from softstep.cli.options import Trust, TrustFlags
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import softstep
-from softstep.cli.options import read_user_file
+from softstep.cli.command import read_user_file
 from softstep.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from softstep.cli.exit_codes import FAILURE, SUCCESS, USAGE, stop_line
 from softstep.cli.stop_signals import STOP
 from softstep.cli.streams import never_fail_to_print
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError, WorkerFailed, near, one_line
+from softstep.extras import required_by
 from softstep.jax_settings import table
 from softstep.runs.failure_log import log_failure
 
@@ -155,7 +156,9 @@ def _dispatch(arguments: list[str]) -> int:
     if name == "--version":
         print(f"softstep {softstep.__version__}")
         return SUCCESS
-    return parse(*command_of(arguments)).execute()
+    command, rest = command_of(arguments)
+    with required_by(f"softstep {command}"):
+        return parse(command, rest).execute()
 
 
 def _group(name: str) -> dict[str, Entry]:

@@ -13,23 +13,11 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from softstep import presets
+from softstep.cli.command import File, Folder, Switch, read_user_file
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.settings import Arm, Change, EnvArguments
 from softstep.target import TargetUpdate
-
-Switch = tyro.conf.FlagCreatePairsOff[bool]
-"""A flag without a `--no-` twin."""
-
-RunPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-"""A run folder as the command's first argument."""
-
-StudyPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STUDY")]
-"""A study's folder as the command's first argument."""
-
-File = tyro.conf.arg(metavar="FILE")
-Folder = tyro.conf.arg(metavar="FOLDER")
-Episodes = tyro.conf.arg(metavar="EPISODES")
 
 BESIDE_RESUME = frozenset({"--resume", "--help", "--workers", "--json", "--env-module", "--network"})
 """Flags that hold for a resumed run or study too: they change none of its numbers, or repeat what it asks to import."""
@@ -38,15 +26,6 @@ PresetName = Literal[
     "lab", "fast", "demo", "full", "sac-pendulum", "sac-lander", "sac-walker", "td3-pendulum", "td3-lander",
     "td3-walker", "ddpg-pendulum", "ddpg-lander", "ddpg-walker",
 ]  # fmt: skip
-
-
-class PlainCommand:
-    """Base of the commands whose flags have fixed defaults."""
-
-    @classmethod
-    def parse(cls, program: str, arguments: list[str]) -> PlainCommand:
-        """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
-        return tyro.cli(cls, prog=program, args=arguments)
 
 
 @dataclass(frozen=True)
@@ -245,11 +224,3 @@ def _with_schedule(config: Config, arguments: list[str]) -> Config:
     except ValueError as error:
         raise ConfigError(f"target: {error}") from None
     return dataclasses.replace(config, target=target)
-
-
-def read_user_file(path: Path, label: str) -> str:
-    """Return the text of a file that the user named with `label`; raise ConfigError if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {label} {path}: {error}") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from softstep import presets
+from softstep.cli.command import PlainCommand
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand, PresetName
+from softstep.cli.options import PresetName
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from softstep.cli.command import PlainCommand
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand
 from softstep.comparison import folders
 from softstep.errors import ConfigError
 from softstep.runs import listing

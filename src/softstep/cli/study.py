@@ -13,22 +13,10 @@ from rich.table import Table
 
 import softstep
 from softstep import files
+from softstep.cli.command import Episodes, File, Folder, PlainCommand, StudyPath, Switch, read_user_file
 from softstep.cli.exit_codes import SUCCESS, exit_code, explained
 from softstep.cli.monitor import monitored, playing
-from softstep.cli.options import (
-    BESIDE_RESUME,
-    Episodes,
-    File,
-    Folder,
-    PlainCommand,
-    StudyPath,
-    Switch,
-    Trust,
-    TrustFlags,
-    flags,
-    read_user_file,
-    refuse_beside_resume,
-)
+from softstep.cli.options import BESIDE_RESUME, Trust, TrustFlags, flags, refuse_beside_resume
 from softstep.cli.study_declare import read_declared, warn_of_undeclared_changes
 from softstep.config import Config
 from softstep.errors import ConfigError

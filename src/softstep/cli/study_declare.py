@@ -12,8 +12,8 @@ import tyro
 
 import softstep
 from softstep import files
+from softstep.cli.command import PlainCommand, read_user_file
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import PlainCommand, read_user_file
 from softstep.errors import ConfigError
 from softstep.studies.declaration import (
     Declaration,

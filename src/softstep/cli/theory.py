@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import softstep
+from softstep.cli.command import File, PlainCommand
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import File, PlainCommand
 from softstep.errors import ConfigError
+from softstep.extras import MissingExtra
+
+if TYPE_CHECKING:
+    from softstep.theory import LinearTD
 
 
 @dataclass(frozen=True)
@@ -26,19 +30,30 @@ class Theory(PlainCommand):
     """Named linear problem (both, only_target, target_destroys, neither, two_theta, resonance, baird). None: all."""
     mdp: Annotated[Path | None, File] = None
     """JSON file with your own problem: features phi, transitions P, state weights d, gamma, and rewards if any."""
-    out: Annotated[Path, File] = Path("theory.html")
-    """HTML page to write."""
+    out: Annotated[Path | None, File] = None
+    """HTML page to write. None writes theory.html where plotly is installed (pip install 'softstep[train]')."""
 
     def execute(self) -> int:
         """Print the explanation, write the page and return the exit code."""
         try:
-            result = softstep.theory_page.run(self.alpha, self._weight(), self.problem, self.mdp, self.out)
-        except (ValueError, OSError) as error:
+            c = self._weight()
+            problem = softstep.theory.problems.named_or_read(self.problem, self.mdp)
+            text = softstep.theory.explain(self.alpha, c, problem).text
+        except ValueError as error:
             raise ConfigError(str(error)) from None
-        print(result.text)
-        if result.page is not None:
-            print(f"page: {result.page}")
+        print(text)
+        print(f"page: {self._write_page(c, problem, text)}")
         return SUCCESS
+
+    def _write_page(self, c: float, problem: LinearTD | str | None, text: str) -> str:
+        """Write the page and return its path; without plotly, return why there is none unless --out asks for it."""
+        try:
+            page = softstep.theory_page
+        except MissingExtra as missing:
+            if self.out is not None:
+                raise
+            return f"none, as it needs {missing.name}: {missing.fix}"
+        return str(page.write_page(self.out or Path("theory.html"), self.alpha, c, problem, text))
 
     def _weight(self) -> float:
         """Return c, the weight of the old target."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import softstep
+from softstep.cli.command import File, PlainCommand, RunPath
 from softstep.cli.exit_codes import SUCCESS
-from softstep.cli.options import File, PlainCommand, RunPath, Trust, TrustFlags
+from softstep.cli.options import Trust, TrustFlags
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from softstep.errors import ConfigError, near
+from softstep.extras import required_by
 
 
 def parse_settings(text: str, file_format: str, entry: str | None = None) -> dict[str, Any]:
@@ -54,10 +55,8 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _yaml(text: str) -> Any:
-    try:
+    with required_by("reading YAML files"):
         import yaml  # type: ignore[import-untyped]
-    except ImportError:
-        raise ConfigError("reading YAML files needs PyYAML: pip install 'softstep[yaml]'") from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

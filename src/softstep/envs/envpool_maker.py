@@ -10,13 +10,12 @@ import numpy as np
 from softstep.envs.checks import check_finite
 from softstep.envs.contract import EVALUATION_INSTANCES, EnvSpec, Step, episode_seed
 from softstep.errors import ConfigError, near
+from softstep.extras import required_by
 
 
 def _import_envpool() -> Any:
-    try:
+    with required_by("an environment of EnvPool"):
         import envpool
-    except ImportError:
-        raise ConfigError("EnvPool is not installed: pip install 'softstep[envpool]'") from None
     return envpool
 
 

@@ -17,6 +17,7 @@ from softstep.envs.actions import check_bounds
 from softstep.envs.checks import check_finite
 from softstep.envs.contract import ActionBounds, CompiledEnv, CompiledStep, EnvSpec, Step
 from softstep.errors import ConfigError, near
+from softstep.extras import required_by
 from softstep.jax_settings.pinned import pinned
 from softstep.user_code import guarded
 
@@ -35,7 +36,8 @@ def _import_gymnax() -> Any:
     lazy = {name: _LazyModule(name) for name in ("matplotlib.pyplot", "seaborn") if name not in sys.modules}
     sys.modules.update(lazy)
     try:
-        return importlib.import_module("gymnax")
+        with required_by("an environment of gymnax"):
+            return importlib.import_module("gymnax")
     finally:
         for name, module in lazy.items():
             if sys.modules.get(name) is module:

@@ -8,7 +8,7 @@ import numpy as np
 
 import softstep
 from softstep.envs.contract import ActionBounds
-from softstep.errors import ConfigError
+from softstep.extras import required_by
 from softstep.policies.exported_policy import ExportedPolicy
 
 OPSET, IR_VERSION = 17, 9
@@ -21,13 +21,11 @@ def onnx_model(exported: ExportedPolicy) -> bytes:
     The model's metadata say which agent it is: env, seed, arm, gamma, env_steps and softstep_version.
 
     Raises:
-        ConfigError: onnx is not installed.
+        MissingExtra: onnx is not installed.
     """
-    try:
+    with required_by("export --to onnx"):
         import onnx
         from onnx import TensorProto, helper
-    except ImportError:
-        raise ConfigError("export --to onnx needs onnx: pip install 'softstep[onnx]'") from None
     nodes, weights = _nodes_and_weights(exported)
     sizes = exported.sizes
     if exported.bounds is None:

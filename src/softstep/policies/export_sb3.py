@@ -8,6 +8,7 @@ from typing import Any
 
 from softstep.envs import make_gymnasium
 from softstep.errors import ConfigError
+from softstep.extras import required_by
 from softstep.policies.exported_policy import ExportedPolicy
 from softstep.policies.sb3_actor_critic import actor_critic_archive
 from softstep.policies.sb3_shared import (
@@ -37,11 +38,9 @@ def sb3_archive(exported: ExportedPolicy) -> Archive:
         ConfigError: stable-baselines3 is not installed, cannot express the target update, or shows its networks
             something else than the run's saw; or Gymnasium does not have the environment.
     """
-    try:
+    with required_by("export --to sb3"):
         import gymnasium
         import stable_baselines3 as sb3
-    except ImportError:
-        raise ConfigError("export --to sb3 needs stable-baselines3: pip install 'softstep[sb3]'") from None
     spec = exported.policy.spec
     try:
         env = make_gymnasium(spec)

@@ -19,7 +19,6 @@ from softstep.report.shared.palette import ARMS, DARK_GROUND, DARK_INK, LIGHT_GR
 from softstep.report.shared.plotly_figure import log_axis
 from softstep.target import TargetUpdate
 from softstep.theory import problems
-from softstep.theory.mdp import read_mdp
 
 SOFT, HARD, SINGLE, ONLINE = (ARMS[arm].colour for arm in ("soft", "hard", "smaller-alpha", "same-alpha"))
 MAP_SIZE = 121
@@ -55,17 +54,30 @@ def run(
             file does not hold a problem.
         StoreError: If the page cannot be written.
     """
-    if problem is not None and mdp_file is not None:
-        raise ValueError("give either a named problem or an MDP file, not both")
-    chosen = theory.LinearTD.from_mdp(*read_mdp(mdp_file)) if mdp_file is not None else problem
+    chosen = problems.named_or_read(problem, mdp_file)
     answer = theory.explain(alpha, c, chosen)
-    if out is None:
-        return TheoryResult(answer.text, answer.numbers, None)
-    name = problem or (Path(mdp_file).name if mdp_file is not None else "only_target")
-    shown = chosen if isinstance(chosen, theory.LinearTD) else problems.by_name(name)
+    page = None if out is None else write_page(out, alpha, c, chosen, answer.text)
+    return TheoryResult(answer.text, answer.numbers, page)
+
+
+def write_page(out: str | Path, alpha: float, c: float, problem: theory.LinearTD | str | None, text: str) -> Path:
+    """Write the page of an explanation and return its path.
+
+    Args:
+        out: File of the page.
+        alpha: The step size α of the Q-network.
+        c: The weight of the old target.
+        problem: What was explained: a problem, the name of one, or None, for which the page shows `only_target`.
+        text: The explanation.
+
+    Raises:
+        StoreError: The page cannot be written.
+    """
+    name = "your problem" if isinstance(problem, theory.LinearTD) else problem or "only_target"
+    shown = problem if isinstance(problem, theory.LinearTD) else problems.by_name(name)
     path = Path(out)
-    files.write_file(path, render(alpha, c, shown, name, answer.text).encode())
-    return TheoryResult(answer.text, answer.numbers, path)
+    files.write_file(path, render(alpha, c, shown, name, text).encode())
+    return path
 
 
 def render(alpha: float, c: float, problem: theory.LinearTD, name: str, text: str) -> str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from softstep import envs
 from softstep.config import Config
-from softstep.errors import Abandoned, ConfigError, EnvironmentFailed, WorkerFailed, one_line
+from softstep.errors import Abandoned, EnvironmentFailed, WorkerFailed, one_line
+from softstep.extras import required_by
 from softstep.records.events import Hooks, Outcome, Progress
 from softstep.runs import checkpoints, run_folder, worker_env
 from softstep.runs.failure_log import log_failure
@@ -59,7 +60,7 @@ def run_blocks(
         The outcome of every block; None for those that were cancelled or have failed.
 
     Raises:
-        ConfigError: Ray is not installed.
+        MissingExtra: Ray is not installed.
     """
     ray = connect(workers)
     outcomes = finished_outcomes(run)
@@ -85,10 +86,8 @@ def run_blocks(
 
 def connect(workers: int | None = None) -> ModuleType:
     """Return Ray, connected to the cluster of `RAY_ADDRESS` or to one that is started on this machine's loopback."""
-    try:
+    with required_by("--workers ray"):
         import ray
-    except ImportError:
-        raise ConfigError("--workers ray needs Ray: pip install 'softstep[ray]'") from None
     if not ray.is_initialized():
         options: dict[str, Any] = {}
         if "RAY_ADDRESS" not in os.environ:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from softstep.theory.checks import Array, check_count
 from softstep.theory.linear import LinearTD
-from softstep.theory.mdp import stationary_distribution
+from softstep.theory.mdp import read_mdp, stationary_distribution
 
 
 def both(gamma: float = 0.9) -> LinearTD:
@@ -110,3 +111,18 @@ def by_name(name: str) -> LinearTD:
     if name not in makers:
         raise ValueError(f"problem {name!r} is unknown: choose one of {', '.join(NAMED)}")
     return makers[name]()
+
+
+def named_or_read(name: str | None, mdp_file: str | Path | None) -> LinearTD | str | None:
+    """Return the problem that the user asks about: its name, the problem read from a file, or None for neither.
+
+    Args:
+        name: name of a problem, not checked here.
+        mdp_file: JSON file of a decision process (see `theory.mdp.read_mdp`).
+
+    Raises:
+        ValueError: both are given, or the file does not hold a problem.
+    """
+    if name is not None and mdp_file is not None:
+        raise ValueError("give either a named problem or an MDP file, not both")
+    return LinearTD.from_mdp(*read_mdp(mdp_file)) if mdp_file is not None else name

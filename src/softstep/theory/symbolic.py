@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from softstep.extras import required_by
+
 
 class Proof(NamedTuple):
     """A statement and its proof."""
@@ -352,8 +354,6 @@ def _escape(text: str) -> str:
 
 
 def _sympy() -> Any:
-    try:
+    with required_by("a symbolic proof"):
         import sympy  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("symbolic proofs need SymPy: pip install 'softstep[symbolic]'") from None
     return sympy

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from softstep.errors import ConfigError
+from softstep.extras import required_by
 
-try:
+with required_by("the explorer"):
     import uvicorn
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -19,8 +20,6 @@ try:
     from starlette.responses import JSONResponse, PlainTextResponse, Response
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
-except ImportError as error:
-    raise ConfigError(f"the explorer needs {error.name}: pip install 'softstep[web]'") from None
 
 from softstep.explorer.http import wire
 from softstep.explorer.http.assets import STATIC, palette_css, palette_js, plotly_path
