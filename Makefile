@@ -11,7 +11,7 @@ setup-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(PIP) --editable ".[train,web]"
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -169,6 +169,11 @@ def test_the_defaults_of_stable_baselines3_are_its_own(name):
     assert own._asdict() == {field: parameters[field].default for field in own._fields}
 
 
+@pytest.mark.parametrize(("library", "config"), [("lab", presets.get("lab")), ("softstep", Config())])
+def test_our_own_defaults_are_those_of_the_configuration(library, config):
+    assert DEFAULTS[library]._asdict() == {field: getattr(config, field) for field in DEFAULTS[library]._fields}
+
+
 def test_two_names_of_one_quantity_that_disagree_are_refused():
     with pytest.raises(ConfigError, match="disagree about learning_rate"):
         run_settings("sb3", {"learning_rate": 1e-3, "optimizer.lr": 1e-4}, updates=100)

@@ -11,6 +11,7 @@ import softstep
 from softstep.cli.command import PlainCommand
 from softstep.cli.exit_codes import SUCCESS
 from softstep.config import Config
+from softstep.extras import MissingExtra
 
 EXAMPLES = ("LunarLander-v3", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "gymnax:CartPole-v1")
 
@@ -24,11 +25,18 @@ class Envs(PlainCommand):
         table = Table(title="Environments with discrete actions", title_justify="left")
         for column in ("id", "maker", "observation", "actions", "exactly resumable"):
             table.add_column(column)
+        missing = list[str]()
         for env in EXAMPLES:
-            spec = softstep.describe(Config(env=env))
+            try:
+                spec = softstep.describe(Config(env=env))
+            except MissingExtra as error:
+                missing.append(f"{env} needs {error.name}: {error.fix}")
+                continue
             exact = "yes" if spec.exactly_resumable else "no"
             table.add_row(env, spec.maker, str(spec.observation_size), str(spec.num_actions), exact)
         Console().print(table)
+        for line in missing:
+            print(line)
         print("Any Gymnasium id with Discrete actions and a Box observation works, and any such gymnax:ID;")
         print("your own with --env-module your_module; envpool:ID after pip install 'softstep[envpool]'.")
         return SUCCESS

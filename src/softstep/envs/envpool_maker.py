@@ -14,7 +14,7 @@ from softstep.extras import required_by
 
 
 def _import_envpool() -> Any:
-    with required_by("an environment of EnvPool"):
+    with required_by("an environment envpool:ID"):
         import envpool
     return envpool
 

@@ -36,7 +36,7 @@ def _import_gymnax() -> Any:
     lazy = {name: _LazyModule(name) for name in ("matplotlib.pyplot", "seaborn") if name not in sys.modules}
     sys.modules.update(lazy)
     try:
-        with required_by("an environment of gymnax"):
+        with required_by("an environment gymnax:ID"):
             return importlib.import_module("gymnax")
     finally:
         for name, module in lazy.items():

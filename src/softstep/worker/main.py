@@ -29,6 +29,9 @@ from softstep.worker.stop import WorkerStop
 PROGRESS_SECONDS = 0.1
 """Least time between two messages about progress."""
 
+_SENT = (ConfigError, StoreError, EnvironmentFailed)
+"""Errors that the parent raises again; a subclass arrives as the class that is listed."""
+
 
 def main() -> None:
     """Serve commands until the input closes."""
@@ -91,8 +94,9 @@ def _train_block(command: dict[str, Any], cache: ProgramCache, send: Any, stop: 
         send("done", block=block, outcome=outcome._asdict())
     except Abandoned:  # before the first iteration, so that there is nothing to save
         send("stopped", block=block)
-    except (ConfigError, StoreError, EnvironmentFailed) as error:
-        send("failed", block=block, kind=type(error).__name__, message=str(error), traceback=_traceback(error))
+    except _SENT as error:
+        kind = next(kind.__name__ for kind in _SENT if isinstance(error, kind))
+        send("failed", block=block, kind=kind, message=str(error), traceback=_traceback(error))
     except BaseException as error:  # our own fault, or something that user code raises where nobody expects it
         message = f"the worker of block {block} failed: {in_words(error)}"
         send("failed", block=block, kind="WorkerFailed", message=message, traceback=traceback.format_exc())
