@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 import zipfile
 from collections.abc import Iterator
 from email.message import Message
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from project.installations import NEED_AN_EXTRA, PROJECT, ROOT, WORK_IN_THE_BASE, is_one_line_with, pip_line
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "softstep"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAME = f"softstep-{PROJECT['version']}"
 SUPPORTED = ("3.11", "3.12", "3.13")
+
+MOST_DISTRIBUTIONS, MOST_MEGABYTES = 12, 250
+"""What `pip install softstep` may bring, softstep and compiled bytecode included."""
 
 pytestmark = pytest.mark.heavy
 
@@ -62,11 +65,16 @@ def oldest_and_newest() -> list[str]:
     return available[:1] + available[1:][-1:]
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command without the variables of our own environment and return its output; it must succeed."""
+def finished(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command without the variables of our own environment."""
     shared = {"PYTHONPATH", "VIRTUAL_ENV", "NPROC", "OMP_NUM_THREADS"}
     environment = {name: value for name, value in os.environ.items() if name not in shared}
-    result = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, env=environment)
+    return subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, env=environment, check=False)
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command without the variables of our own environment and return its output; it must succeed."""
+    result = finished(*command, cwd=cwd)
     assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout}\n{result.stderr}"
     return result.stdout
 
@@ -189,30 +197,84 @@ def test_the_sdist_holds_no_leftovers(sdist_files):
     assert not [name for name in sdist_files if "__pycache__" in name or name.endswith(".pyc")]
 
 
-@pytest.fixture(params=oldest_and_newest())
-def environment(request: pytest.FixtureRequest, built: Built, tmp_path: Path) -> Iterator[Path]:
-    """Install the wheel and its dependencies in a new environment and yield the folder of its commands."""
-    folder = tmp_path / "env"
-    run(interpreter(request.param), "-m", "venv", folder, cwd=tmp_path)
+@contextlib.contextmanager
+def environment(version: str, wheel: Path, extras: str, folder: Path) -> Iterator[tuple[Path, Installed]]:
+    """Install the wheel with extras in a new environment; yield the folder of its commands and what was added."""
+    run(interpreter(version), "-m", "venv", folder, cwd=folder.parent)
     before = installed(folder)
     constraints = ("--constraint", ROOT / "constraints.txt")
-    run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", *constraints, built.wheel, cwd=tmp_path)
+    run(
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        *constraints,
+        f"{wheel}{extras}",
+        cwd=folder.parent,
+    )
     after = installed(folder)
-    megabytes, distributions = after.megabytes - before.megabytes, after.distributions - before.distributions
-    print(f"\nPython {request.param}: {megabytes:.0f} MB in site-packages, {distributions} distributions")
-    yield folder / "bin"
+    added = Installed(after.megabytes - before.megabytes, after.distributions - before.distributions)
+    print(f"\nPython {version}, softstep{extras}: {added.megabytes:.0f} MB, {added.distributions} distributions")
+    yield folder / "bin", added
     shutil.rmtree(folder)  # pytest would keep the folders of three runs, and this one is large
 
 
-def test_the_wheel_works_in_a_new_environment(environment, tmp_path):
-    python, softstep = environment / "python", environment / "softstep"
-    empty = tmp_path / "empty"
-    empty.mkdir()
+@pytest.fixture(params=oldest_and_newest())
+def base(request: pytest.FixtureRequest, built: Built, tmp_path: Path) -> Iterator[tuple[Path, Installed]]:
+    """A new environment with what `pip install softstep` brings."""
+    with environment(request.param, built.wheel, "", tmp_path / "env") as made:
+        yield made
+
+
+@pytest.fixture(params=oldest_and_newest())
+def training(request: pytest.FixtureRequest, built: Built, tmp_path: Path) -> Iterator[tuple[Path, Installed]]:
+    """A new environment with what `make setup` installs."""
+    with environment(request.param, built.wheel, "[train,web]", tmp_path / "env") as made:
+        yield made
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """An empty folder to work in."""
+    (tmp_path / "empty").mkdir()
+    return tmp_path / "empty"
+
+
+def test_the_base_is_light_and_everything_else_says_what_to_install(base: tuple[Path, Installed], empty: Path) -> None:
+    commands, added = base
+    assert added.distributions <= MOST_DISTRIBUTIONS
+    assert added.megabytes <= MOST_MEGABYTES
+    for line in WORK_IN_THE_BASE:
+        assert run(commands / "softstep", *shlex.split(line), cwd=empty)
+    (empty / "dqn.yml").write_text("tau: 0.005\n")
+    for line, extra in NEED_AN_EXTRA.items():
+        done = finished(commands / "softstep", *shlex.split(line), cwd=empty)
+        assert done.returncode == 2
+        assert is_one_line_with(extra, done.stderr), done.stderr
+    for name in ("jax", "torch", "keras", "sb3"):
+        done = finished(commands / "python", "-c", f"import softstep.adapters.{name}", cwd=empty)
+        assert done.stderr.splitlines()[-1].endswith(pip_line(name))
+    assert [path.name for path in empty.iterdir()] == ["dqn.yml"]
+
+
+def test_the_wheel_works_in_a_new_environment(training: tuple[Path, Installed], empty: Path) -> None:
+    python, softstep = (training[0] / name for name in ("python", "softstep"))
     assert run(softstep, "--version", cwd=empty) == f"softstep {PROJECT['version']}\n"
     options = ("--total-steps", "600", "--learning-starts", "100", "--hidden", "8")
     run(softstep, "train", "CartPole-v1", *options, "--out", "run", cwd=empty)
     assert (empty / "run" / "summary.json").is_file()
     assert "greedy returns over 2 held-out episodes" in run(softstep, "eval", "run", "--episodes", "2", cwd=empty)
-    assert "α′ = (1−c)α = 1e-06" in run(softstep, "theory", "--alpha", "1e-3", "--c", "0.999", cwd=empty)
-    assert "weight of the old target" in run(softstep, "convert", "--from", "sb3", "tau=0.005", cwd=empty)
-    run(python, "-c", "import softstep.adapters.jax", cwd=empty)
+    assert "page: theory.html" in run(softstep, "theory", "--alpha", "1e-3", "--c", "0.999", cwd=empty)
+    run(softstep, "explore", "--export", "site", cwd=empty)
+    run(python, "-c", "import softstep.explorer.http.server, softstep.adapters.jax", cwd=empty)
+    done = finished(softstep, "train", "gymnax:CartPole-v1", cwd=empty)
+    assert done.returncode == 2
+    assert is_one_line_with("gymnax", done.stderr), done.stderr
+
+
+def test_gymnax_trains_where_its_extra_is_installed(built: Built, tmp_path: Path, empty: Path) -> None:
+    with environment(oldest_and_newest()[0], built.wheel, "[gymnax]", tmp_path / "env") as (commands, _):
+        options = ("--total-steps", "600", "--learning-starts", "100", "--hidden", "8")
+        run(commands / "softstep", "train", "gymnax:CartPole-v1", *options, "--out", "run", cwd=empty)
+        assert (empty / "run" / "summary.json").is_file()
