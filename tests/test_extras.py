@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from project.installations import PROJECT, distributions, modules_of, requirements
+from project.installations import PROJECT, ROOT, distributions, modules_of, requirements
 
 import softstep
 from softstep.errors import ConfigError
@@ -17,6 +18,7 @@ from softstep.extras import LIBRARIES, MissingExtra, required_by
 
 PACKAGE = Path(softstep.__file__).parent
 KNOWN = sorted({library for libraries in LIBRARIES.values() for library in libraries})
+TEXTS = {".py", ".md", ".ipynb", ".toml"}
 OF_NOTEBOOKS = {"IPython"}
 """Libraries that are imported only where they are running already."""
 
@@ -60,6 +62,14 @@ def test_all_holds_every_extra_for_users() -> None:
 @pytest.mark.parametrize("extra", ["web", "gymnax", "ray", "onnx"])
 def test_one_pip_line_is_enough_for_what_also_trains(extra: str) -> None:
     assert distributions("train") < distributions(extra)
+
+
+def test_every_pip_command_in_code_and_pages_names_extras_that_exist() -> None:
+    folders = [ROOT / folder for folder in ("src", "docs", "examples", "studies")]
+    files = [*ROOT.glob("*.md"), *(path for folder in folders for path in folder.rglob("*.*") if path.suffix in TEXTS)]
+    named = {match for path in files for match in re.findall(r"softstep\[([\w,]+)\]", path.read_text("utf-8"))}
+    assert {"train", "train,web", "gymnax"} <= named
+    assert {extra for words in named for extra in words.split(",")} <= set(PROJECT["optional-dependencies"])
 
 
 @given(st.sampled_from(KNOWN), st.sampled_from(["", ".sub", ".sub.module"]))

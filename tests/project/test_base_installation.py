@@ -6,7 +6,9 @@ The processes of these tests can import nothing but what pyproject.toml declares
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 from project.installations import (
     NEED_AN_EXTRA,
+    PROJECT,
+    ROOT,
     WORK_IN_THE_BASE,
     distributions,
     environment,
@@ -200,3 +204,17 @@ def test_beside_training_other_extras_are_named(tmp_path: Path) -> None:
 
 def test_the_version_is_the_packages(outcomes: dict[str, Any]) -> None:
     assert outcomes["--version"][1] == f"softstep {softstep.__version__}\n"
+
+
+PAGE = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (?:none|`(\w+)`) \| (\d+|–) \|", PAGE, re.MULTILINE)
+
+
+def test_the_page_lists_every_extra_for_users() -> None:
+    assert {extra for extra, _ in ROWS} - {""} == set(PROJECT["optional-dependencies"]) - {"docs", "dev"}
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the page has the numbers of Python 3.11")
+@pytest.mark.parametrize(("extra", "count"), [(extra, int(count)) for extra, count in ROWS if count != "–"])
+def test_the_page_counts_the_distributions(extra: str, count: int) -> None:
+    assert len(distributions(*filter(None, [extra]))) + 1 == count

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from softstep.cli.main import command_of, parse
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", README, re.DOTALL)
+EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
 
 
@@ -65,6 +67,9 @@ def test_a_shell_line_of_the_readme_names_an_existing_command(line, tmp_path):
     words = shlex.split(line, comments=True)
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif words[0] == "pip":
+        assert words[1:] == ["install", words[-1]]
+        assert words[-1] == "softstep" or set(re.findall(r"\w+", words[-1])[1:]) <= EXTRAS
     elif words[0].endswith("softstep"):
         parse(*command_of(words[1:]))
     else:
