@@ -153,13 +153,13 @@ def test_a_preset_names_its_environment_and_may_be_used_with_another(tmp_path: P
 
 def test_the_continuous_lander_is_recorded_and_resumes(tmp_path: Path) -> None:
     small = ["--hidden", "8", "--batch-size", "8", "--learning-starts", "50", "--memory-size", "300", "--workers", "1"]
-    out = ["--out", str(tmp_path / "run"), "--no-tensorboard"]
+    out = ["--out", str(tmp_path / "run"), "--log", "none"]
     command = ["train", "LunarLander-v3", "--env-arg", "continuous=true", "--algorithm", "sac", *small]
     assert main([*command, "--total-steps", "200", *out]) == 0
     run = softstep.Run(run_folder.open_run(tmp_path / "run"))
     assert (run.config.algorithm, run.config.env_args) == ("sac", {"continuous": True})
     assert main(["train", "--resume", str(tmp_path / "run"), "--total-steps", "300", "--workers", "1"]) == 0
-    assert main([*command, "--total-steps", "300", "--out", str(tmp_path / "whole"), "--no-tensorboard"]) == 0
+    assert main([*command, "--total-steps", "300", "--out", str(tmp_path / "whole"), "--log", "none"]) == 0
     runs = [softstep.load(tmp_path / name) for name in ("run", "whole")]
     observation = [0.1, 1.0, 0.2, -0.3, 0.05, 0.0, 0.0, 0.0]
     assert runs[0](observation).tolist() == runs[1](observation).tolist()

@@ -23,11 +23,11 @@ COMMANDS = {
     "study run": ["spec.toml", "--out", "nowhere", "--resume"],
 }
 HONOURED = {
-    "train": {*BESIDE_RESUME, "--tensorboard", "--no-tensorboard", "--total-steps"},
-    "compare": {*BESIDE_RESUME, "--tensorboard", "--no-tensorboard", "--best-checkpoints"},
+    "train": {*BESIDE_RESUME, "--log", "--total-steps"},
+    "compare": {*BESIDE_RESUME, "--log", "--best-checkpoints"},
     "study run": {*BESIDE_RESUME, "--out"},
 }
-SWITCHES = {"--json", "--tensorboard", "--no-tensorboard"}
+SWITCHES = {"--json"}
 OTHER_NAMES = {"env", "env-modules", "env-args", "arms", "changes"}
 """Fields of the configuration whose flag has another name, and those that have none."""
 
@@ -75,7 +75,7 @@ def finished(tmp_path: Path) -> Run:
 
 
 def test_total_steps_lengthens_a_finished_run_and_says_so(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["train", "--resume", str(finished.path), "--workers", "1", "--no-tensorboard"]
+    arguments = ["train", "--resume", str(finished.path), "--workers", "1", "--log", "none"]
     assert main([*arguments, "--total-steps", "300"]) == 0
     assert f"{finished.path}: lengthened from 200 to 300 steps per agent" in capsys.readouterr().out
     assert finished.curves["env_steps"].max() == 300
@@ -84,6 +84,6 @@ def test_total_steps_lengthens_a_finished_run_and_says_so(finished: Run, capsys:
 
 
 def test_the_last_line_of_json_says_so(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["train", "--resume", str(finished.path), "--total-steps", "250", "--json", "--no-tensorboard"]
+    arguments = ["train", "--resume", str(finished.path), "--total-steps", "250", "--json", "--log", "none"]
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["lengthened_from"] == [200]

@@ -45,7 +45,7 @@ class Failing(gymnasium.Env):
 gymnasium.register("Failing-v0", Failing)
 """
 
-TINY = ["--total-steps", "2000", "--learning-starts", "100", "--checkpoint-every", "500", "--no-tensorboard"]
+TINY = ["--total-steps", "2000", "--learning-starts", "100", "--checkpoint-every", "500", "--log", "none"]
 
 
 def softstep_command(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess:
@@ -77,7 +77,7 @@ def test_the_last_progress_counts_every_step(finished):
 
 
 def test_a_run_shorter_than_the_start_of_learning_is_warned_about(tmp_path, capsys):
-    out = ["--out", str(tmp_path / "run"), "--no-tensorboard"]
+    out = ["--out", str(tmp_path / "run"), "--log", "none"]
     assert main(["train", "CartPole-v1", "--total-steps", "300", "--learning-starts", "300", *out]) == 0
     assert (
         "warning: total_steps = 300 do not exceed learning_starts = 300: nothing is learned" in capsys.readouterr().err

@@ -80,7 +80,7 @@ def forget(folder: Path) -> None:
 
 
 def test_eval_watch_and_export_find_what_train_has_found(folder: Path) -> None:
-    assert main(["train", "Line-v0", *MODULE, *TINY, "--out", "run", "--json", "--no-tensorboard"]) == 0
+    assert main(["train", "Line-v0", *MODULE, *TINY, "--out", "run", "--json", "--log", "none"]) == 0
     assert json.loads((folder / "run" / "registration.json").read_text())["entry_point"] == "line_env:Line"
     for command in (
         ["eval", "run", "--episodes", "2"], ["watch", "run"], ["export", "run", "--to", "jax"],

@@ -68,7 +68,7 @@ def test_a_finished_comparison_is_given_its_best_checkpoints(
     run: softstep.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, title = shutil.copytree(run.path, tmp_path / "comparison"), "Best checkpoints (secondary, not judged)"
-    arguments = ["compare", "--resume", str(out), "--no-tensorboard"]
+    arguments = ["compare", "--resume", str(out), "--log", "none"]
     assert main([*arguments, "--best-checkpoints", "0"]) == 2
     assert "--best-checkpoints 0 must be at least 1" in capsys.readouterr().err
     assert main(arguments) == 0

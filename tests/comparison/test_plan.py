@@ -112,7 +112,7 @@ def test_an_interrupted_comparison_resumes_to_the_same_result(
         shutil.rmtree(selection_folder(out))  # the judged run holds what it selected
     assert main(["compare", "--resume", str(interrupted), "--margin", "20"]) == 2
     assert "leave out --margin" in capsys.readouterr().err
-    assert main(["compare", "--resume", str(interrupted), "--no-tensorboard", "--workers", "1"]) == 0
+    assert main(["compare", "--resume", str(interrupted), "--log", "none", "--workers", "1"]) == 0
     assert selection_folder(out).exists() is selecting
     assert (out / "verdict.json").is_file()
     run = softstep.Run(run_folder.open_run(out))

@@ -320,7 +320,7 @@ def test_signals_still_end_what_an_environment_has_started(tmp_path: Path) -> No
 def test_an_environment_may_change_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("Moves-v0", tmp_path, "--tensorboard")[0] == 0
+    assert train("Moves-v0", tmp_path, "--log", "tensorboard")[0] == 0
     monkeypatch.syspath_prepend(str(HERE))
     for command in (["eval", "run", "--episodes", "2"], ["export", "run", "--to", "jax", "--out", "policy"]):
         monkeypatch.chdir(tmp_path)

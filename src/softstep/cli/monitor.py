@@ -1,4 +1,4 @@
-"""What happens around training in a terminal: the settings it starts with, progress, TensorBoard and signals."""
+"""What happens around training in a terminal: the settings it starts with, progress and signals."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from softstep.cli.stop_signals import STOP
 from softstep.config import Config
 from softstep.files import json_text
 from softstep.records.events import Progress
-from softstep.report.media.tensorboard import ScalarWriter
 from softstep.report.terminal.progress import ProgressView
 from softstep.report.terminal.tables import echo_target
 from softstep.runs import api as runs
 from softstep.runs import checkpoints, run_folder
 from softstep.runs.api import Run
 from softstep.runs.lengthening import lengthened
+from softstep.runs.logged import chosen_log
+from softstep.trackers import names
 
 
 class TerminalView:
-    """Progress in the terminal, and TensorBoard scalars if `board` is given."""
+    """Progress in the terminal."""
 
-    def __init__(self, progress: ProgressView, board: ScalarWriter | None) -> None:
-        self._progress, self._board = progress, board
+    def __init__(self, progress: ProgressView) -> None:
+        self._progress = progress
         self.has_begun = False
         """Whether any environment step was made."""
 
@@ -46,8 +47,6 @@ class TerminalView:
     def records(self, block: int, records: list[dict[str, Any]]) -> None:
         """Pass new rows of the curves on."""
         self._progress.records(block, records)
-        if self._board is not None:
-            self._board.write(records)
 
 
 def start_run(
@@ -56,7 +55,7 @@ def start_run(
     """Train `config` in the new folder `out` while showing its progress.
 
     Args:
-        arguments: --force, --workers, --json and --tensorboard of the command.
+        arguments: --force, --workers, --json and --log of the command.
         config: the run's configuration.
         out: the run folder to create.
         files: further files for the folder, by name.
@@ -69,11 +68,10 @@ def start_run(
         KeyboardInterrupt: a signal came before the first environment step; nothing is left of the run.
     """
     runs.check_workers(arguments.workers)  # before the settings are printed
+    log = ("tensorboard",) if arguments.logged is None else arguments.logged
+    names.check(log)
     run_folder.check_free(out, force=arguments.force)
-    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard, advice=advice) as (
-        view,
-        received,
-    ):
+    with monitored(config, out, json=arguments.json, advice=advice) as (view, received):
 
         def should_stop() -> bool:
             if received() and not view.has_begun:
@@ -87,6 +85,7 @@ def start_run(
             workers=arguments.workers,
             view=view,
             should_stop=should_stop,
+            log=log,
             files=files,
         )
 
@@ -96,11 +95,11 @@ def resume_run(arguments: RunArguments, out: Path, total_steps: int | None = Non
     stored = run_folder.open_run(out)
     runs.check_workers(arguments.workers)  # before the settings are printed
     runs.check_trust(stored.config, arguments.trusted)
-    config = lengthened(stored, total_steps).config
+    config, log = lengthened(stored, total_steps).config, chosen_log(stored, arguments.logged)
     if config.total_steps > stored.config.total_steps and not arguments.json:
         line = f"{out}: lengthened from {stored.config.total_steps} to {config.total_steps} steps per agent"
         Console().print(line, highlight=False, markup=False, soft_wrap=True)
-    with monitored(config, out, json=arguments.json, tensorboard=arguments.tensorboard, resuming=True) as (view, stop):
+    with monitored(config, out, json=arguments.json, resuming=True) as (view, stop):
         return runs.resume(
             out,
             total_steps=total_steps,
@@ -108,6 +107,7 @@ def resume_run(arguments: RunArguments, out: Path, total_steps: int | None = Non
             view=view,
             should_stop=stop,
             trusted=arguments.trusted,
+            log=log,
         )
 
 
@@ -117,7 +117,6 @@ def monitored(
     out: Path,
     *,
     json: bool,
-    tensorboard: bool = False,
     resuming: bool = False,
     advice: Outside | None = None,
 ) -> Iterator[tuple[TerminalView, Callable[[], bool]]]:
@@ -127,7 +126,6 @@ def monitored(
         config: the run's configuration.
         out: the run folder.
         json: print JSON lines to stdout instead of the settings and a progress bar.
-        tensorboard: write TensorBoard scalars into the run folder.
         resuming: begin the progress bar at the newest checkpoints.
         advice: what to say of a τ outside its window.
 
@@ -142,7 +140,7 @@ def monitored(
         print(json_text(advice.event), flush=True)
     with (
         STOP.heeded(),
-        _terminal_view(config, out, json=json, tensorboard=tensorboard, resuming=resuming) as view,
+        _terminal_view(config, out, json=json, resuming=resuming) as view,
     ):
         yield view, STOP.received
 
@@ -160,19 +158,10 @@ def _agents_in_words(config: Config) -> str:
 
 
 @contextmanager
-def _terminal_view(
-    config: Config, out: Path, *, json: bool, tensorboard: bool, resuming: bool
-) -> Iterator[TerminalView]:
+def _terminal_view(config: Config, out: Path, *, json: bool, resuming: bool) -> Iterator[TerminalView]:
     blocks = [len(block) for block in config.blocks()]
     steps_before = checkpoints.steps_reached(run_folder.RunFolder(out, config)) if resuming else [0] * len(blocks)
     mode: Literal["json", "auto"] = "json" if json else "auto"
     stream = sys.stdout if json else sys.stderr
     with ProgressView(config.total_steps, blocks, mode, stream, start_steps=steps_before) as progress:
-        agents = zip(config.blocks(), steps_before, strict=True)
-        resumed_from = {(a.arm, a.seed): steps for block, steps in agents for a in block} if resuming else None
-        board = ScalarWriter(out.absolute() / "tensorboard", resumed_from) if tensorboard else None
-        try:
-            yield TerminalView(progress, board)
-        finally:
-            if board is not None:
-                board.close()
+        yield TerminalView(progress)

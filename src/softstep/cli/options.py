@@ -97,15 +97,16 @@ class RunArguments:
     """Worker processes that train side by side. None starts one per CPU core."""
     json: Switch = False
     """Print one JSON object per line instead of a progress bar."""
-    tensorboard: bool = True
-    """Write TensorBoard scalars into the run folder."""
+    log: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = None
+    """Where the records go while it trains, separated by commas: tensorboard (files in the run folder), wandb, mlflow;
+    or none. None: tensorboard, or where a resumed run was logged before."""
     resume: Annotated[Path | None, Folder] = None
     """Interrupted run to continue exactly where it stopped. It keeps its own settings: leave out ENV. `train`
     takes a larger --total-steps."""
     given: tyro.conf.Suppress[tuple[str, ...]] = ()
     """Names of the flags on the command line."""
 
-    HONOURED: ClassVar[frozenset[str]] = BESIDE_RESUME | {"--tensorboard", "--no-tensorboard"}
+    HONOURED: ClassVar[frozenset[str]] = BESIDE_RESUME | {"--log"}
     """Flags that may stand beside --resume."""
 
     @classmethod
@@ -121,6 +122,13 @@ class RunArguments:
     def trusted(self) -> tuple[str, ...]:
         """Names of the user's own code that a resumed run may import."""
         return trusted_names(self.settings.env_modules, self.settings.network)
+
+    @property
+    def logged(self) -> tuple[str, ...] | None:
+        """Names of the sinks of --log; None without the flag."""
+        if self.log is None:
+            return None
+        return () if self.log == "none" else tuple(dict.fromkeys(self.log.split(",")))
 
     def configuration(self) -> Config:
         """Return the configuration that the flags describe."""

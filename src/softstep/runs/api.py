@@ -18,9 +18,12 @@ from softstep.records.history import History
 from softstep.runs import checkpoints, registration, run_folder, versions, worker_pool
 from softstep.runs.failure_log import log_failure
 from softstep.runs.lengthening import lengthened, write_length
+from softstep.runs.logged import LoggedView, chosen_log, logging
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.tables import make_tables, read_curves, read_episodes, write_tables
 from softstep.runs.worker_pool import RunView
+from softstep.trackers import names
+from softstep.trackers.names import Log
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,6 +64,7 @@ class Options(TypedDict, total=False):
     view: RunView | OpenView | None
     should_stop: Callable[[], bool]
     execute: Execute
+    log: Log | None
 
 
 class Run:
@@ -115,6 +119,7 @@ def train(
     view: RunView | OpenView | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     execute: Execute = worker_pool.run_blocks,
+    log: Log | None = None,
     files: Mapping[str, bytes] | None = None,
 ) -> Run:
     """Train every agent of `config`.
@@ -127,6 +132,8 @@ def train(
         view: observer of the run's progress, or a function that opens one; in a notebook, a progress bar by default.
         should_stop: polled during training; once true, the run saves and ends, and can be resumed.
         execute: how blocks are executed; by default in worker processes.
+        log: where the records go while the run trains: "tensorboard", "wandb", "mlflow" or a `softstep.records.Sink` of
+            your own, each of which may fail without harm to the run; None and () are nowhere.
         files: further files for the folder, by name.
 
     Returns: the run, finished or stopped.
@@ -138,6 +145,7 @@ def train(
             run without a checkpoint leaves no folder.
     """
     check_workers(workers)
+    names.check(log or ())
     if config.learning_starts >= config.total_steps:
         warnings.warn(
             f"total_steps = {config.total_steps} do not exceed learning_starts = {config.learning_starts}: nothing is"
@@ -148,7 +156,7 @@ def train(
     path = (Path(out) if out is not None else default_out(config, "train")).absolute()
     folder = run_folder.create(path, config, force=force, files={**(files or {}), **registration.files(config.env)})
     try:
-        return _execute(folder, workers, view, should_stop, execute)
+        return _execute(folder, workers, view, should_stop, execute, log or ())
     except Exception as error:
         if any(checkpoints.steps_reached(folder)):
             log_failure(error, folder.path)
@@ -172,6 +180,7 @@ def resume(
     should_stop: Callable[[], bool] = lambda: False,
     trusted: Sequence[str] = (),
     execute: Execute = worker_pool.run_blocks,
+    log: Log | None = None,
 ) -> Run:
     """Continue an interrupted run exactly from its newest checkpoints; a finished run is returned unchanged.
 
@@ -186,6 +195,7 @@ def resume(
         should_stop: polled during training; once true, the run saves and ends.
         trusted: repeats the modules that the run's configuration names (see `check_trust`).
         execute: how blocks are executed; by default in worker processes.
+        log: where the records go, as in `train`; None takes the names that the run was logged to before.
 
     Raises:
         ConfigError: `total_steps` is less than the run's length, or a setting cannot be used here.
@@ -194,7 +204,7 @@ def resume(
     stored = run_folder.open_run(path)
     check_workers(workers)
     check_trust(stored.config, trusted)
-    folder = lengthened(stored, total_steps)
+    folder, chosen = lengthened(stored, total_steps), chosen_log(stored, log)
     if (
         folder is stored
         and Run(folder).summary.get("finished")
@@ -204,7 +214,7 @@ def resume(
     for change in versions.version_changes(folder.path, folder.config):
         warnings.warn(f"{change}: the run continues, but its bits may differ from an undisturbed one", stacklevel=2)
     try:
-        return _execute(folder, workers, view, should_stop, execute)
+        return _execute(folder, workers, view, should_stop, execute, chosen)
     except Exception as error:
         log_failure(error, folder.path)
         raise
@@ -234,21 +244,26 @@ def _execute(
     view: RunView | OpenView | None,
     should_stop: Callable[[], bool],
     execute: Execute,
+    log: Log,
 ) -> Run:
     start_time, run = time.perf_counter(), Run(folder)
     with run_folder.locked(folder.path) as lock:
         run_folder.delete_temporary_files(folder)
         if folder.config.total_steps != run_folder.open_run(folder.path).config.total_steps:
             write_length(folder)
-        try:
-            with _opened(view, folder) as observer:
-                outcomes = execute(folder, lock, observer, workers=workers, should_stop=should_stop)
-        except BaseException:
-            _write_tables(run, {"finished": False})
-            raise
-        known = [o for o in outcomes if o is not None]
-        finished = len(known) == len(outcomes) and not any(o.stopped for o in known)
-        _write_tables(run, _summary(outcomes, finished, time.perf_counter() - start_time))
+        with logging(folder, log) as deliveries:
+            try:
+                with _opened(view, folder) as observer:
+                    logged = LoggedView(observer, deliveries)
+                    outcomes = execute(folder, lock, logged, workers=workers, should_stop=should_stop)
+            except BaseException as error:
+                deliveries.ending = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+                _write_tables(run, {"finished": False})
+                raise
+            known = [o for o in outcomes if o is not None]
+            finished = len(known) == len(outcomes) and not any(o.stopped for o in known)
+            deliveries.ending = "finished" if finished else "stopped"
+            _write_tables(run, _summary(outcomes, finished, time.perf_counter() - start_time))
     return run
 
 

@@ -7,94 +7,70 @@ directly, because the usual writer takes over a second to import and two threads
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import struct
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO
 
-TAGS = {
-    "train_return": "return/train",
-    "eval_return": "return/eval",
-    "loss": "loss",
-    "q_mean": "q/mean",
-    "y_drift": "target/y_drift",
-    "target_gap": "target/gap",
-    "episodes": "episodes",
-    "diverged": "diverged",
-}
-"""Tags by column of a record."""
+from softstep.records.events import Record
+from softstep.records.sink import Ending, LoggedRun
+from softstep.trackers.scalars import scalars
 
 
-class ScalarWriter:
-    """Writes records to `folder/ARM/seed-S`, over environment steps. A context manager.
+class TensorBoard:
+    """Writes event files into the folder `tensorboard` of the run: one sub-run ARM/seed-S per agent, over its steps."""
 
-    Args:
-        folder: The folder of all event files.
-        resumed_from: Environment steps of the checkpoint from which the run resumes, for all agents or by
-            (arm, seed). TensorBoard then discards what was written beyond it.
-    """
+    def __init__(self) -> None:
+        self._folder = Path()
+        self._steps: dict[tuple[str, int], int] = {}
+        self._files: dict[tuple[str, int], Path] = {}
 
-    def __init__(self, folder: Path, resumed_from: int | Mapping[tuple[str, int], int] | None = None) -> None:
-        self._folder = Path(folder)
-        self._resumed_from = resumed_from
-        self._files: dict[tuple[str, int], BinaryIO] = {}
+    def start(self, run: LoggedRun) -> None:
+        """Note the run; the file of an agent is created with its first record."""
+        self._folder = run.path / "tensorboard"
+        self._steps = {(agent.arm, agent.seed): agent.env_steps for agent in run.agents}
+        self._files = {}
 
-    def __enter__(self) -> ScalarWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def write(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, records: Sequence[Record]) -> None:
         """Append every finite scalar of `records`; other programs can read them when this returns."""
-        written = set()
+        events: dict[Path, list[bytes]] = {}
         for record in records:
-            file = self._file(record["arm"], record["seed"])
-            values = {tag: float(record[column]) for column, tag in TAGS.items() if record.get(column) is not None}
-            finite = {tag: value for tag, value in values.items() if math.isfinite(value)}
-            file.write(_framed(_event(step=record["env_steps"], scalars=finite)))
-            written.add(file)
-        for file in written:
-            file.flush()
+            event = _framed(_event(step=record.env_steps, values=scalars(record)))
+            events.setdefault(self._file(record.arm, record.seed), []).append(event)
+        for file, framed in events.items():  # none stays open: a thousand agents are more than a process may have
+            with file.open("ab") as handle:
+                handle.write(b"".join(framed))
 
-    def close(self) -> None:
-        """Close every file."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+    def finish(self, ending: Ending) -> None:
+        """Do nothing: every file is complete."""
 
-    def _file(self, arm: str, seed: int) -> BinaryIO:
+    def _file(self, arm: str, seed: int) -> Path:
+        """Return the file of an agent; what an earlier one has beyond the checkpoint is declared discarded."""
         if (arm, seed) not in self._files:
-            file = _open_new(self._folder / re.sub(r"[^\w.=-]", "_", arm) / f"seed-{seed}")
-            file.write(_framed(_event(version="brain.Event:2")))
-            steps = self._resumed_from
-            checkpoint = steps.get((arm, seed)) if isinstance(steps, Mapping) else steps
-            if checkpoint is not None:
-                file.write(_framed(_event(step=checkpoint + 1, restart=True)))
-            self._files[arm, seed] = file
+            folder = self._folder / re.sub(r"[^\w.=-]", "_", arm) / f"seed-{seed}"
+            start = _framed(_event(version="brain.Event:2"))
+            if folder.exists():
+                start += _framed(_event(step=self._steps[arm, seed] + 1, restart=True))
+            self._files[arm, seed] = _new_file(folder, start)
         return self._files[arm, seed]
 
 
-def _open_new(folder: Path) -> BinaryIO:
-    """Open a new event file; TensorBoard reads the files of a sub-run in the order of their names."""
+def _new_file(folder: Path, start: bytes) -> Path:
+    """Create an event file; TensorBoard reads the files of a sub-run in the order of their names."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(10_000):
-        name = f"events.out.tfevents.{int(time.time()):010}.softstep.{number:04}"
-        try:
-            return (folder / name).open("xb")
-        except FileExistsError:
-            continue
+        file = folder / f"events.out.tfevents.{int(time.time()):010}.softstep.{number:04}"
+        with contextlib.suppress(FileExistsError), file.open("xb") as handle:
+            handle.write(start)
+            return file
     raise FileExistsError(f"{folder}: no free name for an event file; write to another folder")
 
 
 def _event(
-    step: int = 0, *, version: str = "", restart: bool = False, scalars: Mapping[str, float] | None = None
+    step: int = 0, *, version: str = "", restart: bool = False, values: Mapping[str, float] | None = None
 ) -> bytes:
     """Encode an `Event`.
 
@@ -104,13 +80,13 @@ def _event(
         step: Environment steps.
         version: Version of the file format, in the first event of a file.
         restart: Whether events at this step or later were discarded.
-        scalars: Values by tag.
+        values: Scalars by tag.
     """
     parts = [_key(1, 1) + struct.pack("<d", time.time()), _key(2, 0) + _varint(step)]
     if version:
         parts.append(_bytes(3, version.encode()))
-    if scalars:
-        parts.append(_bytes(5, b"".join(_bytes(1, _value(tag, value)) for tag, value in scalars.items())))
+    if values:
+        parts.append(_bytes(5, b"".join(_bytes(1, _value(tag, value)) for tag, value in values.items())))
     if restart:
         parts.append(_bytes(7, _key(1, 0) + _varint(1)))
     return b"".join(parts)

@@ -2,10 +2,12 @@
 
 import math
 import struct
+from pathlib import Path
 
 import pytest
+from trackers.runs import logged_agent, logged_run, record
 
-from softstep.report.media.tensorboard import ScalarWriter
+from softstep.trackers.tensorboard import TensorBoard
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 crc32c = pytest.importorskip("tensorboardX.crc32c")
@@ -29,10 +31,6 @@ def read(path):
     return events
 
 
-def record(step, arm="soft", seed=0, **values):
-    return {"arm": arm, "seed": seed, "env_steps": step, "train_return": 1.5 * step, "diverged": False} | values
-
-
 def files(folder):
     return sorted(path for path in folder.rglob("events.out.tfevents.*") if path.is_file())
 
@@ -41,21 +39,27 @@ def scalars(event):
     return {value.tag: value.simple_value for value in event.summary.value}
 
 
+def write(path, *batches, agents=None):
+    sink = TensorBoard()
+    sink.start(logged_run(path, agents=agents))
+    for batch in batches:
+        sink.write(batch)
+    sink.finish("finished")
+
+
 def test_records_are_read_back(tmp_path):
-    with ScalarWriter(tmp_path) as writer:
-        writer.write([record(5_000, q_mean=-3.25, target_gap=0.5), record(300_000, loss=2.0)])
+    write(tmp_path, [record(5_000, q_mean=-3.25, target_gap=0.5), record(300_000, loss=2.0)])
     (file,) = files(tmp_path)
     version, first, second = read(file)
     assert version.file_version == "brain.Event:2"
     assert (first.step, second.step) == (5_000, 300_000)
-    assert scalars(first) == {"return/train": 7_500, "q/mean": -3.25, "target/gap": 0.5, "diverged": 0}
+    assert scalars(first) == {"return/train": 7_500, "q/mean": -3.25, "target/gap": 0.5, "episodes": 3, "diverged": 0}
     assert scalars(second)["loss"] == 2.0
     assert first.wall_time > 1.6e9
 
 
 def test_values_that_are_not_finite_are_left_out(tmp_path):
-    with ScalarWriter(tmp_path) as writer:
-        writer.write([record(1, eval_return=math.nan, loss=math.inf, y_drift=1e50)])
+    write(tmp_path, [record(1, eval_return=math.nan, loss=math.inf, y_drift=1e50)])
     values = scalars(read(files(tmp_path)[0])[1])
     assert "return/eval" not in values
     assert "loss" not in values
@@ -63,17 +67,14 @@ def test_values_that_are_not_finite_are_left_out(tmp_path):
 
 
 def test_every_agent_has_its_own_sub_run_inside_the_folder(tmp_path):
-    with ScalarWriter(tmp_path / "logs") as writer:
-        writer.write([record(1, seed=3), record(1, arm="../../etc/α b")])
-    folders = {file.parent.relative_to(tmp_path / "logs").as_posix() for file in files(tmp_path)}
-    assert folders == {"soft/seed-3", ".._.._etc_α_b/seed-0"}
+    write(tmp_path, [record(1, seed=3), record(1, arm="../../etc/α b")])
+    folders = {file.parent.relative_to(tmp_path).as_posix() for file in files(tmp_path)}
+    assert folders == {"tensorboard/soft/seed-3", "tensorboard/.._.._etc_α_b/seed-0"}
 
 
-@pytest.mark.parametrize("resumed_from", [50, {("soft", 0): 50}])
-def test_a_resumed_run_discards_events_beyond_the_checkpoint(tmp_path, resumed_from):
-    for begin in (None, resumed_from):
-        with ScalarWriter(tmp_path, begin) as writer:
-            writer.write([record(100)])
+def test_a_resumed_run_discards_events_beyond_the_checkpoint(tmp_path):
+    for reached in (0, 50):
+        write(tmp_path, [record(100)], agents=[logged_agent(env_steps=reached)])
     first, second = files(tmp_path)
     assert not any(event.HasField("session_log") for event in read(first))
     purge = read(second)[1]
@@ -81,8 +82,19 @@ def test_a_resumed_run_discards_events_beyond_the_checkpoint(tmp_path, resumed_f
     assert purge.step == 51
 
 
-def test_records_are_on_disk_before_the_writer_is_closed(tmp_path):
-    writer = ScalarWriter(tmp_path)
-    writer.write([record(1)])
+def test_records_are_on_disk_before_the_end(tmp_path):
+    sink = TensorBoard()
+    sink.start(logged_run(tmp_path))
+    sink.write([record(1)])
     assert len(read(files(tmp_path)[0])) == 2
-    writer.close()
+
+
+def test_a_thousand_agents_keep_no_file_open(tmp_path):
+    before = set(Path("/proc/self/fd").iterdir())
+    sink = TensorBoard()
+    agents = [logged_agent(seed=seed) for seed in range(1000)]
+    sink.start(logged_run(tmp_path, agents=agents))
+    for step in (1, 2):
+        sink.write([record(step, seed=seed) for seed in range(1000)])
+    assert len(set(Path("/proc/self/fd").iterdir()) - before) <= 1  # the folder being listed
+    assert all(len(read(file)) == 3 for file in files(tmp_path)[::100])
