@@ -28,7 +28,8 @@ class WeightsAndBiases:
         """
         import wandb
 
-        if os.environ.get("WANDB_MODE", "online") in ("online", "shared") and not wandb.api.api_key:
+        mode = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
+        if mode in ("online", "shared") and not wandb.api.api_key:
             raise RuntimeError("nobody is logged in: run `wandb login`, or set WANDB_MODE=offline")
         numbers = {agent: number for number, agent in enumerate(run.agents)}
         settings = wandb.Settings(
@@ -44,6 +45,7 @@ class WeightsAndBiases:
                 resume="allow",
                 reinit="create_new",
                 dir=run.path,
+                mode=mode,
                 config=_config(run, agent),
                 settings=settings,
             )
