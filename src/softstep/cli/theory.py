@@ -10,7 +10,7 @@ import softstep
 from softstep.cli.command import File, PlainCommand
 from softstep.cli.exit_codes import SUCCESS
 from softstep.errors import ConfigError
-from softstep.extras import MissingExtra
+from softstep.extras import MissingExtra, required_by
 
 if TYPE_CHECKING:
     from softstep.theory import LinearTD
@@ -32,17 +32,23 @@ class Theory(PlainCommand):
     """JSON file with your own problem: features phi, transitions P, state weights d, gamma, and rewards if any."""
     out: Annotated[Path | None, File] = None
     """HTML page to write. None writes theory.html where plotly is installed (pip install 'softstep[train]')."""
+    geogebra: Annotated[Path | None, File] = None
+    """New file (.ggb) for rooms 1 and 2 of the explorer as a GeoGebra construction, with sliders for α and c."""
 
     def execute(self) -> int:
-        """Print the explanation, write the page and return the exit code."""
+        """Write the files, print the explanation and return the exit code."""
         try:
             c = self._weight()
             problem = softstep.theory.problems.named_or_read(self.problem, self.mdp)
             text = softstep.theory.explain(self.alpha, c, problem).text
-        except ValueError as error:
+            if self.geogebra is not None:
+                _write_construction(self.geogebra, self.alpha, c)
+        except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
         print(text)
         print(f"page: {self._write_page(c, problem, text)}")
+        if self.geogebra is not None:
+            print(f"GeoGebra: {self.geogebra}")
         return SUCCESS
 
     def _write_page(self, c: float, problem: LinearTD | str | None, text: str) -> str:
@@ -62,3 +68,9 @@ class Theory(PlainCommand):
         if self.tau is not None and self.c is None:
             return softstep.TargetUpdate(self.tau).c
         raise ConfigError("give either --c, the weight of the old target, or --tau = 1 - c")
+
+
+def _write_construction(path: Path, alpha: float, c: float) -> None:
+    with required_by("softstep theory --geogebra"):
+        from softstep.explorer.geogebra import write_construction
+    write_construction(path, alpha, c)
