@@ -30,7 +30,7 @@ FLOORS = (
     },
     {"theory", "conventions", "records", "stats", "advice"},
     {"kernels", "learner", "envs", "jax_settings"},
-    {"training", "runs"},
+    {"training", "runs", "trackers"},
     {"worker", "policies", "comparison", "studies"},
     {"report", "explorer"},
     {"cli", "__main__", "__init__"},
@@ -46,7 +46,7 @@ MAY_IMPORT_JAX = {
     "kernels", "learner", "envs", "training", "policies", "comparison.equivalence", "comparison.first_steps",
     "comparison.random_minibatches", "comparison.tracked_networks", "jax_settings.pinned",
 }  # fmt: skip
-WITHOUT_JAX = ("runs", "records", "theory", "conventions", "advice", "cli.main", "cli.advise")
+WITHOUT_JAX = ("runs", "records", "trackers", "theory", "conventions", "advice", "cli.main", "cli.advise")
 """Parts that load no JAX, neither themselves nor through what they import."""
 MAY_TOUCH_FILES = {
     "files",  # writes them atomically
@@ -57,7 +57,8 @@ MAY_TOUCH_FILES = {
     "advice.atlas",  # reads the shipped measurements
     "cli.command",  # reads --config and a study's spec
     "theory.mdp",  # reads a decision process from the user's file
-    "report",  # writes pictures and TensorBoard's events
+    "trackers.tensorboard",  # writes event files
+    "report",  # writes pictures
     "explorer",  # serves its own page
 }
 FILE_CALLS = {

@@ -1,1 +1,1 @@
-"""Reports of runs, from tables and dictionaries: terminal output, pictures, animations, TensorBoard logs, pages."""
+"""Reports of runs, from tables and dictionaries: terminal output, pictures, animations, pages."""

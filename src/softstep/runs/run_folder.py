@@ -2,6 +2,8 @@
 
     config.json  versions.json  summary.json  lock
     registration.json                    what the environment's id stood for when the run was started
+    logged.json                          where the records go beside the tables, and the run's name there, if anywhere
+    tensorboard/  wandb/                 files of those loggers
     error.log                            tracebacks of the failures that ended the run, if any
     checkpoint-BLOCK-STEPS.safetensors   everything except the replay's rows; the last two of each block
     replay-BLOCK-NUMBER.rows             append-only segments of replay rows

@@ -1,1 +1,1 @@
-"""Files of pictures and scalars: curves as SVG, episodes as GIF, TensorBoard logs."""
+"""Files of pictures: curves as SVG, episodes as GIF."""
