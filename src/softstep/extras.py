@@ -20,6 +20,8 @@ LIBRARIES = {
     "envpool": ("envpool",),
     "web": ("starlette", "uvicorn"),
     "ray": ("ray",),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "torch": ("torch",),
     "keras": ("keras",),
     "sb3": ("stable_baselines3",),

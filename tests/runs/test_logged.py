@@ -242,7 +242,7 @@ def test_the_flag_names_sinks(words: list[str], logged: tuple[str, ...] | None) 
         ("tensorbord", "'tensorbord' is not one of tensorboard, wandb, mlflow; did you mean 'tensorboard'?"),
         ("tensorboard,none", "'none' is not one of tensorboard, wandb, mlflow"),
         ("", "'' is not one of tensorboard, wandb, mlflow"),
-        ("mlflow", "logging to mlflow needs a library that is not installed: pip install 'softstep[mlflow]'"),
+        ("mlflow", "logging to mlflow needs no_such_library: pip install 'softstep[mlflow]'"),
     ],
 )
 def test_a_wrong_flag_is_one_line_and_leaves_no_folder(

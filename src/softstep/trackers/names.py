@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 
 from softstep.errors import ConfigError, near
+from softstep.extras import MissingExtra
 from softstep.records.sink import Sink
 from softstep.trackers.mlflow import MLflow
 from softstep.trackers.tensorboard import TensorBoard
@@ -49,4 +50,4 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"log: {name!r} is not one of {', '.join(SINKS)}{near(name, list(SINKS))}")
     library = LIBRARIES.get(name)
     if library is not None and importlib.util.find_spec(library) is None:
-        raise ConfigError(f"logging to {name} needs a library that is not installed: pip install 'softstep[{name}]'")
+        raise MissingExtra(f"logging to {name}", library, name)
