@@ -15,20 +15,20 @@ from softstep.extras import required_by
 with required_by("the explorer"):
     import uvicorn
     from starlette.applications import Starlette
-    from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
-    from starlette.responses import JSONResponse, PlainTextResponse, Response
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
+from softstep.explorer.backend import Backend
 from softstep.explorer.http import wire
 from softstep.explorer.http.assets import STATIC, palette_css, palette_js, plotly_path
 from softstep.explorer.http.guard import Guard
-from softstep.explorer.http.live_routes import PARAMETERS, live_paths, live_routes
+from softstep.explorer.http.live_routes import events_route, live_paths
 from softstep.explorer.http.openapi import document
 from softstep.explorer.http.report_routes import REPORT_PATHS, report_routes
+from softstep.explorer.live.commands import PARAMETERS
 from softstep.explorer.live.live_runs import LiveRuns
-from softstep.explorer.rooms import endpoints
 
 _HOST_ERRORS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """Errors of a bind that another port would not mend."""
@@ -95,6 +95,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 def make_app(runs: Path, live: LiveRuns) -> Starlette:
     """Return the application without its guard."""
+    backend = Backend(live, runs)
+
+    async def post(request: Request) -> Response:
+        values = await wire.json_object(request)
+        return JSONResponse(await backend.post(request.url.path.lstrip("/"), values))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -108,8 +113,8 @@ def make_app(runs: Path, live: LiveRuns) -> Starlette:
         Route("/static/palette.js", _palette_js),
         Route("/static/palette.css", _palette_css),
         Mount("/static", StaticFiles(directory=str(STATIC))),
-        Route("/api/{name}", _answer, methods=["POST"]),
-        *live_routes(live, runs),
+        *(Route(path, post, methods=["POST"]) for path in ("/api/{name}", "/live", "/live/{id}/{command}")),
+        events_route(backend),
         *report_routes(runs),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=wire.HANDLERS)
@@ -134,12 +139,3 @@ async def _palette_js(request: Request) -> Response:
 
 async def _palette_css(request: Request) -> Response:
     return Response(palette_css(), media_type="text/css")
-
-
-async def _answer(request: Request) -> Response:
-    """Answer a room's question."""
-    name = request.path_params["name"]
-    if name not in endpoints.ENDPOINTS:
-        return PlainTextResponse(f"There is no endpoint {name!r}: see /openapi.json for the list.", 404)
-    values = await wire.json_object(request)
-    return JSONResponse(await run_in_threadpool(endpoints.answer, name, values))

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from softstep.errors import ConfigError
+from softstep.explorer import backend
 from softstep.explorer.http.guard import MAX_BODY, BodyTooLarge
 from softstep.explorer.rooms.parameters import BadParameter
 
@@ -42,18 +42,19 @@ def refusal(parameter: str, reason: str) -> Response:
     return Response(msgspec.json.encode(Error(Reason(parameter, reason))), 422, media_type="application/json")
 
 
-async def _bad_parameter(request: Request, error: Exception) -> Response:
-    assert isinstance(error, BadParameter)
-    return refusal(error.parameter, error.reason)
+async def _refused(request: Request, error: Exception) -> Response:
+    return refusal(*backend.refusal(error))
 
 
-async def _bad_setting(request: Request, error: Exception) -> Response:
-    return refusal("settings", str(error))
+async def _not_found(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 404)
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"A request may have at most {MAX_BODY} bytes.", 413)
 
 
-HANDLERS: dict[Any, Any] = {BadParameter: _bad_parameter, ConfigError: _bad_setting, BodyTooLarge: _too_large}
+HANDLERS: dict[Any, Any] = {
+    **dict.fromkeys(backend.REFUSALS, _refused), backend.NotFound: _not_found, BodyTooLarge: _too_large,
+}  # fmt: skip
 """The handler of each exception, for Starlette."""

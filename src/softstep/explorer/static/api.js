@@ -1,25 +1,8 @@
-// The source of all numbers: the server's endpoints or, on an exported page, answers computed in advance.
+// The source of all numbers: Python's endpoints or, on an exported page, answers computed in advance.
 
-export const isStatic = document.documentElement.dataset.source === "static";
+import { RequestError, post, source } from "./transport.js";
 
-/** A request that was refused, or not answered at all, with a one-line reason. */
-export class RequestError extends Error {
-  constructor(parameter, reason) {
-    super(reason);
-    this.parameter = parameter;
-  }
-}
-
-async function askServer(endpoint, values) {
-  const body = JSON.stringify(values);
-  const headers = { "Content-Type": "application/json" };
-  const response = await fetch(`api/${endpoint}`, { method: "POST", headers, body }).catch(() => {
-    throw new RequestError("", "The server does not answer. Is softstep explore still running?");
-  });
-  if (response.ok) return response.json();
-  const { error } = await response.json().catch(() => ({}));
-  throw new RequestError(error?.parameter ?? "", error?.reason ?? `The server answered with status ${response.status}.`);
-}
+export const isStatic = source === "static";
 
 // ---- exported answers: data/<endpoint>.<indices>.js calls softstepChunk(name, answers) ----
 
@@ -46,6 +29,11 @@ export function nearest(axis, value) {
   return axis.reduce((best, _, i) => (distance(i) < distance(best) ? i : best), 0);
 }
 
+/** Ask the server or the kernel. */
+function askPython(endpoint, values) {
+  return post(`api/${endpoint}`, values);
+}
+
 async function askExport(endpoint, values) {
   const grid = window.softstepGrids[endpoint];
   const indices = grid.axes.map(({ name, values: axis }) => nearest(axis, values[name] ?? grid.defaults[name]));
@@ -59,7 +47,7 @@ export function exportedAxis(endpoint, name) {
   return window.softstepGrids[endpoint]?.axes.find((axis) => axis.name === name)?.values ?? null;
 }
 
-const ask = isStatic ? askExport : askServer;
+const ask = isStatic ? askExport : askPython;
 
 /**
  * The requests of one room: one at a time, and of several waiting for the same endpoint only the latest is sent.

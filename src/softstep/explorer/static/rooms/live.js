@@ -3,6 +3,7 @@
 import { Panel } from "../controls.js";
 import { el, formatNumber, withMath } from "../dom.js";
 import { palette } from "../palette.js";
+import { post, watch } from "../transport.js";
 import { ArmCard } from "./live_arm.js";
 import { LiveCharts } from "./live_charts.js";
 import { DEFAULT_ENV, ENVIRONMENTS } from "./live_environments.js";
@@ -178,7 +179,7 @@ class Live {
     this.panel.clearErrors();
     this.buttons.start.disabled = true;
     this.status.textContent = "Starting: compiling the agent's programs …";
-    const answer = await post("live", { env: this.env(), seed: this.seed(), arms });
+    const answer = await request("live", { env: this.env(), seed: this.seed(), arms });
     if (answer.error) {
       this.panel.showError(answer.error.parameter === "settings" ? "" : answer.error.parameter, answer.error.reason);
       this.status.textContent = "Not started.";
@@ -188,9 +189,7 @@ class Live {
     this.drawCards(arms);
     this.run = answer.id;
     this.paused = true;
-    this.stream = new EventSource(`live/${this.run}/events`);
-    this.stream.onmessage = ({ data }) => this.onEvent(JSON.parse(data));
-    this.stream.onerror = () => { if (this.stream.readyState === EventSource.CLOSED) this.end("The agent is gone."); };
+    this.unwatch = watch(`live/${this.run}/events`, (event) => this.onEvent(event), () => this.end("The agent is gone."));
     this.enableButtons();
     await this.send("play");
   }
@@ -198,7 +197,7 @@ class Live {
   /** Send a command to the agent; `armName` names the arm whose card shows an error. */
   async send(command, values = {}, armName = null) {
     if (!this.run) return;
-    const { error } = await post(`live/${this.run}/${command}`, values);
+    const { error } = await request(`live/${this.run}/${command}`, values);
     const panel = this.cards.get(armName)?.panel;
     if (!error) panel?.clearErrors();
     else if (panel) panel.showError(`${error.parameter}-${armName}`, error.reason);
@@ -237,8 +236,8 @@ class Live {
 
   end(text) {
     if (!this.run) return;
-    post(`live/${this.run}/stop`, {});
-    this.stream.close();
+    request(`live/${this.run}/stop`, {});
+    this.unwatch();
     this.run = null;
     this.enableButtons();
     this.showMessage(text);
@@ -255,15 +254,7 @@ function colourOf(name) {
   return palette.arms[name] ?? palette.fallback.at(-1);
 }
 
-async function post(path, values) {
-  try {
-    const response = await fetch(path, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(values), keepalive: true,
-    });
-    const answer = await response.json().catch(() => ({}));
-    if (response.ok) return answer;
-    return { error: answer.error ?? { parameter: "", reason: `The server answered with status ${response.status}.` } };
-  } catch {
-    return { error: { parameter: "", reason: "The server does not answer. Is softstep explore still running?" } };
-  }
+/** The answer to a request, with an `error` if it was refused. */
+function request(path, values) {
+  return post(path, values).catch(({ parameter = "", message }) => ({ error: { parameter, reason: message } }));
 }
