@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from softstep import conventions as conventions
+    from softstep import notebook as notebook
     from softstep import presets as presets
     from softstep import theory as theory
     from softstep.advice import Advice as Advice
@@ -83,6 +84,7 @@ _PUBLIC = {
     "landing_gif": "report.media.episode_gif",
     "load": "policies.policy",
     "make_learner": "learner.algorithms",
+    "notebook": "notebook",
     "presets": "presets",
     "ray_engine": "studies.ray_engine",
     "report_study": "report.study.page",

@@ -54,6 +54,12 @@ class Explorer:
         raise AssertionError(f"the stream ended; the last events: {events[-3:]}")
 
 
+def free_port() -> int:
+    """Return the number of a port that nobody listens on."""
+    with bind("127.0.0.1", 0) as listening:
+        return int(listening.getsockname()[1])
+
+
 @contextlib.contextmanager
 def serve(runs: Path, *, live_agents: int = 2, idle_seconds: float = 20.0) -> Iterator[Explorer]:
     """Run a server until the block ends."""

@@ -33,7 +33,7 @@ FLOORS = (
     {"training", "runs", "trackers"},
     {"worker", "policies", "comparison", "studies"},
     {"report", "explorer"},
-    {"cli", "__main__", "__init__"},
+    {"cli", "notebook", "__main__", "__init__"},
 )
 """The folders and files directly in the package, from the ground floor up."""
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

@@ -51,6 +51,11 @@ def palette_css() -> str:
     return f":root {{\n{''.join(lines)}}}\n"
 
 
+def module(path: str) -> str:
+    """Return the text of the page's module `path`, which is relative to `STATIC`."""
+    return palette_js() if path == "palette.js" else (STATIC / path).read_text(encoding="utf-8")
+
+
 def plotly_path() -> Path:
     """Return the path of plotly.js in the plotly package, without importing the package."""
     spec = importlib.util.find_spec("plotly")

@@ -96,7 +96,7 @@ def export_explorer(
         (folder / "static" / name).write_bytes((assets.STATIC / name).read_bytes())
     (folder / "static" / "palette.css").write_text(assets.palette_css(), encoding="utf-8")
     (folder / "static" / "plotly.js").write_bytes(assets.plotly_path().read_bytes())
-    (folder / "static" / "app.js").write_text(bundle("app.js", _module), encoding="utf-8")
+    (folder / "static" / "app.js").write_text(bundle("app.js", assets.module), encoding="utf-8")
     (folder / "data" / "grids.js").write_text(f"window.softstepGrids = {_compact(manifest(grids))};\n", "utf-8")
     for name, grid in grids.items():
         if on_endpoint:
@@ -140,11 +140,6 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [rounded(part) for part in value]
     return {key: rounded(part) for key, part in value.items()} if isinstance(value, dict) else value
-
-
-def _module(path: str) -> str:
-    """Return the text of the page's module `path`."""
-    return assets.palette_js() if path == "palette.js" else (assets.STATIC / path).read_text(encoding="utf-8")
 
 
 def _compact(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""HTML pages in the output of a notebook's cell."""
