@@ -99,7 +99,7 @@ _PUBLIC = {
 """Public names and the modules they live in; each module is imported when one of its names is first used."""
 
 _TRAINING = ("train", "resume", "compare", "resume_comparison")
-"""Functions that show a progress bar in a notebook."""
+"""Functions that show a progress bar in a notebook, and whose runs can be shown there."""
 
 __all__ = ["__version__", *_PUBLIC]
 
@@ -117,7 +117,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(loaded, name)
     if name in _TRAINING and "IPython" in sys.modules:
         notebook = importlib.import_module("softstep.report.notebook")
-        return notebook.with_bar(value) if notebook.in_notebook() else value
+        return notebook.for_notebook(value) if notebook.in_notebook() else value
     return value
 
 

@@ -16,6 +16,9 @@ from softstep.explorer.cell.page import cell_page
 from softstep.explorer.cell.room_state import live_state, room_state
 from softstep.explorer.cell.session import Session
 from softstep.report.cell.frame import DEFAULT_HEIGHT, in_cell
+from softstep.report.notebook import show_run
+from softstep.runs import run_folder
+from softstep.runs.api import Run
 
 
 def room(name: str, /, *, height: int = DEFAULT_HEIGHT, runs: Path | str = "runs", **state: Any) -> Any:
@@ -63,8 +66,25 @@ def live(
         ConfigError: The environment, an arm or a setting does not exist, a value is out of range, or anywidget is
             missing.
     """
-    settings = arms if isinstance(arms, Mapping) else {name: {} for name in arms}
+    settings = dict(arms) if isinstance(arms, Mapping) else {name: {} for name in arms}
     return _page("live", live_state(env, seed, settings), f"Agents that learn {env}", height, runs, start=start)
+
+
+def show(run: Run | Path | str, *, height: int = DEFAULT_HEIGHT) -> Any:
+    """Return the report's figures of a run for the cell of a notebook.
+
+    A run that was trained in a notebook has the same as `run.show()`; the verdict of `softstep.conclude` shows its
+    whole report with `verdict.show()`.
+
+    Args:
+        run: The run, or the path of its folder.
+        height: Height in pixels.
+
+    Raises:
+        ConfigError: The run has no records yet, or anywidget is missing.
+        StoreError: There is no run in the folder.
+    """
+    return show_run(run if isinstance(run, Run) else Run(run_folder.open_run(run)), height=height)
 
 
 def _page(room: str, state: dict[str, Any], title: str, height: int, runs: Path | str, **traits: Any) -> Any:

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 import softstep
 from softstep.config import Config
-from softstep.report.notebook import bar, in_notebook, with_bar
+from softstep.report.notebook import bar, for_notebook, in_notebook
 from softstep.runs import api
 from softstep.runs.api import SilentView
 
@@ -74,7 +74,7 @@ def test_only_a_view_of_the_caller_s_own_replaces_the_bar() -> None:
         return options
 
     view = SilentView()
-    assert with_bar(train) is with_bar(train)
-    assert with_bar(train)(Config(), workers=2) == {"workers": 2, "view": bar}
-    assert with_bar(train)(Config(), view=None) == {"view": bar}
-    assert with_bar(train)(Config(), view=view) == {"view": view}
+    assert for_notebook(train) is for_notebook(train)
+    assert for_notebook(train)(Config(), workers=2) == {"workers": 2, "view": bar}
+    assert for_notebook(train)(Config(), view=None) == {"view": bar}
+    assert for_notebook(train)(Config(), view=view) == {"view": view}

@@ -1,4 +1,4 @@
-"""Training in a notebook: a progress bar, unless the caller observes the run himself."""
+"""Training in a notebook: a progress bar, unless the caller observes the run himself, and runs that can be shown."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from softstep.report.cell.frame import DEFAULT_HEIGHT, in_cell, zipped
+from softstep.report.run_page import run_page
 from softstep.report.terminal.progress import ProgressView
 from softstep.runs import checkpoints
+from softstep.runs.api import Run
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.worker_pool import RunView
 
@@ -21,17 +24,36 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+class ShownRun(Run):
+    """A run whose figures can be shown in the notebook in which it was trained."""
+
+    def show(self, *, height: int = DEFAULT_HEIGHT) -> Any:
+        """Return the report's figures of this run, for the cell of a notebook.
+
+        Raises:
+            ConfigError: The run has no records yet, or anywidget is missing.
+        """
+        return show_run(self, height=height)
+
+
+def show_run(run: Run, *, height: int = DEFAULT_HEIGHT) -> Any:
+    """Return the report's figures of a run, for the cell of a notebook; errors are those of `ShownRun.show`."""
+    page = zipped(run_page(run))
+    return in_cell(lambda: page, f"The run {run.path.name}", height=height)
+
+
 @functools.cache
-def with_bar(train: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `train` with a progress bar for every run that it trains, if it is given no view."""
+def for_notebook(train: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `train` with a progress bar for every run, if it is given no view; the run it returns can be shown."""
 
     @functools.wraps(train)
-    def train_with_bar(*arguments: Any, **options: Any) -> Any:
+    def train_in_notebook(*arguments: Any, **options: Any) -> Any:
         if options.get("view") is None:
             options["view"] = bar
-        return train(*arguments, **options)
+        run = train(*arguments, **options)
+        return ShownRun(run.folder) if isinstance(run, Run) else run
 
-    return train_with_bar
+    return train_in_notebook
 
 
 @contextlib.contextmanager

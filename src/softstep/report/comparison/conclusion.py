@@ -17,6 +17,7 @@ from softstep.comparison.judge_run import JudgedRun, judge_run
 from softstep.comparison.scores import by_agent, final_return, scores_by_seed
 from softstep.errors import ConfigError, EnvironmentFailed
 from softstep.policies.policy import load
+from softstep.report.cell.frame import DEFAULT_HEIGHT, in_cell, zipped
 from softstep.report.comparison.exploratory_answer import exploratory_answer
 from softstep.report.comparison.judged_answer import is_judged, judged_answer
 from softstep.report.comparison.page import comparison_page
@@ -45,6 +46,11 @@ class Conclusion(NamedTuple):
     def table(self) -> Table:
         """Return the verdicts as a table for the terminal."""
         return verdict_table(self.to_dicts())
+
+    def show(self, *, height: int = DEFAULT_HEIGHT) -> Any:
+        """Return the report for the cell of a notebook; ConfigError if anywidget is missing."""
+        page = zipped(self.report.read_text(encoding="utf-8"))
+        return in_cell(lambda: page, f"The report of {self.report.parent.name}", height=height)
 
 
 def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusion:

@@ -13,46 +13,46 @@ from typing import Any
 
 import polars as pl
 
-from softstep.comparison.scores import ReturnCriteria
 from softstep.config import Config
 from softstep.report.comparison import figures, plotted_data
 from softstep.report.comparison.background import QUESTION
 from softstep.report.comparison.best_checkpoints_section import best_checkpoints_section
-from softstep.report.comparison.method_section import MEANINGS, method_section
+from softstep.report.comparison.measured_sections import (
+    Styles,
+    arm_switches,
+    gap_section,
+    learning_section,
+    moves_section,
+    scores_section,
+    solved_section,
+)
+from softstep.report.comparison.method_section import method_section
 from softstep.report.comparison.verdict_cards import verdict_cards
 from softstep.report.comparison.verdict_text import VerdictRow, finite
-from softstep.report.shared.curves import Band, arms_of
+from softstep.report.shared.curves import arms_of
 from softstep.report.shared.formatting import (
     format_count,
     format_result,
-    format_short,
     format_thousands,
     minus_sign,
 )
 from softstep.report.shared.json_tables import as_columns, as_rows
 from softstep.report.shared.markup import (
     answer_box,
-    badge,
     document,
     downloads,
     embedded_tables,
     folded,
     page_header,
     paragraph,
-    plot,
     provenance,
     section,
     table,
     table_of_contents,
     titled_plot,
 )
-from softstep.report.shared.palette import ArmStyle, arm_styles
+from softstep.report.shared.palette import arm_styles
 from softstep.runs.best_returns import BestReturns
-
-Styles = Mapping[str, ArmStyle]
-
-MOVE_TITLES = {"y_drift": "mean |Δy|", "y_rms": "RMS of Δy", "y_p99": "99th percentile of |Δy|"}
-"""Columns on how far y moves, with their titles."""
 
 FIRST_STEP_COLUMNS = {
     "optimizer": "optimizer", "update": "update", "t_x": "‖T−X‖ / ‖X−X₀‖", "w_x": "‖W−X‖ / ‖X−X₀‖",
@@ -112,13 +112,13 @@ def comparison_page(
     sections = "".join((
         section("Verdicts on the claims", verdict_cards(verdicts, fixed.margin if fixed else None)),
         '<div id="measured">',
-        _arm_switches(styles),
-        _learning(curves, styles),
-        _final_scores(scores, styles, fixed),
+        arm_switches(styles),
+        learning_section(curves, styles),
+        scores_section(scores, styles, fixed),
         best_checkpoints_section(best, scores, verdicts, fixed.floor if fixed else math.nan, styles),
-        _moves(plotted_data.with_relative_moves(curves), config, styles),
-        _gap(curves, styles),
-        _solved(curves, config, styles),
+        moves_section(plotted_data.with_relative_moves(curves), config, styles),
+        gap_section(curves, styles),
+        solved_section(curves, config, styles),
         "</div>",
         _first_steps(first_steps),
         _episode(animation),
@@ -147,126 +147,6 @@ def _header(config: Config, styles: Styles) -> str:
         f"{format_thousands(config.total_steps)} environment steps",
     )
     return page_header(QUESTION, facts, "the verdicts and tables")
-
-
-def _arm_switches(styles: Styles) -> str:
-    """Return a bar that stays visible beside the figures, with a switch for the curves of each arm."""
-    switches = "".join(
-        f'<button type="button" aria-pressed="true" data-arm="{escape(arm)}" title="{escape(MEANINGS.get(arm, arm))}">'
-        f'{badge(style)}{escape(arm)}</button>'
-        for arm, style in styles.items()
-    )  # fmt: skip
-    return f'<nav id="arms" aria-label="arms to show">{switches}</nav>\n'
-
-
-def _learning(curves: pl.DataFrame, styles: Styles) -> str:
-    evaluated = plotted_data.has_values(curves, "eval_return")
-    column, name = ("eval_return", "greedy return") if evaluated else ("train_return", "training return")
-    bands = plotted_data.interval_bands(curves, column)
-    if not bands:
-        return ""
-    caption = f"Mean {name} over seeds{_shading(bands)}. Tap an arm above to hide or show it."
-    return section("Learning curves", paragraph(caption), plot("learning", figures.curve_figure(bands, styles, name)))
-
-
-def _shading(bands: Mapping[str, Band]) -> str:
-    """Return the words for the shaded bands, if any arm has more than one seed."""
-    return ", with its 95 % interval shaded" if any(band.seeds > 1 for band in bands.values()) else ""
-
-
-def _final_scores(scores: pl.DataFrame, styles: Styles, fixed: ReturnCriteria | None) -> str:
-    if not scores["final_return"].is_finite().any():
-        return ""
-    caption = (
-        "Each dot is the mean of a seed’s last 10 % of greedy evaluations. The diamond and its bar are the mean over"
-        " seeds and its 95 % interval."
-    )
-    diverged = int(scores["diverged"].sum())
-    if diverged:
-        score = f"count as {format_short(fixed.floor)}" if fixed else "are left out, because no floor was declared"
-        caption += f" Diverged agents ({diverged}) {score}."
-    figure = figures.scores_figure(scores, styles)
-    return section("Final return of every seed", paragraph(caption), plot("scores", figure))
-
-
-def _moves(moves: pl.DataFrame, config: Config, styles: Styles) -> str:
-    """Return figures of how far y moves, in standard deviations of y if the run measured those."""
-    relative = any(plotted_data.has_values(moves, f"{name}_sd") for name in plotted_data.MOVES)
-    suffix, unit = ("_sd", " / SD(y)") if relative else ("", "")
-    present = [name for name in plotted_data.MOVES if plotted_data.has_values(moves, f"{name}{suffix}")]
-    bands = {name: plotted_data.interval_bands(moves, f"{name}{suffix}", geometric=True) for name in present}
-    drawn = {name: by_arm for name, by_arm in bands.items() if by_arm}
-    if not drawn:
-        return ""
-    ranges = [figures.log_range(by_arm) for by_arm in drawn.values()]
-    limits = min(low for low, _ in ranges), max(high for _, high in ranges)
-    plots = "".join(
-        titled_plot(
-            f"{MOVE_TITLES[name]}{unit}", name, figures.curve_figure(by_arm, styles, "", log=True, limits=limits)
-        )
-        for name, by_arm in drawn.items()
-    )
-    unmoved = [arm for arm in styles if "y_p99" in bands and arm not in bands["y_p99"]]
-    parts = (paragraph(_moves_caption(relative, config, unmoved)), f'<div class="grid">{plots}</div>')
-    return section("How far the learning target y moves per gradient step", *parts)
-
-
-def _moves_caption(relative: bool, config: Config, unmoved: Sequence[str]) -> str:
-    sentences = [
-        "Measured on a fixed set of transitions, over every gradient step between two records, in standard deviations"
-        " of y."
-        if relative
-        else "As the run recorded it, in units of y.",
-        "Geometric mean over seeds on a logarithmic axis.",
-    ]
-    hard = next((agent for agent in config.agents() if agent.target.kind == "hard"), None)
-    if hard is not None:
-        period = hard.target.period
-        sentences.append(
-            f"Hard copies leave y unchanged for {period - 1} steps and then move it at once. The mean spreads this jump"
-            " over the steps between, so it resembles the mean of the soft update. The RMS squares the jump, so it is"
-            f" up to √{period} ≈ {math.sqrt(period):.0f} times the mean."
-        )
-    if unmoved:
-        names = ", ".join(unmoved)
-        sentences.append(f"Not drawn, because more than 99 % of their steps leave y unchanged: {names}.")
-    return " ".join(sentences)
-
-
-def _gap(curves: pl.DataFrame, styles: Styles) -> str:
-    if not plotted_data.has_values(curves, "target_gap"):
-        return ""
-    bands = plotted_data.interval_bands(curves, "target_gap", geometric=True)
-    if not bands:
-        return ""
-    caption = f"Distance between the parameters of Q and T, as the geometric mean over seeds{_shading(bands)}."
-    without_target = [arm for arm in styles if arm not in bands]
-    if without_target:
-        caption += f" It is 0 for arms whose network is its own target: {', '.join(without_target)}."
-    figure = figures.curve_figure(bands, styles, "‖Q − T‖", log=True)
-    return section("How far the target network lags behind", paragraph(caption), plot("gap", figure))
-
-
-def _solved(curves: pl.DataFrame, config: Config, styles: Styles) -> str:
-    threshold = plotted_data.threshold_of(config.env)
-    arms = plotted_data.solved(curves, threshold) if threshold is not None else []
-    if threshold is None or not arms:
-        return ""
-    caption = (
-        "A seed has solved the environment at its second greedy evaluation in a row with a return of at least"
-        f" {format_short(threshold)}. Seeds that never get there count as unsolved."
-    )
-    rows = [
-        [
-            f"{badge(styles[arm.arm])} {escape(arm.arm)}",
-            f"{len(arm.steps)} of {arm.seeds}",
-            format_short(arm.median) if math.isfinite(arm.median) else f"not by {format_short(arm.end)}",
-        ]
-        for arm in arms
-    ]
-    figure = plot("solved", figures.solved_figure(arms, styles))
-    listed = table(["arm", "solved", "half of the seeds solved after"], rows)
-    return section("Steps until the environment was solved", paragraph(caption), figure, listed)
 
 
 def _first_steps(rows: Sequence[Mapping[str, Any]]) -> str:
