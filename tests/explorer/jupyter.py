@@ -97,6 +97,11 @@ class OpenNotebook:
         if message.type == "error" and not any(part in text for part in TOLERATED):
             self.problems.append(text)
 
+    def close(self) -> None:
+        """End the kernel, and leave the page."""
+        self.command("notebook:shutdown-kernel")
+        self.context.close()
+
     def command(self, name: str, arguments: Any = None) -> None:
         """Execute a command of JupyterLab, for example notebook:run-all-cells."""
         self.page.evaluate("([name, values]) => jupyterapp.commands.execute(name, values ?? {})", [name, arguments])

@@ -2,6 +2,7 @@
 
 const SANDBOX = "allow-scripts allow-downloads";
 const HEARTBEAT = 10000; // milliseconds between two signs of life of a page that watches a live agent
+const BASE = '<base href="about:srcdoc">'; // otherwise a link such as #curves would open the notebook's own address
 const WAITING = "Waiting for the kernel. If it was restarted, run this cell again.";
 
 function render({ model, el }) {
@@ -58,7 +59,7 @@ function render({ model, el }) {
     if (message.kind !== "page") return toPage(message);
     starts = message.start;
     const page = await unzipped(buffers[0]);
-    frame.srcdoc = page.replace("<html ", `<html data-theme="${theme()}" `);
+    frame.srcdoc = page.replace("<html ", `<html data-theme="${theme()}" `).replace("<head>", `<head>${BASE}`);
     return notice.remove();
   }
 
