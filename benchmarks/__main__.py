@@ -19,6 +19,7 @@ BENCHMARKS = {
     "checkpoint": "the cost of checkpoints",
     "capacity": "the cost of a step against replay capacity, and peak memory",
     "explorer": "the explorer's start-up time, slider latency, and the cost of the live stream to training",
+    "notebook": "the time from a moved slider to its answer in a notebook",
     "study": "populations of 8 to 256 agents beside rejax; Lander populations; the arithmetic lower bound",
     "adapters": "a soft update of a PyTorch network beside four alternatives",
     "fast": "time until Lunar Lander is solved with --preset fast, 10 seeds, judged on 100 fresh episodes",

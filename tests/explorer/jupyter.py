@@ -88,7 +88,7 @@ class OpenNotebook:
         self.page: Page = self.context.new_page()
         self.problems: list[str] = []
         self.page.on("console", self._note)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("pageerror", lambda error: self.problems.append(f"{error}\n{error.stack}"))
         self.page.goto(f"{lab.url}/lab/tree/{name}.ipynb?token={lab.token}&reset")
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell")
 
@@ -120,6 +120,10 @@ class OpenNotebook:
     def run_cell(self, source: str) -> str:
         """Run code in the notebook's kernel and return what it prints."""
         return str(self.page.evaluate(EXECUTE, source))
+
+    def start_cell(self, source: str) -> None:
+        """Run code in the notebook's kernel and return at once."""
+        self.page.evaluate(f"code => {{ ({EXECUTE})(code); }}", source)
 
     def frame(self, number: int = 0) -> Frame:
         """Return the page inside a cell, in the order of the cells."""
