@@ -21,16 +21,20 @@ from explorer.jupyter import OpenNotebook, serve_lab
 MOVES = 60
 """Positions of a slider in a sample."""
 
-ROOMS = {"one-network": "one-network-paths", "two-networks": "two-networks-paths", "noise": "noise-map"}
-"""The rooms whose first slider is moved, and a figure of each by which it is ready."""
+ROOMS = {
+    "one-network": ("one-network-paths", "descent"),
+    "two-networks": ("two-networks-paths", "apart"),
+    "noise": ("noise-map", "V1"),
+}
+"""The rooms whose first slider is moved; the figure by which each is ready, and a name in the slider's answer."""
 
-MOVE = """async ([moves, pause]) => {
+MOVE = """async ([moves, pause, name]) => {
   const slider = document.querySelector('.room input[type=range]');
   const milliseconds = [];
   for (let i = 0; i < moves; i += 1) {
     const start = performance.now();
     const answered = new Promise((resolve) => addEventListener('message', function listen({ data }) {
-      if (data.kind !== 'reply' || !data.answer?.python) return;
+      if (data.kind !== 'reply' || !Object.hasOwn(data.answer ?? {}, name)) return;
       removeEventListener('message', listen);
       resolve(performance.now() - start);
     }));
@@ -77,10 +81,10 @@ def slider_latency(room: str) -> Sample:
         notebook = OpenNotebook(browser, lab, "room", viewport={"width": 1280, "height": 900})
         notebook.page.set_default_timeout(60_000)
         notebook.run_all()
-        frame = notebook.frame()
-        frame.wait_for_function("id => document.getElementById(id)?.data?.length > 0", arg=ROOMS[room])
-        frame.evaluate(MOVE, [5, PAUSE])
-        latencies = [milliseconds / 1e3 for milliseconds in frame.evaluate(MOVE, [MOVES, PAUSE])]
+        frame, (figure, name) = notebook.frame(), ROOMS[room]
+        frame.wait_for_function("id => document.getElementById(id)?.data?.length > 0", arg=figure)
+        frame.evaluate(MOVE, [5, PAUSE, name])
+        latencies = [milliseconds / 1e3 for milliseconds in frame.evaluate(MOVE, [MOVES, PAUSE, name])]
         notebook.close()
         browser.close()
     return {"seconds": statistics.quantiles(latencies, n=20)[-1], "median": statistics.median(latencies)}
