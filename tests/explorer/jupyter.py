@@ -123,7 +123,7 @@ class OpenNotebook:
 
     def start_cell(self, source: str) -> None:
         """Run code in the notebook's kernel and return at once."""
-        self.page.evaluate(f"code => {{ ({EXECUTE})(code); }}", source)
+        self.page.evaluate(f"code => {{ ({EXECUTE})(code).catch(() => {{}}); }}", source)
 
     def frame(self, number: int = 0) -> Frame:
         """Return the page inside a cell, in the order of the cells."""
