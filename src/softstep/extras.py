@@ -20,6 +20,7 @@ LIBRARIES = {
     "envpool": ("envpool",),
     "web": ("starlette", "uvicorn"),
     "ray": ("ray",),
+    "notebook": ("anywidget", "traitlets"),
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "torch": ("torch",),

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from softstep.errors import ConfigError
+from softstep.extras import required_by
 
 Message = Mapping[str, Any]
 """A message of the page: its `kind`, its `view`, and what it says."""
@@ -47,11 +48,9 @@ def zipped(html: str) -> bytes:
 @functools.cache
 def _frame_class() -> type[Any]:
     """Return the widget's class, whose base is in an extra."""
-    try:
+    with required_by("a page in a notebook"):
         import anywidget
         import traitlets
-    except ImportError as error:
-        raise ConfigError(f"a page in a notebook needs {error.name}: pip install 'softstep[notebook]'") from None
 
     class Frame(anywidget.AnyWidget):  # type: ignore[misc]
         """A page in a cell; `room` and `state` are those of the explorer's page, and can be read and set."""
