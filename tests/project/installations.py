@@ -43,15 +43,20 @@ import sys
 from importlib.machinery import PathFinder
 
 class Finder(PathFinder):
-    hidden = {names!r}
+    modules, distributions = {modules!r}, {distributions!r}
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in cls.hidden else super().find_spec(name, path, target)
+        return None if name.partition(".")[0] in cls.modules else super().find_spec(name, path, target)
+
+    @classmethod
+    def find_distributions(cls, *context):
+        found = super().find_distributions(*context)
+        return [one for one in found if one.name.lower().replace("_", "-").replace(".", "-") not in cls.distributions]
 
 sys.meta_path[:] = [Finder if finder is PathFinder else finder for finder in sys.meta_path]
 """
-"""A module that Python imports at its start. It makes modules look as if they were not installed."""
+"""A module that Python imports at its start. It makes distributions look as if they were not installed."""
 
 
 def requirements(extra: str | None = None) -> list[Requirement]:
@@ -100,8 +105,10 @@ def environment(folder: Path, *extras: str) -> dict[str, str]:
         folder: an empty folder for the module that hides the rest.
         extras: names of extras.
     """
-    hidden = owners_of_modules().keys() - modules_of(distributions(*extras)) - sys.stdlib_module_names - {"softstep"}
-    (folder / "sitecustomize.py").write_text(SITE.format(names=hidden), encoding="utf-8")
+    present = distributions(*extras) | {"softstep"}
+    modules = owners_of_modules().keys() - modules_of(present) - sys.stdlib_module_names
+    absent = set().union(*owners_of_modules().values()) - present
+    (folder / "sitecustomize.py").write_text(SITE.format(modules=modules, distributions=absent), encoding="utf-8")
     path = os.pathsep.join([str(folder), str(ROOT / "src")])
     return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
 

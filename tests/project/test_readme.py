@@ -6,17 +6,15 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
+from project.installations import PROJECT, ROOT, environment, python
 
 from softstep.cli.main import command_of, parse
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", README, re.DOTALL)
-EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+EXTRAS = set(PROJECT["optional-dependencies"])
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
 
 
@@ -39,11 +37,12 @@ MARK = "\x1e"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_blocks_of_a_page_print_the_outputs_below_them(page):
+def test_the_blocks_of_a_page_print_the_outputs_below_them_with_what_its_pip_line_installs(page, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page.read_text(), re.DOTALL)
     assert len(blocks) == page.read_text().count("```python\n")
     code = f"print({MARK!r}, end='')\n".join(code for code, _ in blocks)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = re.findall(r"^pip install 'softstep\[([\w,]+)\]'", page.read_text(), re.MULTILINE)
+    done = python(code, environment(tmp_path, *(lines[0].split(",") if lines else ())), ROOT)
     assert done.stdout.split(MARK) == [output for _, output in blocks], done.stderr
 
 
