@@ -25,7 +25,7 @@ test: setup-dev
 	$(BIN)/python -m pytest -m "not heavy" -n auto --dist loadfile
 
 test-all: setup-dev
-	$(BIN)/python -m pytest -m heavy
+	$(BIN)/python -m pytest -m heavy -n auto --dist loadfile
 
 check: setup-dev
 	$(BIN)/ruff check .
