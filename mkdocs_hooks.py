@@ -1,6 +1,7 @@
-"""Files outside docs/ that its pages link to become files of the site; `mkdocs.yml` names this module as a hook.
+"""What the site has beside the pages of docs/; `mkdocs.yml` names this module as a hook.
 
-A page outside docs/, such as studies/protocol.md, becomes a page of the site with its own links.
+- Files outside docs/ that pages link to. Such a page, for example studies/protocol.md, has its own links in turn.
+- Rooms 1 to 5 of the explorer as live pages. A line `<!-- room: noise?alpha=0.5&c=0.9 -->` shows one of them.
 """
 
 from __future__ import annotations
@@ -9,11 +10,22 @@ import posixpath
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
+
+from softstep.errors import ConfigError
+from softstep.explorer.cell.room_state import room_state
+from softstep.explorer.static_site.export import export_explorer
 
 LINK = re.compile(r"\]\(([^)#:]+)")
 """A relative link of a page, without its anchor."""
+ROOM = re.compile(r"^<!-- room: (?P<address>(?P<room>[a-z-]+)(?:\?(?P<state>\S+))?) -->$", re.MULTILINE)
+"""A room of the explorer with its state, as in the explorer's address."""
+ROOMS_FOLDER = "rooms"
+"""The explorer's folder in the site."""
 
 
 def repository_path(page: str, root: Path) -> str:
@@ -51,4 +63,35 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         path = site_path(page.file.src_uri, match[1], root)
         return f"]({posixpath.relpath(path, folder or '.')}" if path else match[0]
 
-    return LINK.sub(rewritten, markdown)
+    return ROOM.sub(lambda match: frame_of(match, page), LINK.sub(rewritten, markdown))
+
+
+def frame_of(match: re.Match[str], page: Any) -> str:
+    """Return the frame that shows a room in a page, above a link to it; PluginError if there is no such room or state.
+
+    Numbers are checked as the explorer checks them.
+    """
+    numbers = {name: _value(text) for name, text in parse_qsl(match["state"] or "")}
+    try:
+        room_state(match["room"], numbers)
+    except ConfigError as error:
+        raise PluginError(f"{page.file.src_uri}: {match[0]}: {error}") from None
+    source = f"{get_relative_url(f'{ROOMS_FOLDER}/index.html', page.url)}#/{match['address'].replace('&', '&amp;')}"
+    title = f"The room {match['room']} of the explorer"
+    return (
+        f'<iframe class="room" src="{source}" title="{title}" loading="lazy"'
+        ' style="width: 100%; height: 46rem; border: 1px solid var(--md-default-fg-color--lightest)"></iframe>\n\n'
+        f'<p><a href="{source}">The same room in a page of its own</a></p>'
+    )
+
+
+def _value(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def on_post_build(config: Any) -> None:
+    """Write the explorer's rooms into the site."""
+    export_explorer(Path(config.site_dir) / ROOMS_FOLDER)

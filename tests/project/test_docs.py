@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import pytest
+from mkdocs.exceptions import PluginError
+from support import imported
+
+from softstep.explorer.cell.room_state import ROOMS
+from softstep.explorer.static_site.export import GRIDS
 
 ROOT = Path(__file__).parents[2]
 
+HOOKS = imported(ROOT / "mkdocs_hooks.py")
 RECIPE = re.search(r"^docs:.*\n\t(.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -58,3 +67,29 @@ def test_the_api_page_has_formulas_and_errors(site: Path) -> None:
     page = (site / "api" / "index.html").read_text()
     for text in ("soft_update", "Lillicrap et al. 2015", 'class="doc doc-object doc-class"', "ValueError"):
         assert text in page
+
+
+def test_the_rooms_in_the_pages_show_a_measured_state_of_the_exported_explorer(site: Path) -> None:
+    frames = {}
+    for page in site.rglob("*.html"):
+        for source in re.findall(r"<iframe class=\"room\" src=\"([^\"]+)\"", page.read_text(encoding="utf-8")):
+            path, _, address = html.unescape(source).partition("#/")
+            assert (page.parent / path).resolve() == site / "rooms" / "index.html"
+            frames.setdefault(address, page.parent.name)
+    assert {address.partition("?")[0] for address in frames} == {"one-network", "two-networks", "stability", "noise"}
+    for address in frames:
+        room, _, query = address.partition("?")
+        state = dict(parse_qsl(query))
+        axes = {axis: values for name in ROOMS[room] for axis, values in GRIDS[name].axes.items()}
+        for name, text in state.items():
+            if name in axes:
+                values = axes[name]
+                assert (text if isinstance(values[0], str) else float(text)) in values, (address, name)
+
+
+@pytest.mark.parametrize("comment", ["noise?alpha=x", "noise?beta=1", "attic", "two-networks?c=1"])
+def test_a_room_or_a_state_that_does_not_exist_fails_the_build(comment: str) -> None:
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="page.md"), url="page/")
+    match = HOOKS.ROOM.search(f"text\n<!-- room: {comment} -->\n")
+    with pytest.raises(PluginError, match=rf"page.md: <!-- room: {re.escape(comment)} -->: "):
+        HOOKS.frame_of(match, page)

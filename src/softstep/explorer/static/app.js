@@ -69,6 +69,7 @@ function enterRoom() {
 }
 
 async function start() {
+  if (isStatic && parent !== window) document.documentElement.dataset.framed = ""; // a page around it has its own head and theme
   startTheme();
   drawNavigation(navigation, rooms);
   const { room, path } = readAddress();
