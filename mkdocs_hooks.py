@@ -1,6 +1,7 @@
 """What the site has beside the pages of docs/; `mkdocs.yml` names this module as a hook.
 
-- Files outside docs/ that pages link to. Such a page, for example studies/protocol.md, has its own links in turn.
+- Files outside docs/ that pages link to. Such a page, for example studies/protocol.md, has its own links in turn, and
+  a notebook becomes a page with its stored output.
 - Rooms 1 to 5 of the explorer as live pages. A line `<!-- room: noise?alpha=0.5&c=0.9 -->` shows one of them.
 """
 
@@ -12,9 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import nbformat
+import plotly.io as pio
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
+from nbconvert import MarkdownExporter
 
 from softstep.errors import ConfigError
 from softstep.explorer.cell.room_state import room_state
@@ -24,6 +28,8 @@ LINK = re.compile(r"\]\(([^)#:]+)")
 """A relative link of a page, without its anchor."""
 ROOM = re.compile(r"^<!-- room: (?P<address>(?P<room>[a-z-]+)(?:\?(?P<state>\S+))?) -->$", re.MULTILINE)
 """A room of the explorer with its state, as in the explorer's address."""
+PLOTLY = "application/vnd.plotly.v1+json"
+"""The type of a figure in a notebook's output."""
 ROOMS_FOLDER = "rooms"
 """The explorer's folder in the site."""
 
@@ -33,10 +39,32 @@ def repository_path(page: str, root: Path) -> str:
     return f"docs/{page}" if (root / "docs" / page).is_file() else page
 
 
-def site_path(page: str, link: str, root: Path) -> str | None:
-    """Return where the file that a link of `page` means lies in the site, if there is such a file."""
+def linked_file(page: str, link: str, root: Path) -> str | None:
+    """Return where the file that a link of `page` means lies in the repository, if there is such a file."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(repository_path(page, root)), link))
-    return path.removeprefix("docs/") if not path.startswith("..") and (root / path).is_file() else None
+    return path if not path.startswith("..") and (root / path).is_file() else None
+
+
+def site_path(path: str) -> str:
+    """Return where a file of the repository lies in the site."""
+    return re.sub(r"\.ipynb$", ".md", path.removeprefix("docs/"))
+
+
+def notebook_page(path: Path) -> str:
+    """Return a notebook with its stored output as a page in Markdown; figures of plotly stay live.
+
+    PluginError if it has pictures.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    for output in [output for cell in notebook.cells for output in cell.get("outputs", ())]:
+        if figure := output.get("data", {}).pop(PLOTLY, None):
+            output.data["text/html"] = pio.to_html(
+                figure, include_plotlyjs=f"../../{ROOMS_FOLDER}/static/plotly.js", full_html=False
+            )
+    page, resources = MarkdownExporter().from_notebook_node(notebook)
+    if resources["outputs"]:
+        raise PluginError(f"{path}: pictures in a notebook's output have no place in the site yet")
+    return str(page)
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -46,9 +74,14 @@ def on_files(files: Any, config: Any) -> Any:
     while pages:
         page = pages.pop()
         for link in LINK.findall(page.content_string):
-            path = site_path(page.src_uri, link, root)
-            if path and files.get_file_from_path(path) is None:
-                file = File.generated(config, path, abs_src_path=str(root / path))
+            path = linked_file(page.src_uri, link, root)
+            if path and files.get_file_from_path(site_path(path)) is None:
+                source = (
+                    {"content": notebook_page(root / path)}
+                    if path.endswith(".ipynb")
+                    else {"abs_src_path": str(root / path)}
+                )
+                file = File.generated(config, site_path(path), **source)
                 files.append(file)
                 if file.is_documentation_page():
                     pages.append(file)
@@ -60,8 +93,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     root, folder = Path(config.config_file_path).parent, posixpath.dirname(page.file.src_uri)
 
     def rewritten(match: re.Match[str]) -> str:
-        path = site_path(page.file.src_uri, match[1], root)
-        return f"]({posixpath.relpath(path, folder or '.')}" if path else match[0]
+        path = linked_file(page.file.src_uri, match[1], root)
+        return f"]({posixpath.relpath(site_path(path), folder or '.')}" if path else match[0]
 
     return ROOM.sub(lambda match: frame_of(match, page), LINK.sub(rewritten, markdown))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import subprocess
 import sys
@@ -93,3 +94,14 @@ def test_a_room_or_a_state_that_does_not_exist_fails_the_build(comment: str) -> 
     match = HOOKS.ROOM.search(f"text\n<!-- room: {comment} -->\n")
     with pytest.raises(PluginError, match=rf"page.md: <!-- room: {re.escape(comment)} -->: "):
         HOOKS.frame_of(match, page)
+
+
+def test_notebooks_are_pages_with_their_stored_output(site: Path) -> None:
+    for path in (ROOT / "examples").glob("*.ipynb"):
+        page = html.unescape(
+            re.sub(r"<[^>]+>", "", (site / "examples" / path.stem / "index.html").read_text(encoding="utf-8"))
+        )
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        lines = [line for cell in cells for output in cell.get("outputs", ()) for line in output.get("text", ())]
+        assert lines
+        assert [line for line in lines if line.strip() and line.strip() not in page] == []
