@@ -40,7 +40,7 @@ class Cell:
 
     def __init__(self, runs: Path) -> None:
         self.sent: list[dict[str, Any]] = []
-        self.live = LiveRuns(2)
+        self.live = LiveRuns(2, idle_seconds=600)  # so that only the session ends a run
         self.session = Session(self.sent.append, runs, self.live)
 
     def replies(self, number: int) -> list[dict[str, Any]]:
