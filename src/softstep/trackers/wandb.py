@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,10 +27,13 @@ class WeightsAndBiases:
         Raises:
             RuntimeError: nobody is logged in, and the library would ask on the terminal.
         """
+        own = "wandb" not in sys.modules
         import wandb
 
+        if own:  # nobody else in this process has told it what to print
+            wandb.setup(settings=wandb.Settings(silent=True))
         mode = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
-        if mode in ("online", "shared") and not wandb.api.api_key:
+        if mode in ("online", "shared") and not wandb.login(prompt=False, verify=False):
             raise RuntimeError("nobody is logged in: run `wandb login`, or set WANDB_MODE=offline")
         numbers = {agent: number for number, agent in enumerate(run.agents)}
         settings = wandb.Settings(
