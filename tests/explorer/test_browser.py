@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -315,3 +316,17 @@ def test_another_site_can_neither_read_nor_send_commands(browser: Browser, explo
     visit.page.wait_for_timeout(500)
     assert len(explorer.live) == 0
     visit.context.close()
+
+
+def test_a_saved_image_is_a_slide_with_title_and_legend(visit: Visit) -> None:
+    page = visit.go("noise?alpha=0.5&c=0.9")
+    figure = page.locator("figure").first
+    figure.locator(".main-svg").first.wait_for()
+    page.wait_for_function("() => document.querySelector('figure .legend li')")
+    with page.expect_download() as download:
+        figure.get_by_role("button", name="SVG").click()
+    slide = ElementTree.parse(download.value.path()).getroot()
+    assert (slide.get("width"), slide.get("height")) == ("1280", "720")
+    words = "".join(slide.itertext())
+    for text in (figure.locator("h2").inner_text(), *figure.locator(".legend li").all_inner_texts()):
+        assert text in words

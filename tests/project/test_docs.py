@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
+from xml.etree import ElementTree
 
 import pytest
 from mkdocs.exceptions import PluginError
@@ -105,3 +106,14 @@ def test_notebooks_are_pages_with_their_stored_output(site: Path) -> None:
         lines = [line for cell in cells for output in cell.get("outputs", ()) for line in output.get("text", ())]
         assert lines
         assert [line for line in lines if line.strip() and line.strip() not in page] == []
+
+
+def test_the_teachers_page_has_a_slide_of_every_room() -> None:
+    figures = imported(ROOT / "docs/figures/draw.py").FIGURES
+    page = (ROOT / "docs/teachers.md").read_text(encoding="utf-8")
+    assert {address.partition("?")[0] for address, _ in figures.values()} == set(ROOMS)
+    for name, (_, title) in figures.items():
+        slide = ElementTree.parse(ROOT / f"docs/figures/{name}.svg").getroot()
+        assert (slide.get("width"), slide.get("height")) == ("1280", "720")
+        assert title in "".join(slide.itertext())
+        assert f"](figures/{name}.svg)" in page

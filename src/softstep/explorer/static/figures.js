@@ -7,6 +7,7 @@ import { palette } from "./palette.js";
 const OFFSCREEN_DELAY = 120; // milliseconds after which figures outside the window are redrawn
 const LABEL_WIDTH = 65, MOST_LABELS = 7; // pixels for a label of the horizontal axis; labels of the vertical one
 const COLOUR_BAR_WIDTH = 90; // pixels beside the axes
+const SLIDE = { width: 1280, height: 720 }, SLIDE_TYPE = 20; // pixels of a saved image
 
 const plotlyReady = new Promise((resolve) => {
   if (window.Plotly) resolve(window.Plotly);
@@ -70,6 +71,7 @@ export class Figure {
   /** `id` is that of the plot's element; `title` and `note` are plain text; `kind` is a CSS class that sets the height. */
   constructor(parent, { id, title, note = "", kind = "" }) {
     this.id = id;
+    this.title = title;
     this.plot = el("div", { id, class: `plot ${kind}`, role: "img", "aria-label": title });
     this.note = el("p", { class: "note" }, note);
     this.legend = el("ul", { class: "legend" });
@@ -134,12 +136,17 @@ export class Figure {
     }));
   }
 
+  /** Save the figure as a slide: with its title and legend, and in large type. */
   async saveImage(format) {
     const plotly = await plotlyReady;
-    const { width, height } = this.plot.getBoundingClientRect();
-    const layout = { ...this.plot.layout, paper_bgcolor: currentColours().ground };
+    const { ground, ink } = currentColours();
+    const { layout, data } = this.plot;
+    const slide = { ...layout, ...SLIDE, paper_bgcolor: ground, font: { ...layout.font, size: SLIDE_TYPE }, showlegend: true,
+      title: { text: this.title, x: 0.02, xanchor: "left", y: 0.96, yanchor: "top", font: { size: 1.4 * SLIDE_TYPE, color: ink } },
+      legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom" }, margin: { ...layout.margin, t: 130 } };
+    for (const axis of ["xaxis", "yaxis"]) slide[axis] = { ...layout[axis], title: { ...layout[axis]?.title, standoff: SLIDE_TYPE } };
     const scale = format === "png" ? 2 : 1;
-    const url = await plotly.toImage({ data: this.plot.data, layout }, { format, width, height, scale });
+    const url = await plotly.toImage({ data, layout: slide }, { format, ...SLIDE, scale });
     const content = url.slice(url.indexOf(",") + 1);
     const blob = format === "svg"
       ? new Blob([decodeURIComponent(content)], { type: "image/svg+xml" })
