@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from softstep.errors import ConfigError as ConfigError
     from softstep.errors import EnvironmentFailed as EnvironmentFailed
     from softstep.errors import StoreError as StoreError
+    from softstep.explorer import geogebra as geogebra
     from softstep.explorer.http.server import explore as explore
     from softstep.explorer.static_site.export import export_explorer as export_explorer
     from softstep.learner.algorithms import make_learner as make_learner
@@ -81,6 +82,7 @@ _PUBLIC = {
     "export_explorer": "explorer.static_site.export",
     "export_policy": "policies.export",
     "forecast_study": "studies.forecast",
+    "geogebra": "explorer.geogebra",
     "landing_gif": "report.media.episode_gif",
     "load": "policies.policy",
     "make_learner": "learner.algorithms",

@@ -91,7 +91,7 @@ def test_the_page_needs_no_server(exported):
 
 def test_the_bundle_holds_the_pages_modules_in_order():
     modules = {str(path.relative_to(assets.STATIC)) for path in assets.STATIC.rglob("*.js")} | {"palette.js"}
-    script = js_bundle.bundle("app.js", export._module)
+    script = js_bundle.bundle("app.js", assets.module)
     bundled = re.findall(r'^modules\["([^"]+)"\] = ', script, re.MULTILINE)
     assert len(bundled) == len(set(bundled))
     rooms = ("one_network", "two_networks", "stability", "noise", "atlas")

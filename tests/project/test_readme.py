@@ -32,6 +32,7 @@ def test_a_python_block_prints_the_output_below_it(code, output, tmp_path):
     assert done.stdout == output, done.stderr
 
 
+# Blocks that show something other than text are fenced as `py`.
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "```python\n" in page.read_text()]
 MARK = "\x1e"
 

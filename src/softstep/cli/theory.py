@@ -10,7 +10,7 @@ import softstep
 from softstep.cli.command import File, PlainCommand
 from softstep.cli.exit_codes import SUCCESS
 from softstep.errors import ConfigError
-from softstep.extras import MissingExtra, required_by
+from softstep.extras import MissingExtra
 
 if TYPE_CHECKING:
     from softstep.theory import LinearTD
@@ -42,7 +42,7 @@ class Theory(PlainCommand):
             problem = softstep.theory.problems.named_or_read(self.problem, self.mdp)
             text = softstep.theory.explain(self.alpha, c, problem).text
             if self.geogebra is not None:
-                _write_construction(self.geogebra, self.alpha, c)
+                softstep.geogebra.write_construction(self.geogebra, self.alpha, c)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
         print(text)
@@ -68,9 +68,3 @@ class Theory(PlainCommand):
         if self.tau is not None and self.c is None:
             return softstep.TargetUpdate(self.tau).c
         raise ConfigError("give either --c, the weight of the old target, or --tau = 1 - c")
-
-
-def _write_construction(path: Path, alpha: float, c: float) -> None:
-    with required_by("softstep theory --geogebra"):
-        from softstep.explorer.geogebra import write_construction
-    write_construction(path, alpha, c)
