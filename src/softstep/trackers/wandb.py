@@ -32,7 +32,7 @@ class WeightsAndBiases:
 
         if own:  # nobody else in this process has told it what to print
             wandb.setup(settings=wandb.Settings(silent=True))
-        mode = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
+        mode: Any = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
         if mode in ("online", "shared") and not wandb.login(prompt=False, verify=False):
             raise RuntimeError("nobody is logged in: run `wandb login`, or set WANDB_MODE=offline")
         numbers = {agent: number for number, agent in enumerate(run.agents)}
