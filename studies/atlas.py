@@ -77,24 +77,34 @@ def kept_rows(table: pl.DataFrame) -> pl.DataFrame:
     return kept.select(name for name in COLUMNS if name in kept.columns)
 
 
+def finished_study(folder: Path, specs: Path) -> Study:
+    """Return the study of a folder that bears its spec's name; SystemExit if it is not finished."""
+    study = Study(folder)
+    if not study.finished:
+        spec = (specs / f"{folder.name}.toml").relative_to(specs.parents[1])
+        raise SystemExit(f"{folder} is not finished: softstep study run {spec} --out {folder} --resume")
+    return study
+
+
+def write_winners(study: Study, path: Path) -> None:
+    """Write a study's declaration and the winners of its contenders as JSON."""
+    declaration = json.loads((study.path / "declaration.json").read_text(encoding="utf-8"))
+    fields = {"declaration": declaration, "winners": [winner._asdict() for winner in study.winners]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json_text(fields, indent=1) + "\n").encode())
+
+
 def collect(folder: Path) -> None:
     """Write the table, the winners and their best checkpoints of a finished study to `RESULTS`.
 
     Best checkpoints that have not been played on `FRESH_EPISODES` yet are played, and the study keeps the result.
     SystemExit if the study is not finished.
     """
-    study = Study(folder)
-    if not study.finished:
-        raise SystemExit(
-            f"{folder} is not finished: softstep study run studies/atlas/{folder.name}.toml --out {folder} --resume"
-        )
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    declaration = json.loads((folder / "declaration.json").read_text(encoding="utf-8"))
-    fields = {"declaration": declaration, "winners": [winner._asdict() for winner in study.winners]}
+    study = finished_study(folder, SPECS)
     best = study_best_returns(study, FRESH_EPISODES)
+    write_winners(study, RESULTS / f"{folder.name}.json")
     write_atomically(RESULTS / f"{folder.name}.parquet", parquet_bytes(kept_rows(study.frame)))
     write_atomically(best_file(folder.name), parquet_bytes(best))
-    write_atomically(RESULTS / f"{folder.name}.json", (json_text(fields, indent=1) + "\n").encode())
 
 
 def best_file(name: str) -> Path:

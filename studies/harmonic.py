@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from atlas import finished_study, write_winners
 
 from softstep.files import json_text, write_atomically
 from softstep.studies.judge import judge_study
-from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
 from softstep.studies.summaries import summarize_agents, summarize_contenders
 from softstep.studies.table import parquet_bytes
@@ -40,17 +40,9 @@ def read_spec(name: str) -> Spec:
 
 def collect(folder: Path) -> None:
     """Write the agents, the declaration and the winners of a finished study; SystemExit if it is not finished."""
-    study = Study(folder)
-    if not study.finished:
-        raise SystemExit(
-            f"{folder} is not finished: softstep study run studies/harmonic/{folder.name}.toml --out {folder} --resume"
-        )
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    declaration = json.loads((folder / "declaration.json").read_text(encoding="utf-8"))
-    fields = {"declaration": declaration, "winners": [winner._asdict() for winner in study.winners]}
-    agents = summarize_agents(study.frame, study.spec)
-    write_atomically(RESULTS / f"{folder.name}.parquet", parquet_bytes(agents))
-    write_atomically(RESULTS / f"{folder.name}.json", (json_text(fields, indent=1) + "\n").encode())
+    study = finished_study(folder, SPECS)
+    write_winners(study, RESULTS / f"{folder.name}.json")
+    write_atomically(RESULTS / f"{folder.name}.parquet", parquet_bytes(summarize_agents(study.frame, study.spec)))
 
 
 def summarize_study(name: str) -> dict[str, Any]:

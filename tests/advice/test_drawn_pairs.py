@@ -52,7 +52,7 @@ def test_places_and_points_by_hand():
     cells = tuple(Cell(1e-3, tau, 3, mean, 1.0, 0.0) for tau, mean in pairs)
     table = Table("planted", "candidates", "C", "dqn", 0.9, 1_000, "adam", 0.0, 100.0, cells)
     (drawn,) = how_drawn_pairs_fared([a_map("A"), a_map("B"), table])
-    assert (drawn.environment, drawn.algorithm) == ("C", "dqn")
+    assert (drawn.environment, drawn.algorithm, drawn.seeds) == ("C", "dqn", 3)
     assert drawn.points == {
         Place.CERTAINLY_SLOW: (50.0,), Place.PROBABLY_SLOW: (200.0,), Place.INSIDE: (500.0, 300.0),
         Place.FAST: (100.0,),
@@ -74,6 +74,7 @@ def test_the_answer_has_a_column_for_every_environment_of_the_atlas(capsys: pyte
     advice = softstep.advise(**arguments)
     block = str(advice).split("drawn at random\n")[1].splitlines()
     assert [line.split()[0].rstrip(",") for line in block[1 : len(CANDIDATES) + 1]] == list(CANDIDATES)
+    assert "Each pair has 3 seeds" in " ".join(block)
     counted = {name: sum(map(len, drawn.points.values())) for drawn in advice.drawn for name in [drawn.environment]}
     assert counted == {name: len(table.cells) for name, table in CANDIDATES.items()}
     name = list(CANDIDATES)[-1]

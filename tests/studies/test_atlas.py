@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from studies.tiny_contest import tiny_contest
 from support import imported
 
 from softstep import stats
@@ -24,31 +25,7 @@ from softstep.studies.summaries import FRESH_COLUMNS, summarize_agents
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "studies/protocol.md").read_text(encoding="utf-8")
-TINY = """
-env = "CartPole-v1"
-[base]
-total_steps = 600
-learning_starts = 100
-record_every = 100
-eval_every = 200
-eval_episodes = 2
-hidden = [8]
-block_width = 1
-[candidates]
-count = 2
-[contenders.soft]
-learning_rate = { low = 1e-3, high = 1e-1 }
-[contenders.none]
-learning_rate = { low = 1e-3, high = 1e-1 }
-c = 0.0
-[seeds]
-selection = 1
-judging = 2
-[[claims]]
-name = "soft-beats-none"
-first = "soft"
-second = "none"
-"""
+TINY = tiny_contest({"soft": "", "none": "c = 0.0"}, "soft-beats-none")
 
 
 ATLAS = imported(ROOT / "studies/atlas.py")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from studies.tiny_contest import tiny_contest
 from support import imported
 
 from softstep.cli.main import main
@@ -21,32 +22,7 @@ HARMONIC = imported(ROOT / "studies/harmonic.py")
 ATLAS = imported(ROOT / "studies/atlas.py")
 PAGE = (HARMONIC.SPECS / "README.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `([a-z-]+)` \| ([\d.]+) \| (\d+) \| (\d+), (\d+) \| \d+ \|$", PAGE, flags=re.MULTILINE)
-TINY = """
-env = "CartPole-v1"
-margin = 5.0
-[base]
-total_steps = 600
-learning_starts = 100
-record_every = 100
-eval_every = 200
-eval_episodes = 2
-hidden = [8]
-block_width = 1
-[candidates]
-count = 2
-[contenders.harmonic]
-schedule = "harmonic"
-learning_rate = { low = 1e-3, high = 1e-1 }
-[contenders.soft]
-learning_rate = { low = 1e-3, high = 1e-1 }
-[seeds]
-selection = 1
-judging = 2
-[[claims]]
-name = "harmonic-equals-tuned-soft"
-first = "harmonic"
-second = "soft"
-"""
+TINY = tiny_contest({"harmonic": 'schedule = "harmonic"', "soft": ""}, "harmonic-equals-tuned-soft")
 
 
 def test_the_page_says_what_the_specs_say() -> None:

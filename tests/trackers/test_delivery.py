@@ -1,4 +1,4 @@
-"""Deliveries to sinks that raise, are slow, or never return: one warning, and no harm to whoever hands records over."""
+"""Deliveries to sinks that raise, are slow or never return: one warning, and the caller goes on at once."""
 
 import threading
 import time

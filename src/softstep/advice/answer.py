@@ -241,8 +241,9 @@ def _drawn(drawn: Sequence[Drawn]) -> Iterator[str]:
         name = pairs.environment if pairs.algorithm == "dqn" else f"{pairs.environment}, {pairs.algorithm.upper()}"
         rows.append([name, *(_mean_and_count(pairs.points.get(place, ())) for place in _HEADS)])
     yield from _aligned(rows)
+    seeds = " or ".join(str(number) for number in sorted({pairs.seeds for pairs in drawn}))
     yield _wrapped(
-        "Each pair has three seeds, and the window of its own α; the upper end was fitted to the maps of other"
+        f"Each pair has {seeds} seeds, and the window of its own α; the upper end was fitted to the maps of other"
         " environments. α was drawn too, so a pair may fail for its α alone.",
         "  ",
     )

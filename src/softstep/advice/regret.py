@@ -65,6 +65,8 @@ class Drawn(NamedTuple):
 
     environment: str
     algorithm: str
+    seeds: int
+    """Seeds of each pair."""
     points: Mapping[Place, tuple[float, ...]]
     """Points of each pair, the best first; places without a pair are left out."""
 
@@ -167,7 +169,7 @@ def how_drawn_pairs_fared(tables: Sequence[Table]) -> list[Drawn]:
             own = window(table.gamma, table.updates, cell.learning_rate, table.optimizer, law=law)
             places[own.place(cell.tau)].append(points(table, cell.mean))
         kept = {place: tuple(sorted(values, reverse=True)) for place, values in places.items() if values}
-        result.append(Drawn(name, table.algorithm, kept))
+        result.append(Drawn(name, table.algorithm, max(cell.seeds for cell in table.cells), kept))
     return result
 
 

@@ -1,4 +1,4 @@
-"""Turn the user's choice of loggers, names or sinks of his own, into sinks."""
+"""Turn the user's choice of loggers into sinks: names, or sinks of their own."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class WeightsAndBiases:
         own = "wandb" not in sys.modules
         import wandb
 
-        if own:  # nobody else in this process has told it what to print
+        if own:  # in a process that uses the library itself, its settings are the user's
             wandb.setup(settings=wandb.Settings(silent=True))
         mode: Any = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
         if mode in ("online", "shared") and not wandb.login(prompt=False, verify=False):

@@ -17,7 +17,7 @@ function render({ model, el }) {
   const theme = () => (isDark(el) ? "dark" : "light");
   const sendTheme = () => toPage({ kind: "theme", theme: theme() });
 
-  /** Show the room and the state that the notebook holds, unless the page told us of them. */
+  /** Show the room and the state that the notebook holds, unless they came from the page itself. */
   function showState() {
     const [room, state] = [model.get("room"), model.get("state")];
     const text = JSON.stringify([room, state]);
