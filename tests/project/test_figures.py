@@ -27,6 +27,7 @@ def names() -> dict[str, object]:
         "lander": measured.Comparison("lander", "LunarLander-v3"),
         "cartpole": measured.Comparison("cartpole", "CartPole-v1"),
         "demo": measured.Comparison("demo", "LunarLander-v3"),
+        "demo_again": measured.Comparison("demo-again", "LunarLander-v3"),
         "lander_map": measured.Map("lander-map"),
         "cartpole_map": measured.Map("cartpole-map"),
         "atlas": measured.Atlas(),
