@@ -30,7 +30,7 @@ def test_a_number_equals_its_expression(written, expression):
 
 
 def test_every_computed_number_has_an_expression():
-    """Any number of four or more significant digits is a computed result, unless it is a year or a slider's position."""
+    """A number of four or more significant digits is a computed result, unless it is a year or a slider's place."""
     unannotated = re.sub(rf"{NUMBER}<!-- .+? -->|<!-- room: .+? -->", "", TEXT)
     results = [n for n in re.findall(NUMBER, unannotated) if len(re.sub(r"\D", "", n).lstrip("0")) >= 4]
     assert [n for n in results if not re.fullmatch(r"(19|20)\d\d", n)] == []
