@@ -33,6 +33,7 @@ def names() -> dict[str, object]:
         "atlas": measured.Atlas(),
         "sac_lander": measured.Returns("sac-lander"),
         "td3_lander": measured.Returns("td3-lander"),
+        "td3_lander_128": measured.Returns("td3-lander-128"),
         "sac_pendulum": measured.Returns("sac-pendulum"),
         "td3_pendulum": measured.Returns("td3-pendulum"),
         "ddpg_pendulum": measured.Returns("ddpg-pendulum"),
