@@ -303,14 +303,27 @@ def test_a_learner_learns_the_same_with_and_without_kernels(
         assert (one.shape, one.dtype) == (other.shape, other.dtype)
 
 
-def test_an_update_uses_all_three_kernels_if_they_are_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("softstep_forward", "softstep_backward", "softstep_adam")
-    with_kernels = program(learner())
+SEPARATE = ("softstep_forward", "softstep_backward", "softstep_adam")
+
+
+def test_a_plain_update_is_one_kernel() -> None:
+    text = program(learner())
+    assert text.count("softstep_") == text.count("softstep_q_step") == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"arms": (Arm("blended", blended=True),)}, {"target_scope": "last-layer"}], ids=str
+)
+def test_an_update_of_another_kind_uses_three_kernels_if_they_are_supported(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_kernels = program(learner(**changes))
     monkeypatch.setattr(support, "kernels_supported", lambda: False)
-    without = program(learner())
-    for name in names:
+    without = program(learner(**changes))
+    for name in SEPARATE:
         assert name in with_kernels
         assert name not in without
+    assert "softstep_q_step" not in with_kernels
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def explore_signature(actor: Actor, samples: int) -> Signature:
     """Return (packed parameters, observations, noise) → (actions, working memory), for one agent."""
     count = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(actor.sizes))
     shape = (samples, actor.num_actions)
-    return Signature([(count,), (samples, actor.sizes[0]), shape], [shape, (3 * max(actor.sizes),)])
+    return Signature([(count,), (samples, actor.sizes[0]), shape], [shape, (3 * max(actor.sizes),)], shared=1)
 
 
 def _address(array: np.ndarray) -> ctypes.c_void_p:

@@ -68,6 +68,15 @@ def adam_step(
 
     Returns: Q, T, μ, ν, and whether all of Q is finite.
     """
+    step = _jax_function(tuple(array.shape for array in online), constants, bool(target))
+    scalars = pack_scalars(constants, learning_rate, count, tau, fire)
+    *arrays, checks = step(*online, *target, *mu, *nu, *gradient, scalars)
+    q, *t, m, v = (tuple(arrays[n : n + len(online)]) for n in range(0, len(arrays), len(online)))
+    return q, t[0] if t else (), m, v, jnp.sum(checks) == 0
+
+
+def pack_scalars(constants: Constants, learning_rate: Any, count: Any, tau: Any, fire: Any) -> Array:
+    """Return `SCALARS` as one array; the arguments are those of `adam_step`."""
     scalars = {
         "rate": learning_rate / (1 - constants.b1**count),
         "correction": 1 / (1 - constants.b2**count),
@@ -75,11 +84,7 @@ def adam_step(
         "copies": tau == 1,
         "moves": fire,
     }
-    step = _jax_function(tuple(array.shape for array in online), constants, bool(target))
-    packed = jnp.stack([jnp.asarray(scalars[name], jnp.float32) for name in SCALARS])
-    *arrays, checks = step(*online, *target, *mu, *nu, *gradient, packed)
-    q, *t, m, v = (tuple(arrays[n : n + len(online)]) for n in range(0, len(arrays), len(online)))
-    return q, t[0] if t else (), m, v, jnp.sum(checks) == 0
+    return jnp.stack([jnp.asarray(scalars[name], jnp.float32) for name in SCALARS])
 
 
 @functools.cache

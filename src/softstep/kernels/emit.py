@@ -201,6 +201,10 @@ class Emitter:
                 body(self.builder.add(i, INT(done)), width)
             done = end
 
+    def copy(self, count: int, source: ir.Value, destination: ir.Value) -> None:
+        """Emit a copy of `count` numbers."""
+        self.sweep(count, lambda i, width: self.store(self.load(source, i, width), destination, i))
+
     def load(self, data: ir.Value, i: ir.Value, width: int) -> ir.Value:
         """Emit a load of the numbers i … i + width − 1."""
         return self._load(_vector(width), self._offset(data, i))
@@ -212,6 +216,10 @@ class Emitter:
     def load_number(self, data: ir.Value, i: int) -> ir.Value:
         """Emit a load of number i."""
         return self._load(FLOAT, self.address(data, i))
+
+    def load_index(self, data: ir.Value, i: ir.Value) -> ir.Value:
+        """Emit a load of 32-bit integer number i."""
+        return self.builder.zext(self._load(_INDEX, self._offset(data, i)), INT)
 
     def constant(self, value: float, width: int) -> ir.Value:
         """Return `value` in every lane of a vector."""

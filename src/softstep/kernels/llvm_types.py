@@ -40,6 +40,8 @@ class Signature(NamedTuple):
 
     reads: list[ArrayShape]
     writes: list[ArrayShape]
+    shared: int = 0
+    """How many of the arrays written, counted from the last, are working memory, which all agents share."""
 
 
 def declare_function(module: ir.Module, name: str, signature: Signature, *, noalias: bool = True) -> ir.Function:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
@@ -25,7 +26,7 @@ SMALLEST_BATCH = 16
 """The fewest samples the kernel is used for: with fewer, a tile of a product would be mostly empty."""
 
 
-def mlp_kernel_accepts(params: Params, observations: Array) -> bool:
+def mlp_kernel_accepts(params: Params, observations: Array | np.ndarray) -> bool:
     """Return whether `mlp` can compute these: enough samples, in arrays that the kernels accept."""
     return len(observations) >= SMALLEST_BATCH and kernels_accept((*params, observations))
 

@@ -53,7 +53,7 @@ def forward_signature(shape: MLPShape) -> Signature:
 def backward_signature(shape: MLPShape) -> Signature:
     """Return (parameters…, observations (B, O), activations…, ∂values (A, B)) → (∂parameters…, working memory)."""
     reads = [*forward_signature(shape).reads, *shape.activations, (shape.sizes[-1], shape.batch)]
-    return Signature(reads, [*shape.parameters, (3, max(shape.sizes) * shape.batch)])
+    return Signature(reads, [*shape.parameters, (3, max(shape.sizes) * shape.batch)], shared=1)
 
 
 def emit_forward(module: ir.Module, shape: MLPShape, registers: Registers) -> None:
@@ -102,7 +102,7 @@ def emit_backward(module: ir.Module, shape: MLPShape, registers: Registers) -> N
 def input_gradient_signature(shape: MLPShape) -> Signature:
     """Return (parameters…, activations…, ∂values (A, B)) → (∂observations (B, O), working memory)."""
     reads = [*shape.parameters, *shape.activations, (shape.sizes[-1], shape.batch)]
-    return Signature(reads, [(shape.batch, shape.sizes[0]), (2, max(shape.sizes) * shape.batch)])
+    return Signature(reads, [(shape.batch, shape.sizes[0]), (2, max(shape.sizes) * shape.batch)], shared=1)
 
 
 def emit_input_gradient(module: ir.Module, shape: MLPShape, registers: Registers) -> None:

@@ -104,7 +104,8 @@ def jax_function(
 def emit_handler(module: ir.Module, function: ir.Function, signature: Signature) -> None:
     """Emit `handler(frame)`, which runs `function` for every agent in the call's arrays.
 
-    It returns a null pointer: success, in XLA's interface.
+    Working memory that agents share stays in the cache from one agent to the next. The handler returns a null pointer:
+    success, in XLA's interface.
     """
     reads, sizes = len(signature.reads), [math.prod(shape) for shape in signature.reads + signature.writes]
     handler = ir.Function(module, ir.FunctionType(POINTER, [POINTER]), "handler")
@@ -131,8 +132,9 @@ def emit_handler(module: ir.Module, function: ir.Function, signature: Signature)
     dimensions = pointer(buffers[reads], BUFFER_DIMENSIONS)
     rank = build.load(field(buffers[reads], BUFFER_RANK), typ=INT)
     agents = build.udiv(_emit_product(build, dimensions, rank), INT(sizes[reads]))
+    own = len(sizes) - signature.shared
     with _loop(build, agents) as agent:
-        offsets = [build.mul(agent, INT(size)) for size in sizes]
+        offsets = [build.mul(agent, INT(size)) if n < own else INT(0) for n, size in enumerate(sizes)]
         build.call(function, [build.gep(d, [o], source_etype=FLOAT) for d, o in zip(data, offsets, strict=True)])
     build.ret(null)
 

@@ -16,13 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from softstep.kernels.adam import Constants
+from softstep.kernels.mlp import mlp_kernel_accepts
+from softstep.kernels.q_step import Rule, q_step
 from softstep.learner import losses
 from softstep.learner.contract import Hyper, Learner, LearnerState
 from softstep.learner.networks import Network, Params
@@ -30,6 +33,9 @@ from softstep.learner.optimizers import MakeOptimizer, OptimizerStep, make_optim
 from softstep.learner.target_update import tau_at
 from softstep.learner.td_targets import bootstrapped_values
 from softstep.transition import Transition
+
+KERNEL_LOSSES: dict[losses.Loss, Literal["squared", "huber"]] = {losses.squared: "squared", losses.huber: "huber"}
+"""The losses that `kernels.q_step` knows, by name."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class QLearning:
     blending: bool
     """Whether `Hyper.blended` is obeyed."""
     last_layer: bool
+    rule: Rule | None = None
+    """What `kernels.q_step` is to compute, if it can make this learner's updates."""
 
     def learner(self) -> Learner:
         """Return the functions as a `Learner`."""
@@ -76,15 +84,28 @@ class QLearning:
         self, state: LearnerState, batch: Transition, hyper: Hyper, _noise: None = None, _moves_actor: None = None
     ) -> tuple[LearnerState, Float[Array, ""]]:
         """Make a gradient step of Q, then the target update that is due."""
+        if self.rule is not None and mlp_kernel_accepts((*state.online, *state.target), batch.observation):
+            return self._update_in_one_kernel(self.rule, state, batch, hyper)
         y = self.td_targets(state, batch, hyper)
         value, gradient = jax.value_and_grad(self.mean_loss)(state.online, batch, y)
         return self.step_and_blend(state, gradient, value, hyper), value
 
+    def _update_in_one_kernel(
+        self, rule: Rule, state: LearnerState, batch: Transition, hyper: Hyper
+    ) -> tuple[LearnerState, Float[Array, ""]]:
+        """Make the same update by `kernels.q_step`, up to rounding."""
+        count, tau, fire = _target_update_due(state, hyper)
+        moments, *rest = state.opt_state
+        adam_count = optax.safe_increment(moments.count)
+        networks = state.online, state.target, moments.mu, moments.nu
+        new = q_step(rule, *networks, batch, hyper.gamma, hyper.learning_rate, adam_count, tau, fire)
+        opt_state = (moments._replace(count=adam_count, mu=new.mu, nu=new.nu), *rest)
+        diverged_at = _diverged_at(state, count, jnp.isfinite(new.loss) & new.finite)
+        return LearnerState(new.online, new.target, opt_state, count, diverged_at), new.loss
+
     def step_and_blend(self, state: LearnerState, gradient: Params, value: Array, hyper: Hyper) -> LearnerState:
         """Return the state after the optimizer's step along `gradient` and the target update that is due."""
-        count = state.gradient_steps + 1
-        fire = count % hyper.period == 0
-        tau = tau_at(hyper.tau, hyper.harmonic_steps, count)
+        count, tau, fire = _target_update_due(state, hyper)
         online, target, opt_state, finite = self.optimizer.step_and_blend(
             state.online, state.target, state.opt_state, gradient, hyper.learning_rate, tau, fire
         )
@@ -92,8 +113,7 @@ class QLearning:
             online = _choose(hyper.blended & fire, target, online)
         if self.last_layer:
             target = (*online[:-2], *target[-2:])
-        healthy = jnp.isfinite(value) & finite
-        diverged_at = jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
+        diverged_at = _diverged_at(state, count, jnp.isfinite(value) & finite)
         return LearnerState(online, target, opt_state, count, diverged_at)
 
     def measured_bootstrap(
@@ -131,7 +151,20 @@ def build_learner(
         adam: the constants of `optimizer` if that is optax's plain Adam, so that a kernel may take its steps.
     """
     step = make_optimizer_step(optimizer, max_grad_norm, adam)
-    return QLearning(network, step, loss, double_q, blending, last_layer).learner()
+    plain = network.plain_mlp and max_grad_norm is None and not blending and not last_layer
+    rule = Rule(KERNEL_LOSSES[loss], double_q, adam) if plain and adam is not None and loss in KERNEL_LOSSES else None
+    return QLearning(network, step, loss, double_q, blending, last_layer, rule).learner()
+
+
+def _target_update_due(state: LearnerState, hyper: Hyper) -> tuple[Array, Any, Array]:
+    """Return the number of the next gradient step, its τ, and whether a target update is due at it."""
+    count = state.gradient_steps + 1
+    return count, tau_at(hyper.tau, hyper.harmonic_steps, count), count % hyper.period == 0
+
+
+def _diverged_at(state: LearnerState, count: Array, healthy: Array) -> Array:
+    """Return the first gradient step that was not healthy, after step number `count`; 0 if there was none."""
+    return jnp.where((state.diverged_at == 0) & ~healthy, count, state.diverged_at)
 
 
 def _choose(condition: Any, where_true: Any, where_false: Any) -> Any:

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
+from softstep.kernels.gather import gather_rows
+
 
 class DeviceReplay(NamedTuple):
     """The rings of a block inside a compiled loop; all agents write in lockstep."""
@@ -65,8 +67,7 @@ def sample(
     if window.n_step > 1:
         first = first[..., None] + jnp.arange(window.n_step) * window.num_envs
     slot = first % replay.rows.shape[1]
-    gather = jax.vmap(lambda rows, i: rows.at[i].get(mode="promise_in_bounds"), in_axes=(0, 1), out_axes=1)
-    return gather(replay.rows, slot)
+    return jax.vmap(gather_rows, in_axes=(0, 1), out_axes=1)(replay.rows, slot)
 
 
 class HostReplay:
