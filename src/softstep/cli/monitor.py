@@ -20,7 +20,7 @@ from softstep.records.events import Progress
 from softstep.report.terminal.progress import ProgressView
 from softstep.report.terminal.tables import echo_target
 from softstep.runs import api as runs
-from softstep.runs import checkpoints, run_folder
+from softstep.runs import checkpoints, device, run_folder
 from softstep.runs.api import Run
 from softstep.runs.lengthening import lengthened
 from softstep.runs.logged import chosen_log
@@ -68,6 +68,8 @@ def start_run(
         KeyboardInterrupt: a signal came before the first environment step; nothing is left of the run.
     """
     runs.check_workers(arguments.workers)  # before the settings are printed
+    device.check(config, arguments.device, arguments.workers)
+    config = device.with_wide_blocks(config, arguments.device)
     log = ("tensorboard",) if arguments.logged is None else arguments.logged
     names.check(log)
     run_folder.check_free(out, force=arguments.force)
@@ -86,6 +88,7 @@ def start_run(
             view=view,
             should_stop=should_stop,
             log=log,
+            device=arguments.device,
             files=files,
         )
 

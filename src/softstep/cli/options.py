@@ -16,6 +16,7 @@ from softstep import presets
 from softstep.cli.command import File, Folder, Switch, read_user_file
 from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.runs.device import Device
 from softstep.settings import Arm, Change, EnvArguments
 from softstep.target import TargetUpdate
 
@@ -95,6 +96,9 @@ class RunArguments:
     """Replace the run that is already in --out."""
     workers: int | None = None
     """Worker processes that train side by side. None starts one per CPU core."""
+    device: Device = "cpu"
+    """Where the agents are trained: on the CPU's cores, or, for environments gymnax:ID, on a GPU (untested on a card).
+    A resumed run stays where it was."""
     json: Switch = False
     """Print one JSON object per line instead of a progress bar."""
     log: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = None

@@ -23,6 +23,8 @@ from softstep.errors import ConfigError
 from softstep.runs import api as runs
 from softstep.runs import run_folder, worker_pool
 from softstep.runs.api import Run
+from softstep.runs.device import Device
+from softstep.runs.device import check as check_device
 from softstep.studies import study_folder
 from softstep.studies.example import CONTENDERS, GRID
 from softstep.studies.run_study import Study, run_study
@@ -43,6 +45,9 @@ class StudyRun(PlainCommand):
     """Continue the study in --out. The spec may have more seeds, values on its axes, candidates or contenders."""
     workers: str = "auto"
     """Worker processes: a number, auto (one per CPU core) or ray (the cluster at RAY_ADDRESS, else this machine)."""
+    device: Device = "cpu"
+    """Where the agents are trained: on the CPU's cores, or, for environments gymnax:ID, on a GPU (untested on a card),
+    in blocks as wide as the spec's block_width."""
     dry_run: Switch = False
     """Train nothing; estimate agents, steps, time and memory from a short trial on this machine."""
     json: Switch = False
@@ -52,13 +57,17 @@ class StudyRun(PlainCommand):
     @classmethod
     def parse(cls, program: str, arguments: list[str]) -> StudyRun:
         """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
-        refuse_beside_resume(flags(arguments), BESIDE_RESUME | {"--out"})
+        refuse_beside_resume(flags(arguments), BESIDE_RESUME | {"--out", "--device"})
         return tyro.cli(cls, prog=program, args=arguments)
 
     def execute(self) -> int:
         """Run what is missing, write the report of a finished study and return the exit code."""
         spec, out = self._read_spec(), self.out or Path("runs") / self.spec.stem
         workers, engine = _workers(self.workers)
+        check_device(spec.base, self.device, workers)
+        if self.device == "gpu" and (self.dry_run or self.workers == "ray"):
+            other = "--dry-run estimates the time" if self.dry_run else "--workers ray trains"
+            raise ConfigError(f"{other} on the cores of a CPU: leave --device gpu out")
         if self.dry_run:
             _print_forecast(spec, workers, as_json=self.json)
             return SUCCESS
@@ -73,7 +82,7 @@ class StudyRun(PlainCommand):
                 options = runs.Options(workers=workers, view=view, should_stop=should_stop, execute=execute)
                 if unfinished:
                     return runs.resume(path, trusted=self.trust.names, **options)
-                return runs.train(config, path, **options)
+                return runs.train(config, path, device=self.device, **options)
 
         def saved() -> str:
             return _saved_agents(out, f"softstep study run {self.spec} --out {out} --resume")

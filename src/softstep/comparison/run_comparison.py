@@ -15,7 +15,7 @@ from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
 from softstep.comparison.scores import scores_by_seed
 from softstep.config import Config
 from softstep.runs import api as runs
-from softstep.runs import checkpoints
+from softstep.runs import checkpoints, device
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
 from softstep.settings import Arm
@@ -96,7 +96,7 @@ def compare(
     margin: float | None = None,
     floor: float | None = None,
     force: bool = False,
-    **options: Unpack[runs.Options],
+    **options: Unpack[runs.NewRunOptions],
 ) -> Run:
     """Train arms on the same environment and seeds, from the same initial parameters per seed.
 
@@ -145,9 +145,11 @@ def resume_comparison(out: Path | str, *, trusted: Sequence[str] = (), **options
     path = comparison_folder(Path(out)) or Path(out)
     plan = read_plan(path)
     runs.check_trust(plan.config, trusted)
+    begun = path if is_run(path) else selection_folder(path)
+    new_options: runs.NewRunOptions = {**options, "device": device.recorded(begun)}
 
     def start(config: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
-        return runs.train(config, folder, files=files, **options)
+        return runs.train(config, folder, files=files, **new_options)
 
     def resume(folder: Path) -> Run:
         return runs.resume(folder, trusted=trusted, **options)

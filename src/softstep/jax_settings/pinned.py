@@ -83,6 +83,11 @@ def _check_process() -> None:
     try:
         jax.devices()
     except (RuntimeError, AssertionError):  # JAX asserts that it has found a platform
+        if current["jax_platforms"] == "cuda":
+            raise ConfigError(
+                "JAX finds no GPU here, or was installed without support for it: pip install 'jax[cuda12]', or compute"
+                " on the CPU (leave --device out, and unset JAX_PLATFORMS)"
+            ) from None
         raise ConfigError(
             f"JAX finds no device for jax_platforms = {current['jax_platforms']!r}: unset JAX_PLATFORMS,"
             " or set it to cpu"

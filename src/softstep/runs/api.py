@@ -16,6 +16,8 @@ from softstep.errors import ConfigError
 from softstep.records.events import Outcome, Progress
 from softstep.records.history import History
 from softstep.runs import checkpoints, registration, run_folder, versions, worker_pool
+from softstep.runs.device import Device, with_wide_blocks
+from softstep.runs.device import check as check_device
 from softstep.runs.failure_log import log_failure
 from softstep.runs.lengthening import lengthened, write_length
 from softstep.runs.logged import LoggedView, chosen_log, logging
@@ -65,6 +67,12 @@ class Options(TypedDict, total=False):
     should_stop: Callable[[], bool]
     execute: Execute
     log: Log | None
+
+
+class NewRunOptions(Options, total=False):
+    """How a new run is executed; the device changes the last bits of its numbers (see `train`)."""
+
+    device: Device
 
 
 class Run:
@@ -120,6 +128,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     execute: Execute = worker_pool.run_blocks,
     log: Log | None = None,
+    device: Device = "cpu",
     files: Mapping[str, bytes] | None = None,
 ) -> Run:
     """Train every agent of `config`.
@@ -134,6 +143,8 @@ def train(
         execute: how blocks are executed; by default in worker processes.
         log: where the records go while the run trains: "tensorboard", "wandb", "mlflow" or a `softstep.records.Sink` of
             your own, each of which may fail without harm to the run; None and () are nowhere.
+        device: "gpu" computes the blocks one after the other on a GPU, for environments of gymnax; all agents form one
+            block there, up to 4 096, unless the configuration says otherwise. A resumed run stays on its device.
         files: further files for the folder, by name.
 
     Returns: the run, finished or stopped.
@@ -145,6 +156,8 @@ def train(
             run without a checkpoint leaves no folder.
     """
     check_workers(workers)
+    check_device(config, device, workers)
+    config = with_wide_blocks(config, device)
     names.check(log or ())
     if config.learning_starts >= config.total_steps:
         warnings.warn(
@@ -154,7 +167,8 @@ def train(
             stacklevel=2,
         )
     path = (Path(out) if out is not None else default_out(config, "train")).absolute()
-    folder = run_folder.create(path, config, force=force, files={**(files or {}), **registration.files(config.env)})
+    all_files = {**(files or {}), **registration.files(config.env)}
+    folder = run_folder.create(path, config, force=force, files=all_files, device=device)
     try:
         return _execute(folder, workers, view, should_stop, execute, log or ())
     except Exception as error:

@@ -31,6 +31,7 @@ from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
 from softstep.files import json_text, write_atomically
 from softstep.runs.descriptors import make_private, release
+from softstep.runs.device import Device
 from softstep.runs.versions import versions
 
 LOCK_PATIENCE = 3.0
@@ -49,7 +50,14 @@ class RunFolder:
         object.__setattr__(self, "path", self.path.absolute())
 
 
-def create(path: Path, config: Config, *, force: bool = False, files: Mapping[str, bytes] | None = None) -> RunFolder:
+def create(
+    path: Path,
+    config: Config,
+    *,
+    force: bool = False,
+    files: Mapping[str, bytes] | None = None,
+    device: Device = "cpu",
+) -> RunFolder:
     """Create a run folder.
 
     Args:
@@ -58,11 +66,12 @@ def create(path: Path, config: Config, *, force: bool = False, files: Mapping[st
         force: replace an existing run. It stays beside the new one, hidden, until `finish_creation` or
             `undo_creation`. Anything else than a run is never replaced.
         files: further files to write, by name.
+        device: where the run is to be computed; `versions.json` says so.
 
     Raises: StoreError if the folder is taken or cannot be written.
     """
     check_free(path, force=force)
-    recorded = versions(config)  # before anything is moved, because it may refuse the environment's settings
+    recorded = versions(config, device)  # before anything is moved, because it may refuse the environment's settings
     if _taken(path):
         with locked(path):
             shutil.rmtree(_replaced(path), ignore_errors=True)

@@ -14,13 +14,14 @@ from softstep.config import SCHEMA, Config
 from softstep.errors import ConfigError
 from softstep.jax_settings import table
 from softstep.kernels import switch
+from softstep.runs.device import Device
 
 ARITHMETIC = ("jax", "jaxlib", "llvmlite", "numpy")
 """Packages that decide the bits of a run."""
 
 
-def versions(config: Config) -> dict[str, Any]:
-    """Return what `versions.json` stores: the packages, Python, processor and block width of a run."""
+def versions(config: Config, device: Device = "cpu") -> dict[str, Any]:
+    """Return what `versions.json` stores: the packages, Python, device, processor and block width of a run."""
     libraries = ("optax", "equinox", "gymnasium", "gymnax", "box2d", "envpool")
     packages = {}
     for name in ("softstep", *ARITHMETIC, *libraries):
@@ -30,6 +31,7 @@ def versions(config: Config) -> dict[str, Any]:
         "schema": SCHEMA,
         "packages": packages,
         "python": platform.python_version(),
+        "device": device,
         "cpu": cpu_model(),
         "kernels": switch.state(),
         **table.recorded(),

@@ -21,6 +21,7 @@ from softstep import user_code
 from softstep.files import cache_folder
 from softstep.jax_settings import table
 from softstep.kernels import switch
+from softstep.runs.device import PLATFORMS, Device
 from softstep.runs.signals import STOP_SIGNALS
 
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -32,8 +33,14 @@ def cache_dir() -> Path:
     return cache_folder() / "xla"
 
 
-def settings(*, overlap: bool) -> dict[str, str]:
-    """Return a worker's own environment variables; `overlap` lets an update run while Python continues."""
+def settings(*, overlap: bool, device: Device = "cpu") -> dict[str, str]:
+    """Return a worker's own environment variables.
+
+    Args:
+        overlap: let an update run while Python continues.
+        device: where the worker computes. The kernels are code for a CPU, so that they are off on a GPU.
+    """
+    on_device = {} if device == "cpu" else {"JAX_PLATFORMS": PLATFORMS[device], switch.VARIABLE: "0"}
     return (
         ONE_THREAD
         | table.environment()
@@ -46,6 +53,7 @@ def settings(*, overlap: bool) -> dict[str, str]:
             "JAX_CPU_ENABLE_ASYNC_DISPATCH": "true" if overlap else "false",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }
+        | on_device
     )
 
 

@@ -25,7 +25,7 @@ from softstep.errors import (
     one_line,
 )
 from softstep.records.events import Outcome, Progress
-from softstep.runs import checkpoints, worker_env
+from softstep.runs import checkpoints, device, worker_env
 from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
 
@@ -72,7 +72,7 @@ def run_blocks(
         run: the run's folder.
         lock: file descriptor of the folder's lock.
         view: the observer.
-        workers: number of worker processes; None takes one per core.
+        workers: number of worker processes; None takes one per core, or a single one for a GPU.
         should_stop: polled during training; once true, every worker saves and ends.
         failed: if given, the message of every block whose environment raises is stored here while the other blocks
             continue, and a worker that dies is replaced by another that resumes its block, a few times.
@@ -81,7 +81,7 @@ def run_blocks(
     """
     outcomes = finished_outcomes(run)
     waiting = deque(block for block, outcome in enumerate(outcomes) if outcome is None)
-    count = min(len(waiting), workers or worker_env.cores())
+    count = min(len(waiting), workers or (worker_env.cores() if device.recorded(run.path) == "cpu" else 1))
     pool = WorkerPool(run, lock, count, waiting, failed)
     try:
         pool.work(view, should_stop)
@@ -113,7 +113,8 @@ class WorkerPool:
     ) -> None:
         self._run, self._lock, self._waiting, self._failed = run, lock, waiting, failed
         self._messages: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
-        self._overlap = count < worker_env.cores()
+        overlap = count < worker_env.cores()
+        self._settings = worker_env.settings(overlap=overlap, device=device.recorded(run.path))
         self._lost_workers: collections.Counter[int] = collections.Counter()
         self._kill_time = math.inf
         """When workers that still save after a stop are killed; infinite before the stop."""
@@ -121,7 +122,7 @@ class WorkerPool:
         self.outcomes: list[Outcome | None] = [None] * len(run.config.blocks())
 
     def _start_worker(self) -> Worker:
-        return Worker(self._run, self._lock, self._messages, overlap=self._overlap)
+        return Worker(self._run, self._lock, self._messages, self._settings)
 
     def work(self, view: RunView, should_stop: Callable[[], bool]) -> None:
         """Run until no block is left, or until all workers have stopped; an interrupt after that request kills them."""
@@ -237,7 +238,11 @@ class Worker:
     """One worker process and the block it trains."""
 
     def __init__(
-        self, run: RunFolder, lock: int, messages: queue.SimpleQueue[tuple[Worker, bytes]], *, overlap: bool
+        self,
+        run: RunFolder,
+        lock: int,
+        messages: queue.SimpleQueue[tuple[Worker, bytes]],
+        settings: Mapping[str, str],
     ) -> None:
         self._run, self._lock = run, lock
         self.block: int | None = None
@@ -249,7 +254,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE if _must_relay() else None,
-                env=os.environ | worker_env.settings(overlap=overlap),
+                env=os.environ | settings,
                 pass_fds=[lock],
             )
         assert self._process.stdin is not None

@@ -88,7 +88,7 @@ def study(
     trusted: Sequence[str] = (),
     engine: Callable[..., Any] = worker_pool.run_blocks,
     declarations: Sequence[Declaration] = (),
-    **options: Unpack[runs.Options],
+    **options: Unpack[runs.NewRunOptions],
 ) -> Study:
     """Run every cell of a study with every seed, or, with `resume`, what is missing of it.
 
@@ -114,9 +114,10 @@ def study(
 
     def train_population(config: Config, path: Path, execute: runs.Execute) -> Run:
         run_options: dict[str, Any] = {**options, "execute": execute}
-        if run_folder.is_run(path):
+        device = run_options.pop("device", "cpu")
+        if run_folder.is_run(path):  # it stays where it was begun
             return runs.resume(path, trusted=trusted, **run_options)
-        return runs.train(config, path, **run_options)
+        return runs.train(config, path, device=device, **run_options)
 
     return run_study(spec, Path(out), train_population, resume=resume, engine=engine, declarations=declarations)
 
