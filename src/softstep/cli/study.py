@@ -43,6 +43,10 @@ class StudyRun(PlainCommand):
     """Folder of the study. None takes runs/ and the name of the spec without .toml."""
     resume: Switch = False
     """Continue the study in --out. The spec may have more seeds, values on its axes, candidates or contenders."""
+    adopt: Annotated[Path | None, Folder] = None
+    """Folder of a study with the same spec or a smaller one, from this machine or another one. Agents whose curves are
+    complete in its table are not trained again. Only its study.json and study.parquet are needed (declaration.json too
+    if it was declared; origins.json says where its agents were trained)."""
     workers: str = "auto"
     """Worker processes: a number, auto (one per CPU core) or ray (the cluster at RAY_ADDRESS, else this machine)."""
     device: Device = "cpu"
@@ -57,7 +61,7 @@ class StudyRun(PlainCommand):
     @classmethod
     def parse(cls, program: str, arguments: list[str]) -> StudyRun:
         """Return the command that `arguments` describe; raise SystemExit for --help or an invalid flag."""
-        refuse_beside_resume(flags(arguments), BESIDE_RESUME | {"--out", "--device"})
+        refuse_beside_resume(flags(arguments), BESIDE_RESUME | {"--out", "--adopt", "--device"})
         return tyro.cli(cls, prog=program, args=arguments)
 
     def execute(self) -> int:
@@ -68,6 +72,8 @@ class StudyRun(PlainCommand):
         if self.device == "gpu" and (self.dry_run or self.workers == "ray"):
             other = "--dry-run estimates the time" if self.dry_run else "--workers ray trains"
             raise ConfigError(f"{other} on the cores of a CPU: leave --device gpu out")
+        if self.dry_run and self.adopt is not None:
+            raise ConfigError("--dry-run forecasts a study from its start: leave out --adopt")
         if self.dry_run:
             _print_forecast(spec, workers, as_json=self.json)
             return SUCCESS
@@ -88,7 +94,10 @@ class StudyRun(PlainCommand):
             return _saved_agents(out, f"softstep study run {self.spec} --out {out} --resume")
 
         with explained(saved):
-            study = run_study(spec, out, train_population, resume=self.resume, engine=engine, declarations=declarations)
+            study = run_study(
+                spec, out, train_population, resume=self.resume, engine=engine, declarations=declarations,
+                adopt=self.adopt,
+            )  # fmt: skip
             finished = study.finished
             if finished:
                 report_study(study)
@@ -175,7 +184,7 @@ def _print_status(study: Study, *, as_json: bool) -> None:
     facts = {
         "study": str(study.path), "env": study.spec.base.env, "cells": len(study.spec.cells()),
         "seeds": study.spec.seeds, "agents": study.spec.num_agents, "finished": len(progress.finished),
-        "failed": len(progress.failed),
+        "adopted": len(progress.adopted), "failed": len(progress.failed),
     }  # fmt: skip
     if as_json:
         failures = [

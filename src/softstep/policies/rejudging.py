@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +94,8 @@ def study_best_returns(
     """Return what the best checkpoints of a study's finished agents earn on fresh episodes.
 
     Of a study with contenders only the winners are played, on the judging seeds. Every run of the study stores its own
-    result, as with `best_returns`, so that a second call plays nothing and the study's report shows it.
+    result, as with `best_returns`, so that a second call plays nothing and the study's report shows it. Agents that the
+    study has adopted have no weights here, and so no row.
 
     Args:
         study: the study, finished or not, or its folder.
@@ -109,10 +111,18 @@ def study_best_returns(
     """
     study = study if isinstance(study, Study) else Study(Path(study))
     agents = study.agents if every_agent else judged_agents(study)
-    finished = study.progress.finished
-    folders = {finished[agent].path: finished[agent] for agent in agents if agent in finished}
-    measured = {path: best_returns(path, episodes, trusted=trusted) for path in folders}
-    return best_returns_table(agents, finished, measured)
+    progress = study.progress
+    adopted = len(set(agents) & set(progress.adopted))
+    if adopted:
+        warnings.warn(
+            f"{adopted} of {len(agents)} agents were adopted without their weights: their best checkpoints are judged"
+            " where they were trained",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    folders = {progress.trained[agent].path for agent in agents if agent in progress.trained}
+    measured = {path: best_returns(path, episodes, trusted=trusted) for path in sorted(folders)}
+    return best_returns_table(agents, progress.trained, measured)
 
 
 def _same_checkpoints(stored: BestReturns, agents: Sequence[BestReturn]) -> bool:

@@ -70,15 +70,16 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 def read_curves(run: RunFolder) -> pl.DataFrame:
     """Read `curves.parquet`."""
-    return _read_parquet(run.path / "curves.parquet")
+    return read_parquet(run.path / "curves.parquet")
 
 
 def read_episodes(run: RunFolder) -> pl.DataFrame:
     """Read `episodes.parquet`."""
-    return _read_parquet(run.path / "episodes.parquet")
+    return read_parquet(run.path / "episodes.parquet")
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read a table; raise StoreError if it is missing or damaged."""
     import polars as pl
 
     try:

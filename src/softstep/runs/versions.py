@@ -49,15 +49,22 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def read_versions(folder: Path) -> dict[str, Any] | None:
+    """Return the content of a run folder's `versions.json`; None if it cannot be read."""
+    try:
+        return dict(json.loads((folder / "versions.json").read_text()))
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
 def version_changes(folder: Path, config: Config) -> list[str]:
     """List what has changed since the run started, among what its bits depend on.
 
     Raises:
         ConfigError: the run was computed under other settings of JAX, so that it would be two runs in one.
     """
-    try:
-        then = json.loads((folder / "versions.json").read_text())
-    except (OSError, json.JSONDecodeError):
+    then = read_versions(folder)
+    if then is None:
         return ["versions.json cannot be read"]
     now = versions(config)
     pairs = [("CPU", then.get("cpu"), now["cpu"])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from softstep.config import Config
 from softstep.studies.spec import Spec
 
 
@@ -13,6 +14,11 @@ class StudyAgent(NamedTuple):
 
     cell: str
     seed: int
+
+
+def population_agents(population: Config) -> list[StudyAgent]:
+    """Return the agents of a population, whose arms are cells."""
+    return [StudyAgent(agent.arm, agent.seed) for agent in population.agents()]
 
 
 def study_agents(spec: Spec, winners: Collection[str] = ()) -> list[StudyAgent]:

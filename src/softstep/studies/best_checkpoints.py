@@ -34,13 +34,13 @@ def judged_agents(study: Study) -> list[StudyAgent]:
 
 
 def best_returns_table(
-    agents: Sequence[StudyAgent], finished: Mapping[StudyAgent, RunFolder], measured: Mapping[Path, BestReturns]
+    agents: Sequence[StudyAgent], trained: Mapping[StudyAgent, RunFolder], measured: Mapping[Path, BestReturns]
 ) -> pl.DataFrame:
     """Return one row for each of the `agents` that has been measured, in their order.
 
     Args:
         agents: agents of a study.
-        finished: the run that each trained agent is in.
+        trained: the run that each trained agent is in.
         measured: results of runs by the path of their folder.
 
     Returns:
@@ -53,7 +53,7 @@ def best_returns_table(
         for path, best in measured.items()
         for agent in best.agents
     }
-    keys = [(agent, (finished[agent].path, *agent)) for agent in agents if agent in finished]
+    keys = [(agent, (trained[agent].path, *agent)) for agent in agents if agent in trained]
     rows = [(*agent, *found[key]) for agent, key in keys if key in found]
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
 
@@ -66,10 +66,10 @@ def measured_best_returns(study: Study) -> pl.DataFrame:
     """
     import polars as pl
 
-    agents, finished = judged_agents(study), study.progress.finished
-    folders = {finished[agent].path: finished[agent] for agent in agents if agent in finished}
+    agents, trained = judged_agents(study), study.progress.trained
+    folders = {trained[agent].path: trained[agent] for agent in agents if agent in trained}
     stored = {path: current_best_returns(folder) for path, folder in folders.items()}
-    table = best_returns_table(agents, finished, {path: best for path, best in stored.items() if best is not None})
+    table = best_returns_table(agents, trained, {path: best for path, best in stored.items() if best is not None})
     return table.filter(pl.col("episodes") == pl.col("episodes").max())
 
 

@@ -7,9 +7,10 @@ spec with which the study was run.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from softstep import files
@@ -26,6 +27,7 @@ from softstep.studies.declaration import (
     spec_content,
     time_text,
 )
+from softstep.studies.origins import adopted_agents
 from softstep.studies.spec import Spec
 from softstep.studies.study_folder import study_runs
 
@@ -72,38 +74,65 @@ class Carried(NamedTuple):
         times = [time for time, spec in self.specs if difference in content_differences(declared, spec)]
         return Deviation(difference, times[0] if times else self.specs[-1][0], None)
 
+    def joined(self, other: Carried) -> Carried:
+        """Return what holds for the data of both folders together, with the longer history of declarations."""
+        began = min(self.began, other.began) if self.began and other.began else None
+        specs: list[tuple[datetime, Content]] = []
+        for time, content in sorted([*self.specs, *other.specs], key=lambda run: run[0]):
+            if not specs or content_differences(specs[-1][1], content):
+                specs.append((time, content))
+        return Carried(max(self.declarations, other.declarations, key=len), began, specs)
+
     def passes(self, now: Content) -> bool:
         """Return whether the study was declared before its data, and nothing has changed since."""
         return self.in_force is not None and not self.deviations(now)
 
 
-def carry(path: Path, spec: Spec, declarations: Sequence[Declaration]) -> None:
+def carry(
+    path: Path,
+    spec: Spec,
+    declarations: Sequence[Declaration],
+    adopted: Mapping[Path, Carried | None] = MappingProxyType({}),
+) -> None:
     """Write the declarations into a study's folder, before its data or at a later run.
 
-    Nothing is written without declarations, unless the folder has had some.
+    Nothing is written without declarations, unless the folder has had some, or one from which agents are adopted.
+
+    Args:
+        path: folder of the study.
+        spec: its spec.
+        declarations: those beside the spec.
+        adopted: folders from which agents are adopted now, with what they say; None for one that was not declared.
 
     Raises:
-        StoreError: they do not continue those that the folder has.
+        StoreError: they do not continue those that one of the folders has.
     """
-    known = read_carried(path)
-    if known is None and not declarations:
+    stored, now = read_carried(path), datetime.now(UTC)
+    folders = {path: stored, **adopted}
+    known = [carried.declarations for carried in folders.values() if carried is not None]
+    history = list(declarations) or max(known, key=len, default=[])
+    if not history:
         return
-    now = datetime.now(UTC)
-    if known is None:
-        known = Carried([], None if study_runs(path) else now, [])
-    if declarations and [each.hash for each in declarations[: len(known.declarations)]] != [
-        each.hash for each in known.declarations
-    ]:
-        raise StoreError(
-            f"the declaration beside the spec does not continue the one that {path} began with: restore its history"
-            " from your version control, or choose another --out"
-        )
+    for folder, carried in folders.items():
+        if carried is not None and not _continues(history, carried.declarations):
+            raise StoreError(
+                f"the declaration of the spec does not continue the one that {folder} began with: restore its history"
+                " from your version control, or choose another --out"
+            )
+    has_data = bool(study_runs(path)) or bool(adopted_agents(path))
+    merged = stored or Carried([], None if has_data else now, [])
+    for carried in adopted.values():
+        merged = merged.joined(carried or Carried([], None, []))
     content = spec_content(spec)
-    is_new = not known.specs or content_differences(known.specs[-1][1], content)
-    specs = [*known.specs, (now, content)] if is_new else known.specs
-    carried = Carried(list(declarations or known.declarations), known.began, specs)
-    if carried != known:
-        files.write_file(path / FILE, _text(carried).encode())
+    is_new = not merged.specs or content_differences(merged.specs[-1][1], content)
+    merged = Carried(history, merged.began, [*merged.specs, (now, content)] if is_new else merged.specs)
+    if merged != stored:
+        files.write_file(path / FILE, _text(merged).encode())
+
+
+def _continues(later: Sequence[Declaration], earlier: Sequence[Declaration]) -> bool:
+    """Return whether declarations begin with all `earlier` ones."""
+    return [each.hash for each in later[: len(earlier)]] == [each.hash for each in earlier]
 
 
 def _text(carried: Carried) -> str:

@@ -16,9 +16,11 @@ from softstep.runs import api as runs
 from softstep.runs import checkpoints, run_folder, worker_pool
 from softstep.runs.api import Run
 from softstep.studies import study_folder
+from softstep.studies.adoption import Adoptable, adopt_agents, read_adoptable, without_begun
 from softstep.studies.agents import StudyAgent, study_agents
 from softstep.studies.declaration import Declaration
 from softstep.studies.declared_study import Carried, carry, read_carried
+from softstep.studies.origins import Origin, read_origins, record_trained
 from softstep.studies.populations import pack_populations
 from softstep.studies.progress import StudyProgress, study_progress
 from softstep.studies.spec import Spec
@@ -58,6 +60,11 @@ class Study:
         return len(agents) == self.spec.num_agents and self.progress.complete(agents)
 
     @property
+    def origins(self) -> list[Origin]:
+        """Where the agents of the table were trained: in this folder, or in another one before they were adopted."""
+        return read_origins(self.path)
+
+    @property
     def declaration(self) -> Carried | None:
         """What the folder says about the study's declaration; None if it was not declared."""
         return read_carried(self.path)
@@ -88,6 +95,7 @@ def study(
     trusted: Sequence[str] = (),
     engine: Callable[..., Any] = worker_pool.run_blocks,
     declarations: Sequence[Declaration] = (),
+    adopt: Path | str | None = None,
     **options: Unpack[runs.NewRunOptions],
 ) -> Study:
     """Run every cell of a study with every seed, or, with `resume`, what is missing of it.
@@ -102,14 +110,16 @@ def study(
         trusted: the modules that the stored configurations name, repeated.
         engine: runs the blocks of one population; worker processes by default.
         declarations: declarations of the spec (`declaration.read_declarations`), which the folder keeps.
+        adopt: folder of a study with the same spec or a smaller one, from whose table the complete curves are taken
+            over, so that their agents are not trained again; `adoption` says which of its files are needed.
         **options: those of `softstep.train`.
 
     Returns:
         The study, finished or stopped.
 
     Raises:
-        StoreError: the folder is taken, the spec has changed in any other way, or the declarations do not continue
-            those of the folder.
+        StoreError: the folder is taken, the spec has changed in any other way, the declarations do not continue those
+            of the folder, or there is nothing that could be adopted.
     """
 
     def train_population(config: Config, path: Path, execute: runs.Execute) -> Run:
@@ -119,7 +129,10 @@ def study(
             return runs.resume(path, trusted=trusted, **run_options)
         return runs.train(config, path, device=device, **run_options)
 
-    return run_study(spec, Path(out), train_population, resume=resume, engine=engine, declarations=declarations)
+    source = None if adopt is None else Path(adopt)
+    return run_study(
+        spec, Path(out), train_population, resume=resume, engine=engine, declarations=declarations, adopt=source
+    )
 
 
 def run_study(
@@ -130,6 +143,7 @@ def run_study(
     resume: bool,
     engine: Callable[..., Any] = worker_pool.run_blocks,
     declarations: Sequence[Declaration] = (),
+    adopt: Path | None = None,
 ) -> Study:
     """Train population after population until no agent is missing or one of them is stopped, then write the table.
 
@@ -140,12 +154,14 @@ def run_study(
         resume: continue the study in `out`.
         engine: runs the blocks of one population; it gets a dictionary `failed` for the errors of failed blocks.
         declarations: declarations of the spec, which the folder keeps.
+        adopt: folder of a study from whose table the complete curves are taken over.
 
     Raises:
-        StoreError: the folder is taken, the spec has changed in other ways than by additions, or the declarations do
-            not continue those of the folder.
+        StoreError: the folder is taken, the spec has changed in other ways than by additions, the declarations do not
+            continue those of the folder, or there is nothing that could be adopted.
     """
     out = out.absolute()  # the environment's code may change the working directory
+    adoptable = read_adoptable(adopt, spec) if adopt else None
     if resume:
         study_folder.check_is_study(out)
     else:
@@ -156,14 +172,24 @@ def run_study(
                 study_folder.extend_spec(out, spec)
                 study_folder.clear_failures(out)
                 study_folder.delete_damaged_blocks(out)
-            carry(out, spec, declarations)
+            _take_over(out, spec, declarations, adoptable)
             _train(spec, out, train_population, engine)
-            write_table(out, spec, Study(out).progress.finished)
+            progress = Study(out).progress
+            write_table(out, spec, progress)
+            record_trained(out, progress.trained)
     except Exception:
         if not resume:
             study_folder.delete_empty_study(out)  # the folder is free for the next attempt
         raise
     return Study(out)
+
+
+def _take_over(path: Path, spec: Spec, declarations: Sequence[Declaration], adoptable: Adoptable | None) -> None:
+    """Write the declarations into a study's folder, and the curves that can be adopted and are not begun in it."""
+    new = without_begun(adoptable, path) if adoptable else None
+    carry(path, spec, declarations, {new.folder: new.declaration} if new else {})
+    if new:
+        adopt_agents(path, new)
 
 
 def _train(spec: Spec, out: Path, train_population: TrainPopulation, engine: Callable[..., Any]) -> None:
@@ -176,7 +202,7 @@ def _train(spec: Spec, out: Path, train_population: TrainPopulation, engine: Cal
 
     candidates = study_agents(spec)
     if complete(candidates) and spec.contenders:
-        table = gather_table(spec, study_progress(out, candidates).finished)
+        table = gather_table(out, spec, study_progress(out, candidates))
         winners = select_winners(summarize_agents(table, spec), spec)
         study_folder.write_winners(out, spec, winners)
         complete(study_agents(spec, [winner.cell for winner in winners]))

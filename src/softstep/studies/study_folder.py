@@ -5,6 +5,9 @@ parts/HASH/            run folders (`softstep.runs.run_folder`), one for each po
 parts/HASH/failed.json blocks whose environment raised, with the error
 winners.json           of a study with contenders: their winners, once all candidates are trained
 study.parquet          one row per agent and record
+origins.json           where each agent of the table was trained (`origins`)
+adopted.parquet        the curves of agents that were trained in another folder (`adoption`)
+declaration.json       of a declared study: its declarations (`declared_study`)
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from softstep.studies.spec import Spec
 from softstep.studies.winners import Winner
 
 SPEC_FILE, FAILURES_FILE, TABLE_FILE = "study.json", "failed.json", "study.parquet"
-WINNERS_FILE = "winners.json"
+WINNERS_FILE, ADOPTED_FILE = "winners.json", "adopted.parquet"
 _ADDITIONS = {False: "seeds and values on the axes", True: "judging seeds, candidates and contenders"}
 """What may be added to a grid, and to a study with contenders."""
 
@@ -55,10 +58,21 @@ def extend_spec(path: Path, spec: Spec) -> None:
     Seeds, values on axes, contenders and candidates may be added. Winners of the smaller study are forgotten.
     """
     old = read_spec(path)
+    check_is_extended(path, old, spec, otherwise="choose another --out")
+    if spec.contenders and spec != old:
+        write_winners(path, spec, [])
+    _write_spec(path, spec)
+
+
+def check_is_extended(path: Path, old: Spec, spec: Spec, *, otherwise: str) -> None:
+    """Raise StoreError if a spec differs from the one of the study in a folder, `old`, in more than additions.
+
+    The error names the differences and says what to do `otherwise`.
+    """
     differences = list(_spec_differences(old, spec))
     if differences:
         raise StoreError(
-            f"the spec has changed since {path} was created ({'; '.join(differences)}): choose another --out for it."
+            f"the spec has changed since {path} was created ({'; '.join(differences)}): {otherwise}."
             f" Only {_ADDITIONS[bool(spec.contenders)]} may be added"
         )
     wanted = set(study_agents(spec))
@@ -66,11 +80,8 @@ def extend_spec(path: Path, spec: Spec) -> None:
     if lost:
         raise StoreError(
             f"the spec no longer asks for {lost[0].cell!r}, seed {lost[0].seed}, and {len(lost) - 1} more agents of the"
-            f" study in {path}: keep them, or choose another --out"
+            f" study in {path}: keep them, or {otherwise}"
         )
-    if spec.contenders and spec != old:
-        write_winners(path, spec, [])
-    _write_spec(path, spec)
 
 
 def _write_spec(path: Path, spec: Spec) -> None:

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from softstep import files
 from softstep.errors import StoreError
+from softstep.records.events import Record
 from softstep.runs.api import Run
-from softstep.runs.run_folder import RunFolder
+from softstep.runs.tables import read_parquet
 from softstep.studies.agents import StudyAgent
 from softstep.studies.grid import Cell
+from softstep.studies.progress import StudyProgress
 from softstep.studies.spec import Spec
-from softstep.studies.study_folder import TABLE_FILE
+from softstep.studies.study_folder import ADOPTED_FILE, TABLE_FILE
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def gather_table(spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> pl.DataFrame:
+def gather_table(path: Path, spec: Spec, progress: StudyProgress) -> pl.DataFrame:
     """Gather the rows of every finished agent: cell by cell, seed by seed, in order of time.
 
     Columns: cell, for contenders also contender and candidate, the axes or knobs that a record does not have itself
     (null where a contender lacks the knob), c = 1 − τ, seed, and those of `curves.parquet`.
-    `finished` maps agents to the runs they are in.
     """
     import polars as pl
 
     tables = []
-    for run in {run.path: run for run in finished.values()}.values():
-        agents = [agent for agent, its_run in finished.items() if its_run.path == run.path]
-        keys = pl.DataFrame(agents, schema={"arm": pl.String, "seed": pl.Int64}, orient="row")
-        tables.append(Run(run).curves.join(keys, on=["arm", "seed"], how="semi", maintain_order="left"))
+    for run in {run.path: run for run in progress.trained.values()}.values():
+        agents = [agent for agent, its_run in progress.trained.items() if its_run.path == run.path]
+        tables.append(rows_of(Run(run).curves, agents))
+    if progress.adopted:
+        tables.append(rows_of(read_adopted(path), progress.adopted))
     if not tables:
         return pl.DataFrame(schema={"cell": pl.String, "seed": pl.Int64})
     curves = pl.concat(tables).with_columns(cell="arm").drop("arm")
@@ -44,6 +46,32 @@ def gather_table(spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> pl.Dat
     columns = [*first_columns, *(name for name in curves.columns if name not in first_columns)]
     grid_order = pl.col("cell").cast(pl.Enum(list(cells)))
     return rows.select(columns).sort(grid_order, "seed", "env_steps", maintain_order=True)
+
+
+def rows_of(curves: pl.DataFrame, agents: Collection[StudyAgent]) -> pl.DataFrame:
+    """Return the rows of these agents from curves, in their order."""
+    import polars as pl
+
+    keys = pl.DataFrame(list(agents), schema={"arm": pl.String, "seed": pl.Int64}, orient="row")
+    return curves.join(keys, on=["arm", "seed"], how="semi", maintain_order="left")
+
+
+def table_curves(path: Path) -> pl.DataFrame:
+    """Return the curves from which the table of the study in a folder was gathered: what every `curves.parquet` has.
+
+    Raises:
+        StoreError: there is no table, or it lacks columns because it was cut down or is of another version.
+    """
+    import polars as pl
+
+    table, schema = read_table(path), pl.DataFrame(schema=get_type_hints(Record)).schema
+    if not table.height:
+        return pl.DataFrame(schema=schema)
+    curves = table.rename({"cell": "arm"})
+    other = [name for name, kind in schema.items() if curves.schema.get(name) != kind]
+    if other:
+        raise StoreError(f"{path / TABLE_FILE} lacks {', '.join(other)}: it is not the whole table of this version")
+    return curves.select(schema.names())
 
 
 def _owner_columns(cells: Mapping[str, Cell], spec: Spec) -> dict[str, list[Any]]:
@@ -72,18 +100,26 @@ def _column(values: Sequence[Any]) -> list[Any]:
     return values
 
 
-def write_table(path: Path, spec: Spec, finished: Mapping[StudyAgent, RunFolder]) -> None:
+def write_table(path: Path, spec: Spec, progress: StudyProgress) -> None:
     """Gather the table of the finished agents and write it into the study's folder."""
-    files.write_file(path / TABLE_FILE, parquet_bytes(gather_table(spec, finished)))
+    files.write_file(path / TABLE_FILE, parquet_bytes(gather_table(path, spec, progress)))
 
 
 def read_table(path: Path) -> pl.DataFrame:
     """Read the table of the study in a folder; raise StoreError if it is not written yet."""
-    import polars as pl
-
     if not (path / TABLE_FILE).is_file():
         raise StoreError(f"{path} has no {TABLE_FILE} yet: softstep study run SPEC.toml --out {path} --resume")
-    return pl.read_parquet(path / TABLE_FILE)
+    return read_parquet(path / TABLE_FILE)
+
+
+def write_adopted(path: Path, curves: pl.DataFrame) -> None:
+    """Write the curves of agents that a study has adopted into its folder."""
+    files.write_file(path / ADOPTED_FILE, parquet_bytes(curves))
+
+
+def read_adopted(path: Path) -> pl.DataFrame:
+    """Read the curves of agents that the study in a folder has adopted; raise StoreError if there are none."""
+    return read_parquet(path / ADOPTED_FILE)
 
 
 def parquet_bytes(table: pl.DataFrame) -> bytes:

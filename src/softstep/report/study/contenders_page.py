@@ -34,11 +34,13 @@ from softstep.report.shared.palette import arm_styles
 from softstep.report.study.answer import claim_sentence, verdict_rows
 from softstep.report.study.best_checkpoints_section import best_checkpoints_section, fresh_text
 from softstep.report.study.declaration_section import declaration_fact, declaration_section
+from softstep.report.study.origins_section import adopted_fact, origins_section
 from softstep.report.study.sections import Failures, failed_section
 from softstep.studies.best_checkpoints import with_best_checkpoints
 from softstep.studies.declared_study import Carried
 from softstep.studies.judge import StudyVerdict, judge_study
 from softstep.studies.metrics import METRICS
+from softstep.studies.origins import Origin
 from softstep.studies.spec import Spec
 from softstep.studies.summaries import FRESH_COLUMNS, summarize_agents, summarize_candidates, summarize_contenders
 from softstep.studies.winners import Winner
@@ -60,6 +62,7 @@ def contenders_page(
     failures: Failures,
     declaration: Carried | None = None,
     best: pl.DataFrame | None = None,
+    origins: Sequence[Origin] = (),
 ) -> str:
     """Return the complete page as HTML.
 
@@ -71,6 +74,7 @@ def contenders_page(
         failures: Errors of the agents whose environments failed.
         declaration: What the study's folder says about its declaration.
         best: What best checkpoints earn on fresh episodes (`best_checkpoints.measured_best_returns`).
+        origins: Where the agents of the table were trained.
     """
     agents = with_best_checkpoints(summarize_agents(frame, spec, threshold_of(spec.base.env)), best, spec)
     contenders, candidates = summarize_contenders(agents, spec, winners), summarize_candidates(spec, winners)
@@ -84,12 +88,13 @@ def contenders_page(
         _candidates(candidates),
         failed_section(failures),
         declaration_section(declaration, spec),
+        origins_section(agents, origins),
         _method(spec),
         downloads(CONTENTS),
         provenance("Spec", spec.to_json(), versions),
     ))  # fmt: skip
     short = answer_box(contenders_answer(contenders, judged, spec))
-    content = _header(spec, declaration) + short + table_of_contents(sections) + sections
+    content = _header(spec, declaration, adopted_fact(agents, origins)) + short + table_of_contents(sections) + sections
     tables = {
         "contenders": as_columns(contenders),
         "candidates": as_columns(candidates),
@@ -99,7 +104,7 @@ def contenders_page(
     return document(f"softstep study: {spec.base.env}", content + embedded_tables(tables))
 
 
-def _header(spec: Spec, declaration: Carried | None) -> str:
+def _header(spec: Spec, declaration: Carried | None, adopted: str | None) -> str:
     count = spec.draw.count if spec.draw else 0
     facts = (
         spec.base.env,
@@ -107,7 +112,7 @@ def _header(spec: Spec, declaration: Carried | None) -> str:
         f"{format_count(count, 'candidate')} each",
         f"{format_count(spec.selection, 'seed')} to select, {len(spec.judging_seeds)} to judge",
         f"{format_thousands(spec.base.total_steps)} environment steps",
-        *filter(None, [declaration_fact(declaration, spec)]),
+        *filter(None, [declaration_fact(declaration, spec), adopted]),
     )
     return page_header("The contenders", facts, "the text and tables")
 

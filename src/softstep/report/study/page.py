@@ -36,6 +36,7 @@ from softstep.report.study.answer import study_answer, verdict_rows
 from softstep.report.study.best_checkpoints_section import best_checkpoints_section, cells_map, cells_table
 from softstep.report.study.contenders_page import contenders_page
 from softstep.report.study.declaration_section import declaration_fact, declaration_section
+from softstep.report.study.origins_section import adopted_fact, origins_section
 from softstep.report.study.sections import Failures, failed_section
 from softstep.runs import versions
 from softstep.stats import performance_profile
@@ -43,6 +44,7 @@ from softstep.studies.best_checkpoints import measured_best_returns, with_best_c
 from softstep.studies.declared_study import Carried
 from softstep.studies.judge import StudyVerdict, judge_study
 from softstep.studies.metrics import DEFAULT_METRIC, METRICS
+from softstep.studies.origins import Origin
 from softstep.studies.predictor import Predictor, rank_predictors
 from softstep.studies.run_study import Study
 from softstep.studies.spec import Spec
@@ -64,11 +66,12 @@ def report_study(study: Study, out: Path | None = None) -> Path:
     Best checkpoints are part of it where `study_best_returns` has judged them before; nothing is played here.
     """
     failures = {f"{agent.cell}, seed {agent.seed}": error for agent, error in study.progress.failed.items()}
-    stamps, best = versions.versions(study.spec.base), measured_best_returns(study)
+    stamps = versions.versions(study.spec.base)
+    rest = (stamps, failures, study.declaration, measured_best_returns(study), study.origins)
     if study.spec.contenders:
-        page = contenders_page(study.frame, study.spec, study.winners, stamps, failures, study.declaration, best)
+        page = contenders_page(study.frame, study.spec, study.winners, *rest)
     else:
-        page = study_page(study.frame, study.spec, stamps, failures, study.declaration, best)
+        page = study_page(study.frame, study.spec, *rest)
     file = out or study.path / "report.html"
     files.write_file(file, page.encode())
     return file
@@ -81,6 +84,7 @@ def study_page(
     failures: Failures,
     declaration: Carried | None = None,
     best: pl.DataFrame | None = None,
+    origins: Sequence[Origin] = (),
 ) -> str:
     """Return the complete page as HTML.
 
@@ -91,6 +95,7 @@ def study_page(
         failures: Errors of the agents whose environments failed.
         declaration: What the study's folder says about its declaration.
         best: What best checkpoints earn on fresh episodes (`best_checkpoints.measured_best_returns`).
+        origins: Where the agents of the table were trained.
     """
     threshold = threshold_of(spec.base.env)
     agents = with_best_checkpoints(summarize_agents(frame, spec, threshold), best, spec)
@@ -108,12 +113,13 @@ def study_page(
         _theory(cells),
         failed_section(failures),
         declaration_section(declaration, spec),
+        origins_section(agents, origins),
         _method(spec),
         downloads(CONTENTS),
         provenance("Spec", spec.to_json(), versions),
     ))  # fmt: skip
     short = answer_box(study_answer(cells, judged, predictors, spec).split("\n\n"))
-    content = _header(spec, declaration) + short + table_of_contents(sections) + sections
+    content = _header(spec, declaration, adopted_fact(agents, origins)) + short + table_of_contents(sections) + sections
     tables = {
         "cells": as_columns(cells),
         "agents": as_columns(agents),
@@ -129,13 +135,13 @@ def study_page(
     return document(f"softstep study: {spec.base.env}", content + embedded_tables(tables))
 
 
-def _header(spec: Spec, declaration: Carried | None) -> str:
+def _header(spec: Spec, declaration: Carried | None, adopted: str | None) -> str:
     facts = (
         spec.base.env,
         format_count(len(spec.cells()), "cell"),
         f"{format_count(spec.seeds, 'seed')} each",
         f"{format_thousands(spec.base.total_steps)} environment steps",
-        *filter(None, [declaration_fact(declaration, spec)]),
+        *filter(None, [declaration_fact(declaration, spec), adopted]),
     )
     return page_header("The map: α × c", facts, "the text and tables")
 
