@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from support import small
 
 from softstep import envs
 from softstep.records.events import Progress
+from softstep.runs import worker_env
+from softstep.runs.api import train
 from softstep.studies import forecast, trial
 from softstep.studies.spec import Spec
 from softstep.studies.trial import LearningLog, Span, Trial
@@ -40,9 +43,9 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The n_step of every trial; a step takes n_step ms, and an evaluation 1 to 3 s."""
     run: list[int] = []
 
-    def run_trial(config, workers):
+    def run_trial(config, workers, evaluation=None):
         run.append(config.n_step)
-        return Trial(step_seconds=config.n_step * 1e-3, evaluation=Span(1.0, 3.0), megabytes=100.0)
+        return Trial(step_seconds=config.n_step * 1e-3, evaluation=evaluation or Span(1.0, 3.0), megabytes=100.0)
 
     monkeypatch.setattr(forecast, "run_trial", run_trial)
     monkeypatch.setattr(forecast, "measure_start", lambda config: START)
@@ -65,6 +68,44 @@ def test_both_stages_count_with_their_own_blocks_and_shapes(trials: list[int]) -
     rows = dict(result.table_rows())
     assert {"  candidates", "  winners"} <= rows.keys()
     assert rows["time"] == "3 min (3 min to 4 min, as evaluations are short or long)"
+
+
+@pytest.mark.parametrize(("knob", "trials_run", "evaluations"), [
+    ("n_step = [1, 3]", 2, 1),
+    ("loss = ['mse', 'huber']", 2, 1),
+    ("hidden = [[8], [16]]", 2, 2),
+    ("normalization = ['none', 'layer']", 2, 2),
+    ("learning_rate_decay = [1.0, 0.1]", 1, 1),
+])  # fmt: skip
+def test_every_program_has_one_trial_and_every_acting_network_one_evaluation(
+    knob: str, trials_run: int, evaluations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[Span | None] = []
+
+    def run_trial(config, workers, evaluation=None):
+        known.append(evaluation)
+        return Trial(1e-3, evaluation or Span(len(known), len(known)), 100.0)
+
+    monkeypatch.setattr(forecast, "run_trial", run_trial)
+    monkeypatch.setattr(forecast, "measure_start", lambda config: START)
+    text = f'env = "CartPole-v1"\n[base]\neval_every = 1_000\n[axes]\n{knob}\n'
+    assert forecast.forecast_study(Spec.from_toml(text, source="s"), workers=1).populations == 2
+    assert len(known) == trials_run
+    assert known.count(None) == evaluations
+
+
+def test_a_decay_of_alpha_compiles_no_program_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(worker_env, "cache_dir", lambda: tmp_path / "cache")
+    config = small(total_steps=300, learning_starts=100, eval_every=100, eval_episodes=1)
+
+    def programs(name: str, **changes: object) -> set[str]:
+        train(dataclasses.replace(config, **changes), tmp_path / name, workers=1)
+        return {path.name for path in (tmp_path / "cache").rglob("*-cache")}
+
+    first = programs("first")
+    assert first
+    assert programs("decayed", learning_rate_decay=0.1, learning_rate_decay_steps=200) == first
+    assert programs("huber", loss="huber") > first
 
 
 def test_a_grid_has_one_stage_and_may_have_no_evaluations(trials: list[int]) -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from softstep.config import Config
+from softstep.files import canonical_json
 from softstep.runs import worker_env
 from softstep.studies.agents import StudyAgent, study_agents
 from softstep.studies.contenders import candidate_name
 from softstep.studies.populations import pack_populations
 from softstep.studies.spec import Spec
 from softstep.studies.trial import Span, Trial, measure_start, own_megabytes, run_trial
+
+_DATA = frozenset({"arms", "seed", "seeds", "learning_rate_decay", "learning_rate_decay_steps"})
+"""Fields that no compiled program depends on; the schedule of α is computed before the program that takes it."""
+
+_LEARNING_ALONE = frozenset({
+    "batch_size", "double_q", "gradient_steps", "loss", "max_grad_norm", "memory_size", "n_step", "optimizer",
+    "optimizer_options", "reward_scale", "target_scope", "train_every",
+})  # fmt: skip
+"""Fields on which a gradient step depends and an evaluation does not."""
 
 
 class Forecast(NamedTuple):
@@ -55,8 +65,8 @@ def forecast_study(spec: Spec, workers: int | None = None) -> Forecast:
     """Forecast a study: run a trial of every shape in a temporary folder, one block per worker, and extrapolate.
 
     The trials compile the programs of every shape and keep them on disk, where the study finds them: every population
-    then only starts its workers and loads them. How long evaluations last depends on what agents learn, so the time has
-    two ends.
+    then only starts its workers and loads them. Shapes that differ in learning alone share a measured evaluation. How
+    long evaluations last depends on what agents learn, so the time has two ends.
     """
     num_workers = workers or worker_env.cores()
     stages = [pack_populations(spec, agents) for agents in _stages(spec)]
@@ -90,15 +100,22 @@ def _stages(spec: Spec) -> list[list[StudyAgent]]:
 
 def _shape(config: Config) -> str:
     """Return what the compiled programs of a population depend on."""
-    return dataclasses.replace(config, arms=(), seed=0, seeds=1).content_hash()
+    return _without(config, _DATA)
+
+
+def _without(config: Config, names: Collection[str]) -> str:
+    """Return a configuration without some of its fields, as text."""
+    return canonical_json({name: value for name, value in json.loads(config.to_json()).items() if name not in names})
 
 
 def _run_trials(populations: Sequence[Config], workers: int) -> dict[str, Trial]:
-    """Run a trial of every shape among the populations."""
-    trials: dict[str, Trial] = {}
+    """Run a trial of every shape among the populations; shapes that act alike share one measured evaluation."""
+    trials, evaluations = dict[str, Trial](), dict[str, Span]()
     for config in populations:
         if _shape(config) not in trials:
-            trials[_shape(config)] = run_trial(config, workers)
+            acting = _without(config, _DATA | _LEARNING_ALONE)
+            trial = run_trial(config, workers, evaluations.get(acting))
+            evaluations[acting], trials[_shape(config)] = trial.evaluation, trial
     return trials
 
 

@@ -103,15 +103,19 @@ def _median_rate(moments: list[tuple[float, int]]) -> float:
     return statistics.median((b[0] - a[0]) / (b[1] - a[1]) for a, b in pairs) if pairs else seconds / steps
 
 
-def run_trial(config: Config, workers: int) -> Trial:
-    """Train one block per worker with the first settings of `config` for `TRIAL_SECONDS`, and play an evaluation."""
+def run_trial(config: Config, workers: int, evaluation: Span | None = None) -> Trial:
+    """Train one block per worker with the first settings of `config` for `TRIAL_SECONDS`, and play an evaluation.
+
+    None is played if it is known what one takes: `evaluation`.
+    """
     short = _one_block_each(config, workers)
     log = LearningLog(config.learning_starts, len(short.blocks()))
     with tempfile.TemporaryDirectory(prefix="softstep-trial-") as folder:
         run = runs.train(
             short, Path(folder) / "run", workers=workers, view=log, should_stop=lambda: log.learned_for(TRIAL_SECONDS)
         )
-        evaluation = _evaluation_span(run) if config.eval_every else Span(0.0, 0.0)
+        if evaluation is None:
+            evaluation = _evaluation_span(run) if config.eval_every else Span(0.0, 0.0)
     replay_growth = _replay_megabytes(config, config.total_steps) - _replay_megabytes(config, log.steps)
     return Trial(log.seconds_per_step, evaluation, _peak_child_megabytes() + replay_growth)
 
