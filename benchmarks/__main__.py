@@ -21,6 +21,8 @@ BENCHMARKS = {
     "explorer": "the explorer's start-up time, slider latency, and the cost of the live stream to training",
     "notebook": "the time from a moved slider to its answer in a notebook",
     "study": "populations of 8 to 256 agents beside rejax; Lander populations; the arithmetic lower bound",
+    "overhead": "the share of a study's time that evaluation takes, and its table, statistics and report",
+    "forecast": "the time that `study run --dry-run` predicts beside the one that the study takes",
     "adapters": "a soft update of a PyTorch network beside four alternatives",
     "fast": "time until Lunar Lander is solved with --preset fast, 10 seeds, judged on 100 fresh episodes",
     "demo": "`softstep compare LunarLander-v3 --preset demo`, from the command to its report",

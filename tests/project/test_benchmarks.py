@@ -15,17 +15,21 @@ from benchmarks import (
     cartpole,
     fast,
     floor,
+    forecast,
     lander,
     machine,
     measure,
     ours,
+    overhead,
     peers,
     recipe,
     registers,
+    study_time,
     table,
 )
 from benchmarks.__main__ import BENCHMARKS, main
 from softstep import presets
+from softstep.studies.spec import Spec
 from softstep.training.recording import GATE_WINDOW
 
 
@@ -315,3 +319,28 @@ def test_the_arithmetic_of_sac_is_printed() -> None:
     operations = floor.update_operations(actor_critic.config("sac", 256, actor_critic.FULL, one_core=True), 3, 1)
     assert product.label == "registers"
     assert rows[1].ours.median == pytest.approx(1e-3 * 200e9 / operations)
+
+
+def atlas(name: str) -> Spec:
+    return Spec.from_toml((measure.ROOT / "studies" / "atlas" / f"{name}.toml").read_text(), source=name)
+
+
+@pytest.mark.parametrize("size", [forecast.FULL, forecast.QUICK])
+def test_the_slice_that_is_forecast_has_the_shapes_of_its_study(size: forecast.Size) -> None:
+    for name, shorter in size.studies.items():
+        spec = atlas(name)
+        part = forecast.part_of(spec, size, shorter)
+        assert part.num_agents == len(forecast.CONTENDERS) * (size.candidates * spec.selection + size.judging)
+        assert part.base.total_steps * shorter == spec.base.total_steps
+        assert part.width == spec.width
+        cells = spec.named_cells()
+        assert all(cells[cell] == settings for cell, settings in part.named_cells().items())
+
+
+def test_the_blocks_whose_time_is_divided_are_full_and_all_of_the_first_contender() -> None:
+    for name, shorter in overhead.FULL.shorter.items():
+        spec = study_time.shortened(atlas(name), shorter)
+        blocks = study_time.first_blocks(spec).blocks()
+        assert [len(block) for block in blocks] == [spec.width] * study_time.BLOCKS
+        assert {agent.arm.partition("/")[0] for block in blocks for agent in block} == {next(iter(spec.contenders))}
+        assert spec.base.total_steps // spec.base.eval_every == 20 // shorter
