@@ -18,6 +18,7 @@ from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import checkpoints, device, worker_env
 from softstep.runs.api import Run
+from softstep.runs.versions import recorded_device
 from softstep.settings import Arm
 
 AGENTS = 5
@@ -95,7 +96,7 @@ def test_a_study_trains_on_it(tmp_path: Path) -> None:
     )
     assert main(["study", "run", str(spec), "--out", str(tmp_path / "out"), "--device", "gpu", "--json"]) == 0
     (part,) = (tmp_path / "out" / "parts").iterdir()
-    assert device.recorded(part) == "gpu"
+    assert recorded_device(part) == "gpu"
     assert pl.read_parquet(tmp_path / "out" / "study.parquet")["cell"].n_unique() == 2
 
 

@@ -21,9 +21,9 @@ from softstep.comparison.run_comparison import run_comparison
 from softstep.config import Config
 from softstep.errors import ConfigError
 from softstep.runs import api as runs
-from softstep.runs import device
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
+from softstep.runs.versions import recorded_device
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Compare(RunArguments):
             return saved_steps(newest(), f"softstep compare --resume {out}")
 
         with explained(saved):
-            command = self if self.resume is None else dataclasses.replace(self, device=device.recorded(newest()))
+            command = self if self.resume is None else dataclasses.replace(self, device=recorded_device(newest()))
             run = run_comparison(plan, out, command._start, None if self.resume is None else self._continue)
             conclusion = None
             if run.path == out.absolute() and run.summary["finished"]:  # not the selection, and not stopped

@@ -69,11 +69,7 @@ class StudyRun(PlainCommand):
         spec, out = self._read_spec(), self.out or Path("runs") / self.spec.stem
         workers, engine = _workers(self.workers)
         check_device(spec.base, self.device, workers)
-        if self.device == "gpu" and (self.dry_run or self.workers == "ray"):
-            other = "--dry-run estimates the time" if self.dry_run else "--workers ray trains"
-            raise ConfigError(f"{other} on the cores of a CPU: leave --device gpu out")
-        if self.dry_run and self.adopt is not None:
-            raise ConfigError("--dry-run forecasts a study from its start: leave out --adopt")
+        self._check_combinations()
         if self.dry_run:
             _print_forecast(spec, workers, as_json=self.json)
             return SUCCESS
@@ -103,6 +99,13 @@ class StudyRun(PlainCommand):
                 report_study(study)
             _print_status(study, as_json=self.json)
         return exit_code(finished=finished, saved=saved)
+
+    def _check_combinations(self) -> None:
+        if self.device == "gpu" and (self.dry_run or self.workers == "ray"):
+            other = "--dry-run estimates the time" if self.dry_run else "--workers ray trains"
+            raise ConfigError(f"{other} on the cores of a CPU: leave --device gpu out")
+        if self.dry_run and self.adopt is not None:
+            raise ConfigError("--dry-run forecasts a study from its start: leave out --adopt")
 
     def _read_spec(self) -> Spec:
         spec = Spec.from_toml(read_user_file(self.spec, "the spec"), source=str(self.spec))

@@ -15,9 +15,10 @@ from softstep.comparison.plan import PLAN_FILE, ComparisonPlan
 from softstep.comparison.scores import scores_by_seed
 from softstep.config import Config
 from softstep.runs import api as runs
-from softstep.runs import checkpoints, device
+from softstep.runs import checkpoints
 from softstep.runs.api import Run
 from softstep.runs.run_folder import is_run
+from softstep.runs.versions import recorded_device
 from softstep.settings import Arm
 
 StartRun = Callable[[Config, Path, Mapping[str, bytes]], Run]
@@ -146,7 +147,7 @@ def resume_comparison(out: Path | str, *, trusted: Sequence[str] = (), **options
     plan = read_plan(path)
     runs.check_trust(plan.config, trusted)
     begun = path if is_run(path) else selection_folder(path)
-    new_options: runs.NewRunOptions = {**options, "device": device.recorded(begun)}
+    new_options: runs.NewRunOptions = {**options, "device": recorded_device(begun)}
 
     def start(config: Config, folder: Path, files: Mapping[str, bytes]) -> Run:
         return runs.train(config, folder, files=files, **new_options)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import Literal
 
 from softstep.config import Config
@@ -39,12 +37,3 @@ def with_wide_blocks(config: Config, device: Device) -> Config:
     if device == "cpu" or config.block_width is not None:
         return config
     return dataclasses.replace(config, block_width=min(config.num_agents, WIDEST_BLOCK))
-
-
-def recorded(folder: Path) -> Device:
-    """Return the device on which the run in a folder was begun; runs of older versions know the CPU only."""
-    try:
-        device: Device = json.loads((folder / "versions.json").read_text()).get("device", "cpu")
-    except (OSError, json.JSONDecodeError):
-        return "cpu"
-    return device if device in PLATFORMS else "cpu"

@@ -14,7 +14,7 @@ from softstep.config import SCHEMA, Config
 from softstep.errors import ConfigError
 from softstep.jax_settings import table
 from softstep.kernels import switch
-from softstep.runs.device import Device
+from softstep.runs.device import PLATFORMS, Device
 
 ARITHMETIC = ("jax", "jaxlib", "llvmlite", "numpy")
 """Packages that decide the bits of a run."""
@@ -55,6 +55,12 @@ def read_versions(folder: Path) -> dict[str, Any] | None:
         return dict(json.loads((folder / "versions.json").read_text()))
     except (OSError, json.JSONDecodeError):
         return None
+
+
+def recorded_device(folder: Path) -> Device:
+    """Return the device on which the run in a folder was begun; runs of older versions know the CPU only."""
+    device: Device = (read_versions(folder) or {}).get("device", "cpu")
+    return device if device in PLATFORMS else "cpu"
 
 
 def version_changes(folder: Path, config: Config) -> list[str]:

@@ -25,9 +25,10 @@ from softstep.errors import (
     one_line,
 )
 from softstep.records.events import Outcome, Progress
-from softstep.runs import checkpoints, device, worker_env
+from softstep.runs import checkpoints, worker_env
 from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
+from softstep.runs.versions import recorded_device
 
 
 @runtime_checkable
@@ -81,7 +82,7 @@ def run_blocks(
     """
     outcomes = finished_outcomes(run)
     waiting = deque(block for block, outcome in enumerate(outcomes) if outcome is None)
-    count = min(len(waiting), workers or (worker_env.cores() if device.recorded(run.path) == "cpu" else 1))
+    count = min(len(waiting), workers or (worker_env.cores() if recorded_device(run.path) == "cpu" else 1))
     pool = WorkerPool(run, lock, count, waiting, failed)
     try:
         pool.work(view, should_stop)
@@ -114,7 +115,7 @@ class WorkerPool:
         self._run, self._lock, self._waiting, self._failed = run, lock, waiting, failed
         self._messages: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
         overlap = count < worker_env.cores()
-        self._settings = worker_env.settings(overlap=overlap, device=device.recorded(run.path))
+        self._settings = worker_env.settings(overlap=overlap, device=recorded_device(run.path))
         self._lost_workers: collections.Counter[int] = collections.Counter()
         self._kill_time = math.inf
         """When workers that still save after a stop are killed; infinite before the stop."""
