@@ -153,7 +153,7 @@ def test_the_page_holds_every_module_and_names_no_other_place() -> None:
     own = page[: page.index('<script id="plotly">')] + page[page.rindex("<script>") :]
     for path in sorted(assets.STATIC.rglob("*.js")):
         name = path.relative_to(assets.STATIC).as_posix()
-        assert (f'modules["{name}"] = ' in own) == (name not in ("app.js", "rooms/reports.js"))
+        assert (f'modules["{name}"] = ' in own) == (name not in ("app.js", "projector.js", "rooms/reports.js"))
     assert 'modules["palette.js"] = ' in own
     assert not re.search(r"https?://(?!www\.w3\.org)", own)
     assert not re.search(r"<(link|img|script src)", own)

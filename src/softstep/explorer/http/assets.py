@@ -21,7 +21,7 @@ from softstep.report.shared.palette import (
 STATIC = Path(str(resources.files("softstep.explorer"))) / "static"
 """Folder of the page's files."""
 
-STYLESHEETS = ("app.css", "live.css")
+STYLESHEETS = ("app.css", "live.css", "narrow.css", "projector.css")
 """The page's own stylesheets, in `STATIC`."""
 
 ROLES = {

@@ -2,6 +2,7 @@
 
 import { isStatic } from "./api.js";
 import { debounce } from "./dom.js";
+import { Projector } from "./projector.js";
 import { RoomView, drawNavigation, markNavigation, parseAddress } from "./room_view.js";
 import * as oneNetwork from "./rooms/one_network.js";
 import * as twoNetworks from "./rooms/two_networks.js";
@@ -14,7 +15,8 @@ const main = document.getElementById("room");
 const navigation = document.getElementById("rooms");
 const rooms = [oneNetwork, twoNetworks, stability, noise, atlas];
 const serverRooms = isStatic ? [] : ["./rooms/live.js", "./rooms/reports.js"];
-let current = null;
+const projectorButton = document.getElementById("projector");
+let current = null, projector = null;
 
 // ---- theme ----
 
@@ -58,19 +60,26 @@ function enterRoom() {
   const { room = rooms[0], state } = readAddress();
   if (current?.room === room) {
     current.update(state);
+    projector.update();
     return;
   }
   const previous = current;
+  projector?.close();
   previous?.close();
   document.title = `${room.title} · softstep explorer`;
   markNavigation(navigation, room);
-  current = new RoomView(main, room, state, (changed) => writeAddress(room.id, changed));
+  current = new RoomView(main, room, state, (changed) => {
+    writeAddress(room.id, changed);
+    queueMicrotask(() => projector.update()); // the room may have hidden a figure
+  });
+  projector = new Projector(current, projectorButton);
   if (previous) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
 }
 
 async function start() {
   if (isStatic && parent !== window) document.documentElement.dataset.framed = ""; // a page around it has its own head and theme
   startTheme();
+  projectorButton.addEventListener("click", () => projector.enter());
   drawNavigation(navigation, rooms);
   const { room, path } = readAddress();
   if (room || !path || isStatic) enterRoom(); // otherwise the address may name one of the server's rooms: load them first

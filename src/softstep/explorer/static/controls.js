@@ -47,8 +47,10 @@ class Slider {
       "aria-label": `${spec.label.replaceAll("$", "")}, as a number`, "aria-describedby": `${id}-error`,
     });
     this.error = errorLine(`${id}-error`);
-    this.element = el("div", { class: "control" },
-      el("label", { for: id }, ...withMath(spec.label)), this.box, this.range, this.error);
+    const [symbol, ...meaning] = spec.label.split(/(?=:)/); // where there is little room only the symbol is shown
+    this.element = el("div", { class: `control ${spec.main ? "main" : ""}` },
+      el("label", { for: id }, ...withMath(symbol), el("span", { class: "meaning" }, ...withMath(meaning.join("")))),
+      this.box, this.range, this.error);
     this.range.addEventListener("input", () => this.onSlide(onChange));
     this.box.addEventListener("change", () => this.onType(onChange));
     if (this.axis) this.box.readOnly = true;
@@ -95,7 +97,7 @@ class Choice {
     this.error = errorLine(`control-${spec.name}-error`);
     this.inputs = options.map(([value]) =>
       el("input", { type: "radio", name: `control-${spec.name}`, value, onchange: () => onChange(spec.name, value) }));
-    this.element = el("fieldset", { class: "control choice" }, el("legend", {}, ...withMath(spec.label)),
+    this.element = el("fieldset", { class: `control choice ${spec.main ? "main" : ""}` }, el("legend", {}, ...withMath(spec.label)),
       el("div", { class: "segments" },
         options.map(([, label], i) => el("label", {}, this.inputs[i], el("span", {}, ...withMath(label))))),
       this.error);
@@ -157,12 +159,17 @@ class TextField {
 
 const KINDS = { slider: Slider, choice: Choice, select: Select, text: TextField };
 
-/** A group of controls; `onChange(name, value)` is called when the user changes one. */
+/**
+ * A group of controls; `onChange(name, value)` is called when the user changes one. Where there is little room, on a phone and a
+ * projector, the stylesheets show only those that are `main`, and a button that unfolds the others.
+ */
 export class Panel {
   constructor(parent, specs, onChange) {
     this.controls = new Map();
     this.generalError = el("p", { class: "error", role: "alert" });
-    this.element = el("div", { class: "controls" });
+    this.unfoldButton = el("button", { type: "button", class: "unfold", "aria-expanded": "false", onclick: () => this.unfold(!this.isUnfolded()) },
+      "More controls");
+    this.element = el("div", { class: "controls" }, this.unfoldButton);
     for (const spec of specs) {
       if (spec.endpoint && exportedAxis(spec.endpoint, spec.name) === null) continue;
       const control = new KINDS[spec.kind](spec, onChange);
@@ -171,6 +178,18 @@ export class Panel {
     }
     this.element.append(this.generalError);
     parent.append(this.element);
+  }
+
+  isUnfolded() {
+    return "unfolded" in this.element.dataset;
+  }
+
+  /** Show all controls, or only the main ones. */
+  unfold(all) {
+    this.element.toggleAttribute("data-unfolded", all);
+    this.unfoldButton.setAttribute("aria-expanded", String(all));
+    this.unfoldButton.textContent = all ? "Fewer controls" : "More controls";
+    if (all) this.element.dispatchEvent(new CustomEvent("softstep:unfold", { bubbles: true }));
   }
 
   setValues(values) {
@@ -194,8 +213,10 @@ export class Panel {
   showError(parameter, reason) {
     this.clearErrors();
     const control = this.controls.get(parameter);
-    if (control) control.showError(reason);
-    else this.generalError.textContent = parameter ? `${parameter}: ${reason}` : reason;
+    if (control) {
+      control.showError(reason);
+      if (!control.element.classList.contains("main")) this.unfold(true);
+    } else this.generalError.textContent = parameter ? `${parameter}: ${reason}` : reason;
   }
 
   clearErrors() {

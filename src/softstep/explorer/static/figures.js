@@ -5,8 +5,11 @@ import { logTicks } from "./log_ticks.js";
 import { palette } from "./palette.js";
 
 const OFFSCREEN_DELAY = 120; // milliseconds after which figures outside the window are redrawn
-const LABEL_WIDTH = 65, MOST_LABELS = 7; // pixels for a label of the horizontal axis; labels of the vertical one
-const COLOUR_BAR_WIDTH = 90; // pixels beside the axes
+const TYPE = 13; // pixels: the size of type for which the lengths below and those of the rooms' figures are meant
+const LABEL_WIDTH = 65, LABEL_HEIGHT = 32, MOST_LABELS = 7; // pixels for a label of an axis; the most on the vertical one
+const COLOUR_BAR_WIDTH = 90, TICK_WIDTH = 60; // pixels beside the axes
+const MARGIN = { l: 52, r: 14, t: 10, b: 44 };
+const LETTER_WIDTH = 0.65; // width of an average letter of an axis's title, in sizes of the plot's type
 const SLIDE = { width: 1280, height: 720 }, SLIDE_TYPE = 20; // pixels of a saved image
 
 const plotlyReady = new Promise((resolve) => {
@@ -45,22 +48,40 @@ function ticksOf(letter, axis, traces, most) {
   return low < high ? logTicks(low, high, most) : {};
 }
 
-/** A figure's layout with the page's style added; `width` is that of the plot in pixels. */
-function styledLayout(layout, colours, traces, width) {
+/** Draw the lines and markers of a trace, or of a part of it, larger by a factor. */
+function enlarged(factor, part) {
+  const larger = { ...part };
+  for (const length of ["width", "size"]) if (typeof part[length] === "number") larger[length] = factor * part[length];
+  for (const inner of ["line", "marker"]) if (part[inner]) larger[inner] = enlarged(factor, part[inner]);
+  return larger;
+}
+
+/** A title on two lines if it is too long for one of some pixels, by the usual width of a letter. */
+function wrapped(text, width, type) {
+  if (text.length * LETTER_WIDTH * type <= width) return text;
+  const spaces = [...text.matchAll(/ /g)].map(({ index }) => index);
+  const middle = spaces.reduce((best, index) => (Math.abs(index - text.length / 2) < Math.abs(best - text.length / 2) ? index : best), 0);
+  return middle ? `${text.slice(0, middle)}<br>${text.slice(middle + 1)}` : text;
+}
+
+/** A figure's layout with the page's style added, for a plot of that size and type, in pixels. */
+function styledLayout(layout, colours, traces, { width, height, type }) {
+  const factor = type / TYPE;
   const axisStyle = {
     gridcolor: colours.grid, linecolor: colours.line, tickcolor: colours.line, zeroline: false, fixedrange: true,
     automargin: true, exponentformat: "power",
   };
-  const axisWidth = traces.some((trace) => trace.colorbar) ? width - COLOUR_BAR_WIDTH : width;
-  const most = { x: Math.max(3, Math.floor(axisWidth / LABEL_WIDTH)), y: MOST_LABELS };
-  const styledAxis = (letter, axis = {}) => ({ ...axisStyle, ...ticksOf(letter, axis, traces, most[letter]), ...axis,
-    title: { standoff: 8, ...(axis.title ?? {}) } });
+  const axisWidth = traces.some((trace) => trace.colorbar) ? width - factor * COLOUR_BAR_WIDTH : width;
+  const most = { x: Math.max(3, Math.floor(axisWidth / (factor * LABEL_WIDTH))), y: Math.max(3, Math.min(MOST_LABELS, Math.floor(height / (factor * LABEL_HEIGHT)))) };
+  const lengths = { x: axisWidth - factor * TICK_WIDTH, y: height - factor * TICK_WIDTH };
+  const styledAxis = (letter, { title = { text: "" }, ...axis } = {}) => ({ ...axisStyle, ...ticksOf(letter, axis, traces, most[letter]), ...axis,
+    title: { standoff: 8 * factor, ...title, text: wrapped(title.text, lengths[letter], type) } });
   return {
     uirevision: "stay", autosize: true, dragmode: false, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", size: 13, color: colours.quiet },
-    hoverlabel: { bgcolor: colours.panel, bordercolor: colours.line, font: { color: colours.ink }, align: "left" },
-    margin: { l: 52, r: 14, t: 10, b: 44 },
+    plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", size: type, color: colours.quiet },
+    hoverlabel: { bgcolor: colours.panel, bordercolor: colours.line, font: { color: colours.ink, size: type }, align: "left" },
     ...layout,
+    margin: Object.fromEntries(Object.entries({ ...MARGIN, ...layout.margin }).map(([side, pixels]) => [side, factor * pixels])),
     xaxis: styledAxis("x", layout.xaxis),
     yaxis: styledAxis("y", layout.yaxis),
   };
@@ -90,10 +111,13 @@ export class Figure {
       if (this.build) this.draw(this.build);
     };
     document.addEventListener("softstep:theme", this.redraw);
+    this.resizeObserver = new ResizeObserver(() => { if (this.isOutgrown()) this.redraw(); });
+    this.resizeObserver.observe(this.plot);
   }
 
   /**
-   * Draw what `build(colours)` returns: { traces, layout, label, table }. It is called again when the theme changes.
+   * Draw what `build(colours, space)` returns: { traces, layout, label, table }. `space` has width, height and type of the
+   * plot, in pixels. It is called again when the theme or the plot's size changes; a plot that is not shown waits for that.
    * `table` has the rows of the CSV file, the first with the names of the columns; without it they come from the traces.
    */
   draw(build) {
@@ -104,6 +128,12 @@ export class Figure {
     else this.paintTimer = setTimeout(() => this.paint(), OFFSCREEN_DELAY); // figures in view first, while a slider moves
   }
 
+  /** Whether the plot was painted for another size, or not at all because it had none. */
+  isOutgrown() {
+    const { clientWidth: width, clientHeight: height } = this.plot;
+    return width > 0 && (width !== this.space?.width || height !== this.space?.height);
+  }
+
   isInView() {
     const { top, bottom } = this.plot.getBoundingClientRect();
     return bottom > 0 && top < innerHeight;
@@ -111,12 +141,13 @@ export class Figure {
 
   async paint() {
     const plotly = await plotlyReady;
-    if (!this.plot.isConnected || this.painted === this.build) return;
+    if (!this.plot.clientWidth || this.painted === this.build) return;
     this.painted = this.build;
+    this.space = { width: this.plot.clientWidth, height: this.plot.clientHeight, type: parseFloat(getComputedStyle(this.plot).fontSize) };
     const colours = currentColours();
-    const { traces, layout = {}, label, table } = this.build(colours);
+    const { traces, layout = {}, label, table } = this.build(colours, this.space);
     this.table = table;
-    await plotly.react(this.plot, traces, styledLayout(layout, colours, traces, this.plot.clientWidth), { displayModeBar: false, responsive: true });
+    await plotly.react(this.plot, traces.map((trace) => enlarged(this.space.type / TYPE, trace)), styledLayout(layout, colours, traces, this.space), { displayModeBar: false });
     if (!performance.getEntriesByName("first-figure").length) performance.mark("first-figure");
     if (label) this.plot.setAttribute("aria-label", label);
     this.updateLegend(traces);
@@ -156,6 +187,7 @@ export class Figure {
 
   remove() {
     document.removeEventListener("softstep:theme", this.redraw);
+    this.resizeObserver.disconnect();
     if (window.Plotly && this.plot.data) window.Plotly.purge(this.plot);
   }
 }

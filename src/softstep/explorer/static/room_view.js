@@ -2,6 +2,11 @@
 
 import { el } from "./dom.js";
 
+/** What of a room is looked at while its controls are moved: its figures, its agents at play, or a report. */
+export const SHOWN = ".figure, .arms, .report-frame";
+
+const isPhone = matchMedia("(max-width: 48rem)"); // as in narrow.css
+
 /** Split an address such as #/two-networks?alpha=0.1&c=0.9 into the room's id and its state. */
 export function parseAddress(address) {
   const [id, query = ""] = address.replace(/^#\/?/, "").split("?");
@@ -29,10 +34,20 @@ export class RoomView {
   constructor(main, room, state, onChange) {
     this.room = room;
     this.context = contextOf(state, () => { if (!this.closed) onChange(this.context.state); });
-    const container = el("div", { class: "room", id: `room-${room.id}` });
     const heading = el("header", { class: "opening" }, el("h1", {}, room.title), el("p", { class: "lead" }, room.lead));
-    main.replaceChildren(heading, container);
-    this.mounted = room.mount(container, this.context);
+    this.container = el("div", { class: "room", id: `room-${room.id}` }, heading);
+    main.replaceChildren(this.container);
+    this.mounted = room.mount(this.container, this.context);
+    this.container.querySelector(SHOWN)?.classList.add("first");
+    this.container.addEventListener("softstep:unfold", ({ target }) => { if (target.parentElement === this.container) this.showFigure(); });
+  }
+
+  /** On a phone, scroll the plot that is in view to the top, so that it stands above the unfolded controls. */
+  showFigure() {
+    if (!isPhone.matches) return;
+    const plots = [...this.container.querySelectorAll(".frame, .arms")];
+    const isInView = (plot) => plot.clientHeight > 0 && plot.getBoundingClientRect().bottom > 0;
+    requestAnimationFrame(() => plots.find(isInView)?.scrollIntoView({ block: "start" }));
   }
 
   /** Show the room in another state. */

@@ -17,8 +17,8 @@ const POINT = "atlas-point";
 const DEFAULTS = { alpha: 0.001, c: 0.99 };
 const SPECS = [
   { kind: "select", name: "env", label: "Environment", options: [] },
-  { kind: "slider", name: "alpha", label: "$α$: learning rate", scale: "log", min: 1e-5, max: 1e-1 },
-  { kind: "slider", name: "c", label: "$c$: share of the old target that is kept", scale: "complement", max: 0.999 },
+  { kind: "slider", name: "alpha", main: true, label: "$α$: learning rate", scale: "log", min: 1e-5, max: 1e-1 },
+  { kind: "slider", name: "c", main: true, label: "$c$: share of the old target that is kept", scale: "complement", max: 0.999 },
 ].map((spec) => ({ ...spec, endpoint: POINT }));
 
 export function mount(container, context) {
@@ -129,8 +129,7 @@ class Atlas {
 
   drawMap() {
     const { answer } = this;
-    const { plot } = this.map;
-    this.map.draw((colours) => map(answer, { width: plot.clientWidth, height: plot.clientHeight }, colours));
+    this.map.draw((colours, space) => map(answer, space, colours));
     this.map.note.textContent = `${answer.env}. ` + (answer.tau.length
       ? "Point at a cell for its spread (mean ± SD) and its seeds; the row at the top has no target network."
       : "Point at a circle for its spread (mean ± SD) and its seeds.");

@@ -3,20 +3,23 @@
 import { el, formatNumber } from "../dom.js";
 
 const SCALE = "Cividis"; // looks the same with any kind of colour vision; the reports' maps have it too
-const LABEL_WIDTH = 46; // pixels per column of the plot from which its cells show their numbers
-const LABEL_HEIGHT = 52; // pixels per row from which a number and a diamond fit below each other
+const LABEL_TYPE = 0.85; // type of the cells' numbers, as a share of the plot's
+const LABEL_WIDTH = 3.5; // width of a column, in sizes of the plot's type, from which its cells show their numbers
+const LABEL_HEIGHT = 2; // height of a row from which they do
+const ROOMY_HEIGHT = 4; // height of a row from which a number and a diamond fit below each other
 
 const PAIR_TICKS = [0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003]; // 1 − c on the axis of randomly drawn pairs
 
-/** Mean returns over (α, c): a map whose row without a target network lies apart, or randomly drawn pairs. The plot has `width` and
- * `height` in pixels. */
-export function map(answer, { width, height }, colours) {
+/** Mean returns over (α, c): a map whose row without a target network lies apart, or randomly drawn pairs. The plot has `width`,
+ * `height` and `type` in pixels. */
+export function map(answer, { width, height, type }, colours) {
   const { edges, window: advised } = answer;
   const rows = answer.c.map((c, j) => ({ c, z: answer.mean[j], label: answer.label[j], text: answer.text[j], y: answer.position[j] }));
   const targets = rows.filter(({ c }) => c > 0), none = rows.filter(({ c }) => c === 0);
-  const isHigh = height / (answer.tau.length + 1) >= LABEL_HEIGHT;
-  const labels = (lines) => (width / answer.alpha.length >= LABEL_WIDTH // empty lines below leave room for a diamond in the middle
-    ? { texttemplate: `%{text}${"<br>\u00a0".repeat(lines)}`, textfont: { size: 11 } } : {});
+  const cell = { width: width / answer.alpha.length / type, height: height / (answer.tau.length + 1) / type };
+  const isRoomy = cell.height >= ROOMY_HEIGHT;
+  const labels = (lines) => (cell.width >= LABEL_WIDTH && cell.height >= LABEL_HEIGHT // empty lines below leave room for a diamond in the middle
+    ? { texttemplate: `%{text}${"<br>\u00a0".repeat(lines)}`, textfont: { size: LABEL_TYPE * type } } : {});
   const colourBar = { title: { text: "return", side: "top" }, thickness: 12, outlinewidth: 0, len: 0.95, tickfont: { color: colours.quiet } };
   const heat = (part, name, y, lines) => ({ type: "heatmap", name, showlegend: false, x: answer.alpha, y, z: part.map(({ z }) => z),
     text: part.map(({ label }) => label), hovertext: part.map(({ text }) => text), hovertemplate: "%{hovertext}<extra></extra>",
@@ -36,7 +39,7 @@ export function map(answer, { width, height }, colours) {
   const ticks = rows.length ? rows : PAIR_TICKS.map((y) => ({ y, c: 1 - y }));
   const log = (value) => Math.log10(value);
   return {
-    traces: [...(targets.length ? [heat(targets, "with a target network", targets.map(({ y }) => y), isHigh ? 2 : 1)] : []),
+    traces: [...(targets.length ? [heat(targets, "with a target network", targets.map(({ y }) => y), isRoomy ? 2 : 1)] : []),
       ...(none.length ? [heat(none, "no target network", edges.no_target, 1)] : []),
       end("low", false, halo), end("high", false, halo), end("low", true, dashes), end("high", false, dashes), ...(answer.arms.length ? [arms] : []), ...(pairs.tau.length ? [circles] : [])],
     layout: {

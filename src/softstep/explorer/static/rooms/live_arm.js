@@ -27,11 +27,11 @@ export class ArmCard {
   addSliders(words) {
     const control = (name) => `${name}-${this.name}`;
     this.panel = new Panel(this.element, [
-      { kind: "slider", name: control("alpha"), label: words.alpha, scale: "log", min: 1e-6, max: 1 },
-      { kind: "slider", name: control("c"), label: words.c, scale: "complement", max: 0.9999 },
+      { kind: "slider", name: control("alpha"), main: true, label: words.alpha, scale: "log", min: 1e-6, max: 1 },
+      { kind: "slider", name: control("c"), main: true, label: words.c, scale: "complement", max: 0.9999 },
       { kind: "choice", name: control("schedule"), label: "$1 − c$ over $t$ gradient steps",
         options: [["constant", "constant"], ["harmonic", "falls as 3/((1−γ)t), γ = 0.99"]] },
-      { kind: "choice", name: control("target"), label: words.target, options: [["on", "on"], ["off", "off"]] },
+      { kind: "choice", name: control("target"), main: true, label: words.target, options: [["on", "on"], ["off", "off"]] },
     ], (name, value) => this.change(name.slice(0, name.indexOf("-")), value));
     this.showSettings();
   }

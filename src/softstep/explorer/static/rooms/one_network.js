@@ -19,8 +19,8 @@ const DEFAULTS = {
 };
 const NUMBERS = ["alpha", "c", "x", "y", "steps", "k", "mu"];
 const SPECS = [
-  { kind: "slider", name: "alpha", label: "$α$: step size", scale: "log", min: 0.01, max: 10 },
-  { kind: "slider", name: "c", label: "$c$: share of the old parameters that is kept", scale: "complement", max: 0.999 },
+  { kind: "slider", name: "alpha", main: true, label: "$α$: step size", scale: "log", min: 0.01, max: 10 },
+  { kind: "slider", name: "c", main: true, label: "$c$: share of the old parameters that is kept", scale: "complement", max: 0.999 },
   { kind: "choice", name: "loss", label: "Loss",
     options: [["bowl", "Bowl"], ["valley", "Valley"], ["double-well", "Double well"], ["own", "Your own"]] },
   { kind: "text", name: "formula", label: "Your loss: a formula in $x$ (and $y$)", maxLength: 120 },

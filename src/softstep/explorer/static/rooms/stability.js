@@ -21,8 +21,8 @@ const PROBLEMS = [["only_target", "Only the target works"], ["target_destroys", 
 const SPECS = [
   { kind: "select", name: "problem", label: "Problem", options: PROBLEMS },
   { kind: "slider", name: "gamma", label: "$γ$: discount", scale: "linear", min: 0, max: 0.999, decimals: 3 },
-  { kind: "slider", name: "alpha", label: "$α$: step size", scale: "log", min: 0.001, max: 10 },
-  { kind: "slider", name: "c", label: "$c$: share of the old target that is kept", scale: "complement", max: 0.9999 },
+  { kind: "slider", name: "alpha", main: true, label: "$α$: step size", scale: "log", min: 0.001, max: 10 },
+  { kind: "slider", name: "c", main: true, label: "$c$: share of the old target that is kept", scale: "complement", max: 0.9999 },
 ].map((spec) => ({ ...spec, endpoint: POINT }));
 const MATRICES = ["phi", "P", "d"];
 const COARSE_MAP = { resolution: 13, tolerance: 0.05 }; // drawn while a slider moves; the fine map follows

@@ -16,8 +16,8 @@ const DEFAULTS = { gamma: 0.9, alpha: 0.5, c: 0.9, a: 0.9, b: 1, start: 1, steps
 const PLAY_TICK = 700, PLAY_TICKS = 40; // milliseconds from one shown step to the next, and the most that Play shows
 const MOST_BARS = 200;
 const SPECS = [
-  { kind: "slider", name: "alpha", label: "$α$: step size", scale: "log", min: 0.001, max: 10 },
-  { kind: "slider", name: "c", label: "$c$: share of the old target that is kept", scale: "complement", max: 0.999 },
+  { kind: "slider", name: "alpha", main: true, label: "$α$: step size", scale: "log", min: 0.001, max: 10 },
+  { kind: "slider", name: "c", main: true, label: "$c$: share of the old target that is kept", scale: "complement", max: 0.999 },
   { kind: "choice", name: "schedule", label: "$1 − c$ over $t$ gradient steps (experimental)",
     options: [["constant", "constant"], ["harmonic", "falls as 3/((1−γ)t)"]] },
   { kind: "slider", name: "gamma", label: "$γ$ of that schedule", scale: "complement", max: 0.999 },
