@@ -75,7 +75,7 @@ IN_VIEW = """selector => {
 """Whether the first shown element of a selector is in the window as a whole, and nothing lies on it."""
 
 DRAWN = """() => [...document.querySelectorAll('.plot')].filter(plot => plot.clientWidth)
-  .every(plot => plot.data?.length >= 0 && plot._fullLayout.width === plot.clientWidth)"""
+  .every(plot => plot.data?.length >= 0 && Math.abs(plot._fullLayout.width - plot.clientWidth) < 1)"""
 """Whether all figures that are shown are drawn, at their present size."""
 
 

@@ -31,6 +31,8 @@ def real_array(name: str, value: Any, ndim: int | None = None) -> Array:
 
 def check_alpha(alpha: Any) -> Array:
     """Return α, one number or many, after checking that it is finite and above 0."""
+    if isinstance(alpha, float) and 0 < alpha < np.inf:  # curves ask for many single numbers: array checks cost far more
+        return np.asarray(alpha, dtype=np.float64)
     array = real_array("alpha", alpha)
     if (array <= 0).any():
         raise ValueError(f"alpha = {array.min():g} must be above 0: it is the size of a gradient step")
@@ -39,6 +41,8 @@ def check_alpha(alpha: Any) -> Array:
 
 def check_c(c: Any) -> Array:
     """Return c, one number or many, after checking that it lies in [0, 1)."""
+    if isinstance(c, float) and 0 <= c < 1:
+        return np.asarray(c, dtype=np.float64)
     array = real_array("c", c)
     if ((array < 0) | (array >= 1)).any():
         wrong = array[(array < 0) | (array >= 1)].flat[0]
