@@ -120,7 +120,7 @@ def test_on_a_phone_everything_fits_can_be_read_and_can_be_touched(phone: Visit,
 def test_on_a_phone_a_slider_and_its_figure_are_seen_at_once(phone: Visit, room: str) -> None:
     page = phone.go(room)
     settle(page)
-    figure, sliders = (".scene", ".arm .main") if room == "live" else (".first .plot", ".room > .controls > .main")
+    figure, sliders = (".scene", ".arm .main") if room == "live" else (".first .frame", ".room > .controls > .main")
     assert page.evaluate(IN_VIEW, figure)
     assert page.evaluate(IN_VIEW, f"{sliders} [id*='-alpha']")
     assert page.evaluate(IN_VIEW, f"{sliders} [id*='-c']")

@@ -103,7 +103,7 @@ function ratios(answer, colours) {
   return {
     traces: [{ name: "single network of the same rate", x: [share[0], 1], y: [1, 1], mode: "lines", line: { color: colours.single, width: 2.5 } },
       line("Q", Q, colours.online), line("T", T, colours.target), marker("Q", answer.Q_ratio, colours.online), marker("T", answer.T_ratio, colours.target)],
-    layout: { xaxis: { type: "log", title: { text: "c   (slower target →)" }, range: [0, Math.log10(share[0])], ...C_TICKS },
+    layout: { margin: { r: 28 }, xaxis: { type: "log", title: { text: "c   (slower target →)" }, range: [0, Math.log10(share[0])], ...C_TICKS },
       yaxis: { type: "log", title: { text: "variance divided by V₁" }, range: [ends[0] - 0.04, ends[1] + 0.04] } },
     label: `Variance over that of the single network of the same rate: T ${formatNumber(answer.T_ratio)}, Q ${formatNumber(answer.Q_ratio)}.`,
   };
