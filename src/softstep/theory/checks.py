@@ -31,7 +31,7 @@ def real_array(name: str, value: Any, ndim: int | None = None) -> Array:
 
 def check_alpha(alpha: Any) -> Array:
     """Return α, one number or many, after checking that it is finite and above 0."""
-    if isinstance(alpha, float) and 0 < alpha < np.inf:  # curves ask for many single numbers: array checks cost far more
+    if isinstance(alpha, float) and 0 < alpha < np.inf:  # curves ask for many: array checks cost far more
         return np.asarray(alpha, dtype=np.float64)
     array = real_array("alpha", alpha)
     if (array <= 0).any():
