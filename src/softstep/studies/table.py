@@ -67,11 +67,11 @@ def table_curves(path: Path) -> pl.DataFrame:
     table, schema = read_table(path), pl.DataFrame(schema=get_type_hints(Record)).schema
     if not table.height:
         return pl.DataFrame(schema=schema)
-    curves = table.rename({"cell": "arm"})
-    other = [name for name, kind in schema.items() if curves.schema.get(name) != kind]
+    needed = {"cell" if name == "arm" else name: kind for name, kind in schema.items()}
+    other = [name for name, kind in needed.items() if table.schema.get(name) != kind]
     if other:
         raise StoreError(f"{path / TABLE_FILE} lacks {', '.join(other)}: it is not the whole table of this version")
-    return curves.select(schema.names())
+    return table.with_columns(arm="cell").select(schema.names())
 
 
 def _owner_columns(cells: Mapping[str, Cell], spec: Spec) -> dict[str, list[Any]]:
