@@ -25,9 +25,11 @@ COMMANDS = {
 HONOURED = {
     "train": {*BESIDE_RESUME, "--log", "--total-steps"},
     "compare": {*BESIDE_RESUME, "--log", "--best-checkpoints"},
-    "study run": {*BESIDE_RESUME, "--out"},
+    "study run": {*BESIDE_RESUME, "--out", "--adopt", "--device"},
 }
 SWITCHES = {"--json"}
+VALUES = {"--device": "gpu"}
+"""Values of the flags that do not take 1."""
 OTHER_NAMES = {"env", "env-modules", "env-args", "arms", "changes"}
 """Fields of the configuration whose flag has another name, and those that have none."""
 
@@ -55,7 +57,7 @@ def test_every_flag_is_honoured_or_refused_by_name(command: str, capsys: pytest.
 @pytest.mark.parametrize("command", COMMANDS)
 def test_honoured_flags_are_taken(command: str) -> None:
     for name in HONOURED[command] - {"--resume", "--help", "--out"}:
-        parse(command, [*COMMANDS[command], name, *([] if name in SWITCHES else ["1"])])
+        parse(command, [*COMMANDS[command], name, *([] if name in SWITCHES else [VALUES.get(name, "1")])])
 
 
 def test_all_ignored_flags_are_named_at_once() -> None:

@@ -159,13 +159,7 @@ def train(
     check_device(config, device, workers)
     config = with_wide_blocks(config, device)
     names.check(log or ())
-    if config.learning_starts >= config.total_steps:
-        warnings.warn(
-            f"total_steps = {config.total_steps} do not exceed learning_starts = {config.learning_starts}: nothing is"
-            " learned; make the run longer or learning_starts smaller",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    _warn_if_nothing_is_learned(config)
     path = (Path(out) if out is not None else default_out(config, "train")).absolute()
     all_files = {**(files or {}), **registration.files(config.env)}
     folder = run_folder.create(path, config, force=force, files=all_files, device=device)
@@ -183,6 +177,16 @@ def train(
         raise
     finally:
         run_folder.finish_creation(folder)
+
+
+def _warn_if_nothing_is_learned(config: Config) -> None:
+    if config.learning_starts >= config.total_steps:
+        warnings.warn(
+            f"total_steps = {config.total_steps} do not exceed learning_starts = {config.learning_starts}: nothing is"
+            " learned; make the run longer or learning_starts smaller",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def resume(
