@@ -1,6 +1,6 @@
 """Copies of some rows of an array, such as a minibatch from the replay memory.
 
-XLA computes a row's place anew for every number in it, with two divisions each.
+Left to itself, XLA computes the address of a row again for each of its numbers, with two divisions.
 """
 
 from __future__ import annotations

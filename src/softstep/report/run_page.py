@@ -45,7 +45,7 @@ def run_page(run: Run) -> str:
         solved_section(curves, config, styles),
         "</div>",
         downloads({"curves": "one row per agent and record"}),
-        provenance("Configuration", config.to_json(), versions.versions(config)),
+        provenance("Configuration", config.to_json(), versions.versions(config, versions.recorded_device(run.path))),
     ))  # fmt: skip
     facts = (
         format_count(len(styles), "arm"),

@@ -33,7 +33,7 @@ def versions(config: Config, device: Device = "cpu") -> dict[str, Any]:
         "python": platform.python_version(),
         "device": device,
         "cpu": cpu_model(),
-        "kernels": switch.state(),
+        "kernels": switch.state() if device == "cpu" else "off (GPU)",
         **table.recorded(),
         "block_width": config.width,
         "env": config.env if ":" in config.env else f"gymnasium:{config.env}",
@@ -72,7 +72,7 @@ def version_changes(folder: Path, config: Config) -> list[str]:
     then = read_versions(folder)
     if then is None:
         return ["versions.json cannot be read"]
-    now = versions(config)
+    now = versions(config, recorded_device(folder))
     pairs = [("CPU", then.get("cpu"), now["cpu"])]
     pairs += [("use of kernels", then.get("kernels", "on"), now["kernels"])]  # older runs have no such entry
     pairs += [("XLA_FLAGS", then.get("xla_flags", "") or "unset", now["xla_flags"] or "unset")]

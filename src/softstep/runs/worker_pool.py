@@ -73,7 +73,7 @@ def run_blocks(
         run: the run's folder.
         lock: file descriptor of the folder's lock.
         view: the observer.
-        workers: number of worker processes; None takes one per core, or a single one for a GPU.
+        workers: number of worker processes; None takes one per core. On a GPU there is one.
         should_stop: polled during training; once true, every worker saves and ends.
         failed: if given, the message of every block whose environment raises is stored here while the other blocks
             continue, and a worker that dies is replaced by another that resumes its block, a few times.
@@ -82,7 +82,8 @@ def run_blocks(
     """
     outcomes = finished_outcomes(run)
     waiting = deque(block for block, outcome in enumerate(outcomes) if outcome is None)
-    count = min(len(waiting), workers or (worker_env.cores() if recorded_device(run.path) == "cpu" else 1))
+    side_by_side = (workers or worker_env.cores()) if recorded_device(run.path) == "cpu" else 1
+    count = min(len(waiting), side_by_side)
     pool = WorkerPool(run, lock, count, waiting, failed)
     try:
         pool.work(view, should_stop)

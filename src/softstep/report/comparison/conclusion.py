@@ -76,7 +76,7 @@ def conclude(run: Run | Path | str, *, trusted: Sequence[str] = ()) -> Conclusio
         conclusion.to_dicts(),
         judged.first_steps.to_dicts(),
         conclusion.answer,
-        versions.versions(run.config),
+        versions.versions(run.config, versions.recorded_device(run.path)),
         _animation(run, trusted),
         margin=plan.margin,
         floor=plan.floor,
