@@ -231,20 +231,27 @@ def test_settings_of_a_whole_process_are_refused_in_the_users(name: str, cartpol
         softstep.evaluate(cartpole, episodes=1)
 
 
-def softstep_process(cartpole: Run, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"JAX_PLATFORMS": "cuda", "JAX_RANDOM_SEED_OFFSET": "7"}
+def softstep_process(platforms: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"JAX_PLATFORMS": platforms, "JAX_RANDOM_SEED_OFFSET": "7"}
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
 
 
 def test_the_command_evaluates_on_the_cpu_as_it_trains(cartpole: Run) -> None:
-    result = softstep_process(cartpole, "-m", "softstep", "eval", str(cartpole.path), "--episodes", "2")
+    result = softstep_process("cuda", "-m", "softstep", "eval", str(cartpole.path), "--episodes", "2")
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_platform_that_is_not_there_is_one_line(cartpole: Run) -> None:
+@pytest.mark.parametrize(
+    ("platforms", "line"),
+    [
+        ("cuda", "JAX finds no GPU here, or was installed without support for it"),
+        ("tpu", "JAX finds no device for jax_platforms = 'tpu': unset JAX_PLATFORMS, or set it to cpu"),
+    ],
+)
+def test_a_platform_that_is_not_there_is_one_line(cartpole: Run, platforms: str, line: str) -> None:
     code = f"import os, softstep; del os.environ['JAX_RANDOM_SEED_OFFSET']; softstep.evaluate({str(cartpole.path)!r})"
-    result = softstep_process(cartpole, "-c", code)
-    assert "ConfigError: JAX finds no device for jax_platforms = 'cuda'" in result.stderr.splitlines()[-1]
+    result = softstep_process(platforms, "-c", code)
+    assert f"ConfigError: {line}" in result.stderr.splitlines()[-1]
 
 
 def test_settings_are_recorded_and_a_resume_under_others_is_refused(cartpole: Run, tmp_path: Path) -> None:
