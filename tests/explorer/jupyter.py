@@ -67,7 +67,7 @@ def serve_lab(folder: Path) -> Iterator[Lab]:
         yield lab
     finally:
         server.terminate()  # which ends its kernels
-        server.wait(30)
+        server.wait(120)
 
 
 def _wait_until_ready(lab: Lab, log: Path, seconds: float = 60) -> None:

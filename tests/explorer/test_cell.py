@@ -93,6 +93,25 @@ def test_a_request_that_cannot_be_met_is_refused_with_a_reason(
     assert says in error["reason"]
 
 
+def test_an_answer_leaves_before_its_question_counts_as_handled(cell: Cell) -> None:
+    cell.session.receive({"kind": "post", "view": "a", "number": 7, "path": "api/noise", "values": {}})
+    assert cell.replies(7)
+
+
+def test_a_question_that_takes_long_keeps_the_kernel_only_for_a_moment(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(path: str, values: Any) -> dict[str, Any]:
+        await asyncio.sleep(1)
+        return {"late": True}
+
+    monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(cell.session._backend, "post", slow)
+    cell.session.receive({"kind": "post", "view": "a", "number": 7, "path": "api/noise", "values": {}})
+    assert not cell.replies(7)
+    assert wait_for(lambda: cell.replies(7))[0]["answer"] == {"late": True}
+
+
 def test_a_live_agent_learns_and_its_events_are_streamed_until_it_is_stopped(cell: Cell) -> None:
     run = cell.start()
     assert cell.ask(2, f"live/{run}/play")["answer"] == {}

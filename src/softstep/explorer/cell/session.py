@@ -5,12 +5,14 @@ Messages of the page, each with the name of its `view`:
 - `post` with number, path and values is answered by `reply` with the number and the answer, or with an error;
 - `watch` with number and path by `reply`s with the events of a live run, the last of which has none;
 - `unwatch` with number ends that;
-- `here` is a sign of life of a page that watches; `left` says that the page is gone.
+- `here` is a sign of life of a page that watches; `left` says that the page is gone;
+- `acknowledge` says nothing: it only carries the browser's acknowledgement of what it has received.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
 import threading
 from collections.abc import Callable, Coroutine
@@ -29,6 +31,9 @@ TICK_SECONDS = 10.0
 
 PATIENCE_TICKS = 15
 """Looks without a sign of life after which a page counts as gone. Browsers slow down pages in hidden tabs."""
+
+ANSWER_SECONDS = 0.1
+"""Longest time for which the kernel is kept busy by a question. Most answers take a few milliseconds."""
 
 Send = Callable[[JSON], None]
 """Sends a message to the page."""
@@ -67,10 +72,19 @@ class Session:
         self._loop, self._closed = background_loop(), False
 
     def receive(self, message: Any) -> None:
-        """Begin to handle a message of a page, and return at once."""
-        handlers = {"post": self._post, "watch": self._watch, "unwatch": self._unwatch, "here": self._here}
+        """Handle a message of a page, and return when a question is answered, at the latest after `ANSWER_SECONDS`.
+
+        So the answer mostly leaves before the kernel says that it is idle again; the page acknowledges one message
+        after another, and the answer would wait behind that one.
+        """
+        handlers = {
+            "post": self._post, "watch": self._watch, "unwatch": self._unwatch, "here": self._here,
+            "acknowledge": self._here,
+        }  # fmt: skip
         handler = handlers.get(message["kind"], self._left)
-        self._run(handler(message))
+        handling = self._run(handler(message))
+        if message["kind"] == "post":
+            concurrent.futures.wait([handling], ANSWER_SECONDS)
 
     def start_ticking(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look regularly for pages that give no sign of life, as one in a closed tab, and forget them.
@@ -91,8 +105,10 @@ class Session:
         for view in list(self._views):
             self._run(self._left({"view": view}))
 
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).add_done_callback(self._report)
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> concurrent.futures.Future[None]:
+        handling = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        handling.add_done_callback(self._report)
+        return handling
 
     def _report(self, done: Any) -> None:
         """Hand an exception that nobody expected to the loop, which logs it."""

@@ -12,7 +12,7 @@ function render({ model, el }) {
   const watches = new Set();
   let shared = "", starts = false;
 
-  const toKernel = (message) => model.send({ ...message, view });
+  const toKernel = (message, callbacks) => model.send({ ...message, view }, callbacks);
   const toPage = (message) => frame.contentWindow?.postMessage(message, "*"); // an opaque origin cannot be named
   const theme = () => (isDark(el) ? "dark" : "light");
   const sendTheme = () => toPage({ kind: "theme", theme: theme() });
@@ -50,8 +50,17 @@ function render({ model, el }) {
     else {
       if (data.kind === "watch") watches.add(data.number);
       if (data.kind === "unwatch") watches.delete(data.number);
-      toKernel(data);
+      toKernel(data, data.kind === "post" ? { iopub: { status: acknowledge } } : undefined);
     }
+  }
+
+  /**
+   * Send an empty message as soon as the kernel says that it is busy with a question. Jupyter's server holds a small
+   * packet back until the browser has acknowledged the one before (Nagle's algorithm), which the browser does 40 ms
+   * later, or at once if it has something to send.
+   */
+  function acknowledge({ content }) {
+    if (content.execution_state === "busy") toKernel({ kind: "acknowledge" });
   }
 
   async function fromKernel(message, buffers) {
