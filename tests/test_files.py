@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softstep.errors import StoreError
-from softstep.files import json_text, write_file
+from softstep.files import json_text, reason, write_file
 
 
 def test_a_missing_folder_is_created(tmp_path):
@@ -30,6 +30,17 @@ def test_a_failure_leaves_the_previous_file_and_nothing_else(tmp_path, monkeypat
         write_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "No such file or directory"), (b"\xff\xfe", "it is not text in UTF-8")]
+)
+def test_the_reason_of_a_failed_read_is_words(tmp_path, content, says):
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    with pytest.raises((OSError, UnicodeDecodeError)) as caught:
+        (tmp_path / "file").read_text(encoding="utf-8")
+    assert reason(caught.value) == says
 
 
 plain = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)

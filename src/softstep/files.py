@@ -18,6 +18,13 @@ def cache_folder() -> Path:
     return Path(base) / "softstep"
 
 
+def reason(error: Exception) -> str:
+    """Return why a file could not be read or written, without the error's number and the file's name."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a complete file or none: write and sync a temporary file, rename it, and sync the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

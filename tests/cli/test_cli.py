@@ -239,7 +239,11 @@ USAGE_ERRORS = [
     (["train", "my_envs:Mine-v0"], "Mine-v0 --env-module my_envs"),
     (["train", "CartPole-v1", "--network", "no_colon"], "module:function"),
     (["train", "CartPole-v1", "--network", "nets.py:mine"], "leave out .py"),
-    (["train", "CartPole-v1", "--config", "absent.json"], "absent.json"),
+    (["train", "CartPole-v1", "--config", "absent.json"], "absent.json: No such file or directory"),
+    (["study", "run", "absent.toml"], "absent.toml: No such file or directory"),
+    (["study", "declare", "."], ".: Is a directory"),
+    (["theory", "--alpha", "1", "--c", "0.5", "--mdp", "absent.json"], "as JSON (No such file or directory)"),
+    (["advise", "--from", "sb3", "--file", "absent.yml"], "absent.yml: No such file or directory"),
     (["train", "CartPole-v1", "--preset", "slow"], "slow"),
     (["train", "CartPole-v1", "--workers", "0"], "workers"),
     (["train", "--resume", "nowhere"], "is not a run folder"),
@@ -269,6 +273,7 @@ def test_wrong_input_is_explained_and_exits_with_code_2(arguments, message, tmp_
     assert code == 2
     assert message in " ".join(errors.replace("│", " ").split())
     assert "Traceback" not in errors
+    assert "Errno" not in errors
     assert not [path for path in tmp_path.rglob("*") if path.is_file()], "a partial file was left behind"
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from softstep.errors import ConfigError
+from softstep.files import reason
 
 Switch = tyro.conf.FlagCreatePairsOff[bool]
 """A flag without a `--no-` twin."""
@@ -40,4 +41,4 @@ def read_user_file(path: Path, label: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {label} {path}: {error}") from None
+        raise ConfigError(f"cannot read {label} {path}: {reason(error)}") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from softstep.config import Config
 from softstep.errors import StoreError
-from softstep.files import json_text
+from softstep.files import json_text, reason
 from softstep.records.events import Record
 from softstep.records.history import History
 from softstep.runs.run_folder import RunFolder, write_results
@@ -85,4 +85,4 @@ def read_parquet(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(io.BytesIO(path.read_bytes()))
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from None
+        raise StoreError(f"cannot read {path}: {reason(error)}") from None
