@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -20,6 +21,7 @@ from softstep.runs import checkpoints, device, worker_env
 from softstep.runs.api import Run
 from softstep.runs.versions import recorded_device
 from softstep.settings import Arm
+from softstep.worker import in_process
 
 AGENTS = 5
 ARMS = tuple(Arm(f"arm{n}", learning_rate=10.0**-n) for n in range(1, AGENTS + 1))
@@ -107,6 +109,16 @@ def test_without_a_card_there_is_one_line_and_no_folder(tmp_path: Path, capsys: 
     error = capsys.readouterr().err.strip().splitlines()
     assert error[-1].startswith("softstep: JAX finds no GPU here")
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("asked", "here"), [("gpu", "cpu"), ("cpu", "gpu")])
+def test_a_process_whose_jax_computes_elsewhere_trains_nothing(
+    asked: device.Device, here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: here)
+    with pytest.raises(ConfigError, match=f"device = '{asked}': in this process JAX is already running, on the {here}"):
+        in_process.train(small(), tmp_path / "run", device=asked)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from softstep.config import Config
-from softstep.errors import Abandoned
+from softstep.errors import Abandoned, ConfigError
 from softstep.records.events import Hooks, Outcome
 from softstep.runs import api
 from softstep.runs.api import Run
+from softstep.runs.device import PLATFORMS, Device
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.worker_pool import RunView
 from softstep.training.program_cache import ProgramCache
@@ -92,12 +95,21 @@ def _ctrl_c_saves() -> Iterator[StopRequest]:
         raise KeyboardInterrupt
 
 
-def train(config: Config, out: Path | str | None = None, **options: Any) -> Run:
-    """Train as `softstep.runs.api.train` does, in this process."""
+def train(config: Config, out: Path | str | None = None, *, device: Device = "cpu", **options: Any) -> Run:
+    """Train as `softstep.runs.api.train` does, in this process.
+
+    Raises:
+        ConfigError: Also if JAX computes on another device in this process.
+    """
+    if device in PLATFORMS and device != jax.default_backend():
+        raise ConfigError(
+            f"device = {device!r}: in this process JAX is already running, on the {jax.default_backend()}: train before"
+            " importing jax, or with `softstep train`"
+        )
     warnings.warn(
         "jax is already running in this process, so softstep trains here, on its devices and threads; train before"
         " importing jax, or with `softstep train`, for one-thread worker processes (faster for small networks)",
         RuntimeWarning,
         stacklevel=2,
     )
-    return api.train(config, out, execute=run_blocks_here, **options)
+    return api.train(config, out, execute=run_blocks_here, device=device, **options)
