@@ -100,6 +100,8 @@ def test_a_study_trains_on_it(tmp_path: Path) -> None:
     (part,) = (tmp_path / "out" / "parts").iterdir()
     assert recorded_device(part) == "gpu"
     assert pl.read_parquet(tmp_path / "out" / "study.parquet")["cell"].n_unique() == 2
+    assert main(["study", "report", str(tmp_path / "out")]) == 0
+    assert "device: gpu" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_without_a_card_there_is_one_line_and_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

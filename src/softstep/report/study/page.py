@@ -66,8 +66,7 @@ def report_study(study: Study, out: Path | None = None) -> Path:
     Best checkpoints are part of it where `study_best_returns` has judged them before; nothing is played here.
     """
     failures = {f"{agent.cell}, seed {agent.seed}": error for agent, error in study.progress.failed.items()}
-    stamps = versions.versions(study.spec.base)
-    rest = (stamps, failures, study.declaration, measured_best_returns(study), study.origins)
+    rest = (_newest_versions(study), failures, study.declaration, measured_best_returns(study), study.origins)
     if study.spec.contenders:
         page = contenders_page(study.frame, study.spec, study.winners, *rest)
     else:
@@ -75,6 +74,12 @@ def report_study(study: Study, out: Path | None = None) -> Path:
     file = out or study.path / "report.html"
     files.write_file(file, page.encode())
     return file
+
+
+def _newest_versions(study: Study) -> Mapping[str, Any]:
+    """Return what the newest agents were trained with; what would train them here if no run says so."""
+    recorded = [origin.versions for origin in study.origins if origin.versions]
+    return recorded[-1] if recorded else versions.versions(study.spec.base)
 
 
 def study_page(
