@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from softstep import presets
+from softstep.cli.compare import Compare
 from softstep.cli.main import main
+from softstep.cli.train import Train
 from softstep.settings import ALGORITHMS_WITH
 
 UNBOUNDED = """
@@ -133,6 +138,25 @@ def test_an_arm_that_does_not_fit_is_refused(
 
 
 NAMES = {"ddpg": "DDPG", "td3": "TD3", "sac": "SAC"}
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+@pytest.mark.parametrize("algorithm", ACTOR_CRITIC)
+def test_a_comparison_starts_from_the_settings_of_training(algorithm: str, by_file: bool, tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"algorithm": algorithm}), encoding="utf-8")
+    words = ["Pendulum-v1", *(["--config", str(file)] if by_file else ["--algorithm", algorithm])]
+    compared, trained = (kind.parse("softstep", words).configuration() for kind in (Compare, Train))
+    assert compared == trained
+    assert compared.algorithm == algorithm
+
+
+def test_a_preset_that_is_named_serves_every_algorithm() -> None:
+    words = ["gymnax:Pendulum-v1", "--preset", "demo", "--algorithm", "td3"]
+    demo = presets.get("demo")
+    config = Compare.parse("softstep", words).configuration()
+    assert (config.gradient_steps, config.initializer) == (demo.gradient_steps, demo.initializer)
+    assert Compare.parse("softstep", ["CartPole-v1"]).configuration() == replace(demo, env="CartPole-v1")
 
 
 def test_help_keeps_the_settings_of_actor_critic_together_and_names_their_algorithms(

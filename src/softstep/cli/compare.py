@@ -43,6 +43,9 @@ class Compare(RunArguments):
     - actor-target: only the actor has one (DDPG, TD3)
 
     With an actor, α is the critics'; best-alpha also tries the same factors on all α at once.
+
+    Without --preset, deep Q-learning starts from the preset demo, and --algorithm ddpg, td3 and sac from the settings
+    of `softstep train`.
     """
 
     DEFAULT_PRESET: ClassVar[str | None] = "demo"

@@ -195,19 +195,31 @@ def environment_argument(text: str) -> tuple[str, bool | int | float | str | Non
 
 
 def _defaults(arguments: list[str], preset: str | None) -> Config:
-    """Return the configuration that the other flags override: the preset, then the file of --config."""
+    """Return the configuration that the other flags override: the preset, then the file of --config.
+
+    Args:
+        arguments: the words of the command line.
+        preset: the preset of a command without --preset. It is for deep Q-learning; for other algorithms the defaults
+            of `Config` take its place.
+    """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--preset", default=None)
     early.add_argument("--config", type=Path, default=None)
+    early.add_argument("--algorithm", default=None)
     try:
         known, _ = early.parse_known_args([word for word in arguments if word not in ("-h", "--help")])
     except argparse.ArgumentError:
         return Config()  # the full parser reports what is wrong
+
+    def with_file(base: Config) -> Config:
+        if known.config is None:
+            return base
+        return Config.from_json(read_user_file(known.config, "--config"), base, source=str(known.config))
+
     name = known.preset or preset
-    base = presets.get(name) if name else Config()
-    if known.config is None:
-        return base
-    return Config.from_json(read_user_file(known.config, "--config"), base, source=str(known.config))
+    config = with_file(presets.get(name) if name else Config())
+    foreign = known.preset is None and (known.algorithm or config.algorithm) != "dqn"
+    return with_file(Config()) if foreign else config
 
 
 def _with_schedule(config: Config, arguments: list[str]) -> Config:
