@@ -26,6 +26,7 @@ def names() -> dict[str, object]:
         **{name: value for name, value in vars(measured).items() if not name.startswith("_")},
         "lander": measured.Comparison("lander", "LunarLander-v3"),
         "cartpole": measured.Comparison("cartpole", "CartPole-v1"),
+        "sac_pendulum_compared": measured.Comparison("sac-pendulum", "gymnax:Pendulum-v1"),
         "td3_pendulum_compared": measured.Comparison("td3-pendulum", "gymnax:Pendulum-v1"),
         "demo": measured.Comparison("demo", "LunarLander-v3"),
         "demo_again": measured.Comparison("demo-again", "LunarLander-v3"),
