@@ -125,6 +125,14 @@ def test_an_actors_settings_are_data_and_values_of_an_arm() -> None:
     assert {agent.learning_rate for agent in agents} == {study.base.learning_rate}
 
 
+def test_a_presets_arguments_are_for_its_own_environment() -> None:
+    body = 'preset = "sac-lander"\n[axes]\nc = [0.99]\n'
+    assert spec('env = "LunarLander-v3"\n' + body).base.env_args == {"continuous": True}
+    assert spec('env = "Pendulum-v1"\n' + body).base.env_args == {}
+    given_here = spec('env = "Pendulum-v1"\n' + body + "[base]\nenv_args = { g = 9.8 }\n")
+    assert given_here.base.env_args == {"g": 9.8}
+
+
 @given(st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)))
 def test_populations_hold_exactly_the_missing_agents(missing: set[int], alone: set[int]) -> None:
     study = spec(SMALL)

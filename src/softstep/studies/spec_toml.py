@@ -110,6 +110,8 @@ def _base_config(tables: Mapping[str, Any]) -> Config:
     base = presets.get(tables["preset"]) if "preset" in tables else Config()
     fields = {name: setting_value(name, value) for name, value in _table(tables, "base").items()}
     fields |= {"env": tables["env"]} if "env" in tables else {}
+    if fields.get("env", base.env) != base.env:  # the preset's arguments are for its own environment
+        base = dataclasses.replace(base, env_args={})
     return Config.from_mapping({"seeds": 1, "arms": []} | fields, base, source="base")
 
 
