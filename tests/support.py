@@ -22,7 +22,7 @@ from softstep.training.fused_driver import FusedDriver
 from softstep.training.host_driver import HostDriver
 from softstep.training.loop import run_block
 from softstep.training.program_cache import ProgramCache
-from softstep.training.randomness import DRAWN_AHEAD
+from softstep.training.randomness import drawn_ahead
 
 
 def small(**changes: Any) -> Config:
@@ -49,12 +49,12 @@ def make_driver(config: Config, agents: tuple[Agent, ...] | None = None, kind: s
     return HostDriver(config, block, envs.GymnaxHostEnvs(compiled, keys), xla_acting=True)
 
 
-def advance(driver: Driver, config: Config, iterations: int, chunk: int = DRAWN_AHEAD) -> list[FinishedEpisode]:
-    """Run `iterations` iterations, at most `chunk` per call, and return the finished episodes."""
+def advance(driver: Driver, config: Config, iterations: int, chunk: int | None = None) -> list[FinishedEpisode]:
+    """Run `iterations` iterations, at most `chunk` or `drawn_ahead` per call, and return the finished episodes."""
     finished, end = list[FinishedEpisode](), driver.iteration + iterations
     while driver.iteration < end:
         learning = driver.iteration >= config.warmup
-        until = min(end, driver.iteration + chunk, end if learning else config.warmup)
+        until = min(end, driver.iteration + (chunk or drawn_ahead(config)), end if learning else config.warmup)
         finished += driver.advance(until - driver.iteration, learning=learning)
     return finished
 

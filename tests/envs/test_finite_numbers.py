@@ -174,10 +174,8 @@ def test_a_reward_that_its_factor_makes_too_large_ends_the_run() -> None:
     assert not tape.records
 
 
-@pytest.mark.parametrize("quantity", ["reward", "observation"])
-def test_a_compiled_environment_is_checked_before_anything_is_recorded(
-    quantity: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def spoil_step_3(quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the third step of every compiled CartPole's episode return NaN."""
     env = envs.make_compiled("CartPole-v1")
 
     def step(randomness: Any, state: Any, action: Any) -> Any:
@@ -188,6 +186,21 @@ def test_a_compiled_environment_is_checked_before_anything_is_recorded(
         return result._replace(next_observation=result.next_observation + bad)
 
     monkeypatch.setattr(envs, "make_compiled", lambda name: env._replace(step=step))
+
+
+def test_a_compiled_loop_overwrites_no_unchecked_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil_step_3("reward", monkeypatch)
+    config = small(memory_size=8)
+    driver = make_driver(config)
+    with pytest.raises(EnvironmentFailed, match="at environment step 3:"):
+        advance(driver, config, 8)  # 16 rows
+
+
+@pytest.mark.parametrize("quantity", ["reward", "observation"])
+def test_a_compiled_environment_is_checked_before_anything_is_recorded(
+    quantity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_step_3(quantity, monkeypatch)
     config = small(memory_size=400)
     driver = make_driver(config)
     driver.check()

@@ -23,7 +23,7 @@ from softstep.settings import Agent, Arm, Exploration
 from softstep.target import TargetUpdate
 from softstep.training.driver import Driver
 from softstep.training.program_cache import ProgramCache
-from softstep.training.randomness import DRAWN_AHEAD
+from softstep.training.randomness import drawn_ahead
 from softstep.training.schedules import schedules
 
 GEOMETRIC = Exploration(schedule="geometric", start=1.0, end=0.1, decay=0.8)
@@ -318,7 +318,8 @@ def fused_program(memory_size: int) -> tuple[Any, int, str]:
     driver: Any = make_driver(config)
     ring = driver._loop.replay.rows
     exploration, draws, decay = driver._exploration, driver._block.draw(0), driver._decay
-    arguments = driver._loop, draws, schedules(config, exploration, 0, DRAWN_AHEAD), decay, 1, driver._block.inputs
+    scheduled = schedules(config, exploration, 0, drawn_ahead(config))
+    arguments = driver._loop, draws, scheduled, decay, 1, driver._block.inputs
     compiled = driver._run.lower(*arguments, learning=True).compile()
     return compiled, ring.nbytes, f"f32[{','.join(map(str, ring.shape))}]"
 

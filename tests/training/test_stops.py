@@ -10,13 +10,14 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from support import Tape, small
+from support import Tape, make_driver, small
 
 from softstep import envs
 from softstep.config import Config
 from softstep.errors import Abandoned
 from softstep.records.events import Hooks, Outcome, Restored
 from softstep.training import loop
+from softstep.training.randomness import drawn_ahead
 
 
 class Stoppable(gymnasium.Env[np.ndarray, int]):
@@ -162,7 +163,7 @@ def test_bits_do_not_depend_on_how_often_a_run_asks_whether_to_stop(env: str, mo
 
 
 def test_progress_and_polls_come_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At full speed once per 64 iterations, and once per iteration if that takes longer than the time between polls."""
+    """At full speed once per call of the driver, and once per iteration if that takes longer than between polls."""
 
     def polls(seconds: float) -> int:
         monkeypatch.setattr(loop, "POLL_SECONDS", seconds)
@@ -178,6 +179,24 @@ def test_progress_and_polls_come_by_time(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert polls(0.0) == 256
     assert polls(1e6) < 12
+
+
+def test_a_compiled_loop_runs_one_iteration_until_its_time_is_known() -> None:
+    driver = make_driver(small())
+    for learning in (False, True):
+        first = driver.iteration
+        driver.advance(20, learning=learning, seconds=1e6)
+        assert driver.iteration == first + 1
+        driver.advance(20, learning=learning, seconds=1e6)
+        assert driver.iteration == first + 21
+
+
+def test_short_iterations_are_drawn_further_ahead() -> None:
+    assert drawn_ahead(small(seeds=8, block_width=8, batch_size=64)) == 256
+    assert 64 < drawn_ahead(small(seeds=16, block_width=16, batch_size=128, memory_size=1000)) < 256
+    assert drawn_ahead(small(seeds=8, block_width=8, batch_size=2048, memory_size=5000)) == 64
+    assert drawn_ahead(small(num_envs=4096, train_every=4096, memory_size=5000)) == 64
+    assert drawn_ahead(small(env="gymnax:Pendulum-v1", algorithm="sac")) == 64
 
 
 def test_a_ring_gives_the_rows_of_one_iteration_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ class Block(NamedTuple):
     explore: Callable[[Any, Any, Any], Float[Array, "W E A"]]
     """(packed parameters of actors (W, N), observations (W, E, O), normal numbers (W, E, A)) → continuous actions."""
     draw: Callable[[Any], Draws]
-    """first iteration → the randomness of the next `DRAWN_AHEAD` iterations."""
+    """first iteration → the randomness of the next `drawn_ahead` iterations."""
     reset_keys: Callable[[], Key[Array, "W E"]]
     """Keys (W, E) of the environments' first reset."""
     measure_bits: Callable[[Any], UInt32[Array, "1 W B"]]

@@ -40,7 +40,7 @@ class Driver(Protocol):
         """Run iterations, whose numbers do not depend on how many run in one call.
 
         Args:
-            count: most iterations to run, at most DRAWN_AHEAD.
+            count: most iterations to run, at most `drawn_ahead`.
             learning: whether gradient steps are taken.
             seconds: time after which no further iteration begins; at least one is run.
 

@@ -27,7 +27,7 @@ from softstep.training.episode_statistics import (
 )
 from softstep.training.exploration import GeometricDecay, epsilon_greedy, exploration_arrays, geometric_decay
 from softstep.training.program_cache import ProgramCache
-from softstep.training.randomness import DRAWN_AHEAD, Draws
+from softstep.training.randomness import Draws, drawn_ahead
 from softstep.training.replay import DeviceReplay, sample, write
 from softstep.training.replay_rows import RowLayout
 from softstep.training.schedules import Schedules, schedules
@@ -62,8 +62,8 @@ class FusedDriver:
         statistics, written, self._decay = jax.device_put(initial)
         self._loop = LoopState(block.init(), DeviceReplay(ring, written), env_state, observations, statistics)
         self.iteration, self._checked = 0, self.written()
-        self._iteration_seconds = 0.0
-        """Time of one iteration in the last call."""
+        self._learning, self._iteration_seconds = False, math.inf
+        """Whether the last call took gradient steps, and the time of one of its iterations."""
 
     @property
     def state(self) -> BlockState:
@@ -80,14 +80,20 @@ class FusedDriver:
         return jax.tree.map(lambda a: np.array(a[: self._agents]), self._loop.statistics)
 
     def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> list[FinishedEpisode]:
-        """Run up to `count` iterations: a compiled loop cannot look at the clock, so `seconds` limits their number."""
+        """Run up to `count` iterations: a compiled loop cannot look at the clock, so `seconds` limits their number.
+
+        As long as their time is unknown, it limits it to one.
+        """
         config, started = self._config, time.monotonic()
+        count = min(count, replay_capacity(config) // config.steps_per_iteration)  # overwrite no unchecked row
+        if learning != self._learning:
+            self._learning, self._iteration_seconds = learning, math.inf
         if count * self._iteration_seconds > seconds:
             count = max(1, int(seconds / self._iteration_seconds))
         unchecked = int(self._loop.replay.written) - int(self._checked[0])
         if unchecked + count * config.steps_per_iteration > replay_capacity(config):
             self.check()
-        scheduled = schedules(config, self._exploration, self.iteration, DRAWN_AHEAD)
+        scheduled = schedules(config, self._exploration, self.iteration, drawn_ahead(config))
         draws = self._block.draw(self.iteration)
         self._loop, ended = self._run(self._loop, draws, scheduled, self._decay, count, self.inputs, learning=learning)
         lengths = np.asarray(ended.lengths)[:count, :, : self._agents]
@@ -200,21 +206,21 @@ def run_iterations(
     *,
     learning: bool,
 ) -> tuple[LoopState, EndedEpisodes]:
-    """Run `count` ≤ DRAWN_AHEAD iterations of the step body as one loop; to be compiled.
+    """Run `count` ≤ `drawn_ahead` iterations of the step body as one loop; to be compiled.
 
     Args:
         config: the run's configuration.
         block: the agents' programs.
         env: the compiled environment.
         loop: the state before the first of these iterations.
-        draws: the randomness of DRAWN_AHEAD iterations.
+        draws: the randomness of `drawn_ahead` iterations.
         scheduled: ε and the factor on α for the same iterations.
         decay: how ε falls per episode under the geometric schedule; None under the linear schedule.
         count: number of iterations.
         inputs: the agents' settings.
         learning: whether gradient steps are taken.
 
-    Returns: the state afterwards, and the episodes that ended (DRAWN_AHEAD, V, W, E).
+    Returns: the state afterwards, and the episodes that ended (N, V, W, E).
     """
     step_randomness = jax.vmap(jax.vmap(jax.vmap(jax.vmap(env.draw_randomness))))(draws.env_keys)  # N, V, W, E
 
@@ -233,7 +239,7 @@ def run_iterations(
         ended = jax.tree.map(lambda all_, one: all_.at[n].set(one), ended, closed)
         return after._replace(state=state, replay=replay), ended
 
-    shape = (DRAWN_AHEAD, config.vector_steps, config.width, config.num_envs)
+    shape = (len(draws.replay_bits), config.vector_steps, config.width, config.num_envs)
     none = EndedEpisodes(jnp.zeros(shape, jnp.float32), jnp.zeros(shape, jnp.int32))
     return jax.lax.fori_loop(0, count, iteration, (loop, none))
 

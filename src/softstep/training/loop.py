@@ -22,7 +22,7 @@ from softstep.errors import Abandoned
 from softstep.records.events import Hooks, Outcome, Progress, Restored, Snapshot
 from softstep.settings import Agent
 from softstep.training.program_cache import ProgramCache
-from softstep.training.randomness import DRAWN_AHEAD
+from softstep.training.randomness import drawn_ahead
 from softstep.training.recording import is_due, mean_return, record_if_due
 from softstep.training.trainer import Trainer, apply_changes, make_trainer, restore, snapshot_arrays
 
@@ -101,7 +101,7 @@ def _advance(trainer: Trainer, until: int, hooks: Hooks) -> None:
     driver, start = trainer.driver, trainer.config.warmup
     apply_changes(trainer)
     learning = driver.iteration >= start
-    until = min(until, driver.iteration + DRAWN_AHEAD, until if learning else start)
+    until = min(until, driver.iteration + drawn_ahead(trainer.config), until if learning else start)
     first, started = driver.iteration, time.monotonic()
     if trainer.is_slow:
         trainer.before_iteration = _snapshot(trainer)
