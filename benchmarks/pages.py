@@ -182,6 +182,14 @@ README_LINES = [
         "",
     ),
     (
+        "a slider of a room in JupyterLab (`notebook`), to the answer in the page (95th percentile): one network; two"
+        " networks; noise",
+        "{notebook[slider one-network in a notebook, p95].ms}; {notebook[slider two-networks in a notebook, p95].ms};"
+        " {notebook[slider noise in a notebook, p95].ms} ms",
+        "",
+        "",
+    ),
+    (
         "start-up (`startup`): `import softstep`; `softstep --help`; the first gradient step on Lunar Lander",
         "{startup[import softstep].ms} ms; {startup[softstep --help].ours} s;"
         " {startup[first gradient step, LunarLander-v3].ours} s",
