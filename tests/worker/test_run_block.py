@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,15 @@ def test_a_stop_in_the_last_evaluation_leaves_the_block_unfinished(
     assert theirs is not None
     assert all((ours.arrays[name] == array).all() for name, array in theirs.arrays.items())
     assert History.from_arrays(ours.arrays).records[-1].eval_return > 0
+
+
+@pytest.mark.parametrize(("eval_every", "solved"), [(100, True), (150, False)])
+def test_a_block_that_has_solved_its_environment_is_finished(eval_every: int, solved: bool, tmp_path: Path) -> None:
+    """Unless the evaluation was made only because a shorter run ended there, and this run is longer."""
+    short = small(env="CartPole-v1", total_steps=100, eval_every=eval_every, eval_episodes=1, solve_at=1.0)
+    run = run_folder.create(tmp_path / "run", short)
+    assert execute_block(run, 0, Hooks()).solved == (True,)
+    assert checkpoints.finished_blocks(run) == [True]
+    longer = replace(run, config=replace(short, total_steps=400))
+    assert checkpoints.finished_blocks(longer) == [solved]
+    assert execute_block(longer, 0, Hooks()).executed_steps == (0 if solved else 50)

@@ -16,6 +16,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from softstep.config import Config
 from softstep.errors import StoreError
 from softstep.files import write_atomically
 from softstep.records.history import History
@@ -262,18 +263,24 @@ def steps_reached(run: RunFolder) -> list[int]:
 
 
 def finished_blocks(run: RunFolder) -> list[bool]:
-    """Return which blocks have an intact checkpoint of the run's end; none if `solve_at` may end them early."""
-    config = run.config
-    end = config.iterations * config.steps_per_iteration
-    newest = [_checkpoints(run.path, block)[-1:] for block in range(len(config.blocks()))]
-    return [config.solve_at is None and bool(of) and _number(of[0]) >= end and _has_last_record(of[0]) for of in newest]
+    """Return which blocks have an intact checkpoint of their end: of the last step, or of solved environments."""
+    newest = [_checkpoints(run.path, block)[-1:] for block in range(len(run.config.blocks()))]
+    return [bool(of) and _is_of_the_end(of[0], run.config) for of in newest]
 
 
-def _has_last_record(checkpoint: Path) -> bool:
-    """Return whether a checkpoint is intact and holds a record of its own step: a stop may forestall the last one."""
+def _is_of_the_end(checkpoint: Path, config: Config) -> bool:
+    """Return whether a checkpoint is intact, of the end, and holds its step's record, which a stop may forestall.
+
+    An evaluation that a shorter run made only because it ended there solves nothing.
+    """
+    steps, end = _number(checkpoint), config.iterations * config.steps_per_iteration
+    may_be_solved = config.solve_at is not None and config.is_due(config.eval_every, steps)
+    if steps < end and not may_be_solved:
+        return False
     with contextlib.suppress(*_DAMAGE):
         history = History.from_arrays(_load(checkpoint, with_replay=False).arrays)
-        return bool(history.records) and history.records[-1].env_steps == _number(checkpoint)
+        has_ended = steps >= end or all(history.solved)
+        return has_ended and bool(history.records) and history.records[-1].env_steps == steps
     return False
 
 

@@ -94,9 +94,9 @@ def run_blocks(
 
 def finished_outcomes(run: RunFolder) -> list[Outcome | None]:
     """Return the outcome of every block that is already finished, None for the others."""
-    end = run.config.iterations * run.config.steps_per_iteration
-    at_end = Outcome(end, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0)
-    return [at_end if done else None for done in checkpoints.finished_blocks(run)]
+    ended = zip(checkpoints.finished_blocks(run), checkpoints.steps_reached(run), strict=True)
+    return [Outcome(steps, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0) if done else None
+            for done, steps in ended]  # fmt: skip
 
 
 MAX_LOST_WORKERS = 3

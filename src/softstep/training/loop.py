@@ -23,7 +23,7 @@ from softstep.records.events import Hooks, Outcome, Progress, Restored, Snapshot
 from softstep.settings import Agent
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import drawn_ahead
-from softstep.training.recording import is_due, mean_return, record_if_due
+from softstep.training.recording import mean_return, record_if_due
 from softstep.training.trainer import Trainer, apply_changes, make_trainer, restore, snapshot_arrays
 
 POLL_SECONDS = 0.2
@@ -69,7 +69,7 @@ def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
                 break
             run_to_next_event(trainer, config.iterations, hooks)
             hooks.on_progress(_progress(trainer, time.perf_counter() - start_time - trainer.eval_seconds))
-            if is_due(config, config.checkpoint_every, trainer.env_steps) and driver.iteration < config.iterations:
+            if config.is_due(config.checkpoint_every, trainer.env_steps) and driver.iteration < config.iterations:
                 mark = checkpoint(trainer, hooks, mark)
     except Abandoned:
         stopped = True

@@ -8,7 +8,6 @@ import time
 import jax
 import numpy as np
 
-from softstep.config import Config
 from softstep.errors import Abandoned
 from softstep.learner.networks import Params
 from softstep.records.events import Hooks, Record
@@ -35,9 +34,9 @@ def record_if_due(trainer: Trainer, hooks: Hooks) -> None:
     if rows and not (is_last and config.eval_every > 0 and all(math.isnan(row.eval_return) for row in rows)):
         return
     evaluated = not rows and _evaluation_due(trainer)
-    if evaluated or is_last or is_due(config, config.record_every, trainer.env_steps):
+    if evaluated or is_last or config.is_due(config.record_every, trainer.env_steps):
         trainer.driver.check()
-    if not rows and (evaluated or is_due(config, config.record_every, trainer.env_steps)):
+    if not rows and (evaluated or config.is_due(config.record_every, trainer.env_steps)):
         rows = record(trainer, _evaluate(trainer, hooks) if evaluated else None)
     if is_last:
         rows = _last_records(trainer, rows, hooks, evaluated=evaluated)
@@ -71,14 +70,9 @@ def _last_records(trainer: Trainer, rows: list[Record], hooks: Hooks, *, evaluat
     return rows
 
 
-def is_due(config: Config, every: int, env_steps: int) -> bool:
-    """Return whether the iteration that ended at `env_steps` passed a multiple of `every`."""
-    return every > 0 and env_steps // every > (env_steps - config.steps_per_iteration) // every
-
-
 def _evaluation_due(trainer: Trainer) -> bool:
     config, gate = trainer.config, trainer.config.eval_gate
-    if not is_due(config, config.eval_every, trainer.env_steps):
+    if not config.is_due(config.eval_every, trainer.env_steps):
         return False
     return gate is None or mean_return(trainer, GATE_WINDOW) >= gate
 
