@@ -272,10 +272,6 @@ class Config:
         """Environment steps of one agent in one iteration, V·E."""
         return self.vector_steps * self.num_envs
 
-    def is_due(self, every: int, env_steps: int) -> bool:
-        """Return whether the iteration that ended at `env_steps` passed a multiple of `every`; never if that is 0."""
-        return every > 0 and env_steps // every > (env_steps - self.steps_per_iteration) // every
-
     @property
     def iterations(self) -> int:
         """Iterations in the whole run."""

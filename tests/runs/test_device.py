@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -17,6 +16,7 @@ from softstep.cli.main import main
 from softstep.comparison.run_comparison import compare, resume_comparison
 from softstep.config import Config
 from softstep.errors import ConfigError
+from softstep.jax_settings import pinned
 from softstep.runs import checkpoints, device, worker_env
 from softstep.runs.api import Run
 from softstep.runs.versions import recorded_device
@@ -117,7 +117,7 @@ def test_without_a_card_there_is_one_line_and_no_folder(tmp_path: Path, capsys: 
 def test_a_process_whose_jax_computes_elsewhere_trains_nothing(
     asked: device.Device, here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jax, "default_backend", lambda: here)
+    monkeypatch.setattr(pinned, "platform", lambda: here)
     with pytest.raises(ConfigError, match=f"device = '{asked}': in this process JAX is already running, on the {here}"):
         in_process.train(small(), tmp_path / "run", device=asked)
     assert not (tmp_path / "run").exists()

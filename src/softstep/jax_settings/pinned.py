@@ -72,6 +72,11 @@ def _pin() -> contextlib.ExitStack:
     return pins
 
 
+def platform() -> str:
+    """Return where JAX computes in this process: cpu, gpu or tpu."""
+    return jax.default_backend()
+
+
 def _check_process() -> None:
     current = jax.config.values
     for name, value in PER_PROCESS.items():

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from softstep.config import Config
+
 
 class Record(NamedTuple):
     """One row of the curves: one agent at one moment."""
@@ -105,3 +107,8 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
     abandonable: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     """Surrounds work that a resumed run repeats exactly, so that a stop need not wait for its end."""
+
+
+def is_due(config: Config, every: int, env_steps: int) -> bool:
+    """Return whether the iteration that ended at `env_steps` passed a multiple of `every`; never if that is 0."""
+    return every > 0 and env_steps // every > (env_steps - config.steps_per_iteration) // every

@@ -19,6 +19,7 @@ import safetensors.numpy
 from softstep.config import Config
 from softstep.errors import StoreError
 from softstep.files import write_atomically
+from softstep.records.events import is_due
 from softstep.records.history import History
 from softstep.runs.run_folder import RunFolder
 
@@ -274,7 +275,7 @@ def _is_of_the_end(checkpoint: Path, config: Config) -> bool:
     An evaluation that a shorter run made only because it ended there solves nothing.
     """
     steps, end = _number(checkpoint), config.iterations * config.steps_per_iteration
-    may_be_solved = config.solve_at is not None and config.is_due(config.eval_every, steps)
+    may_be_solved = config.solve_at is not None and is_due(config, config.eval_every, steps)
     if steps < end and not may_be_solved:
         return False
     with contextlib.suppress(*_DAMAGE):

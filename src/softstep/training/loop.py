@@ -19,7 +19,7 @@ import numpy as np
 from softstep import envs
 from softstep.config import Config
 from softstep.errors import Abandoned
-from softstep.records.events import Hooks, Outcome, Progress, Restored, Snapshot
+from softstep.records.events import Hooks, Outcome, Progress, Restored, Snapshot, is_due
 from softstep.settings import Agent
 from softstep.training.program_cache import ProgramCache
 from softstep.training.randomness import drawn_ahead
@@ -69,7 +69,7 @@ def _run(trainer: Trainer, hooks: Hooks) -> Outcome:
                 break
             run_to_next_event(trainer, config.iterations, hooks)
             hooks.on_progress(_progress(trainer, time.perf_counter() - start_time - trainer.eval_seconds))
-            if config.is_due(config.checkpoint_every, trainer.env_steps) and driver.iteration < config.iterations:
+            if is_due(config, config.checkpoint_every, trainer.env_steps) and driver.iteration < config.iterations:
                 mark = checkpoint(trainer, hooks, mark)
     except Abandoned:
         stopped = True

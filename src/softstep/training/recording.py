@@ -10,7 +10,7 @@ import numpy as np
 
 from softstep.errors import Abandoned
 from softstep.learner.networks import Params
-from softstep.records.events import Hooks, Record
+from softstep.records.events import Hooks, Record, is_due
 from softstep.records.history import RETURN_WINDOW
 from softstep.training.best_checkpoint import PREFIX, keep_best
 from softstep.training.block import reset_record_sums
@@ -34,9 +34,9 @@ def record_if_due(trainer: Trainer, hooks: Hooks) -> None:
     if rows and not (is_last and config.eval_every > 0 and all(math.isnan(row.eval_return) for row in rows)):
         return
     evaluated = not rows and _evaluation_due(trainer)
-    if evaluated or is_last or config.is_due(config.record_every, trainer.env_steps):
+    if evaluated or is_last or is_due(config, config.record_every, trainer.env_steps):
         trainer.driver.check()
-    if not rows and (evaluated or config.is_due(config.record_every, trainer.env_steps)):
+    if not rows and (evaluated or is_due(config, config.record_every, trainer.env_steps)):
         rows = record(trainer, _evaluate(trainer, hooks) if evaluated else None)
     if is_last:
         rows = _last_records(trainer, rows, hooks, evaluated=evaluated)
@@ -72,7 +72,7 @@ def _last_records(trainer: Trainer, rows: list[Record], hooks: Hooks, *, evaluat
 
 def _evaluation_due(trainer: Trainer) -> bool:
     config, gate = trainer.config, trainer.config.eval_gate
-    if not config.is_due(config.eval_every, trainer.env_steps):
+    if not is_due(config, config.eval_every, trainer.env_steps):
         return False
     return gate is None or mean_return(trainer, GATE_WINDOW) >= gate
 

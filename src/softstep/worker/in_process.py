@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from softstep.config import Config
 from softstep.errors import Abandoned, ConfigError
+from softstep.jax_settings import pinned
 from softstep.records.events import Hooks, Outcome
 from softstep.runs import api
 from softstep.runs.api import Run
@@ -101,9 +100,9 @@ def train(config: Config, out: Path | str | None = None, *, device: Device = "cp
     Raises:
         ConfigError: Also if JAX computes on another device in this process.
     """
-    if device in PLATFORMS and device != jax.default_backend():
+    if device in PLATFORMS and device != (here := pinned.platform()):
         raise ConfigError(
-            f"device = {device!r}: in this process JAX is already running, on the {jax.default_backend()}: train before"
+            f"device = {device!r}: in this process JAX is already running, on the {here}: train before"
             " importing jax, or with `softstep train`"
         )
     warnings.warn(
