@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,3 +104,11 @@ def test_every_other_error_passes_through(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, required_by("softstep train"):
         raise error
     assert caught.value is error
+
+
+def test_importing_the_package_loads_next_to_nothing() -> None:
+    code = f"import sys; sys.path.append({str(PACKAGE.parent)!r}); before = set(sys.modules); import softstep"
+    code += "; print(*sorted(set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    first_words = {name.partition(".")[0] for name in result.stdout.split()}
+    assert first_words <= {"__future__", "importlib", "warnings", "_warnings", "softstep"}

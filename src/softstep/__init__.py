@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # true for type checkers; typing's own would be most of the time of this import
 if TYPE_CHECKING:
+    from typing import Any
+
     from softstep import conventions as conventions
     from softstep import notebook as notebook
     from softstep import presets as presets
