@@ -7,7 +7,7 @@ import sys
 
 __version__ = "0.1.0"
 
-TYPE_CHECKING = False  # true for type checkers; typing's own would be most of the time of this import
+TYPE_CHECKING = False  # type checkers take it for true; importing typing would take most of the time of this import
 if TYPE_CHECKING:
     from typing import Any
 

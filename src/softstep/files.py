@@ -54,7 +54,7 @@ def write_file(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}; the previous file is intact") from None
+        raise StoreError(f"cannot write {path}: {reason(error)}; the previous file is intact") from None
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:

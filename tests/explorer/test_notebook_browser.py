@@ -104,7 +104,7 @@ def test_a_room_draws_the_theory_and_shares_its_state_with_the_kernel(notebook: 
     set_value(frame, "alpha", "0.3")
     draws(frame, 0.3, 0.9)
     notebook.page.wait_for_timeout(300)
-    assert notebook.run_cell("print(kinds)") == "['post', 'acknowledge']\n"
+    assert notebook.run_cell("print(kinds)") == "['post', 'here']\n"
     assert state(notebook, "room") == {"alpha": 0.3, "c": 0.9, "steps": 12}
     notebook.run_cell("room.state = {**room.state, 'c': 0.5}")
     draws(frame, 0.3, 0.5)

@@ -249,9 +249,13 @@ def test_the_command_evaluates_on_the_cpu_as_it_trains(cartpole: Run) -> None:
     ],
 )
 def test_a_platform_that_is_not_there_is_one_line(cartpole: Run, platforms: str, line: str) -> None:
-    code = f"import os, softstep; del os.environ['JAX_RANDOM_SEED_OFFSET']; softstep.evaluate({str(cartpole.path)!r})"
-    result = softstep_process(platforms, "-c", code)
-    assert f"ConfigError: {line}" in result.stderr.splitlines()[-1]
+    evaluation = f"softstep.evaluate({str(cartpole.path)!r})"
+    training = "import jax; softstep.train(softstep.Config('CartPole-v1'))"
+    for code in (evaluation, training):
+        result = softstep_process(
+            platforms, "-c", f"import os, softstep; del os.environ['JAX_RANDOM_SEED_OFFSET']; {code}"
+        )
+        assert f"ConfigError: {line}" in result.stderr.splitlines()[-1]
 
 
 def test_settings_are_recorded_and_a_resume_under_others_is_refused(cartpole: Run, tmp_path: Path) -> None:

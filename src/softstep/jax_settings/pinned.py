@@ -72,11 +72,6 @@ def _pin() -> contextlib.ExitStack:
     return pins
 
 
-def platform() -> str:
-    """Return where JAX computes in this process: cpu, gpu or tpu."""
-    return jax.default_backend()
-
-
 def _check_process() -> None:
     current = jax.config.values
     for name, value in PER_PROCESS.items():
@@ -85,15 +80,20 @@ def _check_process() -> None:
                 f"{name} = {current[name]!r} changes what JAX computes in this whole process: leave it at {value!r},"
                 f" its default (unset {name.upper()}, or remove jax.config.update from the module that sets it)"
             )
+    platform()
+
+
+def platform() -> str:
+    """Return where JAX computes in this process: cpu, gpu or tpu; raise ConfigError if it finds no device."""
     try:
-        jax.devices()
+        return jax.default_backend()
     except (RuntimeError, AssertionError):  # JAX asserts that it has found a platform
-        if current["jax_platforms"] == "cuda":
+        asked = jax.config.values["jax_platforms"]
+        if asked == "cuda":
             raise ConfigError(
                 "JAX finds no GPU here, or was installed without support for it: pip install 'jax[cuda12]', or compute"
                 " on the CPU (leave --device out, and unset JAX_PLATFORMS)"
             ) from None
         raise ConfigError(
-            f"JAX finds no device for jax_platforms = {current['jax_platforms']!r}: unset JAX_PLATFORMS,"
-            " or set it to cpu"
+            f"JAX finds no device for jax_platforms = {asked!r}: unset JAX_PLATFORMS, or set it to cpu"
         ) from None

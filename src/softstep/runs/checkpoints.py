@@ -18,7 +18,7 @@ import safetensors.numpy
 
 from softstep.config import Config
 from softstep.errors import StoreError
-from softstep.files import write_atomically
+from softstep.files import reason, write_atomically
 from softstep.records.events import is_due
 from softstep.records.history import History
 from softstep.runs.run_folder import RunFolder
@@ -107,7 +107,7 @@ class CheckpointWriter:
                 pending.result()
             except OSError as error:
                 raise StoreError(
-                    f"cannot write a checkpoint to {self._run.path}: {error.strerror}; the previous one is intact,"
+                    f"cannot write a checkpoint to {self._run.path}: {reason(error)}; the previous one is intact,"
                     " continue with --resume"
                 ) from None
 
@@ -266,13 +266,13 @@ def steps_reached(run: RunFolder) -> list[int]:
 def finished_blocks(run: RunFolder) -> list[bool]:
     """Return which blocks have an intact checkpoint of their end: of the last step, or of solved environments."""
     newest = [_checkpoints(run.path, block)[-1:] for block in range(len(run.config.blocks()))]
-    return [bool(of) and _is_of_the_end(of[0], run.config) for of in newest]
+    return [bool(of) and _is_final(of[0], run.config) for of in newest]
 
 
-def _is_of_the_end(checkpoint: Path, config: Config) -> bool:
-    """Return whether a checkpoint is intact, of the end, and holds its step's record, which a stop may forestall.
+def _is_final(checkpoint: Path, config: Config) -> bool:
+    """Return whether a checkpoint is intact, is its block's last, and holds the record of its step.
 
-    An evaluation that a shorter run made only because it ended there solves nothing.
+    A stop may forestall that record. An evaluation that a shorter run made only because it ended there solves nothing.
     """
     steps, end = _number(checkpoint), config.iterations * config.steps_per_iteration
     may_be_solved = config.solve_at is not None and is_due(config, config.eval_every, steps)

@@ -29,7 +29,7 @@ from typing import IO, Any
 
 from softstep.config import Config
 from softstep.errors import ConfigError, StoreError
-from softstep.files import json_text, write_atomically
+from softstep.files import json_text, reason, write_atomically
 from softstep.runs.descriptors import make_private, release
 from softstep.runs.device import Device
 from softstep.runs.versions import versions
@@ -85,7 +85,7 @@ def create(
             path / "config.json", config.to_json().encode()
         )  # last, because this file makes the folder a run
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+        raise StoreError(f"cannot write {path}: {reason(error)}") from None
     return RunFolder(path, config)
 
 
@@ -170,7 +170,7 @@ def write_results(run: RunFolder, files: Mapping[str, bytes]) -> None:
         for name, data in files.items():
             write_atomically(run.path / name, data)
     except OSError as error:
-        raise StoreError(f"cannot write to {run.path}: {error.strerror}; the checkpoints are intact") from None
+        raise StoreError(f"cannot write to {run.path}: {reason(error)}; the checkpoints are intact") from None
 
 
 def read_result(path: Path, name: str) -> str | None:

@@ -94,9 +94,12 @@ def run_blocks(
 
 def finished_outcomes(run: RunFolder) -> list[Outcome | None]:
     """Return the outcome of every block that is already finished, None for the others."""
-    ended = zip(checkpoints.finished_blocks(run), checkpoints.steps_reached(run), strict=True)
-    return [Outcome(steps, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0) if done else None
-            for done, steps in ended]  # fmt: skip
+
+    def ended(steps: int) -> Outcome:
+        return Outcome(steps, 0, (), stopped=False, train_seconds=0.0, eval_seconds=0.0)
+
+    blocks = zip(checkpoints.finished_blocks(run), checkpoints.steps_reached(run), strict=True)
+    return [ended(steps) if is_finished else None for is_finished, steps in blocks]
 
 
 MAX_LOST_WORKERS = 3

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from softstep.files import reason
 from softstep.theory.checks import Array, check_gamma, real_array
 
 
@@ -76,7 +77,7 @@ def read_mdp(path: str | Path) -> MDP:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({getattr(error, 'strerror', None) or error})") from None
+        raise ValueError(f"{path}: cannot be read as JSON ({reason(error)})") from None
     keys = {"phi", "P", "d", "gamma"}
     if not isinstance(content, dict) or not keys <= set(content) <= keys | {"rewards"}:
         raise ValueError(f"{path}: expected a JSON object with phi, P, d, gamma and, optionally, rewards")

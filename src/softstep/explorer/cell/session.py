@@ -5,8 +5,7 @@ Messages of the page, each with the name of its `view`:
 - `post` with number, path and values is answered by `reply` with the number and the answer, or with an error;
 - `watch` with number and path by `reply`s with the events of a live run, the last of which has none;
 - `unwatch` with number ends that;
-- `here` is a sign of life of a page that watches; `left` says that the page is gone;
-- `acknowledge` says nothing: it only carries the browser's acknowledgement of what it has received.
+- `here` is a sign of life of a page that watches or waits for an answer; `left` says that the page is gone.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ PATIENCE_TICKS = 15
 """Looks without a sign of life after which a page counts as gone. Browsers slow down pages in hidden tabs."""
 
 ANSWER_SECONDS = 0.1
-"""Longest time for which the kernel is kept busy by a question. Most answers take a few milliseconds."""
+"""Longest time for which a question keeps the kernel busy. Most answers take a few milliseconds."""
 
 Send = Callable[[JSON], None]
 """Sends a message to the page."""
@@ -72,15 +71,12 @@ class Session:
         self._loop, self._closed = background_loop(), False
 
     def receive(self, message: Any) -> None:
-        """Handle a message of a page, and return when a question is answered, at the latest after `ANSWER_SECONDS`.
+        """Begin to handle a message of a page. Return at once, but for a `post` once it is answered.
 
-        So the answer mostly leaves before the kernel says that it is idle again; the page acknowledges one message
-        after another, and the answer would wait behind that one.
+        Then the answer is sent before the kernel says that it is idle; sent after that, it would wait until the browser
+        has acknowledged this message. An answer is waited for no longer than `ANSWER_SECONDS`.
         """
-        handlers = {
-            "post": self._post, "watch": self._watch, "unwatch": self._unwatch, "here": self._here,
-            "acknowledge": self._here,
-        }  # fmt: skip
+        handlers = {"post": self._post, "watch": self._watch, "unwatch": self._unwatch, "here": self._here}
         handler = handlers.get(message["kind"], self._left)
         handling = self._run(handler(message))
         if message["kind"] == "post":

@@ -55,12 +55,12 @@ function render({ model, el }) {
   }
 
   /**
-   * Send an empty message as soon as the kernel says that it is busy with a question. Jupyter's server holds a small
-   * packet back until the browser has acknowledged the one before (Nagle's algorithm), which the browser does 40 ms
-   * later, or at once if it has something to send.
+   * Send a sign of life as soon as the kernel says that it is busy with a question. Jupyter's server holds a small
+   * packet back until the browser has acknowledged the one before (Nagle's algorithm). A browser does that 40 ms
+   * later, or at once together with a message of its own.
    */
   function acknowledge({ content }) {
-    if (content.execution_state === "busy") toKernel({ kind: "acknowledge" });
+    if (content.execution_state === "busy") toKernel({ kind: "here" });
   }
 
   async function fromKernel(message, buffers) {

@@ -30,4 +30,4 @@ def write_output(path: Path, content: bytes) -> None:
     try:
         files.write_atomically(check_output(path), content)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise ConfigError(f"{path} cannot be written: {files.reason(error)}") from None
