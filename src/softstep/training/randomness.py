@@ -33,7 +33,8 @@ def drawn_ahead(config: Config) -> int:
     """Return the number of iterations that are drawn, and run, in one call: 64, or up to 256 if they need few numbers.
 
     Between two calls a core is busy for .3 to 1 ms, as long as it takes for ten to forty updates of a small network. A
-    call draws no more than 2¹⁸ numbers, unless 64 iterations need more. With continuous actions, whose noise is drawn too, it is always 64.
+    call draws no more than 2¹⁸ numbers, unless 64 iterations need more. With continuous actions, whose noise is drawn
+    too, it is always 64.
     """
     numbers = config.width * (config.updates * config.batch_size + config.steps_per_iteration)
     return 64 if config.continuous else min(256, max(64, 2**18 // numbers))
