@@ -22,6 +22,12 @@ from softstep.explorer.live.live_config import BASES
 
 ROOMS = ("one-network", "two-networks", "stability", "noise", "atlas", "live", "reports")
 
+TITLES = """() => [...document.querySelectorAll('.ytitle')].map(title => {
+  const lines = [...title.querySelectorAll('tspan.line')].map(line => line.textContent);
+  return lines.join(' ') || title.textContent;
+})"""
+"""The titles of vertical axes; the lines of one are parted by a space."""
+
 pytestmark = MARKS
 
 
@@ -212,8 +218,7 @@ def test_the_live_agents_return_rises_and_its_sliders_take_effect(visit: Visit, 
     wait_until(lambda: run._frame is not None and run._frame["arms"][0]["tau"] == pytest.approx(0.01))
     page.click("#live-play")
     wait_until(lambda: page.inner_text("#live-play") == "Play")
-    titles = page.locator(".ytitle").all_text_contents()
-    assert titles == ["return", "‖Q − T‖", "mean |Δy|, in units of return"]
+    assert page.evaluate(TITLES) == ["return", "‖Q − T‖", "mean |Δy|, in units of return"]
     assert all(axis["closest"] >= 0 for axis in page.evaluate(TICKS))
     gap = visit.drawn("live-gap")
     assert len(next(iter(gap.values()))["x"]) > 2
