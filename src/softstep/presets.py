@@ -169,6 +169,14 @@ def get(name: str) -> Config:
     return preset(name).config
 
 
+def measured_as(name: str) -> Config:
+    """Return the default settings, with the length, seeds and evaluations of a preset."""
+    like = get(name)
+    return Config(
+        total_steps=like.total_steps, seeds=like.seeds, eval_every=like.eval_every, eval_episodes=like.eval_episodes
+    )
+
+
 def preset(name: str) -> Preset:
     """Return a preset; raise ConfigError for an unknown name."""
     if name not in PRESETS:

@@ -13,6 +13,7 @@ from softstep import presets
 from softstep.cli.compare import Compare
 from softstep.cli.main import main
 from softstep.cli.train import Train
+from softstep.comparison.plan import ComparisonPlan
 from softstep.settings import ALGORITHMS_WITH
 
 UNBOUNDED = """
@@ -142,13 +143,18 @@ NAMES = {"ddpg": "DDPG", "td3": "TD3", "sac": "SAC"}
 
 @pytest.mark.parametrize("by_file", [False, True])
 @pytest.mark.parametrize("algorithm", ACTOR_CRITIC)
-def test_a_comparison_starts_from_the_settings_of_training(algorithm: str, by_file: bool, tmp_path: Path) -> None:
+def test_a_comparison_starts_from_the_settings_of_training_and_is_measured_as_the_demo(
+    algorithm: str, by_file: bool, tmp_path: Path
+) -> None:
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"algorithm": algorithm}), encoding="utf-8")
     words = ["Pendulum-v1", *(["--config", str(file)] if by_file else ["--algorithm", algorithm])]
     compared, trained = (kind.parse("softstep", words).configuration() for kind in (Compare, Train))
-    assert compared == trained
+    demo = presets.get("demo")
+    measured = {name: getattr(demo, name) for name in ("total_steps", "seeds", "eval_every", "eval_episodes")}
+    assert compared == replace(trained, **measured)
     assert compared.algorithm == algorithm
+    ComparisonPlan(compared, ("soft", "same-alpha"))
 
 
 def test_a_preset_that_is_named_serves_every_algorithm() -> None:

@@ -44,8 +44,8 @@ class Compare(RunArguments):
 
     With an actor, α is the critics'; best-alpha also tries the same factors on all α at once.
 
-    Without --preset, deep Q-learning starts from the preset demo, and --algorithm ddpg, td3 and sac from the settings
-    of `softstep train`.
+    Without --preset, deep Q-learning starts from the preset demo. --algorithm ddpg, td3 and sac start from the settings
+    of `softstep train`, with demo's length, seeds and evaluations.
     """
 
     DEFAULT_PRESET: ClassVar[str | None] = "demo"

@@ -199,8 +199,8 @@ def _defaults(arguments: list[str], preset: str | None) -> Config:
 
     Args:
         arguments: the words of the command line.
-        preset: the preset of a command without --preset. It is for deep Q-learning; for other algorithms the defaults
-            of `Config` take its place.
+        preset: the preset of a command without --preset. Its learner is for deep Q-learning; other algorithms start
+            from the settings of `Config`, with the preset's length, seeds and evaluations.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--preset", default=None)
@@ -218,8 +218,9 @@ def _defaults(arguments: list[str], preset: str | None) -> Config:
 
     name = known.preset or preset
     config = with_file(presets.get(name) if name else Config())
-    foreign = known.preset is None and (known.algorithm or config.algorithm) != "dqn"
-    return with_file(Config()) if foreign else config
+    if preset is None or known.preset is not None or (known.algorithm or config.algorithm) == "dqn":
+        return config
+    return with_file(presets.measured_as(preset))
 
 
 def _with_schedule(config: Config, arguments: list[str]) -> Config:
