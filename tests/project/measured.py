@@ -68,6 +68,7 @@ class Returns:
     """Greedy returns of a run's agents on fresh episodes, as `softstep eval --json` printed them."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         stored = json.loads((RESULTS / f"{name}-returns.json").read_text(encoding="utf-8"))
         self.config: dict[str, object] = stored["config"]
         self.episodes: int = stored["episodes"]
@@ -84,6 +85,11 @@ class Returns:
     def reached(self, threshold: float) -> int:
         """Return the number of agents whose mean return is at least `threshold`."""
         return int((self.means >= threshold).sum())
+
+    def evaluations(self, **where: int) -> list[float]:
+        """Return the returns of the evaluations during training with that `seed` or `env_steps`, the lowest first."""
+        table = pl.read_parquet(RESULTS / f"{self._name}-evaluations.parquet")
+        return table.filter(**where)["eval_return"].sort().to_list()
 
     def lowest(self, rank: int) -> str:
         """Return the lowest mean return (rank 0), the second lowest (rank 1), …"""

@@ -36,6 +36,7 @@ def names() -> dict[str, object]:
         "sac_lander": measured.Returns("sac-lander"),
         "td3_lander": measured.Returns("td3-lander"),
         "td3_lander_128": measured.Returns("td3-lander-128"),
+        "sac_walker": measured.Returns("sac-walker"),
         "td3_walker": measured.Returns("td3-walker"),
         "ddpg_walker": measured.Returns("ddpg-walker"),
         "sac_pendulum": measured.Returns("sac-pendulum"),
