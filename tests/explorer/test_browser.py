@@ -26,7 +26,7 @@ TITLES = """() => [...document.querySelectorAll('.ytitle')].map(title => {
   const lines = [...title.querySelectorAll('tspan.line')].map(line => line.textContent);
   return lines.join(' ') || title.textContent;
 })"""
-"""The titles of vertical axes; the lines of one are parted by a space."""
+"""The titles of vertical axes, the lines of each joined by a space."""
 
 pytestmark = MARKS
 
