@@ -30,12 +30,18 @@ class Visit:
         cookies = [{"name": c.name, "value": c.value or "", "url": explorer.url} for c in explorer.client.cookies.jar]
         self.context.add_cookies(cookies)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(120_000)  # a machine may be busy
         self.url, self.problems, self.tolerated = explorer.url, list[str](), "nothing"
         self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on(
             "requestfailed", lambda r: None if AT_ANY_TIME.search(r.url) else self.problems.append(f"failed: {r.url}")
         )
+
+    def close(self) -> None:
+        """Close the page, on which nothing but what is tolerated may have gone wrong."""
+        self.context.close()
+        assert not [problem for problem in self.problems if self.tolerated not in problem]
 
     def go(self, room: str) -> Page:
         self.page.goto(f"{self.url}/#/{room}")

@@ -192,7 +192,7 @@ def shown_return(page: Page, name: str) -> float:
     return float(number) if number.replace(".", "").replace("-", "").isdigit() else float("nan")
 
 
-def wait_until(condition: Any, seconds: float = 120) -> None:
+def wait_until(condition: Any, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "timed out"
