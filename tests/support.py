@@ -14,7 +14,7 @@ import numpy as np
 from softstep import envs
 from softstep.config import Config
 from softstep.learner.algorithms import make_learner
-from softstep.records.events import FinishedEpisode, Hooks, Outcome, Record, Restored, Snapshot
+from softstep.records.events import Hooks, Outcome, Record, Restored, Snapshot
 from softstep.settings import Agent
 from softstep.training.block import make_block
 from softstep.training.driver import Driver, replay_capacity
@@ -49,14 +49,14 @@ def make_driver(config: Config, agents: tuple[Agent, ...] | None = None, kind: s
     return HostDriver(config, block, envs.GymnaxHostEnvs(compiled, keys), xla_acting=True)
 
 
-def advance(driver: Driver, config: Config, iterations: int, chunk: int | None = None) -> list[FinishedEpisode]:
+def advance(driver: Driver, config: Config, iterations: int, chunk: int | None = None) -> np.ndarray:
     """Run `iterations` iterations, at most `chunk` or `drawn_ahead` per call, and return the finished episodes."""
-    finished, end = list[FinishedEpisode](), driver.iteration + iterations
+    finished, end = list[np.ndarray](), driver.iteration + iterations
     while driver.iteration < end:
         learning = driver.iteration >= config.warmup
         until = min(end, driver.iteration + (chunk or drawn_ahead(config)), end if learning else config.warmup)
-        finished += driver.advance(until - driver.iteration, learning=learning)
-    return finished
+        finished.append(driver.advance(until - driver.iteration, learning=learning))
+    return np.concatenate(finished)
 
 
 def remembered(driver: Driver) -> list[np.ndarray]:
@@ -71,9 +71,9 @@ def agent_bits(driver: Driver, slot: int) -> list[bytes]:
     return [leaf.tobytes() for leaf in leaves] + [remembered(driver)[slot].tobytes()]
 
 
-def of_agent(finished: list[FinishedEpisode], slot: int) -> list[FinishedEpisode]:
-    """Return one agent's episodes, renumbered as if it were the only agent."""
-    return [episode._replace(agent=0) for episode in finished if episode.agent == slot]
+def of_agent(finished: np.ndarray, slot: int) -> list[tuple[int, float, int]]:
+    """Return the ends, returns and lengths of one agent's episodes."""
+    return [tuple(rest) for agent, *rest in finished.tolist() if agent == slot]
 
 
 class Tape:

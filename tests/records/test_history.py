@@ -9,12 +9,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softstep.records.events import FinishedEpisode, Record
+from softstep.records.events import FINISHED_EPISODE, Record
 from softstep.records.history import RETURN_WINDOW, History
 from softstep.training.measures import Measures
 
 returns = st.floats(-1e3, 1e3, width=32)
-finished = st.lists(st.builds(FinishedEpisode, st.integers(0, 2), st.integers(0, 2**40), returns, st.integers(1, 9999)))
+finished = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2**40), returns, st.integers(1, 9999)))
+Episode = tuple[int, int, float, int]
+
+
+def episodes(*rows: Episode) -> np.ndarray:
+    return np.array(list(rows), FINISHED_EPISODE)
 
 
 def record(env_steps: int) -> Record:
@@ -23,33 +28,41 @@ def record(env_steps: int) -> Record:
 
 
 @given(st.lists(finished, max_size=4))
-def test_a_history_survives_its_arrays(batches: list[list[FinishedEpisode]]) -> None:
+def test_a_history_survives_its_arrays(batches: list[list[Episode]]) -> None:
     history = History.empty(3)
     for batch in batches:
-        history.episodes.add(batch)
+        history.episodes.add(episodes(*batch))
     history.records, history.solved, history.evaluations = [record(10), record(20)], [True, False, True], 7
     history.cut_episodes = 5
     restored = History.from_arrays(history.to_arrays())
-    assert [FinishedEpisode(*row) for row in restored.episodes.rows.tolist()] == [e for batch in batches for e in batch]
-    assert restored.episodes.recent == history.episodes.recent
+    assert restored.episodes.rows.tolist() == [episode for batch in batches for episode in batch]
+    np.testing.assert_array_equal(restored.episodes.train_returns(), history.episodes.train_returns())
     assert (restored.solved, restored.evaluations, restored.cut_episodes) == ([True, False, True], 7, 5)
     np.testing.assert_equal([tuple(r) for r in restored.records], [tuple(r) for r in history.records])
 
 
-@given(st.lists(returns, min_size=1, max_size=300), st.integers(1, RETURN_WINDOW))
-def test_the_training_return_is_the_mean_of_the_last_returns(values: list[float], window: int) -> None:
-    history = History.empty(2)
-    history.episodes.add(FinishedEpisode(1, 1, value, 1) for value in values)
-    np.testing.assert_allclose(history.episodes.train_return(1, window), np.mean(values[-window:]), atol=1e-9)
-    assert math.isnan(history.episodes.train_return(0))
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 2), returns), max_size=400), max_size=4), st.integers(1, RETURN_WINDOW)
+)
+def test_training_returns_are_the_means_of_the_last_returns(
+    batches: list[list[tuple[int, float]]], window: int
+) -> None:
+    """Agent 3 finishes nothing."""
+    history = History.empty(4)
+    for batch in batches:
+        history.episodes.add(episodes(*((agent, 1, value, 1) for agent, value in batch)))
+    means = history.episodes.train_returns(window)
+    for agent in range(4):
+        values = [value for batch in batches for a, value in batch if a == agent][-window:]
+        assert float(means[agent]).hex() == (float(np.mean(values)) if values else math.nan).hex()
 
 
 def test_a_snapshot_does_not_change_with_later_episodes() -> None:
     history = History.empty(1)
-    history.episodes.add([FinishedEpisode(0, 1, 1.0, 1)])
+    history.episodes.add(episodes((0, 1, 1.0, 1)))
     before = history.to_arrays()["episodes"].tobytes()
     snapshot = history.to_arrays()
-    history.episodes.add([FinishedEpisode(0, 2, 5.0, 1)] * 3000)
+    history.episodes.add(episodes(*[(0, 2, 5.0, 1)] * 3000))
     assert snapshot["episodes"].tobytes() == before
     assert len(history.episodes.rows) == 3001
 

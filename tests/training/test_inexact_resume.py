@@ -86,8 +86,9 @@ def test_only_the_environments_that_do_not_replay_start_new_episodes(change: str
     np.testing.assert_array_equal(observed[~cut], snapshot["env/observations"][~cut])
     np.testing.assert_array_equal(observed[cut], [[episode_seed(1, 2, 2) % 999, 0]])
     finished = advance(second, three, 40)
-    assert finished
-    assert all(e.length == LENGTH and e.episode_return == LENGTH * (LENGTH + 1) / 2 for e in finished)
+    assert len(finished)
+    np.testing.assert_array_equal(finished["length"], LENGTH)
+    np.testing.assert_array_equal(finished["episode_return"], LENGTH * (LENGTH + 1) / 2)
 
 
 def test_an_environment_that_always_raises_is_an_error_of_the_environment() -> None:

@@ -44,14 +44,8 @@ class Record(NamedTuple):
     """Standard deviation of y over the same transitions."""
 
 
-class FinishedEpisode(NamedTuple):
-    """One finished episode."""
-
-    agent: int
-    env_steps: int
-    """The agent's environment steps at the end of the episode."""
-    episode_return: float
-    length: int
+FINISHED_EPISODE = np.dtype([("agent", "<i4"), ("env_steps", "<i8"), ("episode_return", "<f4"), ("length", "<i4")])
+"""One finished episode: its agent, the agent's environment steps at its end, its return and its length."""
 
 
 class Snapshot(NamedTuple):

@@ -13,11 +13,10 @@ from softstep.files import json_text, reason
 from softstep.records.events import Record
 from softstep.records.history import History
 from softstep.runs.run_folder import RunFolder, write_results
+from softstep.settings import Agent
 
 if TYPE_CHECKING:
     import polars as pl
-
-EPISODE_COLUMNS = {"arm": str, "seed": int, "env_steps": int, "episode_return": float, "length": int}
 
 
 class Tables(NamedTuple):
@@ -32,15 +31,23 @@ def make_tables(run: RunFolder, histories: Sequence[History]) -> Tables:
     import polars as pl  # imported late, because it takes an eighth of a second
 
     records = [tuple(row) for history in histories for row in history.records]
-    agents = run.config.blocks()
-    episodes = [
-        (agents[block][agent].arm, agents[block][agent].seed, *rest)
-        for block, history in enumerate(histories)
-        for agent, *rest in history.episodes.rows.tolist()
-    ]
+    episodes = [_episodes(*pair) for pair in zip(run.config.blocks(), histories, strict=True)]
     return Tables(
         _in_order(pl.DataFrame(records, schema=get_type_hints(Record), orient="row"), run.config),
-        _in_order(pl.DataFrame(episodes, schema=EPISODE_COLUMNS, orient="row"), run.config),
+        _in_order(pl.concat(episodes), run.config),
+    )
+
+
+def _episodes(agents: Sequence[Agent], history: History) -> pl.DataFrame:
+    """Make the table of a block's episodes."""
+    import polars as pl
+
+    rows = history.episodes.rows
+    names = {"arm": [agent.arm for agent in agents], "seed": [agent.seed for agent in agents]}
+    return pl.DataFrame(names, schema={"arm": pl.String, "seed": pl.Int64})[rows["agent"]].with_columns(
+        env_steps=pl.Series(rows["env_steps"]),
+        episode_return=pl.Series(rows["episode_return"], dtype=pl.Float64),
+        length=pl.Series(rows["length"], dtype=pl.Int64),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from softstep.config import Config
-from softstep.records.events import FinishedEpisode
+from softstep.records.events import FINISHED_EPISODE
 from softstep.training.block import BlockInputs, BlockState
 from softstep.training.episode_statistics import EndedEpisodes, EpisodeStatistics
 from softstep.training.replay import Window
@@ -36,7 +36,7 @@ class Driver(Protocol):
         """Episode statistics of the real agents."""
         ...
 
-    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> list[FinishedEpisode]:
+    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> np.ndarray:
         """Run iterations, whose numbers do not depend on how many run in one call.
 
         Args:
@@ -44,7 +44,7 @@ class Driver(Protocol):
             learning: whether gradient steps are taken.
             seconds: time after which no further iteration begins; at least one is run.
 
-        Returns: the episodes that finished, in chronological order.
+        Returns: the episodes that finished (`FINISHED_EPISODE`), in chronological order.
         """
         ...
 
@@ -96,9 +96,15 @@ def replay_window(config: Config) -> Window:
     return Window(replay_capacity(config), config.n_step, config.num_envs)
 
 
-def finished_episodes(ended: EndedEpisodes, env_steps: int) -> list[FinishedEpisode]:
-    """List the episodes that ended at environment step `env_steps`."""
-    return [
-        FinishedEpisode(int(agent), env_steps, float(ended.returns[agent, env]), int(ended.lengths[agent, env]))
-        for agent, env in np.argwhere(ended.lengths)
-    ]
+def finished_episodes(ended: EndedEpisodes, env_steps: np.ndarray) -> np.ndarray:
+    """Return the episodes (`FINISHED_EPISODE`) that ended at some vector steps, in chronological order.
+
+    Args:
+        ended: returns and lengths (S, W, E) at S vector steps.
+        env_steps: the environment steps (S,) at their ends.
+    """
+    steps, agents, _ = at = np.nonzero(ended.lengths)
+    episodes = np.empty(len(steps), FINISHED_EPISODE)
+    episodes["agent"], episodes["env_steps"] = agents, env_steps[steps]
+    episodes["episode_return"], episodes["length"] = ended.returns[at], ended.lengths[at]
+    return episodes

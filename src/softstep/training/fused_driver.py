@@ -16,7 +16,6 @@ from softstep.config import Config
 from softstep.envs import CompiledEnv
 from softstep.errors import EnvironmentFailed
 from softstep.learner.networks import flatten_parameters
-from softstep.records.events import FinishedEpisode
 from softstep.training.block import Block, BlockInputs, BlockState, padded_agents
 from softstep.training.driver import finished_episodes, replay_capacity, replay_window
 from softstep.training.episode_statistics import (
@@ -79,7 +78,7 @@ class FusedDriver:
         """Episode statistics of the real agents."""
         return jax.tree.map(lambda a: np.array(a[: self._agents]), self._loop.statistics)
 
-    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> list[FinishedEpisode]:
+    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> np.ndarray:
         """Run up to `count` iterations: a compiled loop cannot look at the clock, so `seconds` limits their number.
 
         As long as their time is unknown, it limits it to one.
@@ -96,12 +95,11 @@ class FusedDriver:
         scheduled = schedules(config, self._exploration, self.iteration, drawn_ahead(config))
         draws = self._block.draw(self.iteration)
         self._loop, ended = self._run(self._loop, draws, scheduled, self._decay, count, self.inputs, learning=learning)
-        lengths = np.asarray(ended.lengths)[:count, :, : self._agents]
-        returns = np.asarray(ended.returns)[:count, :, : self._agents]
-        finished = list[FinishedEpisode]()
-        for n, v in np.argwhere(lengths.any((2, 3))):
-            at = ((self.iteration + n) * config.vector_steps + v + 1) * config.num_envs
-            finished += finished_episodes(EndedEpisodes(returns[n, v], lengths[n, v]), int(at))
+        steps = count * config.vector_steps
+        shape = (steps, config.width, config.num_envs)
+        returns, lengths = (np.asarray(part)[:count].reshape(shape)[:, : self._agents] for part in ended)
+        at = (self.iteration * config.vector_steps + np.arange(steps) + 1) * config.num_envs
+        finished = finished_episodes(EndedEpisodes(returns, lengths), at)
         self.iteration += count
         self._iteration_seconds = (time.monotonic() - started) / count
         return finished

@@ -15,10 +15,11 @@ from softstep.envs import HostEnvs, Step
 from softstep.errors import EnvironmentFailed, in_words
 from softstep.learner.contract import UpdateNoise
 from softstep.learner.networks import flatten_parameters
-from softstep.records.events import FinishedEpisode
+from softstep.records.events import FINISHED_EPISODE
 from softstep.training.block import Block, BlockInputs, BlockState
 from softstep.training.driver import finished_episodes, replay_window
 from softstep.training.episode_statistics import (
+    EndedEpisodes,
     EpisodeStatistics,
     add_rewards,
     close_episodes,
@@ -93,9 +94,9 @@ class HostDriver:
         widths[axis] = (0, empty)
         return np.pad(values, widths)
 
-    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> list[FinishedEpisode]:
+    def advance(self, count: int, *, learning: bool, seconds: float = math.inf) -> np.ndarray:
         """Run up to `count` iterations."""
-        finished, deadline = list[FinishedEpisode](), time.monotonic() + seconds
+        finished, deadline = list[np.ndarray](), time.monotonic() + seconds
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
         scheduled = schedules(self._config, self._exploration, self.iteration, count)
         for n in range(count):
@@ -111,9 +112,9 @@ class HostDriver:
             self.iteration += 1
             if time.monotonic() > deadline:
                 break
-        return finished
+        return np.concatenate(finished) if finished else np.empty(0, FINISHED_EPISODE)
 
-    def _collect(self, draw: Draws, linear_epsilon: Any, *, learning: bool) -> list[FinishedEpisode]:
+    def _collect(self, draw: Draws, linear_epsilon: Any, *, learning: bool) -> list[np.ndarray]:
         """Make the iteration's vector steps and store them.
 
         Args:
@@ -121,9 +122,9 @@ class HostDriver:
             linear_epsilon: ε (V, W) under the linear schedule.
             learning: whether learning has started.
 
-        Returns: the episodes that finished.
+        Returns: the episodes that finished at each vector step at which some did.
         """
-        config, finished = self._config, list[FinishedEpisode]()
+        config, finished = self._config, list[np.ndarray]()
         rows, valid, counted = self._new_rows(), list[np.ndarray](), 0
         layout, keys = self._block.layout, draw.env_keys
         observation, action, reward, discount, next_observation = layout.columns(rows)
@@ -147,7 +148,9 @@ class HostDriver:
             if layout.n_step > 1:
                 layout.ended(rows)[v] = ended
             self.statistics, closed = close_episodes(np, self._decay, self.statistics, ended)
-            finished, counted = finished + finished_episodes(closed, at), v + 1
+            this_step = EndedEpisodes(closed.returns[None], closed.lengths[None])
+            finished.append(finished_episodes(this_step, np.array([at])))
+            counted = v + 1
             if self._decay is not None:
                 self._acting.begin(draw, self._epsilon(linear_epsilon), learning=learning)
         self._count_steps(reward[counted:], valid[counted:])

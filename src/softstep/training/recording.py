@@ -120,6 +120,7 @@ def record(trainer: Trainer, eval_returns: np.ndarray | None = None) -> list[Rec
     columns = {name: np.asarray(column).tolist() for name, column in measures._asdict().items()}
     losses, statistics = np.asarray(driver.state.loss_sum), driver.statistics
     since = trainer.gradient_steps - (history.records[-1].gradient_steps if history.records else 0)
+    train_returns = history.episodes.train_returns().tolist()
     rows = [
         Record(
             arm=agent.arm,
@@ -130,7 +131,7 @@ def record(trainer: Trainer, eval_returns: np.ndarray | None = None) -> list[Rec
             env_steps=trainer.env_steps,
             gradient_steps=trainer.gradient_steps,
             episodes=int(statistics.episodes[w]),
-            train_return=history.episodes.train_return(w),
+            train_return=train_returns[w],
             eval_return=math.nan if eval_returns is None else float(eval_returns[w]),
             loss=float(losses[w]) / since if since else math.nan,
             **{name: column[w] for name, column in columns.items()},
@@ -144,6 +145,6 @@ def record(trainer: Trainer, eval_returns: np.ndarray | None = None) -> list[Rec
 
 def mean_return(trainer: Trainer, window: int = RETURN_WINDOW) -> float:
     """Return the mean over the agents of their training returns; NaN before the first episode ends."""
-    returns = [trainer.history.episodes.train_return(agent, window) for agent in range(len(trainer.block.agents))]
-    known = [mean for mean in returns if not math.isnan(mean)]
+    returns = trainer.history.episodes.train_returns(window)
+    known = returns[~np.isnan(returns)].tolist()
     return math.fsum(known) / len(known) if known else math.nan

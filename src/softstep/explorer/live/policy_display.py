@@ -93,17 +93,17 @@ class PolicyDisplay:
         self._play(steps)
         trainer = self._trainer
         trained, spent = (sum(column) for column in zip(*self._rates, strict=True)) if self._rates else (0, 0.0)
+        means = trainer.history.episodes.train_returns(SHOWN_RETURNS).tolist()
         return {
             "env_steps": trainer.env_steps,
             "gradient_steps": trainer.gradient_steps,
             "steps_per_second": round(trained / spent) if spent else 0,
-            "arms": [self._arm_frame(w) for w in range(len(self._players))],
+            "arms": [self._arm_frame(w, mean) for w, mean in enumerate(means)],
         }
 
-    def _arm_frame(self, w: int) -> dict[str, Any]:
-        """Return the part of the frame for arm number `w`."""
-        agent, history, player = self._trainer.agents[w], self._trainer.history, self._players[w]
-        mean = history.episodes.train_return(w, SHOWN_RETURNS)
+    def _arm_frame(self, w: int, mean: float) -> dict[str, Any]:
+        """Return the part of the frame for arm number `w`, whose training return is `mean`."""
+        agent, player = self._trainer.agents[w], self._players[w]
         values, action = choice(self._policies[w], player.observation)
         return {
             "name": agent.arm,
