@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import jax
 
 from softstep.errors import ConfigError
-from softstep.jax_settings.table import PER_PROCESS, PINNED
+from softstep.jax_settings.table import PER_PROCESS, pinned_on
 
 
 class _Thread(threading.local):
@@ -61,13 +61,13 @@ def unpinned() -> Iterator[None]:
 def settings_differ() -> bool:
     """Return whether the settings here and now are others than the pinned ones."""
     current = jax.config.values
-    return any(current[name] != value for name, value in PINNED.items())
+    return any(current[name] != value for name, value in pinned_on(platform()).items())
 
 
 def _pin() -> contextlib.ExitStack:
     """Set the pinned settings in this thread until the stack is closed."""
     pins = contextlib.ExitStack()
-    for name, value in PINNED.items():
+    for name, value in pinned_on(platform()).items():
         pins.enter_context(getattr(jax, name.removeprefix("jax_"))(value))
     return pins
 
@@ -75,7 +75,7 @@ def _pin() -> contextlib.ExitStack:
 def _check_process() -> None:
     current = jax.config.values
     for name, value in PER_PROCESS.items():
-        if current[name] != value:
+        if current.get(name, value) != value:  # later releases of JAX have dropped settings
             raise ConfigError(
                 f"{name} = {current[name]!r} changes what JAX computes in this whole process: leave it at {value!r},"
                 f" its default (unset {name.upper()}, or remove jax.config.update from the module that sets it)"

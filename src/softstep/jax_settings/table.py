@@ -25,6 +25,10 @@ PINNED: Mapping[str, Any] = {
 }
 """Settings that JAX can set for one thread and for the length of a block of code: `pinned` sets them."""
 
+ON_A_GPU: Mapping[str, Any] = {"jax_default_matmul_precision": "highest"}
+"""What differs there: a GPU's matrix units round the factors of a product to 10 bits unless they are asked for float32.
+On an H100 the product of two 64 × 64 matrices was off by 3e-4 of its largest number, and by 2e-7 in float32."""
+
 PER_PROCESS: Mapping[str, Any] = {
     "jax_random_seed_offset": 0,
     "jax_disable_most_optimizations": False,
@@ -41,6 +45,11 @@ def environment() -> dict[str, str]:
     return {"JAX_PLATFORMS": "cpu"} | {name.upper(): str(value) for name, value in values.items()}
 
 
-def recorded() -> dict[str, Any]:
+def pinned_on(device: str) -> dict[str, Any]:
+    """Return the settings under which softstep computes on a device, `cpu` or `gpu`."""
+    return {**PINNED, **(ON_A_GPU if device == "gpu" else {})}
+
+
+def recorded(device: str) -> dict[str, Any]:
     """Return what `versions.json` records of JAX's settings; XLA_FLAGS are not pinned, only recorded."""
-    return {"jax_settings": {**PINNED, **PER_PROCESS}, "xla_flags": os.environ.get("XLA_FLAGS", "")}
+    return {"jax_settings": {**pinned_on(device), **PER_PROCESS}, "xla_flags": os.environ.get("XLA_FLAGS", "")}

@@ -34,7 +34,7 @@ def versions(config: Config, device: Device = "cpu") -> dict[str, Any]:
         "device": device,
         "cpu": cpu_model(),
         "kernels": switch.state() if device == "cpu" else "off (GPU)",
-        **table.recorded(),
+        **table.recorded(device),
         "block_width": config.width,
         "env": config.env if ":" in config.env else f"gymnasium:{config.env}",
     }

@@ -38,11 +38,12 @@ def settings(*, overlap: bool, device: Device = "cpu") -> dict[str, str]:
 
     Args:
         overlap: let an update run while Python continues.
-        device: where the worker computes. The kernels are code for a CPU, so that they are off on a GPU.
+        device: where the worker computes. The kernels are code for a CPU, so that they are off on a GPU, whose only
+            worker has all threads of the CPU to compile with.
     """
     on_device = {} if device == "cpu" else {"JAX_PLATFORMS": PLATFORMS[device], switch.VARIABLE: "0"}
     return (
-        ONE_THREAD
+        (ONE_THREAD if device == "cpu" else {})
         | table.environment()
         | user_code.worker_environment()
         | switch.environment()
