@@ -59,9 +59,20 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def gpu_model() -> str | None:
+    """Return the name of the first GPU that NVIDIA's driver knows, or None."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return listed.stdout.strip().partition("\n")[0] or None
+
+
 def describe() -> dict[str, Any]:
     """Return the description of the machine that every result records."""
     return {
+        "gpu": gpu_model(),
         "cpu": cpu_model(),
         "cores": len(cores()),
         "system": platform.platform(),

@@ -103,8 +103,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     log = ProgressLog([len(block) for block in config.blocks()])
     RUNS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=RUNS) as folder:
-        softstep.train(config, Path(folder) / "run", workers=request["workers"], view=log)
-    agent_steps, seconds = throughput(log.blocks, request["warm"], request["workers"])
+        out = Path(folder) / "run"
+        softstep.train(config, out, workers=request["workers"], device=request.get("device", "cpu"), view=log)
+    agent_steps, seconds = throughput(log.blocks, request["warm"], request["workers"] or 1)
     return {
         "rate": agent_steps / seconds,
         "agent_steps": agent_steps,

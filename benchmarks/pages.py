@@ -80,6 +80,12 @@ README_LINES = [
         "{recipe[core for core: 1 agent].ratio}, {recipe[core for core: 8 agents].ratio}, "
         "{recipe[core for core: 64 agents].ratio}",
     ),
+    (
+        "CartPole on a GPU beside the recipe on the same card (`gpu`): 1 024 and 16 384 agents",
+        "{gpu[1024 agents].ours}, {gpu[16384 agents].ours} agent-steps/s",
+        "{gpu[1024 agents].peer}, {gpu[16384 agents].peer}",
+        "{gpu[1024 agents].ratio}, {gpu[16384 agents].ratio}",
+    ),
     _beside_peers("SAC on Pendulum (`actor_critic`), 64-64, 8 agents, as shipped", "as shipped: SAC 64-64"),
     _beside_peers("the same, one core and one thread on both sides", "core for core: SAC 64-64"),
     _beside_peers("256-256, minibatches of 256, where arithmetic rules, one core", "core for core: SAC 256-256"),
@@ -283,11 +289,11 @@ class Saved:
     def circumstances(self) -> str:
         """Return day, machine, commit, and whether the machine was quiet."""
         content, machine = self._content, self._content["machine"]
-        commit, quiet = content.get("commit"), content.get("quiet")
+        commit, quiet, gpu = content.get("commit"), content.get("quiet"), machine.get("gpu")
         return ", ".join(
             (
                 content["time"][:10],
-                f"{machine['cpu']}, {machine['cores']} cores",
+                f"{machine['cpu']}, {machine['cores']} cores" + (f", {gpu}" if gpu else ""),
                 f"commit {commit[:12]}{' with changes' * commit.endswith('+')}" if commit else "commit not recorded",
                 {None: "load of the machine recorded before the start only", True: "a quiet machine"}.get(
                     quiet, "NOT a quiet machine"
