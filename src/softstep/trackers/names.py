@@ -6,16 +6,14 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 
 from softstep.errors import ConfigError, near
-from softstep.extras import MissingExtra
+from softstep.extras import LIBRARIES, MissingExtra
 from softstep.records.sink import Sink
 from softstep.trackers.mlflow import MLflow
 from softstep.trackers.tensorboard import TensorBoard
 from softstep.trackers.wandb import WeightsAndBiases
 
 SINKS: Mapping[str, Callable[[], Sink]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
-"""Makers of the sinks that have a name."""
-LIBRARIES = {"wandb": "wandb", "mlflow": "mlflow"}
-"""Libraries that a sink imports, which are extras of the same name as the sink."""
+"""Makers of the sinks that have a name. The libraries that a sink imports are an extra of the same name."""
 
 Log = Sequence[str | Sink]
 """Where records go: names of `SINKS`, and sinks of the user's own."""
@@ -48,6 +46,6 @@ def check(log: Log) -> None:
 def _check_name(name: str) -> None:
     if name not in SINKS:
         raise ConfigError(f"log: {name!r} is not one of {', '.join(SINKS)}{near(name, list(SINKS))}")
-    library = LIBRARIES.get(name)
-    if library is not None and importlib.util.find_spec(library) is None:
-        raise MissingExtra(f"logging to {name}", library, name)
+    for library in LIBRARIES.get(name, ()):
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtra(f"logging to {name}", library, name)
