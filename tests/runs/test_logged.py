@@ -210,8 +210,8 @@ def test_a_tracker_with_a_server_receives_a_part_of_a_large_population(
     monkeypatch.setattr(softstep.runs.logged, "MOST_AGENTS", 3)
     tape = Tape()
     monkeypatch.setitem(names.SINKS, "mlflow", lambda: tape)
-    monkeypatch.setattr(names, "LIBRARIES", {"mlflow": "json"})
-    monkeypatch.setattr(softstep.runs.logged, "LIBRARIES", {"mlflow": "json"})
+    monkeypatch.setattr(names, "LIBRARIES", {"mlflow": ("json",)})
+    monkeypatch.setattr(softstep.runs.logged, "LIBRARIES", {"mlflow": ("json",)})
     with pytest.warns(RuntimeWarning, match="mlflow receives 3 of the 4 agents, the first seeds of every arm"):
         untrained(tmp_path / "run", ["mlflow"])
 
@@ -248,7 +248,7 @@ def test_the_flag_names_sinks(words: list[str], logged: tuple[str, ...] | None) 
 def test_a_wrong_flag_is_one_line_and_leaves_no_folder(
     log: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "LIBRARIES", {"mlflow": "no_such_library"})
+    monkeypatch.setattr(names, "LIBRARIES", {"mlflow": ("no_such_library",)})
     assert main([*COMMAND, "--out", str(tmp_path / "run"), "--log", log]) == 2
     printed = capsys.readouterr()
     assert printed.err.count("\n") == 1

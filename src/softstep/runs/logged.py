@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from softstep.extras import LIBRARIES
 from softstep.files import json_text
 from softstep.records.events import Progress, Record
 from softstep.records.sink import LoggedAgent, LoggedRun
@@ -16,7 +17,7 @@ from softstep.runs import checkpoints
 from softstep.runs.run_folder import RunFolder, read_result, write_results
 from softstep.runs.worker_pool import RunView
 from softstep.trackers.delivery import Deliveries, delivering
-from softstep.trackers.names import LIBRARIES, Log, check, make_sinks
+from softstep.trackers.names import Log, check, make_sinks
 from softstep.trackers.scalars import MOST_AGENTS
 
 LOGGED_FILE = "logged.json"
