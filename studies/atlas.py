@@ -42,6 +42,9 @@ SCALES = {
     "acrobot": (-497.0, -100.0),
     "mountain-car": (-200.0, -110.0),
     "lunar-lander": (-184.0, 200.0),
+    "breakout": (0.4, 28.0),
+    "space-invaders": (4.4, 131.0),
+    "freeway": (0.35, 58.0),
     "pendulum": (-1_241.0, -150.0),
     "continuous-lander": (-210.0, 200.0),
 }
