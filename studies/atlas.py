@@ -47,6 +47,7 @@ SCALES = {
     "freeway": (0.35, 58.0),
     "pendulum": (-1_241.0, -150.0),
     "continuous-lander": (-210.0, 200.0),
+    "bipedal-walker": (-100.0, 300.0),
 }
 """Returns that are normalized to 0 (uniformly random actions) and to 1 (the threshold), by study."""
 
