@@ -28,8 +28,8 @@ from softstep.kernels.native import Emit
 LAYOUT_VERSION = (0, 3)
 """Version (major, minor) of XLA's interface that the offsets below are taken from; the handler reports it to XLA."""
 
-KNOWN_VERSIONS = frozenset({LAYOUT_VERSION})
-"""Versions of the interface whose structures have these offsets."""
+KNOWN_VERSIONS = frozenset({LAYOUT_VERSION, (0, 4)})
+"""Versions of the interface whose structures have these offsets: those of JAX 0.10 and 0.11."""
 
 # Offsets of the fields that the handler reads or writes, in bytes, on 64-bit machines.
 FRAME_EXTENSION, FRAME_STAGE, FRAME_ARGUMENTS, FRAME_RESULTS = 8, 32, 72, 112
