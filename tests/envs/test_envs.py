@@ -148,13 +148,18 @@ def test_gymnasium_rows_never_cross_an_episode(num_envs: int, terminal: bool) ->
         np.testing.assert_array_equal(t[1:], np.where(end[:-1], 0, t[:-1] + 1))
 
 
+def assert_whole_episodes(finished: np.ndarray) -> None:
+    """Assert that each return is that of all steps of an episode whose rewards are 1, 2, 3, …."""
+    assert len(finished)
+    np.testing.assert_array_equal(finished["episode_return"], finished["length"] * (finished["length"] + 1) / 2)
+
+
 def test_returns_and_lengths_cover_whole_episodes() -> None:
     config = small(env="RecorderProbe-v0", learning_starts=600)
     driver = make_driver(config)
     finished = advance(driver, config, 100)
-    assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in finished)
-    ends = np.cumsum([f.length for f in finished])
-    np.testing.assert_array_equal([f.env_steps for f in finished], ends)
+    assert_whole_episodes(finished)
+    np.testing.assert_array_equal(finished["env_steps"], np.cumsum(finished["length"]))
     assert driver.statistics.episodes[0] == len(finished)
 
 
@@ -211,7 +216,7 @@ def test_the_step_on_which_envpool_only_resets_is_not_a_transition(monkeypatch: 
     assert 200 < len(rows.reward) < 600
     np.testing.assert_array_equal(rows.next_observation, rows.observation + np.array([0, 1]))
     np.testing.assert_array_equal(rows.discount == 0, rows.action == 3)
-    assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in finished)
+    assert_whole_episodes(finished)
 
 
 @pytest.mark.parametrize("quantity", ["reward", "observation"])
@@ -286,7 +291,7 @@ def test_an_environment_that_cannot_replay_starts_new_episodes() -> None:
     assert first.statistics.lengths.any()
     second.restore(first.snapshot(), remembered(first), first.iteration)
     assert not second.statistics.lengths.any()
-    assert all(f.episode_return == f.length * (f.length + 1) / 2 for f in advance(second, config, 50))
+    assert_whole_episodes(advance(second, config, 50))
 
 
 def test_an_environment_may_observe_a_list() -> None:
