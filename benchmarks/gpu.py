@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +10,6 @@ from typing import Any, NamedTuple
 from benchmarks import cartpole, measure, peers
 from benchmarks.measure import Result, Sample, rates
 from benchmarks.table import Row, rate_row
-from softstep.config import Config
 from softstep.runs import device
 
 NOTES = [
@@ -65,21 +63,13 @@ def _row(agents: int, samples: dict[str, list[Sample]]) -> Row:
 def _sides(size: Size, where: device.Device) -> dict[str, Any]:
     sides: dict[str, Any] = {}
     for work in size.populations:
-        config = dataclasses.replace(cartpole.config(work.steps), seeds=work.agents)
-        sides[f"softstep, {work.agents}"] = partial(_ours, config, work.warm, where)
+        config = device.with_wide_blocks(dataclasses.replace(cartpole.config(work.steps), seeds=work.agents), where)
+        sides[f"softstep, {work.agents}"] = partial(measure.ours, config, warm=work.warm, device=where)
         request = cartpole.peer_settings(config) | {
             "do": "speed", "env": "CartPole-v1", "agents": work.agents, "warm": 50, "steps": work.peer_steps,
         }  # fmt: skip
         sides[f"recipe, {work.agents}"] = partial(_recipe, request, where)
     return sides
-
-
-def _ours(config: Config, warm: int, where: device.Device) -> Sample:
-    config = device.with_wide_blocks(config, where)
-    if where == "cpu":
-        return measure.ours(config, warm=warm)
-    request = {"config": json.loads(config.to_json()), "warm": warm, "workers": None, "device": where}
-    return measure.run_request([sys.executable, "-m", "benchmarks.ours"], request)
 
 
 def _recipe(request: dict[str, Any], where: device.Device) -> Sample:

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import machine, peers
 from benchmarks.table import Row, format_number, render
 from softstep.config import Config
+from softstep.runs.device import Device
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -96,7 +97,9 @@ def rates(samples: Sequence[Sample]) -> list[float]:
     return [sample["rate"] for sample in samples]
 
 
-def ours(config: Config, *, warm: int, workers: int | None = None, one_core: bool = False) -> Sample:
+def ours(
+    config: Config, *, warm: int, workers: int | None = None, one_core: bool = False, device: Device = "cpu"
+) -> Sample:
     """Sample softstep by training `config` in worker processes.
 
     Args:
@@ -104,6 +107,7 @@ def ours(config: Config, *, warm: int, workers: int | None = None, one_core: boo
         warm: Environment steps of each block before timing starts.
         workers: Number of worker processes, by default one per core.
         one_core: Use one worker with one thread, on the same core as the process that started it.
+        device: Where to train; on a GPU one worker trains all blocks.
 
     Returns:
         The sample of `benchmarks.ours`: rate, agent-steps, seconds, gradient steps and peak memory.
@@ -111,7 +115,8 @@ def ours(config: Config, *, warm: int, workers: int | None = None, one_core: boo
     request = {
         "config": json.loads(config.to_json()),
         "warm": warm,
-        "workers": 1 if one_core else workers or workers_for(config),
+        "workers": 1 if one_core or device == "gpu" else workers or workers_for(config),
+        "device": device,
     }
     return run_request([sys.executable, "-m", "benchmarks.ours"], request, one_core=one_core)
 

@@ -103,9 +103,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     log = ProgressLog([len(block) for block in config.blocks()])
     RUNS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=RUNS) as folder:
-        out = Path(folder) / "run"
-        softstep.train(config, out, workers=request["workers"], device=request.get("device", "cpu"), view=log)
-    agent_steps, seconds = throughput(log.blocks, request["warm"], request["workers"] or 1)
+        workers = None if request["device"] == "gpu" else request["workers"]
+        softstep.train(config, Path(folder) / "run", workers=workers, device=request["device"], view=log)
+    agent_steps, seconds = throughput(log.blocks, request["warm"], request["workers"])
     return {
         "rate": agent_steps / seconds,
         "agent_steps": agent_steps,

@@ -290,14 +290,13 @@ class Saved:
         """Return day, machine, commit, and whether the machine was quiet."""
         content, machine = self._content, self._content["machine"]
         commit, quiet, gpu = content.get("commit"), content.get("quiet"), machine.get("gpu")
+        recorded = "recorded before the start only" if "load" in machine else "not recorded"
         return ", ".join(
             (
                 content["time"][:10],
                 f"{machine['cpu']}, {machine['cores']} cores" + (f", {gpu}" if gpu else ""),
                 f"commit {commit[:12]}{' with changes' * commit.endswith('+')}" if commit else "commit not recorded",
-                {None: "load of the machine recorded before the start only", True: "a quiet machine"}.get(
-                    quiet, "NOT a quiet machine"
-                ),
+                {None: f"load of the machine {recorded}", True: "a quiet machine"}.get(quiet, "NOT a quiet machine"),
             )
         )
 

@@ -273,3 +273,9 @@ def test_other_flags_of_xla_give_a_warning(cartpole: Run, monkeypatch: pytest.Mo
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
     with pytest.warns(UserWarning, match="XLA_FLAGS was unset, is --xla_cpu_enable_fast_math=true"):
         softstep.resume(out, execute=run_blocks_here)
+
+
+def test_a_setting_that_this_jax_does_not_have_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PER_PROCESS, "jax_dropped_in_a_later_release", 0)  # type: ignore[arg-type]
+    with pinned():
+        pass

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -19,7 +20,7 @@ from softstep.errors import ConfigError
 from softstep.jax_settings import pinned
 from softstep.runs import checkpoints, device, worker_env
 from softstep.runs.api import Run
-from softstep.runs.versions import recorded_device
+from softstep.runs.versions import recorded_device, versions
 from softstep.settings import Arm
 from softstep.worker import in_process
 
@@ -140,6 +141,16 @@ def test_what_a_gpu_cannot_do_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_on_a_gpu_products_are_computed_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pinned, "platform", lambda: "gpu")
+    with pinned.pinned():
+        assert jax.config.jax_default_matmul_precision == "highest"
+    recorded = {
+        name: versions(small(), name)["jax_settings"]["jax_default_matmul_precision"] for name in ("cpu", "gpu")
+    }
+    assert recorded == {"cpu": None, "gpu": "highest"}
+
+
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"device = 'tpu' must be cpu or gpu"):
         device.check(small(), "tpu", None)
@@ -155,4 +166,5 @@ def test_blocks_are_as_wide_as_they_may_be(agents: int, width: int) -> None:
 def test_a_worker_for_a_gpu_asks_jax_for_one_and_leaves_the_kernels_off() -> None:
     settings = worker_env.settings(overlap=False, device="gpu")
     assert (settings["JAX_PLATFORMS"], settings["SOFTSTEP_KERNELS"]) == ("cuda", "0")
+    assert not worker_env.ONE_THREAD.keys() & settings.keys()
     assert worker_env.settings(overlap=False)["JAX_PLATFORMS"] == "cpu"
