@@ -52,6 +52,15 @@ class SlowAndMortal(Slow):
             signal.signal(number, signal.SIG_DFL)
 
 
+class SlowFromFifthStep(Counting):
+    """Takes a minute for each step of an episode from its fifth."""
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        if self.t >= 4:
+            time.sleep(60)
+        return super().step(action)
+
+
 class SlowToEvaluate(Counting):
     """Takes 0.3 s per step if it is made once the file `training` exists: for an evaluation."""
 
@@ -158,7 +167,7 @@ class Prints(Counting):
 
 
 for env in (
-    Counting, Slow, SlowAndMortal, SlowToEvaluate, SlowToMake, Asks, Debugs, ReadsLine, ThreadLeft, ForkLeft,
-    ProgramLeft, EndsItsChildren, Moves, Prints,
+    Counting, Slow, SlowAndMortal, SlowFromFifthStep, SlowToEvaluate, SlowToMake, Asks, Debugs, ReadsLine,
+    ThreadLeft, ForkLeft, ProgramLeft, EndsItsChildren, Moves, Prints,
 ):  # fmt: skip
     gymnasium.register(f"{env.__name__}-v0", env)
