@@ -8,14 +8,14 @@ from typing import Any, Literal, NamedTuple
 
 from benchmarks import floor, measure
 from benchmarks.measure import BenchmarkError, Result, Sample, rates
-from benchmarks.table import Row, rate_row, spread
+from benchmarks.table import Row, Unit, rate_row, spread
 from softstep.config import Config
 from softstep.target import TargetUpdate
 
 Algorithm = Literal["ddpg", "td3", "sac"]
 
 AGENTS = 8
-UNIT = "µs per agent-step"
+UNIT: Unit = "µs per agent-step"
 OURS = "softstep"
 SHAPE = {"observation": 3, "actions": 1}
 """Numbers in Pendulum's observations and actions."""
@@ -66,7 +66,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(
-    3, 1, ours=11_000, warm=1_000, wide=300, wide_warm=30, rejax=2_000, rejax_wide=100, sbx=2_500, sb3=1_000,
+    3, 1, ours=15_000, warm=5_000, wide=300, wide_warm=30, rejax=2_000, rejax_wide=100, sbx=2_500, sb3=1_000,
     gymnasium_wide=400,
 )  # fmt: skip
 QUICK = Size(

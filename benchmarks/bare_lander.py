@@ -16,9 +16,9 @@ from typing import Any
 
 from gymnasium.envs.box2d.lunar_lander import LunarLander as GymnasiumLander
 
-from softstep.envs.lunar_lander import LunarLander as LeanerLander
+from softstep.envs.lunar_lander import faster_lander
 
-LANDERS: dict[str, Any] = {"leaner": LeanerLander, "gymnasium": GymnasiumLander}
+LANDERS: dict[str, Any] = {"leaner": faster_lander(), "gymnasium": GymnasiumLander}
 
 AT_A_TIME = 200
 """Steps between two looks at the clock."""

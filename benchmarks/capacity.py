@@ -31,7 +31,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(rounds=3, capacities=(10_000, 100_000, 1_000_000), compiled=60_000, host=60_000, warm=12_000)
-QUICK = Size(rounds=1, capacities=(1_000, 5_000, 10_000), compiled=40_000, host=20_000, warm=1_000)
+QUICK = Size(rounds=1, capacities=(1_000, 5_000, 10_000), compiled=40_000, host=20_000, warm=5_000)
 
 
 def configs(size: Size) -> dict[str, Config]:

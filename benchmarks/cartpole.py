@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from benchmarks import measure
 from benchmarks.measure import Result, Sample, rates
-from benchmarks.table import Row, rate_row
+from benchmarks.table import Row, Unit, rate_row
 from softstep.config import Config
 from softstep.target import TargetUpdate
 
 AGENTS = 8
-UNIT = "µs per agent-step"
+UNIT: Unit = "µs per agent-step"
 
 NOTES = [
     "as shipped: the whole machine, default threads on each side. core for core: one core, one thread on both sides.",
@@ -36,7 +36,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(rounds=3, ours=60_000, warm=8_000, rejax=10_000, sb3=4_000)
-QUICK = Size(rounds=1, ours=8_000, warm=2_000, rejax=500, sb3=500)
+QUICK = Size(rounds=1, ours=8_000, warm=5_000, rejax=500, sb3=500)
 
 
 def config(steps: int, *, one_core: bool = False) -> Config:

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from http.cookiejar import CookieJar
 from typing import Any
@@ -26,7 +26,7 @@ from benchmarks import machine, measure
 from benchmarks.measure import ROOT, SOFTSTEP, BenchmarkError, Result, Sample
 from benchmarks.table import Row, spread
 
-SLIDERS = {
+SLIDERS: dict[str, dict[str, Sequence[Any]]] = {
     "one-network": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
     "two-networks": {"alpha": [0.1, 0.5, 1.0], "c": [0.5, 0.9]},
     "filter": {"c": [0.5, 0.9, 0.99, 0.995]},

@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(3, (Work(1_024, 26_000, 6_000, 20_000), Work(16_384, 10_500, 5_100, 3_000)))
-QUICK = Size(1, (Work(8, 8_000, 2_000, 200),))
+QUICK = Size(1, (Work(8, 8_000, 5_000, 200),))
 
 
 def run(*, quick: bool) -> Result:

@@ -43,7 +43,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(rounds=3, ours=60_000, warm=12_000, sb3=6_000, bare_seconds=5.0)
-QUICK = Size(rounds=1, ours=10_000, warm=1_000, sb3=1_000, bare_seconds=0.5)
+QUICK = Size(rounds=1, ours=10_000, warm=5_000, sb3=1_000, bare_seconds=0.5)
 
 
 def config(steps: int, agents: int) -> Config:

@@ -111,7 +111,12 @@ def ours(
 
     Returns:
         The sample of `benchmarks.ours`: rate, agent-steps, seconds, gradient steps and peak memory.
+
+    Raises:
+        ValueError: The first record, for which a program is compiled, would be timed.
     """
+    if warm < config.record_every < config.total_steps:
+        raise ValueError(f"warm = {warm} ends before the first record: make it {config.record_every} or more")
     request = {
         "config": json.loads(config.to_json()),
         "warm": warm,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -59,9 +60,8 @@ def run(*, quick: bool) -> Result:
     """Measure the first slider of some rooms."""
     if CHROMIUM is None:
         raise BenchmarkError("no Chromium is installed (Debian: apt-get install chromium)")
-    samples = measure.alternate(
-        {f"slider {room} in a notebook": lambda room=room: slider_latency(room) for room in ROOMS}, 1 if quick else 3
-    )
+    sides = {f"slider {room} in a notebook": partial(slider_latency, room) for room in ROOMS}
+    samples = measure.alternate(sides, 1 if quick else 3)
     rows = [
         Row(f"{name}, p95", "s", spread([s["seconds"] for s in side]), required=0.05, sense="at most")
         for name, side in samples.items()

@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(3, agent_steps=400_000, warm=8_000, peer_agent_steps=80_000, peer_warm=500, populations=POPULATIONS)
-QUICK = Size(1, agent_steps=16_000, warm=2_000, peer_agent_steps=800, peer_warm=50, populations=(1, 8))
+QUICK = Size(1, agent_steps=16_000, warm=5_000, peer_agent_steps=800, peer_warm=50, populations=(1, 8))
 
 
 def peer_request(agents: int, size: Size) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -52,7 +53,7 @@ NOTES = [
 def run(*, quick: bool) -> Result:
     """Measure the import, --help and second starts."""
     rounds = 2 if quick else 7
-    sides = {
+    sides: dict[str, Callable[[], Sample]] = {
         "import softstep": import_softstep,
         "softstep --help": partial(measure.time_command, [str(SOFTSTEP), "--help"]),
         "softstep train --help": partial(measure.time_command, [str(SOFTSTEP), "train", "--help"]),

@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(rounds=3, ours=40_000, warm=12_000, rejax=6_000, sb3=6_000, populations=POPULATIONS)
-QUICK = Size(1, 12_000, 4_000, 300, 600, (8, 16))
+QUICK = Size(1, 12_000, 5_000, 300, 600, (8, 16))
 
 
 def run(*, quick: bool) -> Result:
@@ -66,7 +66,7 @@ def run(*, quick: bool) -> Result:
     sides["stable-baselines3"] = partial(measure.sb3, sb3_work, one_core=True)
     sides |= floor.sides(quick=quick)
     for width in MAX_TIMES_FLOOR:
-        sides[f"width {width}"] = partial(measure.ours, wide(width, size.ours // 4), warm=size.warm // 4, one_core=True)
+        sides[f"width {width}"] = partial(measure.ours, wide(width, size.ours // 2), warm=size.warm, one_core=True)
     samples = measure.alternate(sides, size.rounds)
     fastest = f"the fastest product, by which the floor divides: {floor.fastest(samples).product}."
     return Result("study", "Populations", _rows(samples, size), samples, [*NOTES, fastest])

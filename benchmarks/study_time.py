@@ -51,7 +51,8 @@ def sample(spec: Spec) -> dict[str, Any]:
     from softstep.worker.in_process import run_blocks_here
 
     processor = SimpleNamespace(perf_counter=time.process_time, monotonic=time.monotonic)
-    loop.time = recording.time = processor  # type: ignore[assignment]
+    for module in (loop, recording):
+        vars(module)["time"] = processor
     config = first_blocks(spec)
     RUNS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RUNS) as folder:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from benchmarks import (
     actor_critic,
+    bare_lander,
     capacity,
     cartpole,
     fast,
@@ -24,6 +28,7 @@ from benchmarks import (
     peers,
     recipe,
     registers,
+    study,
     study_time,
     table,
 )
@@ -240,6 +245,14 @@ def test_every_benchmark_has_a_run_function(name: str) -> None:
     assert callable(importlib.import_module(f"benchmarks.{name}").run)
 
 
+@pytest.mark.parametrize("lander", bare_lander.LANDERS)
+def test_bare_landers_are_stepped_by_processes_of_their_own(lander: str) -> None:
+    request = {"lander": lander, "processes": 2, "seconds": 0.05}
+    command = [sys.executable, "-m", "benchmarks.bare_lander", json.dumps(request)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=measure.ROOT).stdout
+    assert json.loads(printed)["rate"] > 100
+
+
 def test_names_are_listed_and_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     printed = capsys.readouterr().out
@@ -258,6 +271,22 @@ def test_both_sides_of_the_lander_learn_after_every_fourth_step() -> None:
     assert (work.steps_per_iteration, work.updates, work.target.period) == (4, 1, 1)
     assert cartpole.peer_settings(work)["train_every"] == 4
     assert fast.peer_request(0, 240.0)["train_every"] == 4
+
+
+def test_the_first_record_is_not_timed() -> None:
+    work = cartpole.population(8, 12_000)
+    with pytest.raises(ValueError, match="warm = 4999 ends before the first record: make it 5000 or more"):
+        measure.ours(work, warm=4_999)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("module", [actor_critic, capacity, cartpole, lander, recipe, study])
+def test_no_benchmark_asks_for_too_short_a_warm_up(
+    module: ModuleType, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = {"rate": 1e4, "agent_steps": 1e5, "seconds": 10.0, "gradient_steps": 1e5, "peak_mb": 100.0}
+    monkeypatch.setattr(measure, "run_request", lambda *_arguments, **_options: sample)
+    assert module.run(quick=quick).rows
 
 
 def test_runs_of_different_capacities_differ_only_in_capacity() -> None:
