@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -191,12 +192,24 @@ def test_a_compiled_loop_runs_one_iteration_until_its_time_is_known() -> None:
         assert driver.iteration == first + 21
 
 
+RARE = {"record_every": 5000, "eval_every": 5000, "checkpoint_every": 5000}
+
+
 def test_short_iterations_are_drawn_further_ahead() -> None:
-    assert drawn_ahead(small(seeds=8, block_width=8, batch_size=64)) == 256
-    assert 64 < drawn_ahead(small(seeds=16, block_width=16, batch_size=128, memory_size=1000)) < 256
-    assert drawn_ahead(small(seeds=8, block_width=8, batch_size=2048, memory_size=5000)) == 64
-    assert drawn_ahead(small(num_envs=4096, train_every=4096, memory_size=5000)) == 64
-    assert drawn_ahead(small(env="gymnax:Pendulum-v1", algorithm="sac")) == 64
+    rare, short = partial(small, **RARE), partial(small, **RARE, env="gymnax:CartPole-v1", batch_size=64)
+    assert drawn_ahead(short()) == 1024
+    assert drawn_ahead(short(seeds=8, block_width=8)) == 2**18 // (8 * (64 + small().train_every))
+    assert drawn_ahead(rare(env="CartPole-v1", batch_size=64)) == 256
+    assert 64 < drawn_ahead(rare(seeds=16, block_width=16, batch_size=128, memory_size=1000)) < 256
+    assert drawn_ahead(rare(seeds=8, block_width=8, batch_size=2048, memory_size=5000)) == 64
+    assert drawn_ahead(short(num_envs=4096, train_every=4096, memory_size=5000)) == 64
+    assert drawn_ahead(rare(env="gymnax:Pendulum-v1", algorithm="sac")) == 64
+
+
+@pytest.mark.parametrize("event", RARE)
+def test_no_more_is_drawn_than_is_used_until_the_next_event(event: str) -> None:
+    assert drawn_ahead(small(**RARE | {event: 600}, train_every=4)) == 150
+    assert drawn_ahead(small(**RARE | {event: 100}, train_every=4)) == 64
 
 
 def test_a_ring_gives_the_rows_of_one_iteration_back(monkeypatch: pytest.MonkeyPatch) -> None:

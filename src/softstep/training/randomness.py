@@ -30,14 +30,19 @@ class Draws(NamedTuple):
 
 
 def drawn_ahead(config: Config) -> int:
-    """Return the number of iterations that are drawn, and run, in one call: 64, or up to 256 if they need few numbers.
+    """Return the number of iterations that are drawn, and run, in one call: from 64 to 1024, with gymnax.
 
     Between two calls a core is busy for .3 to 1 ms, as long as it takes for ten to forty updates of a small network. A
-    call draws no more than 2¹⁸ numbers, unless 64 iterations need more. With continuous actions, whose noise is drawn
-    too, it is always 64.
+    call draws no more than 2¹⁸ numbers, and no further than the most frequent of records, evaluations and checkpoints,
+    unless 64 iterations go beyond. On the host it is 256 at most, where iterations are longer; with continuous actions,
+    whose noise is drawn too, it is always 64.
     """
+    if config.continuous:
+        return 64
     numbers = config.width * (config.updates * config.batch_size + config.steps_per_iteration)
-    return 64 if config.continuous else min(256, max(64, 2**18 // numbers))
+    event = min(n for n in (config.record_every, config.eval_every, config.checkpoint_every) if n)
+    most = 1024 if config.env.startswith("gymnax:") else 256
+    return min(most, max(64, min(2**18 // numbers, event // config.steps_per_iteration)))
 
 
 def key_for(seed: Array, purpose: str) -> PRNGKeyArray:
