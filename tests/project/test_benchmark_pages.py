@@ -18,8 +18,11 @@ SPEED = re.compile(r"\d (?:µs|steps/s|GFLOP/s|agent-steps/s)")
 
 @pytest.fixture
 def cartpole() -> dict[str, Any]:
-    """The saved result of one benchmark."""
-    return dict(json.loads((RESULTS / "cartpole.json").read_text(encoding="utf-8")))
+    """The saved result of one benchmark, of a day on which neither commit nor load were recorded."""
+    content = dict(json.loads((RESULTS / "cartpole.json").read_text(encoding="utf-8")))
+    content["machine"] |= {"cpu": "AMD EPYC", "cores": 2}
+    rest = {name: value for name, value in content.items() if name not in ("commit", "quiet", "busy")}
+    return rest | {"time": "2026-11-23T07:58:09+00:00"}
 
 
 @pytest.mark.parametrize("page", pages.PAGES)
@@ -75,6 +78,7 @@ def test_the_page_says_where_and_when(cartpole: dict[str, Any], content: dict[st
 def test_a_missed_requirement_is_named(cartpole: dict[str, Any]) -> None:
     row = cartpole["rows"][0]
     row["required"], row["met"] = 12.0, False
+    row["ratio"]["median"] = 9.89
     page = pages.readme(pages.Results({"cartpole": pages.Saved(cartpole)}))
     assert page.endswith("* Missed by `cartpole`: as shipped: rejax (9.89, at least 12 required).")
 
