@@ -106,7 +106,10 @@ def test_a_signal_to_the_group_saves_the_moment_of_the_stop(
 
 
 def test_a_stop_does_not_wait_for_a_long_iteration(tmp_path: Path) -> None:
-    """The second iteration would take three minutes: the stop comes within it on any machine."""
+    """The second iteration would take three minutes, so that the stop comes within it on any machine.
+
+    The first takes a second: after a fast one, none is expected to be slow.
+    """
     process = start("train", "SlowFromFifthStep-v0", *LONG, "--json", "--out", "run", cwd=tmp_path)
     wait_until_training(process)
     time.sleep(0.5)
