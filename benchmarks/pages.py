@@ -143,11 +143,11 @@ README_LINES = [
         "",
     ),
     (
-        "a step with a replay of 100 000 and of 1 000 000 transitions, relative to one of 10 000 (`capacity`)",
+        "extra time of a step with a replay of 100 000 and of 1 000 000 transitions, beside one of 10 000 (`capacity`)",
         "CartPole {capacity[gymnax CartPole, compiled, 100 000: more than at 10 000].ours} % and"
-        " {capacity[gymnax CartPole, compiled, 1 000 000: more than at 10 000].ours} % more; Lunar Lander"
+        " {capacity[gymnax CartPole, compiled, 1 000 000: more than at 10 000].ours} %; Lunar Lander"
         " {capacity[LunarLander-v3, host, 100 000: more than at 10 000].ours} % and"
-        " {capacity[LunarLander-v3, host, 1 000 000: more than at 10 000].ours} % more",
+        " {capacity[LunarLander-v3, host, 1 000 000: more than at 10 000].ours} %",
         "",
         "",
     ),

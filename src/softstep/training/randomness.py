@@ -30,12 +30,12 @@ class Draws(NamedTuple):
 
 
 def drawn_ahead(config: Config) -> int:
-    """Return the number of iterations that are drawn, and run, in one call: from 64 to 1024, with gymnax.
+    """Return the number of iterations that are drawn, and run, in one call: from 64 to 1024.
 
     Between two calls a core is busy for .3 to 1 ms, as long as it takes for ten to forty updates of a small network. A
     call draws no more than 2¹⁸ numbers, and no further than the most frequent of records, evaluations and checkpoints,
-    unless 64 iterations go beyond. On the host it is 256 at most, where iterations are longer; with continuous actions,
-    whose noise is drawn too, it is always 64.
+    unless 64 iterations go beyond. On the host, where iterations take longer, it is 256 at most; with continuous
+    actions, whose noise is drawn too, it is always 64.
     """
     if config.continuous:
         return 64
