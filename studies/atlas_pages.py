@@ -111,9 +111,8 @@ def tau_range(study: Any) -> str:
     scores = dict(enumerate(winner.scores))
     near = sorted(candidates[number]["target.tau"] for number in within_margin(scores, study.spec.criteria.margin))
     chosen = format_setting(candidates[winner.candidate - 1]["target.tau"])
-    return (
-        f"{chosen} ({len(near)} of {len(candidates)} within δ: {format_setting(near[0])} to {format_setting(near[-1])})"
-    )
+    span = f": {format_setting(near[0])} to {format_setting(near[-1])}" if len(near) > 1 else ""
+    return f"{chosen} ({len(near)} of {len(candidates)} within δ{span})"
 
 
 def contenders_table(summary: Row, study: Any) -> str:

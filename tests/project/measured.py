@@ -59,9 +59,9 @@ def spread(values: np.ndarray) -> str:
     return minus_sign(f"{values.mean():.0f} ± {values.std(ddof=1):.0f}")
 
 
-def interval(estimate: float, low: float, high: float) -> str:
+def interval(estimate: float, low: float, high: float, digits: int = 0) -> str:
     """Return an estimate with its interval: 155 [70, 239]."""
-    return minus_sign(f"{estimate:.0f} [{low:.0f}, {high:.0f}]")
+    return minus_sign(f"{estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]")
 
 
 class Returns:
@@ -102,10 +102,12 @@ class Atlas:
     def __init__(self) -> None:
         self.studies = json.loads((RESULTS / "atlas" / "summary.json").read_text(encoding="utf-8"))["studies"]
 
-    def difference(self, study: str, claim: str, kind: Literal["verdicts", "secondary"] = "verdicts") -> str:
+    def difference(
+        self, study: str, claim: str, kind: Literal["verdicts", "secondary"] = "verdicts", digits: int = 0
+    ) -> str:
         """Return a claim's difference with its interval, in final returns or (secondary) between best checkpoints."""
         (row,) = [row for row in self.studies[study][kind] if row["claim"] == claim]
-        return interval(row["estimate"], row["low"], row["high"])
+        return interval(row["estimate"], row["low"], row["high"], digits)
 
     def best(self, study: str) -> str:
         """Return the contender with the highest final return."""
