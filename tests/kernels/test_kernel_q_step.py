@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlps import as_float64, assert_near, random_mlp, torch_mlp
 
-from softstep.kernels.adam import Constants
+from softstep.kernels.adam import Constants, pack_scalars
 from softstep.kernels.q_step import Rule, Stepped, q_step
 from softstep.learner.losses import bootstrap
 from softstep.transition import Transition
@@ -43,9 +43,8 @@ def problem(sizes: tuple[int, ...] = SIZES, batch: int = BATCH, seed: int = 0) -
 def step(rule: Rule, start: Problem, *, count: Any = 1, tau: Any = TAU, fire: Any = True) -> Stepped:
     """Take a first step, with moments of zero."""
     zeros = tuple(map(jnp.zeros_like, start.online))
-    return q_step(
-        rule, start.online, start.target, zeros, zeros, start.batch, GAMMA, RATE, jnp.asarray(count), tau, fire
-    )
+    scalars = pack_scalars(rule.adam, RATE, jnp.asarray(count), tau, fire)
+    return q_step(rule, start.online, start.target, zeros, zeros, start.batch, GAMMA, scalars)
 
 
 def step_in_torch(rule: Rule, start: Problem) -> tuple[float, list[np.ndarray], list[np.ndarray]]:

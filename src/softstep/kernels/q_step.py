@@ -60,12 +60,9 @@ def q_step(
     nu: Params,
     batch: Transition,
     gamma: Any,
-    learning_rate: Any,
-    count: Any,
-    tau: Any,
-    fire: Any,
+    scalars: Float[Array, " 5"],
 ) -> Stepped:
-    """Take a gradient step of Q, then update T if `fire`; the module's docstring has the formulas.
+    """Take a gradient step of Q, then update T if that is due; the module's docstring has the formulas.
 
     Args:
         rule: the kind of step.
@@ -75,13 +72,9 @@ def q_step(
         nu: Adam's second moments.
         batch: B transitions.
         gamma: γ.
-        learning_rate: α.
-        count: the number of this step of Adam, from 1.
-        tau: τ; at 1 the target becomes an exact copy.
-        fire: whether the target is updated.
+        scalars: what `adam.pack_scalars` makes of α, the number of Adam's step, τ, and whether T is updated.
     """
     shape = MLPShape((batch.observation.shape[1], *(bias.shape[0] for bias in online[1::2])), len(batch.observation))
-    scalars = adam.pack_scalars(rule.adam, learning_rate, count, tau, fire)
     numbers = [jnp.asarray(n, jnp.float32) for n in (batch.action, batch.reward, gamma * batch.discount)]
     observations = batch.observation, batch.next_observation
     outputs = _jax_function(shape, rule)(*online, *target, *mu, *nu, *observations, *numbers, scalars)
@@ -105,7 +98,7 @@ def signature(shape: MLPShape) -> Signature:
     """Return (Q…, T…, μ…, ν…, s, s′, a, r, γ·d, scalars) → (Q…, T…, μ…, ν…, checks, loss, working memory)."""
     networks, observations = shape.parameters * 4, (shape.batch, shape.sizes[0])
     reads = [*networks, *[observations] * 2, *[(shape.batch,)] * 3, (len(SCALARS),)]
-    return Signature(reads, [*networks, (CHECKS,), (1,), (sum(map(_padded, _pieces(shape))),)], shared=1)
+    return Signature(reads, [*networks, (CHECKS,), (1,), (sum(map(padded, _pieces(shape))),)], shared=1)
 
 
 def _pieces(shape: MLPShape) -> list[int]:
@@ -118,7 +111,8 @@ def _pieces(shape: MLPShape) -> list[int]:
     return [*[values] * 4, shape.batch, *map(math.prod, arrays), 3 * max(shape.sizes) * shape.batch]
 
 
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
+    """Return `size`, rounded up to whole cache lines."""
     return -(-size // CACHE_LINE) * CACHE_LINE
 
 
@@ -132,7 +126,7 @@ def emit(module: ir.Module, shape: MLPShape, rule: Rule, registers: Registers) -
     networks, rest = function.args[: 4 * count], function.args[4 * count :]
     (states, next_states, actions, rewards, discounts, scalars), results = rest[:6], rest[6:]
     *new_networks, checks, loss, memory = results
-    starts = itertools.accumulate(map(_padded, _pieces(shape)), initial=0)
+    starts = itertools.accumulate(map(padded, _pieces(shape)), initial=0)
     values, next_values, selectors, gradient, losses, *arrays, own = [code.address(memory, n) for n in starts][:-1]
     activations, gradients = arrays[:depth], arrays[depth:]
     online, target = networks[:count], networks[count : 2 * count]

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from softstep.kernels.q_step import Rule
 from softstep.learner.heads import ARGMAX, Head
 from softstep.learner.networks import Network, Params
 
@@ -67,6 +68,15 @@ class UpdateNoise(NamedTuple):
     """For the actions in s′."""
 
 
+class OneKernel(NamedTuple):
+    """How `kernels.q_step` makes a learner's whole update."""
+
+    rule: Rule
+    """The kind of step."""
+    scalars: Callable[[Array, Array, Hyper], Float[Array, " 5"]]
+    """(gradient steps, Adam's steps, hyper) → `kernels.adam.SCALARS` of the next update."""
+
+
 class Learner(NamedTuple):
     """A pair of pure functions on `LearnerState`, and the network that acts."""
 
@@ -89,6 +99,8 @@ class Learner(NamedTuple):
     """Q or T → the parameters of the network that acts."""
     head: Head = ARGMAX
     """What the acting network's outputs mean as an action."""
+    one_kernel: OneKernel | None = None
+    """How one kernel makes `update`, where kernels can be used; None if it needs more than that."""
 
 
 def target_gap(state: LearnerState) -> Float[Array, ""]:

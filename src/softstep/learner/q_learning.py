@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -23,11 +24,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from softstep.kernels.adam import Constants
+from softstep.kernels.adam import Constants, pack_scalars
 from softstep.kernels.mlp import mlp_kernel_accepts
 from softstep.kernels.q_step import Rule, q_step
 from softstep.learner import losses
-from softstep.learner.contract import Hyper, Learner, LearnerState
+from softstep.learner.contract import Hyper, Learner, LearnerState, OneKernel
 from softstep.learner.networks import Network, Params
 from softstep.learner.optimizers import MakeOptimizer, OptimizerStep, make_optimizer_step
 from softstep.learner.target_update import tau_at
@@ -55,7 +56,13 @@ class QLearning:
     def learner(self) -> Learner:
         """Return the functions as a `Learner`."""
         return Learner(
-            self.init, self.update, self.td_targets, self.measured_bootstrap, self.state_values, self.network
+            self.init,
+            self.update,
+            self.td_targets,
+            self.measured_bootstrap,
+            self.state_values,
+            self.network,
+            one_kernel=None if self.rule is None else OneKernel(self.rule, partial(_kernel_scalars, self.rule)),
         )
 
     def init(self, key: PRNGKeyArray) -> LearnerState:
@@ -94,18 +101,18 @@ class QLearning:
         self, rule: Rule, state: LearnerState, batch: Transition, hyper: Hyper
     ) -> tuple[LearnerState, Float[Array, ""]]:
         """Make the same update by `kernels.q_step`, up to rounding."""
-        count, tau, fire = _target_update_due(state, hyper)
         moments, *rest = state.opt_state
-        adam_count = optax.safe_increment(moments.count)
         networks = state.online, state.target, moments.mu, moments.nu
-        new = q_step(rule, *networks, batch, hyper.gamma, hyper.learning_rate, adam_count, tau, fire)
-        opt_state = (moments._replace(count=adam_count, mu=new.mu, nu=new.nu), *rest)
+        scalars = _kernel_scalars(rule, state.gradient_steps, moments.count, hyper)
+        new = q_step(rule, *networks, batch, hyper.gamma, scalars)
+        count = state.gradient_steps + 1
+        opt_state = (moments._replace(count=optax.safe_increment(moments.count), mu=new.mu, nu=new.nu), *rest)
         diverged_at = _diverged_at(state, count, jnp.isfinite(new.loss) & new.finite)
         return LearnerState(new.online, new.target, opt_state, count, diverged_at), new.loss
 
     def step_and_blend(self, state: LearnerState, gradient: Params, value: Array, hyper: Hyper) -> LearnerState:
         """Return the state after the optimizer's step along `gradient` and the target update that is due."""
-        count, tau, fire = _target_update_due(state, hyper)
+        count, tau, fire = _target_update_due(state.gradient_steps, hyper)
         online, target, opt_state, finite = self.optimizer.step_and_blend(
             state.online, state.target, state.opt_state, gradient, hyper.learning_rate, tau, fire
         )
@@ -156,9 +163,15 @@ def build_learner(
     return QLearning(network, step, loss, double_q, blending, last_layer, rule).learner()
 
 
-def _target_update_due(state: LearnerState, hyper: Hyper) -> tuple[Array, Any, Array]:
+def _kernel_scalars(rule: Rule, gradient_steps: Array, adam_steps: Array, hyper: Hyper) -> Float[Array, " 5"]:
+    """Return the numbers of the next update that `kernels.q_step` needs, after so many gradient steps and Adam's."""
+    _, tau, fire = _target_update_due(gradient_steps, hyper)
+    return pack_scalars(rule.adam, hyper.learning_rate, optax.safe_increment(adam_steps), tau, fire)
+
+
+def _target_update_due(gradient_steps: Array, hyper: Hyper) -> tuple[Array, Any, Array]:
     """Return the number of the next gradient step, its τ, and whether a target update is due at it."""
-    count = state.gradient_steps + 1
+    count = gradient_steps + 1
     return count, tau_at(hyper.tau, hyper.harmonic_steps, count), count % hyper.period == 0
 
 

@@ -155,7 +155,7 @@ def make_programs(config: Config, learner: Learner, observation_size: int, num_a
     def learn(
         state: BlockState, minibatches: Array, factor: Array, inputs: BlockInputs, noise: UpdateNoise | None = None
     ) -> BlockState:
-        hyper = _scaled_rates(inputs.hyper, factor)
+        hyper = scaled_rates(inputs.hyper, factor)
 
         def gradient_step(state: BlockState, drawn: tuple[Array, UpdateNoise | None]) -> tuple[BlockState, None]:
             rows, step_noise = drawn
@@ -211,7 +211,7 @@ def _explorer(config: Config, learner: Learner) -> Callable[[Any, Any, Any], Arr
     return explore
 
 
-def _scaled_rates(hyper: Hyper, factor: Array) -> Hyper:
+def scaled_rates(hyper: Hyper, factor: Array) -> Hyper:
     """Return the settings with every α times `factor`."""
     rates = ("learning_rate", "actor_learning_rate", "temperature_learning_rate")
     scaled = {name: getattr(hyper, name) * factor for name in rates if getattr(hyper, name) is not None}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,9 +13,8 @@ from softstep.config import Config
 from softstep.envs import HostEnvs, Step
 from softstep.errors import EnvironmentFailed, in_words
 from softstep.learner.contract import UpdateNoise
-from softstep.learner.networks import flatten_parameters
 from softstep.records.events import FINISHED_EPISODE
-from softstep.training.block import Block, BlockInputs, BlockState
+from softstep.training.block import Block, BlockState
 from softstep.training.driver import finished_episodes, replay_window
 from softstep.training.episode_statistics import (
     EndedEpisodes,
@@ -27,9 +25,9 @@ from softstep.training.episode_statistics import (
 )
 from softstep.training.exploration import exploration_arrays, geometric_decay
 from softstep.training.host_acting import make_host_acting
-from softstep.training.merged_arrays import MergedArrays, make_merging
+from softstep.training.host_learning import make_host_learning
 from softstep.training.program_cache import ProgramCache
-from softstep.training.randomness import Draws
+from softstep.training.randomness import Draws, drawn_ahead
 from softstep.training.replay import HostReplay
 from softstep.training.replay_rows import discounts
 from softstep.training.schedules import schedules
@@ -65,25 +63,18 @@ class HostDriver:
         self._width, spare = block.layout.width, config.steps_per_iteration
         self._ring = HostReplay(self._agents, replay_window(config), spare, self._width)
         self._lockstep = envs.spec.maker != "envpool"  # not every step of EnvPool is a transition
-        state = block.init()
-        programs = (cache or ProgramCache()).get(_merged_programs, block, state)
-        self._learn, self._merge, self._split, self._pack = programs
-        self.state, self.statistics = state, initial_statistics(self._exploration, config.num_envs)
-        self.iteration = 0
-        self._acting.load(self._acting_parameters())
+        self._learning = make_host_learning(config, block, cache or ProgramCache())
+        self.statistics, self.iteration = initial_statistics(self._exploration, config.num_envs), 0
+        self._acting.load(self._learning.acting_parameters())
 
     @property
     def state(self) -> BlockState:
         """The learning state."""
-        return self._split(self._merged)
+        return self._learning.state
 
     @state.setter
     def state(self, state: BlockState) -> None:
-        self._merged: MergedArrays = self._merge(state)
-
-    def _acting_parameters(self) -> np.ndarray:
-        """Return the current parameters (W, N) of the acting network; waits until they are computed."""
-        return np.asarray(self._pack(self.state))
+        self._learning.state = state
 
     def _padded(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
         """Fill the block's empty slots with zeros."""
@@ -98,14 +89,15 @@ class HostDriver:
         """Run up to `count` iterations."""
         finished, deadline = list[np.ndarray](), time.monotonic() + seconds
         draws = _to_numpy(self._block.draw(self.iteration), self._agents)
-        scheduled = schedules(self._config, self._exploration, self.iteration, count)
+        scheduled = schedules(self._config, self._exploration, self.iteration, drawn_ahead(self._config))
+        if learning:
+            self._learning.begin(scheduled.learning_rate_factor, self.inputs)
         for n in range(count):
             packed, draw = None, _iteration_draws(draws, n)
             if learning:
                 minibatches = self._padded(self._ring.sample(draw.replay_bits), axis=1)
-                factor = scheduled.learning_rate_factor[n]
                 noise = jax.tree.map(lambda numbers: self._padded(numbers, axis=1), draw.update_noise)
-                self._merged, packed = self._learn(self._merged, minibatches, factor, self.inputs, noise)
+                packed = self._learning.learn(n, minibatches, noise)
             finished += self._collect(draw, scheduled.epsilon[n], learning=learning)
             if packed is not None:
                 self._acting.load(np.asarray(packed))
@@ -233,28 +225,12 @@ class HostDriver:
         for agent, (total, newest) in enumerate(zip(arrays["written"], rows, strict=True)):
             self._ring.put(agent, int(total) - len(newest), newest)
         self._ring.written[:] = arrays["written"]
-        self._acting.load(self._acting_parameters())
+        self._acting.load(self._learning.acting_parameters())
         return int(cut.sum())
 
     def close(self) -> None:
         """Close the environments."""
         self._envs.close()
-
-
-def _merged_programs(block: Block, like: BlockState) -> tuple[Callable[..., Any], ...]:
-    """Compile learning on merged states (which it consumes), merging, splitting, and packing acting parameters."""
-    merge, split = make_merging(like)
-
-    def pack(state: BlockState) -> Any:
-        return jax.vmap(flatten_parameters)(block.learner.acting_parameters(state.learner.online))
-
-    def learn_merged(
-        merged: MergedArrays, minibatches: Any, factor: Any, inputs: BlockInputs, noise: UpdateNoise | None
-    ) -> tuple[MergedArrays, Any]:
-        state = block.learn(split(merged), minibatches, factor, inputs, noise)
-        return merge(state), pack(state)
-
-    return jax.jit(learn_merged, donate_argnums=0), jax.jit(merge), jax.jit(split), jax.jit(pack)
 
 
 def _iteration_draws(draws: Draws, n: int) -> Any:
