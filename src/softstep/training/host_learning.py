@@ -121,11 +121,11 @@ class KernelLearning:
     @property
     def state(self) -> BlockState:
         """A copy of the learning state."""
-        networks = [jnp.asarray(array) for array in self._kernel.networks()]
-        starts = range(0, len(networks), len(self._parameters))
-        online, target, mu, nu = (tuple(networks[n : n + len(self._parameters)]) for n in starts)
-        own = self._adam_steps, self._gradient_steps, self._diverged_at, self._loss_sum
-        adam_steps, gradient_steps, diverged_at, loss_sum = map(jnp.array, own)
+        counts = self._adam_steps, self._gradient_steps, self._diverged_at, self._loss_sum
+        copies = self._kernel.networks(), [array.copy() for array in counts]
+        networks, (adam_steps, gradient_steps, diverged_at, loss_sum) = jax.device_put(copies)
+        starts = range(0, len(networks), self._parameters)
+        online, target, mu, nu = (tuple(networks[n : n + self._parameters]) for n in starts)
         moments, *rest = self._opt_state
         opt_state = (moments._replace(count=adam_steps, mu=mu, nu=nu), *rest)
         return BlockState(LearnerState(online, target, opt_state, gradient_steps, diverged_at), loss_sum)
@@ -133,7 +133,7 @@ class KernelLearning:
     @state.setter
     def state(self, state: BlockState) -> None:
         learner = state.learner
-        self._opt_state, self._parameters = learner.opt_state, learner.online
+        self._opt_state, self._parameters = learner.opt_state, len(learner.online)
         self._kernel.load(list(map(np.asarray, _networks(learner))))
         counts = learner.opt_state[0].count, learner.gradient_steps, learner.diverged_at
         self._adam_steps, self._gradient_steps, self._diverged_at = map(np.array, counts)
@@ -160,7 +160,8 @@ class KernelLearning:
 
     def acting_parameters(self) -> np.ndarray:
         """Return the current parameters (W, N) of the acting network."""
-        return np.concatenate([array.reshape(len(array), -1) for array in self.state.learner.online], axis=1)
+        online = self._kernel.networks()[: self._parameters]
+        return np.concatenate([array.reshape(len(array), -1) for array in online], axis=1)
 
 
 def _networks(learner: LearnerState) -> tuple[Any, ...]:
