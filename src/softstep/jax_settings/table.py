@@ -39,6 +39,10 @@ PER_PROCESS: Mapping[str, Any] = {
 """Settings that hold for a whole process: softstep's own processes start with them, others are refused."""
 
 
+OVERLAP = "SOFTSTEP_OVERLAP"
+"""The environment variable with which a worker process learns whether to compute while Python goes on (`dispatch`)."""
+
+
 def environment() -> dict[str, str]:
     """Return the environment variables that set `PER_PROCESS` and the platform in a process of softstep's own."""
     values = {name: int(value) if isinstance(value, bool) else value for name, value in PER_PROCESS.items()}

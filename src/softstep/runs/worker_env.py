@@ -51,7 +51,7 @@ def settings(*, overlap: bool, device: Device = "cpu") -> dict[str, str]:
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-            "JAX_CPU_ENABLE_ASYNC_DISPATCH": "true" if overlap else "false",
+            table.OVERLAP: "1" if overlap else "0",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }
         | on_device

@@ -19,6 +19,7 @@ from softstep.config import Config
 from softstep.errors import ConfigError, EnvironmentFailed, StoreError
 from softstep.explorer.live.policy_display import PolicyDisplay
 from softstep.explorer.live.save_run import save_run
+from softstep.jax_settings.dispatch import set_dispatch
 from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Record
 from softstep.settings import Change
@@ -142,6 +143,7 @@ def _json_record(record: Record) -> dict[str, Any]:
 def main() -> None:
     """Run a live agent until standard input closes."""
     WorkerStop()
+    set_dispatch()
     orders, output = open_pipes()
     config = Config.from_json(orders.readline(), source="standard input")
     commands = read_commands(orders)
