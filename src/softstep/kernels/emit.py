@@ -8,7 +8,9 @@ depend only on its inputs.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from llvmlite import ir
 
@@ -48,16 +50,13 @@ class Emitter:
             finish: applied to the sums before they are stored.
         """
         rows, columns, depth = size
-        done, full = 0, self._registers.lanes * self._registers.tile_width
-        for width in _stripe_widths(columns, full):
-            count = (columns - done) // width * width
-            with self._loop(count, width) as (offset, _, _):
-                column = self.builder.add(offset, INT(done))
-                for first, end, height in self._row_ranges(rows, width):
+        for stripe in _stripes(columns, self._registers.lanes * self._registers.tile_width):
+            with self._loop(stripe.length, stripe.width) as (offset, _, _):
+                column = self.builder.add(offset, INT(stripe.start))
+                for first, end, height in self._row_ranges(rows, stripe.width):
                     with self._loop(end - first, height) as (down, _, _):
                         row = self.builder.add(down, INT(first))
-                        self._tile((row, height), (column, width), depth, (a, b, c), start, finish)
-            done += count
+                        self._tile((row, height), (column, stripe.width), depth, (a, b, c), start, finish)
 
     def _row_ranges(self, rows: int, width: int) -> list[tuple[int, int, int]]:
         """Return (first row, end, height of a tile) of the full tiles and of the tile with the remaining rows."""
@@ -123,15 +122,15 @@ class Emitter:
             start: pointer to the number that each row's sum begins with; 0 if None.
             finish: applied to the sums before they are stored.
         """
-        build, lanes, done = self.builder, self._registers.lanes, 0
+        build, lanes = self.builder, self._registers.lanes
         whole = columns - columns % lanes
-        for count in _stripe_widths(rows, lanes):
-            end = rows - (rows - done) % count
-            with self._loop(end - done, count) as (down, _, _):
-                indices = [build.add(down, INT(done + n)) for n in range(count)]
-                totals = [self.constant(0.0, 1)] * count
+        for stripe in _stripes(rows, lanes):
+            with self._loop(stripe.length, stripe.width) as (down, _, _):
+                indices = [build.add(down, INT(stripe.start + n)) for n in range(stripe.width)]
+                totals = [self.constant(0.0, 1)] * stripe.width
                 if whole:
-                    with self._loop(whole, lanes, [self.constant(0.0, lanes)] * count) as (j, sums, new_sums):
+                    zeros = [self.constant(0.0, lanes)] * stripe.width
+                    with self._loop(whole, lanes, zeros) as (j, sums, new_sums):
                         new_sums += self._add_columns(sums, a, indices, j, lanes, weights)
                     totals = self._lane_sums(new_sums)
                 for j in range(whole, columns):
@@ -139,7 +138,6 @@ class Emitter:
                 for i, total in zip(indices, totals, strict=True):
                     total = total if start is None else build.fadd(total, self.load(start, i, 1))
                     self.store(total if finish is None else finish(total, i, INT(0)), out, i)
-            done = end
 
     def _add_columns(
         self, sums: list[ir.Value], a: Matrix, rows: list[ir.Value], j: ir.Value, width: int, weights: ir.Value | None
@@ -164,7 +162,7 @@ class Emitter:
         return [self.builder.call(fma, [number, weight, total]) for number, total in zip(numbers, sums, strict=True)]
 
     def transpose(self, rows: int, columns: int, a: Matrix, c: Matrix) -> None:
-        """Emit c[j, i] = a[i, j], in square blocks of whole registers when the sizes allow it.
+        """Emit c[j, i] = a[i, j], in square blocks: of whole registers as far as they go, then of smaller ones.
 
         Args:
             rows: number of rows of a.
@@ -172,12 +170,14 @@ class Emitter:
             a: the matrix to read.
             c: the matrix to write.
         """
-        lanes = self._registers.lanes
-        size = 1 if rows % lanes or columns % lanes else lanes
-        with self._loop(rows, size) as (i, _, _), self._loop(columns, size) as (j, _, _):
-            block = [self._load(_vector(size), self._element(a, self.builder.add(i, INT(n)), j)) for n in range(size)]
-            for n, vector in enumerate(self._transposed_block(block)):
-                self.builder.store(vector, self._element(c, self.builder.add(j, INT(n)), i), align=4)
+        lanes, add = self._registers.lanes, self.builder.add
+        for across, down in itertools.product(_stripes(columns, lanes), _stripes(rows, lanes)):
+            size = min(across.width, down.width)
+            with self._loop(down.length, size) as (i, _, _), self._loop(across.length, size) as (j, _, _):
+                row, column = add(i, INT(down.start)), add(j, INT(across.start))
+                block = [self._load(_vector(size), self._element(a, add(row, INT(n)), column)) for n in range(size)]
+                for n, vector in enumerate(self._transposed_block(block)):
+                    self.builder.store(vector, self._element(c, add(column, INT(n)), row), align=4)
 
     def _transposed_block(self, block: list[ir.Value]) -> list[ir.Value]:
         """Emit the transpose of a square block: bit by bit, the row number changes places with the lane number."""
@@ -194,12 +194,9 @@ class Emitter:
 
     def sweep(self, count: int, body: Callable[[ir.Value, int], None]) -> None:
         """Emit `body(i, width)` for the numbers i … i + width − 1 of `count`, one register of them at a time."""
-        done = 0
-        for width in _stripe_widths(count, self._registers.lanes):
-            end = count - (count - done) % width
-            with self._loop(end - done, width) as (i, _, _):
-                body(self.builder.add(i, INT(done)), width)
-            done = end
+        for stripe in _stripes(count, self._registers.lanes):
+            with self._loop(stripe.length, stripe.width) as (i, _, _):
+                body(self.builder.add(i, INT(stripe.start)), stripe.width)
 
     def copy(self, count: int, source: ir.Value, destination: ir.Value) -> None:
         """Emit a copy of `count` numbers."""
@@ -353,15 +350,21 @@ def _exchange_masks(lanes: int, bit: int) -> tuple[list[int], list[int]]:
     return low, high
 
 
-def _stripe_widths(columns: int, full: int) -> list[int]:
-    """Return the widths of the stripes that cover the columns: `full`, then ever smaller powers of two.
+class _Stripe(NamedTuple):
+    """A part of a row of numbers that is worked on in steps of one width."""
 
-    A stripe of each width is repeated as often as it fits into the columns that are left.
-    """
-    widths = []
-    while columns:
-        if columns >= full:
-            widths.append(full)
-            columns %= full
-        full //= 2
-    return widths
+    start: int
+    length: int
+    """A multiple of `width`."""
+    width: int
+
+
+def _stripes(count: int, full: int) -> list[_Stripe]:
+    """Return stripes that cover `count` numbers: in steps of `full`, and what remains in ever smaller powers of two."""
+    stripes, start, width = list[_Stripe](), 0, full
+    while start < count:
+        length = (count - start) // width * width
+        if length:
+            stripes.append(_Stripe(start, length, width))
+        start, width = start + length, width // 2
+    return stripes
