@@ -44,7 +44,7 @@ GROUND_FLOOR_LIBRARIES = {"numpy", "msgspec"}
 
 MAY_IMPORT_JAX = {
     "kernels", "learner", "envs", "training", "policies", "comparison.equivalence", "comparison.first_steps",
-    "comparison.random_minibatches", "comparison.tracked_networks", "jax_settings.pinned",
+    "comparison.random_minibatches", "comparison.tracked_networks", "jax_settings.dispatch", "jax_settings.pinned",
 }  # fmt: skip
 WITHOUT_JAX = ("runs", "records", "trackers", "theory", "conventions", "advice", "cli.main", "cli.advise")
 """Parts that load no JAX, neither themselves nor through what they import."""
