@@ -44,9 +44,8 @@ def blocks(content):
             continue
         crc, length, kind = struct.unpack("<IHB", content[position : position + 7])
         data = content[position + 7 : position + 7 + length]
-        if len(data) < length:
+        if len(data) < length or crc != zlib.crc32(data, zlib.crc32(bytes([kind]))):
             return  # it is still being written
-        assert crc == zlib.crc32(data, zlib.crc32(bytes([kind])))
         yield kind, data
         position += 7 + length
 
@@ -62,11 +61,13 @@ def entries(file):
 
 
 def complete(path):
-    """Return the entries of every file, when the library's own process has written the last one of each."""
+    """Return the entries of every run's file, when the library's own process has written the last one of each."""
     deadline = time.monotonic() + 60
     while True:
         found = {file: entries(file) for file in sorted(path.glob("wandb/offline-run-*/*.wandb"))}
-        if all(any(entry.WhichOneof("record_type") == "exit" for entry in entries) for entries in found.values()):
+        runs = len(list(path.glob("wandb/offline-run-*")))
+        ended = [any(entry.WhichOneof("record_type") == "exit" for entry in entries) for entries in found.values()]
+        if all(ended) and len(ended) == runs > 0:
             return found
         assert time.monotonic() < deadline
         time.sleep(0.05)
