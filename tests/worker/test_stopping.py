@@ -220,7 +220,8 @@ def test_a_study_and_a_comparison_are_stopped_alike(tmp_path: Path) -> None:
     assert "0 of 4 agents are finished" in errors
     assert "continue with: softstep study run map.toml --out map --resume" in errors
     arguments = [*LONG, "--margin", "1", "--floor", "0", "--seeds", "2", "--json", "--out", "versus"]
-    comparison = start("compare", "Slow-v0", *arguments, "--arms", "soft,best-alpha", cwd=tmp_path)
+    arms, quicker = ("--arms", "soft,best-alpha"), {"SLOW_SECONDS": "0.01"}  # a comparison begins with 2 000 steps
+    comparison = start("compare", "Slow-v0", *arguments, *arms, cwd=tmp_path, env=quicker)
     wait_until_training(comparison)
     _, errors = stop(comparison, signal.SIGTERM)
     assert comparison.returncode == 143
