@@ -40,7 +40,7 @@ PER_PROCESS: Mapping[str, Any] = {
 
 
 OVERLAP = "SOFTSTEP_OVERLAP"
-"""The environment variable with which a worker process learns whether to compute while Python goes on (`dispatch`)."""
+"""Environment variable of a worker process: at 0 JAX computes in the calling thread, at 1 in another (`dispatch`)."""
 
 
 def environment() -> dict[str, str]:
