@@ -174,6 +174,23 @@ def test_a_slider_moved_with_the_keyboard_updates_the_figure_and_the_address(vis
     assert visit.page.input_value("[id='control-c-value']") == c
 
 
+def test_a_room_opened_just_after_a_control_was_moved_is_not_left_again(visit: Visit) -> None:
+    page = visit.go("two-networks?alpha=0.5")
+    page.wait_for_function("() => document.getElementById('two-networks-paths')?.data?.length > 0")
+    page.evaluate(
+        """() => {
+          const slider = document.getElementById("control-alpha");
+          slider.stepUp();
+          slider.dispatchEvent(new Event("input"));
+          for (const end = performance.now() + 300; performance.now() < end;); // the control's new value is now due
+          location.hash = "#/noise";
+        }"""
+    )
+    page.wait_for_selector("#room-noise")
+    page.wait_for_timeout(300)
+    assert page.url.endswith("#/noise")
+
+
 def test_a_value_out_of_range_shows_the_reason_beside_its_control(visit: Visit) -> None:
     visit.go("two-networks")
     visit.drawn("two-networks-paths")

@@ -126,6 +126,33 @@ def test_a_room_draws_the_theory_and_shares_its_state_with_the_kernel(notebook: 
 
 
 @pytest.mark.parametrize("notebook", ["room"], indirect=True)
+def test_what_the_notebook_shows_is_not_undone_by_a_control_moved_just_before(notebook: OpenNotebook) -> None:
+    frame = notebook.frame()
+    frame.wait_for_function(DRAWN, arg="two-networks-paths")
+    frame.evaluate(
+        """() => addEventListener("message", ({ data }) => {
+          if (data.kind !== "theme") return;
+          const box = document.getElementById("control-alpha-value");
+          box.value = "0.3";
+          box.dispatchEvent(new Event("change"));
+        })"""
+    )
+    notebook.page.evaluate(  # the page moves a control at the first message, as a user may, and gets the second at once
+        """messages => {
+          const frame = document.querySelector(".jp-OutputArea iframe").contentWindow;
+          for (const message of messages) frame.postMessage(message, "*");
+        }""",
+        [
+            {"kind": "theme", "theme": "light"},
+            {"kind": "show", "room": "two-networks", "state": {"alpha": 0.7, "c": 0.5, "steps": 12}},
+        ],
+    )
+    draws(frame, 0.7, 0.5)
+    notebook.page.wait_for_timeout(300)
+    assert state(notebook, "room")["alpha"] != 0.3
+
+
+@pytest.mark.parametrize("notebook", ["room"], indirect=True)
 def test_a_room_answers_while_a_cell_runs_and_says_so_if_the_kernel_does_not(notebook: OpenNotebook) -> None:
     frame = notebook.frame()
     frame.wait_for_function(DRAWN, arg="two-networks-paths")

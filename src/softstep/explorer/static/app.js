@@ -50,13 +50,19 @@ function readAddress() {
   return { room: rooms.find(({ id }) => id === path), path, state };
 }
 
+let knownAddress = location.hash; // as last read or written here
+
 const writeAddress = debounce((id, state) => {
+  if (location.hash !== knownAddress) return; // the visitor is on the way to another address: do not take it away
   const query = new URLSearchParams(state).toString();
   history.replaceState(null, "", `#/${id}${query ? `?${query}` : ""}`);
+  knownAddress = location.hash;
 }, 120);
 
 /** Show the room of the address, or update it if it is shown already. */
 function enterRoom() {
+  writeAddress.cancel();
+  knownAddress = location.hash;
   const { room = rooms[0], state } = readAddress();
   if (current?.room === room) {
     current.update(state);

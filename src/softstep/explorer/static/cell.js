@@ -52,6 +52,7 @@ function followLink(event) {
 }
 
 fromCell("show", ({ room, state, start }) => {
+  share.cancel(); // what the room had to say before the notebook changed it
   enterRoom(room, textsOf(state));
   if (start) view.mounted.start();
 });

@@ -94,11 +94,13 @@ export function saveFile(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** Delay `action` until `wait` milliseconds have passed since the last call. */
+/** Delay `action` until `wait` milliseconds have passed since the last call; its `cancel` drops a call that waits. */
 export function debounce(action, wait) {
   let timer = 0;
-  return (...values) => {
-    clearTimeout(timer);
+  const cancel = () => clearTimeout(timer);
+  const delayed = (...values) => {
+    cancel();
     timer = setTimeout(() => action(...values), wait);
   };
+  return Object.assign(delayed, { cancel });
 }
