@@ -41,7 +41,8 @@ NOTES = [
     "TD3, DDPG: core for core, one sample, not judged. rejax's TD3 moves its actor along both critics, and its targets",
     "  once per two steps.",
     "the floor counts only the matrix products of an update, at the speed of the fastest product of the round on one",
-    "  core. At 256-256 arithmetic rules: all sides compute the same products, and little but those can be saved.",
+    "  core. At 256-256 arithmetic rules: all sides compute nearly the same products (ours goes back to the action",
+    "  through a sample's smaller critic alone, the others through both), and little but those can be saved.",
 ]
 
 

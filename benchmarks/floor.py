@@ -146,8 +146,9 @@ def actor_critic_operations(config: Config, observation: int, actions: int) -> f
     """Return the floating-point operations of the matrix products in one gradient step of SAC, TD3 or DDPG.
 
     The TD targets take a forward pass of an actor and of each target critic; the critics, a forward and a backward
-    pass each. The actor's step takes its own forward and backward pass, and a forward pass and one back to the action
-    of the critics that value it: all of SAC's, one of TD3's and DDPG's. It comes once per `policy_delay` steps.
+    pass each. The actor's step takes its own forward and backward pass, a forward pass of the critics that value it
+    (all of SAC's, one of TD3's and DDPG's), and one pass back to the action, of a sample's smallest value. It comes
+    once per `policy_delay` steps.
     """
     outputs = 2 * actions if config.algorithm == "sac" else actions
     actor, actor_first = _pass_operations(config, observation, outputs)
@@ -156,7 +157,7 @@ def actor_critic_operations(config: Config, observation: int, actions: int) -> f
     valuing = 2 if config.algorithm == "sac" else 1
     to_action = critic - critic_first * observation / (observation + actions)
     critics_step = actor + critics * critic + critics * (3 * critic - critic_first)
-    actor_step = 3 * actor - actor_first + valuing * (critic + to_action)
+    actor_step = 3 * actor - actor_first + valuing * critic + to_action
     return critics_step + actor_step / config.actor_period
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from softstep.config import Config
+from softstep.kernels import support
 from softstep.learner.actor_critic import Networks
 from softstep.learner.algorithms import make_learner
 from softstep.learner.contract import Hyper, Learner, LearnerState, UpdateNoise, target_gap
@@ -303,3 +304,19 @@ def test_agents_of_a_block_have_their_own_rates(algorithm: str) -> None:
     for slot, rates in enumerate(each):
         alone, _ = compiled(ours)(ours.init(keys[slot]), data, rates.hyper(), normal)
         jax.tree.map(lambda a, b, s=slot: np.testing.assert_allclose(a[s], b, rtol=1e-4, atol=1e-6), block, alone)
+
+
+# ---- the smaller of two critics' values ----
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_of_equal_values_the_first_critic_is_learnt_from(kernels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(support, "kernels_supported", lambda: kernels)
+    both: Any = learner("sac").update.__self__  # type: ignore[attr-defined]
+    first = np.random.default_rng(0).standard_normal((H, O + A)).astype(np.float32)
+    last = np.arange(1.0, H + 1)[None]
+    critics = [[first, np.ones(H), sign * last, [-sign * last.sum()]] for sign in (1, -1)]  # 0 where s and a are 0
+    stacked = tuple(jnp.asarray(np.stack(pair), jnp.float32) for pair in zip(*critics, strict=True))
+    value = jax.vjp(lambda action: both.smallest_value(stacked, jnp.zeros((16, O)), action), jnp.zeros((16, A)))
+    np.testing.assert_array_equal(value[0], np.zeros(16))
+    np.testing.assert_allclose(value[1](jnp.ones(16))[0], np.tile(last @ first[:, O:], (16, 1)), rtol=1e-6)

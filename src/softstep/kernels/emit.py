@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from softstep.kernels.llvm_types import FLOAT, INT, Matrix, Registers
+from softstep.kernels.llvm_types import FLOAT, INT, Either, Matrix, Registers
 
 Finish = Callable[[ir.Value, ir.Value, ir.Value], ir.Value]
 """(sums, row, column of the first sum) → the values to store."""
@@ -32,7 +32,7 @@ class Emitter:
     def product(
         self,
         size: tuple[int, int, int],
-        a: Matrix,
+        a: Matrix | Either,
         b: Matrix,
         c: Matrix,
         *,
@@ -43,7 +43,7 @@ class Emitter:
 
         Args:
             size: (M, N, K).
-            a: (M, K).
+            a: (M, K), or one of two such matrices for each column of b.
             b: (K, N), with its columns side by side in memory.
             c: (M, N), with its columns side by side in memory.
             start: pointer to the number that each row's sums begin with; 0 if None.
@@ -69,7 +69,7 @@ class Emitter:
         vertical: tuple[ir.Value, int],
         horizontal: tuple[ir.Value, int],
         depth: int,
-        matrices: tuple[Matrix, Matrix, Matrix],
+        matrices: tuple[Matrix | Either, Matrix, Matrix],
         start: ir.Value | None,
         finish: Finish | None,
     ) -> None:
@@ -91,10 +91,16 @@ class Emitter:
             zero if start is None else self._broadcast(self._load(FLOAT, self._offset(start, row)), kind)
             for row in rows
         ]
+        second = self.is_positive(self.load(a.second_where, column, width)) if isinstance(a, Either) else None
         with self._loop(depth, 1, initial) as (k, sums, new_sums):
             right = self._load(kind, self._element(b, k, column))
             for row, total in zip(rows, sums, strict=True):
-                left = self._broadcast(self._load(FLOAT, self._element(a, row, k)), kind)
+                if isinstance(a, Either):
+                    left = self.builder.select(
+                        second, self._in_every_lane(a.second, row, k, kind), self._in_every_lane(a.first, row, k, kind)
+                    )
+                else:
+                    left = self._in_every_lane(a, row, k, kind)
                 new_sums.append(self.builder.call(self.intrinsic("fma", kind, 3), [left, right, total]))
         for row, total in zip(rows, new_sums, strict=True):
             value = total if finish is None else finish(total, row, column)
@@ -236,13 +242,23 @@ class Emitter:
         zero = ir.Constant(value.type, None)
         return self.builder.select(self.builder.fcmp_ordered("<", value, zero), zero, value)
 
-    def where_positive(self, condition: Matrix) -> Finish:
+    def is_positive(self, value: ir.Value) -> ir.Value:
+        """Emit value > 0; NaN is not."""
+        return self.builder.fcmp_ordered(">", value, ir.Constant(value.type, None))
+
+    def where_positive(self, condition: Matrix | Either) -> Finish:
         """Return a product's finish: its sums where `condition` > 0, else 0."""
 
         def finish(sums: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
-            zero = ir.Constant(sums.type, None)
-            other = self._load(sums.type, self._element(condition, row, column))
-            return self.builder.select(self.builder.fcmp_ordered(">", other, zero), sums, zero)
+            if isinstance(condition, Either):
+                second = self.is_positive(self._load(sums.type, self._offset(condition.second_where, column)))
+                parts = condition.second, condition.first
+                other = self.builder.select(
+                    second, *(self._load(sums.type, self._element(part, row, column)) for part in parts)
+                )
+            else:
+                other = self._load(sums.type, self._element(condition, row, column))
+            return self.builder.select(self.is_positive(other), sums, ir.Constant(sums.type, None))
 
         return finish
 
@@ -264,6 +280,10 @@ class Emitter:
             low, high = (self._shuffle(vector, vector, range(start, start + half)) for start in (0, half))
             vector = self.builder.fadd(low, high)
         return self.builder.extract_element(vector, _INDEX(0))
+
+    def _in_every_lane(self, matrix: Matrix, row: ir.Value, column: ir.Value, kind: ir.Type) -> ir.Value:
+        """Emit a vector with one element of a matrix in every lane."""
+        return self._broadcast(self._load(FLOAT, self._element(matrix, row, column)), kind)
 
     def _broadcast(self, number: ir.Value, kind: ir.Type) -> ir.Value:
         """Emit `number` in every lane."""

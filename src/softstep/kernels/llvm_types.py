@@ -35,6 +35,20 @@ class Matrix(NamedTuple):
         return Matrix(self.data, self.column, self.row)
 
 
+class Either(NamedTuple):
+    """Two matrices as the left factor of a product, one of which is used for each column of the right factor."""
+
+    first: Matrix
+    second: Matrix
+    second_where: ir.Value
+    """A number for each column: above 0 where `second` is used, else `first`."""
+
+    @property
+    def transposed(self) -> Either:
+        """The same choice between the transposed matrices."""
+        return Either(self.first.transposed, self.second.transposed, self.second_where)
+
+
 class Signature(NamedTuple):
     """The arrays that a function reads and writes, one pointer each, in order."""
 

@@ -41,8 +41,14 @@ def mlp(params: Params, observations: Float[Array, "B O"]) -> Float[Array, "B A"
 
     Returns: (B, A).
     """
-    values, *_ = _pass("forward", _shape(params, observations))(*params, observations)
-    return values.T
+    values, _ = forward(params, observations)
+    return values
+
+
+def forward(params: Params, observations: Array) -> tuple[Float[Array, "B A"], list[Array]]:
+    """Return the values, and the observations (O, B) and hidden layers (J, B) that a pass backward needs."""
+    values, *activations = _pass("forward", mlp_shape(params, observations))(*params, observations)
+    return values.T, activations
 
 
 class _Residuals(NamedTuple):
@@ -56,9 +62,9 @@ class _Residuals(NamedTuple):
 def _forward(params: Any, observations: Any) -> tuple[Array, _Residuals]:
     wants = any(leaf.perturbed for leaf in params), observations.perturbed
     weights, inputs = tuple(leaf.value for leaf in params), observations.value
-    values, *activations = _pass("forward", _shape(weights, inputs))(*weights, inputs)
+    values, activations = forward(weights, inputs)
     first, second = (() if wanted else None for wanted in wants)
-    return values.T, _Residuals(weights, inputs, activations, (first, second))
+    return values, _Residuals(weights, inputs, activations, (first, second))
 
 
 def _backward(residuals: _Residuals, gradient: Any) -> tuple[Params | None, Array | None]:
@@ -66,7 +72,7 @@ def _backward(residuals: _Residuals, gradient: Any) -> tuple[Params | None, Arra
     params, observations, activations, (wants_params, wants_inputs) = residuals
     if isinstance(gradient, SymbolicZero):
         gradient = jnp.zeros(gradient.shape, gradient.dtype)
-    shape, gradients, inputs = _shape(params, observations), None, None
+    shape, gradients, inputs = mlp_shape(params, observations), None, None
     if wants_params is not None:
         *by_layer, _ = _pass("backward", shape)(*params, observations, *activations, gradient.T)
         gradients = tuple(by_layer)
@@ -78,7 +84,8 @@ def _backward(residuals: _Residuals, gradient: Any) -> tuple[Params | None, Arra
 mlp.defvjp(_forward, _backward, symbolic_zeros=True)
 
 
-def _shape(params: Params, observations: Array) -> MLPShape:
+def mlp_shape(params: Params, observations: Array) -> MLPShape:
+    """Return the widths and the batch of an MLP with these parameters and observations."""
     return MLPShape((observations.shape[1], *(bias.shape[0] for bias in params[1::2])), len(observations))
 
 

@@ -26,6 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from softstep.kernels.mlp import mlp_kernel_accepts
+from softstep.kernels.smaller_value import smaller_value
 from softstep.learner.contract import Hyper, Learner, LearnerState, UpdateNoise
 from softstep.learner.heads import Head, sample_squashed_gaussian
 from softstep.learner.networks import Network, Params
@@ -111,6 +113,16 @@ class ActorCritic:
         inputs = jnp.concatenate([observation, action], axis=-1)
         return jax.vmap(self.critic.batch, in_axes=(0, None))(critics, inputs)[..., 0]
 
+    def smallest_value(self, critics: Params, observation: Observations, action: Actions) -> Values:
+        """Return min_i Q_i(s, a), to be differentiated with respect to the action.
+
+        Of equal values the first is learnt from, as in PyTorch; the gradient of `jnp.min` is the mean of both.
+        """
+        if self.settings.num_critics == 2 and mlp_kernel_accepts(critics, action):
+            return smaller_value(critics, jnp.asarray(observation), action)
+        values = self.critic_values(critics, observation, action)
+        return jnp.take_along_axis(values, jnp.argmin(values, axis=0)[None], axis=0)[0]
+
     def act(self, actor: Params, observation: Observations, noise: Actions | None) -> tuple[Float[Array, "B A"], Any]:
         """Return the actor's actions, greedy ones without noise, and their log π, 0 for a tanh head.
 
@@ -174,11 +186,12 @@ class ActorCritic:
             noise: standard normal numbers, for a Gaussian head.
         """
         action, log_density = self.act(actor, observation, noise)
-        values = self.critic_values(online.critics, observation, action)
         if not self.stochastic:
-            return -jnp.mean(values[0]), 0.0
+            first = jax.tree.map(lambda leaf: leaf[:1], online.critics)
+            return -jnp.mean(self.critic_values(first, observation, action)), 0.0
         temperature = jnp.exp(online.log_temperature[0])
-        return jnp.mean(temperature * log_density - jnp.min(values, axis=0)), jnp.mean(log_density)
+        values = self.smallest_value(online.critics, observation, action)
+        return jnp.mean(temperature * log_density - values), jnp.mean(log_density)
 
     def update(
         self,
