@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.ours import RUNS
 from softstep.config import Config
+from softstep.jax_settings.dispatch import set_dispatch
 from softstep.runs import checkpoints, worker_env
 
 
@@ -67,5 +68,6 @@ def sample(config: Config) -> dict[str, Any]:
 if __name__ == "__main__":
     request = json.loads(sys.argv[1])
     requested_config = Config.from_mapping(request["config"], source="benchmark")
-    os.environ.update(worker_env.settings(overlap=requested_config.num_agents == 1))
+    os.environ.update(worker_env.settings())
+    set_dispatch(overlap=requested_config.num_agents == 1)
     print(json.dumps(sample(requested_config)))

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.ours import RUNS
 from softstep.config import Config
+from softstep.jax_settings.dispatch import set_dispatch
 from softstep.runs import worker_env
 from softstep.studies.agents import StudyAgent
 from softstep.studies.populations import pack_populations
@@ -99,7 +100,8 @@ def _rest(spec: Spec, run: Any, folder: Path) -> float:
 
 if __name__ == "__main__":
     request = json.loads(sys.argv[1])
-    os.environ.update(worker_env.settings(overlap=False))
+    os.environ.update(worker_env.settings())
+    set_dispatch(overlap=False)
     file = Path(request["spec"])
     requested = Spec.from_toml(file.read_text(encoding="utf-8"), source=str(file))
     print(json.dumps(sample(shortened(requested, request["shorter"]))))

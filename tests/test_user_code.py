@@ -94,7 +94,7 @@ def test_a_worker_searches_where_its_parent_does_and_nowhere_else(
 ) -> None:
     monkeypatch.chdir(folders / "work")
     monkeypatch.setattr(sys, "path", [*sys.path, "../scripts"])
-    settings = worker_env.settings(overlap=False)
+    settings = worker_env.settings()
     (folders / "elsewhere").mkdir()
     (folders / "elsewhere" / "beside.py").touch()
     files = found(["-P", "-c", FIND], folders / "elsewhere", **settings)
@@ -105,7 +105,7 @@ def test_the_working_directory_is_remembered_when_it_changes(folders: Path, monk
     monkeypatch.chdir(folders / "work")
     user_code.import_user_module("here", "module")
     os.chdir(folders)
-    assert str(folders / "work") in json.loads(worker_env.settings(overlap=False)["SOFTSTEP_SEARCH_PATH"])
+    assert str(folders / "work") in json.loads(worker_env.settings()["SOFTSTEP_SEARCH_PATH"])
 
 
 def test_a_working_directory_that_is_gone_harms_nothing(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_a_working_directory_that_is_gone_harms_nothing(folders: Path, monkeypat
         file.unlink()
     (folders / "work").rmdir()
     assert user_code.import_user_module("random", "module") is random
-    assert json.loads(worker_env.settings(overlap=False)["SOFTSTEP_SEARCH_PATH"])
+    assert json.loads(worker_env.settings()["SOFTSTEP_SEARCH_PATH"])
 
 
 def test_a_module_that_hides_the_users_is_named(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def test_a_run_records_it_and_its_workers_obey(
 def test_processes_that_do_not_inherit_the_environment_get_the_setting(set_switch: Any) -> None:
     for value, expected in ((None, "1"), ("0", "0")):
         set_switch(value)
-        assert worker_env.settings(overlap=False)["SOFTSTEP_KERNELS"] == expected
+        assert worker_env.settings()["SOFTSTEP_KERNELS"] == expected
 
 
 @pytest.mark.parametrize(("before", "after"), [("0", "1"), (None, "0"), ("0", "0"), (None, "1")], ids=str)

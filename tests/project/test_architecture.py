@@ -25,6 +25,7 @@ FLOORS = (
         "extras",
         "files",
         "random_streams",
+        "search_path",
         "user_code",
         "validation",
     },

@@ -164,7 +164,7 @@ def test_blocks_are_as_wide_as_they_may_be(agents: int, width: int) -> None:
 
 
 def test_a_worker_for_a_gpu_asks_jax_for_one_and_leaves_the_kernels_off() -> None:
-    settings = worker_env.settings(overlap=False, device="gpu")
+    settings = worker_env.settings("gpu")
     assert (settings["JAX_PLATFORMS"], settings["SOFTSTEP_KERNELS"]) == ("cuda", "0")
     assert not worker_env.ONE_THREAD.keys() & settings.keys()
-    assert worker_env.settings(overlap=False)["JAX_PLATFORMS"] == "cpu"
+    assert worker_env.settings()["JAX_PLATFORMS"] == "cpu"

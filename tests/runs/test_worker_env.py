@@ -38,14 +38,15 @@ def test_modules_in_the_working_directory_are_not_imported(output: str) -> None:
 
 
 def test_a_worker_uses_one_thread_whatever_the_environment_says() -> None:
-    settings = os.environ | {"NPROC": "8"} | worker_env.settings(overlap=False)
+    settings = os.environ | {"NPROC": "8"} | worker_env.settings()
     assert settings["NPROC"] == settings["OMP_NUM_THREADS"] == "1"
 
 
 COMPUTE = """
+import sys
 import jax, jax.numpy as jnp
 from softstep.jax_settings.dispatch import set_dispatch
-set_dispatch()
+set_dispatch(overlap=sys.argv[-1] == "True")
 square = jax.jit(lambda a: jax.lax.fori_loop(0, 10, lambda _, b: b @ a, a))
 numbers = jnp.zeros((1000, 1000))
 square(numbers).block_until_ready()
@@ -56,9 +57,7 @@ print(square(numbers).is_ready())
 @pytest.mark.parametrize("overlap", [False, True])
 def test_a_call_returns_before_its_result_is_computed_only_if_that_may_overlap(overlap: bool, tmp_path: Path) -> None:
     (tmp_path / "computing.py").write_text(COMPUTE)
-    environment = (
-        os.environ | worker_env.settings(overlap=overlap) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    )
-    command = worker_env.command("computing")
+    environment = os.environ | worker_env.settings() | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [*worker_env.command("computing"), str(overlap)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == str(not overlap)

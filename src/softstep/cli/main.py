@@ -50,10 +50,12 @@ class Entry(NamedTuple):
     """The command's class in that module."""
     summary: str
     """The line in `softstep --help`."""
+    starts_workers: bool = False
+    """Whether it trains in worker processes as soon as it has read its arguments."""
 
 
 COMMANDS = {
-    "train": Entry("train", "Train", "train agents on an environment"),
+    "train": Entry("train", "Train", "train agents on an environment", starts_workers=True),
     "compare": Entry("compare", "Compare", "soft update, or just a smaller step? train several arms and judge them"),
     "study run": Entry("study", "StudyRun", "train a grid of settings, or contenders, with every seed"),
     "study new": Entry("study", "StudyNew", "print a study's spec to start from"),
@@ -86,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.update(table.environment())
     never_fail_to_print()
     warnings.showwarning = _show_warning
-    with STOP.installed():
+    with STOP.installed(), _early_worker(arguments) if argv is None else contextlib.nullcontext():
         code = _guarded(arguments)
     if argv is None:
         _end_soon(code)
@@ -119,6 +121,14 @@ def _end_soon(code: int) -> None:
         os._exit(code)
 
     threading.Thread(target=end, daemon=True).start()
+
+
+def _early_worker(arguments: list[str]) -> contextlib.AbstractContextManager[None]:
+    """Let a worker import JAX while this process reads the arguments of a command that will need one."""
+    name, rest = command_of(arguments) if arguments else ("", [])
+    if name not in COMMANDS or not COMMANDS[name].starts_workers or set(HELP_FLAGS) & set(rest):
+        return contextlib.nullcontext()
+    return importlib.import_module("softstep.runs.worker_process").early_process()  # only now: it imports NumPy
 
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import jax
 
-from softstep.jax_settings.table import OVERLAP
 
-
-def set_dispatch() -> None:
-    """Compute in the calling thread if `worker_env.settings` says so; call this before JAX has computed anything.
+def set_dispatch(*, overlap: bool) -> None:
+    """Choose the thread; call this before JAX has computed anything.
 
     JAX reads no environment variable for this setting. In another thread, a call costs two context switches, and the
     networks may move to another core's cache.
+
+    Args:
+        overlap: compute in another thread, while Python continues.
     """
-    if os.environ.get(OVERLAP) == "0":
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
+    jax.config.update("jax_cpu_enable_async_dispatch", overlap)

@@ -39,10 +39,6 @@ PER_PROCESS: Mapping[str, Any] = {
 """Settings that hold for a whole process: softstep's own processes start with them, others are refused."""
 
 
-OVERLAP = "SOFTSTEP_OVERLAP"
-"""Environment variable of a worker process: at 0 JAX computes in the calling thread, at 1 in another (`dispatch`)."""
-
-
 def environment() -> dict[str, str]:
     """Return the environment variables that set `PER_PROCESS` and the platform in a process of softstep's own."""
     values = {name: int(value) if isinstance(value, bool) else value for name, value in PER_PROCESS.items()}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from softstep.config import Config
 from softstep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from softstep.config import Config
 
 Device = Literal["cpu", "gpu"]
 

@@ -139,7 +139,7 @@ def open_run(path: Path | str) -> RunFolder:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Lock a run folder for writing; yields the lock's file descriptor, which worker processes inherit.
+    """Lock a run folder for writing; yields the lock's file descriptor, which worker processes get too.
 
     Processes that the environment's code starts do not.
     """

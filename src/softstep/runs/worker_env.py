@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from softstep import user_code
+from softstep import search_path
 from softstep.files import cache_folder
 from softstep.jax_settings import table
 from softstep.kernels import switch
@@ -33,11 +33,10 @@ def cache_dir() -> Path:
     return cache_folder() / "xla"
 
 
-def settings(*, overlap: bool, device: Device = "cpu") -> dict[str, str]:
+def settings(device: Device = "cpu") -> dict[str, str]:
     """Return a worker's own environment variables.
 
     Args:
-        overlap: let an update run while Python continues.
         device: where the worker computes. The kernels are code for a CPU, so that they are off on a GPU, whose only
             worker has all threads of the CPU to compile with.
     """
@@ -45,13 +44,12 @@ def settings(*, overlap: bool, device: Device = "cpu") -> dict[str, str]:
     return (
         (ONE_THREAD if device == "cpu" else {})
         | table.environment()
-        | user_code.worker_environment()
+        | search_path.worker_environment()
         | switch.environment()
         | {
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir()),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-            table.OVERLAP: "1" if overlap else "0",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }
         | on_device

@@ -6,15 +6,12 @@ import collections
 import contextlib
 import json
 import math
-import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from softstep.errors import (
     ConfigError,
@@ -29,6 +26,7 @@ from softstep.runs import checkpoints, worker_env
 from softstep.runs.failure_log import log_failure
 from softstep.runs.run_folder import RunFolder
 from softstep.runs.versions import recorded_device
+from softstep.runs.worker_process import WorkerProcess, take_process
 
 
 @runtime_checkable
@@ -67,7 +65,7 @@ def run_blocks(
 ) -> list[Outcome | None]:
     """Train every block that is not finished yet, in worker processes.
 
-    The workers inherit the folder's lock, so that nobody else writes while one of them still does.
+    The workers hold the folder's lock too, so that nobody else writes while one of them still does.
 
     Args:
         run: the run's folder.
@@ -118,8 +116,8 @@ class WorkerPool:
     ) -> None:
         self._run, self._lock, self._waiting, self._failed = run, lock, waiting, failed
         self._messages: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
-        overlap = count < worker_env.cores()
-        self._settings = worker_env.settings(overlap=overlap, device=recorded_device(run.path))
+        self._overlap = count < worker_env.cores()
+        self._settings = worker_env.settings(recorded_device(run.path))
         self._lost_workers: collections.Counter[int] = collections.Counter()
         self._kill_time = math.inf
         """When workers that still save after a stop are killed; infinite before the stop."""
@@ -127,7 +125,13 @@ class WorkerPool:
         self.outcomes: list[Outcome | None] = [None] * len(run.config.blocks())
 
     def _start_worker(self) -> Worker:
-        return Worker(self._run, self._lock, self._messages, self._settings)
+        process = take_process(self._settings)
+        process.share(self._lock)
+        return Worker(process, self._command, self._messages)
+
+    def _command(self, block: int) -> dict[str, Any]:
+        """Return the command to train a block."""
+        return {"folder": str(self._run.path), "block": block, "overlap": self._overlap}
 
     def work(self, view: RunView, should_stop: Callable[[], bool]) -> None:
         """Run until no block is left, or until all workers have stopped; an interrupt after that request kills them."""
@@ -231,83 +235,45 @@ class WorkerPool:
             self._fail(successor, error)
 
 
-def _must_relay() -> bool:
-    """Return whether lines from workers are printed here, above a progress bar or in a notebook, instead of by them."""
-    try:
-        return sys.stderr is not None and (sys.stderr.isatty() or sys.stderr.fileno() != 2)
-    except (AttributeError, OSError, ValueError):  # no file at all
-        return True
-
-
 class Worker:
     """One worker process and the block it trains."""
 
     def __init__(
         self,
-        run: RunFolder,
-        lock: int,
+        process: WorkerProcess,
+        command: Callable[[int], dict[str, Any]],
         messages: queue.SimpleQueue[tuple[Worker, bytes]],
-        settings: Mapping[str, str],
     ) -> None:
-        self._run, self._lock = run, lock
+        self._process, self._command = process, command
         self.block: int | None = None
         self.is_ready = False
         """Whether it hears commands."""
-        with worker_env.signals_blocked():
-            self._process = subprocess.Popen(
-                worker_env.command("softstep.worker.main"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if _must_relay() else None,
-                env=os.environ | settings,
-                pass_fds=[lock],
-            )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._input: IO[bytes] = self._process.stdin
-        self._output: IO[bytes] = self._process.stdout
         threading.Thread(target=self._listen, args=(messages,), daemon=True).start()
-        self._relaying = threading.Thread(target=self._relay, daemon=True)
-        self._relaying.start()
 
     def _listen(self, messages: queue.SimpleQueue[tuple[Worker, bytes]]) -> None:
-        for line in self._output:
+        for line in self._process.output:
             messages.put((self, line))
         messages.put((self, b""))
-
-    def _relay(self) -> None:
-        """Print what the process prints to standard error, if that comes here."""
-        for line in self._process.stderr or ():
-            with contextlib.suppress(OSError, ValueError):  # go on reading: a full pipe would stop the process
-                print(line.decode(errors="replace"), end="", file=sys.stderr, flush=True)
 
     def start_next(self, waiting: deque[int]) -> None:
         """Start the next waiting block, if there is one."""
         self.block = waiting.popleft() if waiting else None
         if self.block is not None:
-            command = {"folder": str(self._run.path), "block": self.block, "lock": self._lock}
-            self._input.write(json.dumps(command).encode() + b"\n")
-            self._input.flush()
+            self._process.send(self._command(self.block))
 
     def finish(self) -> None:
         """Ask the process to save and end."""
-        with contextlib.suppress(BrokenPipeError):
-            self._input.close()
+        self._process.close_input()
 
     def end(self, kill_time: float) -> None:
         """Wait until the process has ended; kill it at `kill_time`, or soon if it has no block to save."""
-        patience = END_PATIENCE if self.block is None else max(0.0, kill_time - time.monotonic())
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=patience)
-        self.kill()
-        self._relaying.join(timeout=0.2)  # children of the environment may still hold the pipe
+        self._process.end(END_PATIENCE if self.block is None else max(0.0, kill_time - time.monotonic()))
 
     def kill(self) -> None:
         """End the process at once, if it has not ended."""
         self._process.kill()
-        self._process.wait()
 
     @property
-    def exit_code(self) -> int | None:
+    def exit_code(self) -> int:
         """Exit code of the process; waits until it has ended."""
         return self._process.wait()

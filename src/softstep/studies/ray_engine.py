@@ -18,6 +18,7 @@ from softstep import envs
 from softstep.config import Config
 from softstep.errors import Abandoned, EnvironmentFailed, WorkerFailed, one_line
 from softstep.extras import required_by
+from softstep.jax_settings.dispatch import set_dispatch
 from softstep.records.events import Hooks, Outcome, Progress
 from softstep.runs import checkpoints, run_folder, worker_env
 from softstep.runs.failure_log import log_failure
@@ -66,7 +67,7 @@ def run_blocks(
     outcomes = finished_outcomes(run)
     task = ray.remote(
         num_cpus=1, memory=block_bytes(run.config), max_retries=MAX_RETRIES,
-        runtime_env={"env_vars": worker_env.settings(overlap=False) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}},
+        runtime_env={"env_vars": worker_env.settings() | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}},
     )(train_block)  # fmt: skip
     folder = str(run.path.resolve())
     pending = {task.remote(folder, block): block for block, outcome in enumerate(outcomes) if outcome is None}
@@ -113,6 +114,7 @@ def train_block(folder: str, block: int) -> dict[str, Any]:
         stop.interrupt()
 
     before = signal.signal(signal.SIGINT, cancel)
+    set_dispatch(overlap=False)
     hooks = Hooks(should_stop=stop.is_asked, abandonable=stop.abandonable)
     try:
         return {"outcome": execute_block(run_folder.open_run(Path(folder)), block, hooks)._asdict()}

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from softstep.errors import Abandoned, ConfigError, EnvironmentFailed, StoreError, in_words
+from softstep.jax_settings.dispatch import set_dispatch
 from softstep.records.events import Hooks, Progress
 from softstep.runs import run_folder
-from softstep.runs.descriptors import make_private
 from softstep.training.program_cache import ProgramCache
 from softstep.worker.run_block import execute_block
-from softstep.worker.stdio import open_pipes, read_commands
+from softstep.worker.stdio import open_pipes, read_commands, receive_lock
 from softstep.worker.stop import WorkerStop
 
 PROGRESS_SECONDS = 0.1
@@ -38,7 +38,6 @@ def main() -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"softstep: warning: {message}", file=sys.stderr)
     stop = WorkerStop()
     orders, output = open_pipes()
-    commands = read_commands(orders, on_close=stop.follow)
 
     def send(event: str, **values: Any) -> None:
         try:
@@ -47,9 +46,11 @@ def main() -> None:
             stop.ask()
 
     send("ready")
+    receive_lock(orders)
+    commands = read_commands(orders, on_close=stop.follow)
     caches = defaultdict[str, ProgramCache](ProgramCache)  # by run folder
     while (command := commands.get()) is not None:
-        make_private(command["lock"])
+        set_dispatch(overlap=command["overlap"])
         _train_block(command, caches[command["folder"]], send, stop)
 
 

@@ -7,7 +7,6 @@ import warnings
 
 from softstep import envs
 from softstep.errors import ConfigError
-from softstep.jax_settings.dispatch import set_dispatch
 from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Outcome, Restored, Snapshot
 from softstep.runs import checkpoints, registration
@@ -34,7 +33,6 @@ def execute_block(run: RunFolder, block: int, hooks: Hooks, cache: ProgramCache 
             process that started the run.
         EnvironmentFailed: the environment raises while it is trained on.
     """
-    set_dispatch()
     agents, cache = run.config.blocks()[block], cache or ProgramCache()
     with hooks.abandonable():
         _check_registration(run)

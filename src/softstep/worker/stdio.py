@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -25,6 +26,17 @@ def open_pipes() -> tuple[TextIO, TextIO]:
     discard(0)
     os.dup2(2, 1)
     return os.fdopen(commands), os.fdopen(messages, "w", buffering=1)
+
+
+def receive_lock(stream: TextIO) -> None:
+    """Wait for the descriptor of a lock, which precedes the commands, and hold it for as long as this process lives.
+
+    Nothing comes if the parent has ended or has nothing to train.
+    """
+    with socket.socket(fileno=os.dup(stream.fileno())) as connection:
+        _, locks, *_ = socket.recv_fds(connection, 1, 1)
+    for lock in locks:
+        make_private(lock)
 
 
 def discard_prints() -> None:

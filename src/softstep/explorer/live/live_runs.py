@@ -39,7 +39,7 @@ class LiveRun:
             process = await asyncio.create_subprocess_exec(
                 *worker_env.command("softstep.explorer.live.worker"),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
-                env=os.environ | worker_env.settings(overlap=worker_env.cores() > 1),
+                env=os.environ | worker_env.settings(),
             )  # fmt: skip
         run = cls(config, process)
         await run._write(config.to_json().replace("\n", " "))

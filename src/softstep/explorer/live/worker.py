@@ -22,6 +22,7 @@ from softstep.explorer.live.save_run import save_run
 from softstep.jax_settings.dispatch import set_dispatch
 from softstep.jax_settings.pinned import pinned
 from softstep.records.events import Hooks, Record
+from softstep.runs import worker_env
 from softstep.settings import Change
 from softstep.target import TargetUpdate
 from softstep.training.loop import run_to_next_event
@@ -143,7 +144,7 @@ def _json_record(record: Record) -> dict[str, Any]:
 def main() -> None:
     """Run a live agent until standard input closes."""
     WorkerStop()
-    set_dispatch()
+    set_dispatch(overlap=worker_env.cores() > 1)
     orders, output = open_pipes()
     config = Config.from_json(orders.readline(), source="standard input")
     commands = read_commands(orders)
