@@ -24,8 +24,8 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[WorkerProcess]]:
     started = list[WorkerProcess]()
 
     class Noted(WorkerProcess):
-        def __init__(self, settings: dict[str, str]) -> None:
-            super().__init__(settings)
+        def __init__(self, settings: dict[str, str], *, silent: bool = False) -> None:
+            super().__init__(settings, silent=silent)
             started.append(self)
 
     monkeypatch.setattr(worker_process, "WorkerProcess", Noted)
@@ -56,7 +56,7 @@ def test_it_is_ended_if_nobody_takes_it(processes: list[WorkerProcess]) -> None:
     assert exit_code(processes[0]) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("changed", ["variable", "folder", "settings", "stderr"])
+@pytest.mark.parametrize("changed", ["variable", "folder", "settings"])
 def test_it_is_not_taken_if_a_new_one_would_differ(
     changed: str, processes: list[WorkerProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -66,13 +66,25 @@ def test_it_is_not_taken_if_a_new_one_would_differ(
             monkeypatch.setenv("MUJOCO_GL", "egl")
         elif changed == "folder":
             monkeypatch.chdir(tmp_path)
-        elif changed == "stderr":  # as a notebook does
-            relays = worker_process._must_relay()
-            monkeypatch.setattr(worker_process, "_must_relay", lambda: not relays)
         taken = take_process(settings)
         assert taken is processes[1]
         assert exit_code(processes[0]) == -signal.SIGKILL
     taken.kill()
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_it_prints_is_kept_until_it_is_taken(
+    taken: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jax.py").write_text("raise ImportError('no JAX here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with early_process():
+        (process,) = worker_process._early
+        assert process.output.read() == b""  # it has ended
+        if taken:
+            assert take_process(worker_env.settings()) is process
+            process.end(10.0)
+    assert ("no JAX here" in capfd.readouterr().err) == taken
 
 
 def test_a_process_holds_the_lock_until_it_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

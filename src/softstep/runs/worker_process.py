@@ -21,11 +21,12 @@ from softstep.runs import worker_env
 class WorkerProcess:
     """A process of `softstep.worker.main`: it imports what training needs, then waits for a lock and for blocks."""
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], *, silent: bool = False) -> None:
         """Start the process.
 
         Args:
             settings: its own environment variables, from `worker_env.settings`.
+            silent: keep what it prints to standard error until `print_errors`.
         """
         self.circumstances = _circumstances(settings)
         """What it was started with, and would have to be started with again."""
@@ -35,7 +36,7 @@ class WorkerProcess:
                 worker_env.command("softstep.worker.main"),
                 stdin=theirs.fileno(),
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if _must_relay() else None,
+                stderr=subprocess.PIPE if silent or _must_relay() else None,
                 env=os.environ | settings,
             )
         assert self._process.stdout is not None
@@ -43,6 +44,11 @@ class WorkerProcess:
         self.output: IO[bytes] = self._process.stdout
         """The process's messages, a line each."""
         self._relaying = threading.Thread(target=self._relay, daemon=True)
+        if not silent:
+            self.print_errors()
+
+    def print_errors(self) -> None:
+        """Print what the process prints to standard error, from now on and so far."""
         self._relaying.start()
 
     def _relay(self) -> None:
@@ -70,7 +76,8 @@ class WorkerProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=patience)
         self.kill()
-        self._relaying.join(timeout=0.2)  # children of the environment may still hold the pipe
+        if self._relaying.is_alive():
+            self._relaying.join(timeout=0.2)  # children of the environment may still hold the pipe
 
     def kill(self) -> None:
         """End the process at once, if it has not ended."""
@@ -82,13 +89,13 @@ class WorkerProcess:
         return self._process.wait()
 
 
-def _circumstances(settings: Mapping[str, str]) -> tuple[dict[str, str], str, bool]:
-    """Return what a process started now would inherit: environment variables, working folder, and standard error."""
+def _circumstances(settings: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Return what a process started now would inherit: environment variables and the working folder."""
     try:
         folder = os.getcwd()
     except FileNotFoundError:
         folder = ""
-    return os.environ | dict(settings), folder, _must_relay()
+    return os.environ | dict(settings), folder
 
 
 def _must_relay() -> bool:
@@ -106,8 +113,11 @@ _early: list[WorkerProcess] = []
 
 @contextlib.contextmanager
 def early_process() -> Iterator[None]:
-    """Start a process that `take_process` will return in the block of `with`; end it if nobody has taken it."""
-    _early.append(WorkerProcess(worker_env.settings()))
+    """Start a process that `take_process` will return in the block of `with`; end it if nobody has taken it.
+
+    It is silent until then: a library may be missing, which the command itself says in one line.
+    """
+    _early.append(WorkerProcess(worker_env.settings(), silent=True))
     try:
         yield
     finally:
@@ -117,7 +127,9 @@ def early_process() -> Iterator[None]:
 def take_process(settings: Mapping[str, str]) -> WorkerProcess:
     """Return a process with these environment variables: the early one if it fits, else a new one."""
     if _early and _early[0].circumstances == _circumstances(settings):
-        return _early.pop()
+        process = _early.pop()
+        process.print_errors()
+        return process
     _end_early()
     return WorkerProcess(settings)
 
