@@ -377,7 +377,7 @@ def test_commands_and_experiments_write_json_by_the_strict_writer():
     package = Path(inspect.getfile(softstep)).parent
     paths = [path for folder in ("cli", "studies", "runs") for path in (package / folder).glob("*.py")]
     others = {path.name for path in paths if "json.dump" in path.read_text(encoding="utf-8")}
-    assert others == {"checkpoints.py", "registration.py", "worker_pool.py"}  # no floats; orders to workers
+    assert others == {"checkpoints.py", "registration.py", "worker_process.py"}  # no floats; orders to workers
 
 
 def test_eval_counts_the_episodes_that_it_cuts(finished, capsys):

@@ -32,7 +32,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[WorkerProcess]]:
     yield started
     codes = [exit_code(process) for process in started]
     for process in started:
-        process.kill()
+        process.discard()
     assert None not in codes
 
 
@@ -84,6 +84,7 @@ def test_what_it_prints_is_kept_until_it_is_taken(
         if taken:
             assert take_process(worker_env.settings()) is process
             process.end(10.0)
+            process.discard()
     assert ("no JAX here" in capfd.readouterr().err) == taken
 
 
@@ -101,6 +102,7 @@ def test_a_process_holds_the_lock_until_it_has_ended(tmp_path: Path, monkeypatch
     process.end(30.0)
     with run_folder.locked(tmp_path):
         pass
+    process.discard()
 
 
 def test_a_process_whose_parent_shares_no_lock_ends(processes: list[WorkerProcess]) -> None:
@@ -117,6 +119,7 @@ def test_what_is_sent_to_a_process_that_has_ended_is_dropped(tmp_path: Path) -> 
         process.share(lock)
     process.send({"folder": str(tmp_path), "block": 0, "overlap": True})
     assert process.output.read() == b""  # its output tells that it has ended
+    process.discard()
 
 
 def test_a_command_that_fails_leaves_no_process(tmp_path: Path) -> None:

@@ -251,8 +251,9 @@ class Worker:
         threading.Thread(target=self._listen, args=(messages,), daemon=True).start()
 
     def _listen(self, messages: queue.SimpleQueue[tuple[Worker, bytes]]) -> None:
-        for line in self._process.output:
-            messages.put((self, line))
+        with self._process.output as lines:
+            for line in lines:
+                messages.put((self, line))
         messages.put((self, b""))
 
     def start_next(self, waiting: deque[int]) -> None:

@@ -53,18 +53,21 @@ class WorkerProcess:
 
     def _relay(self) -> None:
         """Print what the process prints to standard error, if that comes here."""
-        for line in self._process.stderr or ():
-            with contextlib.suppress(OSError, ValueError):  # go on reading: a full pipe would stop the process
-                print(line.decode(errors="replace"), end="", file=sys.stderr, flush=True)
+        if self._process.stderr is None:
+            return
+        with self._process.stderr as lines:
+            for line in lines:
+                with contextlib.suppress(OSError, ValueError):  # go on reading: a full pipe would stop the process
+                    print(line.decode(errors="replace"), end="", file=sys.stderr, flush=True)
 
     def share(self, lock: int) -> None:
         """Let the process hold the lock of the run's folder too, as if it had inherited the descriptor."""
-        with contextlib.suppress(ConnectionError):  # it has ended, which its output tells
+        with contextlib.suppress(OSError):  # it has ended, which its output tells
             socket.send_fds(self._input, [b"\n"], [lock])
 
     def send(self, command: Mapping[str, Any]) -> None:
         """Send a command, once the process has the lock."""
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             self._input.sendall(json.dumps(command).encode() + b"\n")
 
     def close_input(self) -> None:
@@ -83,6 +86,14 @@ class WorkerProcess:
         """End the process at once, if it has not ended."""
         self._process.kill()
         self._process.wait()
+        self._input.close()
+
+    def discard(self) -> None:
+        """End a process that nobody has taken."""
+        self.kill()
+        for stream in (self.output, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
     def wait(self) -> int:
         """Wait until the process has ended, and return its exit code."""
@@ -136,7 +147,4 @@ def take_process(settings: Mapping[str, str]) -> WorkerProcess:
 
 def _end_early() -> None:
     while _early:
-        process = _early.pop()
-        process.kill()
-        process.end(0.0)
-        process.close_input()
+        _early.pop().discard()
