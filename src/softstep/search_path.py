@@ -2,7 +2,7 @@
 
 Every process of softstep searches for modules in the same folders: first wherever Python searches by itself, then in
 the folder of the user's script, then in the working directory. So a `random.py` of the user does not take the place of
-Python's own. A worker process is told the folders of its parent.
+Python's own. A worker process receives its parent's folders.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _early_worker(arguments: list[str]) -> contextlib.AbstractContextManager[Non
     name, rest = command_of(arguments) if arguments else ("", [])
     if name not in COMMANDS or not COMMANDS[name].starts_workers or set(HELP_FLAGS) & set(rest):
         return contextlib.nullcontext()
-    return importlib.import_module("softstep.runs.worker_process").early_process()  # only now: it imports NumPy
+    return importlib.import_module("softstep.runs.worker_process").early_process()  # no other command needs it
 
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:

@@ -79,7 +79,7 @@ def smaller_value(
         actions: a.
 
     Raises:
-        NotImplementedError: another derivative is asked for.
+        TypeError: another derivative is asked for.
     """
     values, _ = _both(critics, observations, actions)
     return jnp.min(values, axis=0)
@@ -94,7 +94,7 @@ def _both(critics: Params, observations: Array, actions: Array) -> tuple[Float[A
 
 def _forward(critics: Any, observations: Any, actions: Any) -> tuple[Array, tuple[Params, list[Array], Array, Array]]:
     if observations.perturbed or any(leaf.perturbed for leaf in critics):
-        raise NotImplementedError("smaller_value has a derivative with respect to the actions alone")
+        raise TypeError("smaller_value can be differentiated with respect to the actions alone")
     params = tuple(leaf.value for leaf in critics)
     values, (_, *hidden) = _both(params, observations.value, actions.value)
     second = (values[1] < values[0]).astype(jnp.float32)

@@ -1,8 +1,8 @@
 """A worker process: trains the blocks it is given, one at a time, on one thread.
 
-Started with `worker_env.command`. Commands arrive as JSON lines on standard input, messages leave as JSON lines on
-standard output. When the input closes (the parent has ended, or asks the worker to stop), it saves and ends; signals do
-not end it.
+Started with `worker_env.command`. The lock of the run's folder and then commands, as JSON lines, arrive on standard
+input, which is a socket; messages leave as JSON lines on standard output. When the input closes (the parent has ended,
+or asks the worker to stop), it saves and ends; signals do not end it.
 """
 
 from __future__ import annotations
