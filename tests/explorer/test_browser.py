@@ -15,7 +15,7 @@ import pytest
 from axe_core_python.sync_playwright import Axe
 from explorer.browsing import MARKS, TICKS, Visit
 from explorer.serving import Explorer
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from softstep import envs, theory
 from softstep.explorer.live.live_config import BASES
@@ -189,6 +189,23 @@ def test_a_room_opened_just_after_a_control_was_moved_is_not_left_again(visit: V
     page.wait_for_selector("#room-noise")
     page.wait_for_timeout(300)
     assert page.url.endswith("#/noise")
+
+
+def test_a_control_moved_while_the_page_still_loads_keeps_its_value(visit: Visit) -> None:
+    held = list[Route]()
+    visit.page.route("**/rooms/live.js", lambda route: held.append(route))  # the last module of the page comes late
+    visit.page.clock.install()
+    page = visit.go("two-networks?c=0.5")
+    visit.drawn("two-networks-paths")
+    page.clock.pause_at(page.evaluate("() => Date.now()") / 1000 + 60)  # the address is not written yet
+    page.locator("#control-c").press("ArrowRight")
+    c = page.input_value("#control-c-value")
+    assert c != "0.5"
+    held.pop().continue_()
+    page.wait_for_selector("#rooms a[href='#/live']")
+    assert page.input_value("#control-c-value") == c
+    page.clock.resume()
+    page.wait_for_url(lambda address: address.endswith(f"c={c}"))
 
 
 def test_a_value_out_of_range_shows_the_reason_beside_its_control(visit: Visit) -> None:

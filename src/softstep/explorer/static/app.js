@@ -59,8 +59,9 @@ const writeAddress = debounce((id, state) => {
   knownAddress = location.hash;
 }, 120);
 
-/** Show the room of the address, or update it if it is shown already. */
+/** Show the room of the address, or update it if it is shown already. An address that is no news leaves the room alone: its state may be newer. */
 function enterRoom() {
+  if (current && location.hash === knownAddress) return;
   writeAddress.cancel();
   knownAddress = location.hash;
   const { room = rooms[0], state } = readAddress();
