@@ -20,6 +20,7 @@ ENV = "LunarLander-v3"
 PEER = "stable-baselines3"
 SEEDS = 10
 PEER_SEEDS = 5
+FAST = presets.get("fast")
 REQUIRED_RATIO = 10.0
 LIMIT = 90.0
 """Seconds within which every seed must be solved."""
@@ -29,12 +30,12 @@ PEER_LIMIT = 240.0
 """Seconds after which a seed of the peer is stopped; it then counts as solved, which favours the peer."""
 
 NOTES = [
-    "solved, on both sides: two consecutive evaluations of the target network of one moment, 30 fresh episodes each,",
-    f"both at least {presets.get('fast').solve_at:g}; they begin when the last {GATE_WINDOW} training returns average",
-    f"{presets.get('fast').eval_gate:g}. A seed of ours that is not solved counts as infinitely slow.",
+    f"solved, on both sides: two evaluations in a row of the target network of one moment, {FAST.eval_episodes}",
+    f"episodes each, both at least {FAST.solve_at:g}; they begin when the last {GATE_WINDOW} training returns average",
+    f"{FAST.eval_gate:g}. A seed of ours that is not solved counts as infinitely slow.",
     "ours: from the command to its end. judge: `softstep eval --episodes 100`, on episodes that training never saw.",
     "peer: stable-baselines3 with the same settings and double Q-learning, in one environment; without its start-up.",
-    f"A seed is stopped at {PEER_LIMIT:.0f} s and then counts as solved, which favours the peer.",
+    f"It clips gradients, at 10. A seed is stopped at {PEER_LIMIT:.0f} s and then counts as solved, which favours it.",
 ]
 
 
@@ -95,23 +96,22 @@ def end_event(output: str) -> dict[str, Any]:
 
 def peer_request(seed: int, limit: float) -> dict[str, Any]:
     """Return the preset's settings and its stop rule for stable-baselines3."""
-    config = presets.get("fast")
-    return peer_settings(config) | {
+    return peer_settings(FAST) | {
         "do": "solve",
         "env": ENV,
         "seed": seed,
         "limit_seconds": limit,
-        "learning_rate_decay": config.learning_rate_decay,
-        "learning_rate_decay_steps": config.learning_rate_decay_steps,
-        "reward_scale": config.reward_scale,
-        "max_grad_norm": config.max_grad_norm,
-        "double_q": config.double_q,
-        "eval_every": config.eval_every,
-        "eval_episodes": config.eval_episodes,
-        "eval_gate": config.eval_gate,
-        "eval_network": config.eval_network,
+        "learning_rate_decay": FAST.learning_rate_decay,
+        "learning_rate_decay_steps": FAST.learning_rate_decay_steps,
+        "reward_scale": FAST.reward_scale,
+        "max_grad_norm": FAST.max_grad_norm,
+        "double_q": FAST.double_q,
+        "eval_every": FAST.eval_every,
+        "eval_episodes": FAST.eval_episodes,
+        "eval_gate": FAST.eval_gate,
+        "eval_network": FAST.eval_network,
         "gate_window": GATE_WINDOW,
-        "solve_at": config.solve_at,
+        "solve_at": FAST.solve_at,
     }
 
 

@@ -14,10 +14,13 @@ from typing import Any
 
 from benchmarks.measure import RESULTS, ROOT
 from benchmarks.table import format_number
+from softstep import presets
 
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 NOT_MEASURED = "not measured yet"
+
+FAST = presets.get("fast")
 
 LANDER = "4 gradient steps per 16"
 """How the `lab` preset takes its gradient steps, in the labels of `lander`."""
@@ -158,8 +161,8 @@ README_LINES = [
         "{adapters[8-64-64-4: stable-baselines3 / ours].ours}",
     ),
     (
-        "`train LunarLander-v3 --preset fast` (`fast`), from the command to two evaluations in a row of 30 episodes at"
-        " 225 or more",
+        "`train LunarLander-v3 --preset fast` (`fast`), from the command to two evaluations in a row of"
+        f" {FAST.eval_episodes} episodes at {FAST.solve_at:g} or more",
         "{fast[seeds solved within 90 s, of 10].ours} of 10 seeds, median {fast[median time to solved].ours} s,"
         " {fast[median time to solved].low} to {fast[median time to solved].high} s",
         "stable-baselines3, same settings, double Q-learning and stop rule, 5 seeds:"

@@ -15,7 +15,7 @@ from mlps import random_mlp
 from softstep.kernels.adam import Constants, pack_scalars
 from softstep.kernels.mlp_passes import MLPShape
 from softstep.kernels.q_step import Rule, q_step
-from softstep.kernels.q_steps import QSteps, Row, Work
+from softstep.kernels.q_steps import QSteps, Row, Steps, Work
 from softstep.transition import Transition
 
 RATE, TAU = 0.01, 0.3
@@ -65,12 +65,20 @@ def steps_in_xla(work: Work, networks: list[Any], rows: Any, scalars: Any, gamma
     return networks, np.stack(losses), np.stack(finite)
 
 
-def assert_equal_bits(work: Work, networks: Any, rows: Any, scalars: Any, gammas: Any) -> QSteps:
+def stepped(ours: QSteps, rows: Any, scalars: Any, gammas: Any) -> Steps:
+    """Take steps."""
+    ours.begin(rows, scalars, gammas)
+    return ours.finish()
+
+
+def assert_equal_bits(
+    work: Work, networks: Any, rows: Any, scalars: Any, gammas: Any, *, overlap: bool = False
+) -> QSteps:
     """Assert that both give the same, and return what was called."""
     expected, losses, finite = steps_in_xla(work, networks, rows, scalars, gammas)
-    ours = QSteps(work)
+    ours = QSteps(work, overlap=overlap)
     ours.load(networks)
-    done = ours.step(rows, scalars, gammas)
+    done = stepped(ours, rows, scalars, gammas)
     np.testing.assert_array_equal(done.losses, losses)
     np.testing.assert_array_equal(done.finite, finite)
     for one, other in zip(ours.networks(), expected, strict=True):
@@ -78,11 +86,12 @@ def assert_equal_bits(work: Work, networks: Any, rows: Any, scalars: Any, gammas
     return ours
 
 
+@pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("double_q", [False, True])
 @pytest.mark.parametrize("loss", ["squared", "huber"])
-def test_several_agents_and_steps_have_the_bits_of_a_program(loss: Any, double_q: bool) -> None:
+def test_several_agents_and_steps_have_the_bits_of_a_program(loss: Any, double_q: bool, overlap: bool) -> None:
     work, given_arrays = draw_work(Rule(loss, double_q, Constants()), (8, 64, 64, 4), 64, agents=3, updates=4)
-    ours = assert_equal_bits(work, *given_arrays)
+    ours = assert_equal_bits(work, *given_arrays, overlap=overlap)
     online = ours.networks()[: len(work.shape.parameters)]
     np.testing.assert_array_equal(ours.packed(), np.concatenate([a.reshape(3, -1) for a in online], axis=1))
 
@@ -116,7 +125,7 @@ def test_a_number_that_is_not_finite_is_seen_at_its_agent_and_step() -> None:
     rows[1, 2, 5, work.row.reward] = np.inf
     ours = QSteps(work)
     ours.load(networks)
-    done = ours.step(rows, *rest)
+    done = stepped(ours, rows, *rest)
     np.testing.assert_array_equal(
         np.isfinite(done.losses) & done.finite, np.array([[1, 1, 1], [1, 1, 0], [1, 1, 0]], bool)
     )
@@ -126,9 +135,9 @@ def test_results_are_copies() -> None:
     work, (networks, rows, *rest) = draw_work(Rule("squared", False, Constants()), (4, 16, 2), 16, agents=2, updates=1)
     ours = QSteps(work)
     ours.load(networks)
-    losses, packed = ours.step(rows, *rest).losses, ours.packed()
+    losses, packed = stepped(ours, rows, *rest).losses, ours.packed()
     before = [array.copy() for array in (losses, packed, *ours.networks())]
     kept = [losses, packed, *ours.networks()]
-    ours.step(rows[:, ::-1], *rest)
+    stepped(ours, rows[:, ::-1], *rest)
     for one, other in zip(kept, before, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -42,6 +42,16 @@ def test_a_worker_uses_one_thread_whatever_the_environment_says() -> None:
     assert settings["NPROC"] == settings["OMP_NUM_THREADS"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("cores", "workers", "may"), [(1, 1, False), (2, 1, True), (2, 2, False), (8, 4, True), (8, 5, False)]
+)
+def test_workers_compute_in_a_second_thread_where_every_thread_has_a_core(
+    cores: int, workers: int, may: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_env, "cores", lambda: cores)
+    assert worker_env.may_overlap(workers) == may
+
+
 COMPUTE = """
 import sys
 import jax, jax.numpy as jnp

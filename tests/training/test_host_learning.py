@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from support import advance, agent_bits, make_driver, small
 
 from softstep.config import Config
+from softstep.errors import EnvironmentFailed
 from softstep.settings import Agent, Exploration
 from softstep.target import TargetUpdate
 from softstep.training import host_learning
@@ -46,10 +48,13 @@ def test_both_ways_and_the_compiled_loop_give_equal_bits(name: str, monkeypatch:
     config = small(**PLAIN | VARIETIES[name])
     by_kernel = trained(config)
     assert isinstance(by_kernel._learning, KernelLearning)
+    monkeypatch.setattr(host_learning, "overlaps", lambda: False)
+    in_one_thread = trained(config)
+    assert isinstance(in_one_thread._learning, KernelLearning)
     monkeypatch.setattr(host_learning, "KernelLearning", lambda _config, *rest: XlaLearning(rest[0], *rest[1:]))
     by_xla = trained(config)
     assert isinstance(by_xla._learning, XlaLearning)
-    for other in (by_xla, trained(config, "default")):
+    for other in (in_one_thread, by_xla, trained(config, "default")):
         for slot in range(len(AGENTS)):
             assert agent_bits(by_kernel, slot) == agent_bits(other, slot)
 
@@ -86,6 +91,23 @@ def test_a_state_is_a_copy_and_can_be_set() -> None:
     advance(driver, config, 10)
     assert agent_bits(driver, 0) != bits
     assert agent_bits(other, 0)[:-5] == bits[:-5]  # all but statistics and rows
+
+
+def test_steps_that_were_begun_are_in_a_state_that_is_read_when_the_environment_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise EnvironmentFailed("")
+
+    config = small(**PLAIN)
+    driver, other = make_driver(config, AGENTS, "host"), make_driver(config, AGENTS, "host")
+    advance(driver, config, 40)
+    advance(other, config, 41)
+    monkeypatch.setattr(driver, "_collect", fail)
+    with pytest.raises(EnvironmentFailed):
+        advance(driver, config, 1)
+    for one, same in zip(*(jax.tree.leaves(each.state) for each in (driver, other)), strict=True):
+        np.testing.assert_array_equal(one, same)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""The thread in which JAX computes: the calling one, or another while Python continues."""
+"""The thread in which JAX and our kernels compute: the calling one, or another while Python continues."""
 
 from __future__ import annotations
 
 import jax
+
+_SETTING = "jax_cpu_enable_async_dispatch"
 
 
 def set_dispatch(*, overlap: bool) -> None:
@@ -14,4 +16,9 @@ def set_dispatch(*, overlap: bool) -> None:
     Args:
         overlap: compute in another thread, while Python continues.
     """
-    jax.config.update("jax_cpu_enable_async_dispatch", overlap)
+    jax.config.update(_SETTING, overlap)
+
+
+def overlaps() -> bool:
+    """Return whether another thread computes; so it is by JAX's default."""
+    return bool(jax.config.read(_SETTING))

@@ -19,6 +19,7 @@ from llvmlite import ir
 
 from softstep.kernels import native, q_step
 from softstep.kernels.adam import CHECKS, SCALARS
+from softstep.kernels.background import Background
 from softstep.kernels.denormals import flushed
 from softstep.kernels.emit import Emitter
 from softstep.kernels.llvm_types import INT, POINTER, VOID, Registers
@@ -27,6 +28,9 @@ from softstep.kernels.q_step import CACHE_LINE, Rule, padded
 
 NETWORKS = 4
 """Q, T, μ and ν."""
+
+PARAMETERS = 8
+"""How many pointers `q_steps` takes."""
 
 
 class Row(NamedTuple):
@@ -64,10 +68,16 @@ class Steps(NamedTuple):
 class QSteps:
     """Holds the networks of a block of agents, and takes their gradient steps in place."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, *, overlap: bool = False) -> None:
+        """Set up networks of zeros.
+
+        Args:
+            work: what one call computes.
+            overlap: compute in another thread between `begin` and `finish`.
+        """
         self._work, shape = work, work.shape
         self._code = native.compile_function("q_steps", work, partial(emit, work))
-        self._function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 8)(self._code.address)
+        self._function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * PARAMETERS)(self._code.address)
         sizes = list(map(math.prod, shape.parameters)) * NETWORKS
         self._networks = _aligned(work.agents, sum(map(padded, sizes)))
         starts = itertools.accumulate(map(padded, sizes), initial=0)
@@ -81,6 +91,9 @@ class QSteps:
         self._memory = _aligned(sum(map(padded, _pieces(work))))
         outputs = self._packed, self._checks, self._losses, self._memory
         self._first, self._last = self._networks.ctypes.data, [array.ctypes.data for array in outputs]
+        self._given = list[np.ndarray]()
+        used = self._networks, outputs, self._given
+        self._background = Background(self._code, PARAMETERS, used) if overlap else None
 
     def load(self, networks: Sequence[np.ndarray]) -> None:
         """Set the arrays (W, …) of Q, T, μ and ν, one network after another."""
@@ -95,16 +108,25 @@ class QSteps:
         """Return a copy of Q as one vector per agent, as it was after the last steps."""
         return self._packed.copy()
 
-    def step(self, rows: np.ndarray, scalars: np.ndarray, gammas: np.ndarray) -> Steps:
-        """Take U gradient steps of every agent.
+    def begin(self, rows: np.ndarray, scalars: np.ndarray, gammas: np.ndarray) -> None:
+        """Begin U gradient steps of every agent; `finish` is to be called before anything else.
 
         Args:
             rows: minibatches (U, W, B, width), float32.
             scalars: `adam.SCALARS` (U, W, 5), float32.
             gammas: γ (W,), float32.
         """
-        given = [np.ascontiguousarray(array, np.float32) for array in (rows, scalars, gammas)]
-        self._function(self._first, *(array.ctypes.data for array in given), *self._last)
+        self._given[:] = (np.ascontiguousarray(array, np.float32) for array in (rows, scalars, gammas))
+        arguments = self._first, *(array.ctypes.data for array in self._given), *self._last
+        if self._background is None:
+            self._function(*arguments)
+        else:
+            self._background.post(arguments)
+
+    def finish(self) -> Steps:
+        """Wait until the steps are taken."""
+        if self._background is not None:
+            self._background.wait()
         return Steps(self._losses.copy(), self._checks.sum(-1) == 0)
 
 
@@ -127,7 +149,7 @@ def emit(work: Work, module: ir.Module, registers: Registers) -> None:
     """Emit `q_steps(networks, rows, scalars, gammas, packed, checks, losses, memory)` into the module."""
     shape = work.shape
     q_step.emit(module, shape, work.rule, registers)
-    signature = ir.FunctionType(VOID, [POINTER] * 8)
+    signature = ir.FunctionType(VOID, [POINTER] * PARAMETERS)
     function, steps = (ir.Function(module, signature, name) for name in ("q_steps", "q_steps_of_agents"))
     steps.linkage, outer = "internal", ir.IRBuilder(function.append_basic_block())
     steps.attributes.add("noinline")

@@ -85,6 +85,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def may_overlap(workers: int) -> bool:
+    """Return whether each of so many workers may compute in a second thread: whether every thread has a core."""
+    return 2 * workers <= cores()
+
+
 if __name__ == "__main__":
     gc.set_threshold(20_000, 50, 50)
     runpy.run_module(sys.argv[1], run_name="__main__")

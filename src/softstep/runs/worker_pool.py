@@ -116,7 +116,7 @@ class WorkerPool:
     ) -> None:
         self._run, self._lock, self._waiting, self._failed = run, lock, waiting, failed
         self._messages: queue.SimpleQueue[tuple[Worker, bytes]] = queue.SimpleQueue()
-        self._overlap = count < worker_env.cores()
+        self._overlap = worker_env.may_overlap(count)
         self._settings = worker_env.settings(recorded_device(run.path))
         self._lost_workers: collections.Counter[int] = collections.Counter()
         self._kill_time = math.inf

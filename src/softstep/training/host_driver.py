@@ -93,14 +93,14 @@ class HostDriver:
         if learning:
             self._learning.begin(scheduled.learning_rate_factor, self.inputs)
         for n in range(count):
-            packed, draw = None, _iteration_draws(draws, n)
+            draw = _iteration_draws(draws, n)
             if learning:
                 minibatches = self._padded(self._ring.sample(draw.replay_bits), axis=1)
                 noise = jax.tree.map(lambda numbers: self._padded(numbers, axis=1), draw.update_noise)
-                packed = self._learning.learn(n, minibatches, noise)
+                self._learning.learn(n, minibatches, noise)
             finished += self._collect(draw, scheduled.epsilon[n], learning=learning)
-            if packed is not None:
-                self._acting.load(np.asarray(packed))
+            if learning:
+                self._acting.load(self._learning.finish())
             self.iteration += 1
             if time.monotonic() > deadline:
                 break

@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array
 
 from softstep.config import Config
+from softstep.jax_settings.dispatch import overlaps
 from softstep.kernels.mlp import mlp_kernel_accepts
 from softstep.kernels.mlp_passes import MLPShape
 from softstep.kernels.q_steps import QSteps, Row, Work
@@ -36,11 +37,12 @@ class HostLearning(Protocol):
         """Prepare the next iterations, whose factors on α these are (N,); N is the same in all calls."""
         ...
 
-    def learn(self, n: int, minibatches: np.ndarray, noise: UpdateNoise | None) -> Any:
-        """Take the gradient steps of iteration number n since `begin`, or begin to.
+    def learn(self, n: int, minibatches: np.ndarray, noise: UpdateNoise | None) -> None:
+        """Begin the gradient steps of iteration number n since `begin`."""
+        ...
 
-        Returns: the parameters (W, N) of the acting network afterwards; `numpy.asarray` waits for them.
-        """
+    def finish(self) -> np.ndarray:
+        """Wait for the steps that were begun; return the parameters (W, N) of the acting network after them."""
         ...
 
     def acting_parameters(self) -> np.ndarray:
@@ -78,10 +80,13 @@ class XlaLearning:
         """Prepare the next iterations."""
         self._factors, self._inputs = factors, inputs
 
-    def learn(self, n: int, minibatches: np.ndarray, noise: UpdateNoise | None) -> Any:
+    def learn(self, n: int, minibatches: np.ndarray, noise: UpdateNoise | None) -> None:
         """Begin the gradient steps of iteration number n."""
-        self._merged, packed = self._learn(self._merged, minibatches, self._factors[n], self._inputs, noise)
-        return packed
+        self._merged, self._packed = self._learn(self._merged, minibatches, self._factors[n], self._inputs, noise)
+
+    def finish(self) -> np.ndarray:
+        """Wait for the steps; return the parameters (W, N) of the acting network."""
+        return np.asarray(self._packed)
 
     def acting_parameters(self) -> np.ndarray:
         """Return the current parameters (W, N) of the acting network."""
@@ -114,13 +119,14 @@ class KernelLearning:
             (layout.observation_size, *(b.shape[1] for b in state.learner.online[1::2])), config.batch_size
         )
         work = Work(kernel.rule, shape, _row(layout), config.width, config.updates)
-        self._kernel, self._updates = QSteps(work), config.updates
+        self._kernel, self._updates, self._begun = QSteps(work, overlap=overlaps()), config.updates, False
         self._scalars_of = cache.get(_scalars_program, config, kernel)
         self.state = state
 
     @property
     def state(self) -> BlockState:
-        """A copy of the learning state."""
+        """A copy of the learning state; waits for the steps that were begun."""
+        self._settle()
         counts = self._adam_steps, self._gradient_steps, self._diverged_at, self._loss_sum
         copies = self._kernel.networks(), [array.copy() for array in counts]
         networks, (adam_steps, gradient_steps, diverged_at, loss_sum) = jax.device_put(copies)
@@ -133,6 +139,7 @@ class KernelLearning:
     @state.setter
     def state(self, state: BlockState) -> None:
         learner = state.learner
+        self._settle()
         self._opt_state, self._parameters = learner.opt_state, len(learner.online)
         self._kernel.load(list(map(np.asarray, _networks(learner))))
         counts = learner.opt_state[0].count, learner.gradient_steps, learner.diverged_at
@@ -144,9 +151,21 @@ class KernelLearning:
         self._scalars = np.asarray(self._scalars_of(self._gradient_steps, self._adam_steps, factors, inputs.hyper))
         self._gammas = np.asarray(inputs.hyper.gamma)
 
-    def learn(self, n: int, minibatches: np.ndarray, noise: UpdateNoise | None) -> Any:
-        """Take the gradient steps of iteration number n."""
-        done = self._kernel.step(minibatches, self._scalars[n], self._gammas)
+    def learn(self, n: int, minibatches: np.ndarray, noise: UpdateNoise | None) -> None:
+        """Begin the gradient steps of iteration number n."""
+        self._kernel.begin(minibatches, self._scalars[n], self._gammas)
+        self._begun = True
+
+    def finish(self) -> np.ndarray:
+        """Wait for the steps; return the parameters (W, N) of the acting network."""
+        self._settle()
+        return self._kernel.packed()
+
+    def _settle(self) -> None:
+        """Wait for the steps that were begun, and count them."""
+        if not self._begun:
+            return
+        self._begun, done = False, self._kernel.finish()
         for losses in done.losses:
             self._loss_sum += losses
         healthy = np.isfinite(done.losses) & done.finite
@@ -156,10 +175,10 @@ class KernelLearning:
                 self._diverged_at = np.where(first, self._gradient_steps + np.int32(number), self._diverged_at)
         self._gradient_steps += np.int32(self._updates)
         self._adam_steps += np.int32(self._updates)
-        return self._kernel.packed()
 
     def acting_parameters(self) -> np.ndarray:
-        """Return the current parameters (W, N) of the acting network."""
+        """Return the current parameters (W, N) of the acting network; waits for the steps that were begun."""
+        self._settle()
         online = self._kernel.networks()[: self._parameters]
         return np.concatenate([array.reshape(len(array), -1) for array in online], axis=1)
 

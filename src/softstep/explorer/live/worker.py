@@ -144,7 +144,7 @@ def _json_record(record: Record) -> dict[str, Any]:
 def main() -> None:
     """Run a live agent until standard input closes."""
     WorkerStop()
-    set_dispatch(overlap=worker_env.cores() > 1)
+    set_dispatch(overlap=worker_env.may_overlap(1))
     orders, output = open_pipes()
     config = Config.from_json(orders.readline(), source="standard input")
     commands = read_commands(orders)
