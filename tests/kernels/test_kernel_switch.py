@@ -90,7 +90,7 @@ def test_training_does_not_compile_machine_code_when_they_are_off(
     assert compiled == []
     set_switch("1")
     learned(config)
-    assert set(compiled) == {"act", "q_steps"}
+    assert set(compiled) == {"act", "q_steps", "serve", "post", "wait"}
 
 
 def test_runs_can_read_it_without_jax_or_llvm() -> None:
