@@ -33,11 +33,7 @@ class Appending:
     """Appends numbers to an array in the background."""
 
     def __init__(self, capacity: int = 10_000) -> None:
-        self.numbers, self.count, self._number = (
-            np.zeros(capacity, np.int64),
-            np.zeros(1, np.int64),
-            np.zeros(1, np.int64),
-        )
+        self.numbers, (self.count, self._number) = np.zeros(capacity, np.int64), np.zeros((2, 1), np.int64)
         self.background = Background(native.compile_function("append", None, emit_append), 3)
 
     def begin(self, number: int) -> None:

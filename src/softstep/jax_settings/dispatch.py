@@ -10,8 +10,8 @@ _SETTING = "jax_cpu_enable_async_dispatch"
 def set_dispatch(*, overlap: bool) -> None:
     """Choose the thread; call this before JAX has computed anything.
 
-    JAX reads no environment variable for this setting. In another thread, a call costs two context switches, and the
-    networks may move to another core's cache.
+    JAX reads no environment variable for this setting. In another thread, a call of XLA's costs two context switches,
+    and the networks may move to another core's cache.
 
     Args:
         overlap: compute in another thread, while Python continues.

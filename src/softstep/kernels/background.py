@@ -42,14 +42,13 @@ class Background:
             parameters: how many.
             memory: owner of what they point to; it is kept until the last call has finished.
         """
-        emitters = {"serve": _emit_serve, "post": _emit_post, "wait": _emit_wait}
-        codes = {
-            name: native.compile_function(name, parameters, partial(emit, parameters))
-            for name, emit in emitters.items()
-        }
+        codes = [
+            native.compile_function(name, parameters, partial(emit, parameters))
+            for name, emit in (("serve", _emit_serve), ("post", _emit_post), ("wait", _emit_wait))
+        ]
         serve, self._post, self._wait = (
-            ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * count)(code.address)
-            for count, code in zip((2, 1 + parameters, 1), codes.values(), strict=True)
+            ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * pointers)(code.address)
+            for code, pointers in zip(codes, (2, 1 + parameters, 1), strict=True)
         )
         mailbox = np.zeros(ARGUMENTS + parameters, np.int64)
         self._mailbox = mailbox.ctypes.data

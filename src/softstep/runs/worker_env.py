@@ -1,6 +1,7 @@
 """The command line and environment variables of worker processes.
 
-They have one thread, find the user's modules where their parent does, and cache compiled programs on disk.
+They compute in one thread (in two where `may_overlap`), find the user's modules where their parent does, and cache
+compiled programs on disk.
 
 XLA's thread pool slows programs of this size down (55 µs per agent-step against 40 with one thread); several
 one-thread processes use a machine's cores better.

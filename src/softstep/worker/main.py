@@ -1,4 +1,4 @@
-"""A worker process: trains the blocks it is given, one at a time, on one thread.
+"""A worker process: trains the blocks it is given, one at a time, on one thread, or two where there are cores for them.
 
 Started with `worker_env.command`. The lock of the run's folder and then commands, as JSON lines, arrive on standard
 input, which is a socket; messages leave as JSON lines on standard output. When the input closes (the parent has ended,
